@@ -1,0 +1,75 @@
+"""What a long operation says while it runs, and the token that asks it to end early.
+
+A long operation is a generator of these frozen events; the caller owns the loop. Closing the generator, or
+requesting its ``Cancel`` token, ends the operation at its next yield and keeps the partial result.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of everything a generator yields."""
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """``done`` of ``total`` equal pieces of work are finished; ``text`` says of what."""
+
+    done: int
+    total: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """One sentence for the person: something worth knowing that is not an error."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Epoch(Event):
+    """Epoch ``index`` (1-based) of ``total`` ended with these ``metrics``."""
+
+    index: int
+    total: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    """Step ``index`` of ``total`` ended; ``value`` is the operation's own snapshot (an attack state, a map)."""
+
+    index: int
+    total: int
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Done(Event):
+    """Last event of an operation: its result, and whether the work was finished or stopped early."""
+
+    value: Any = None
+    complete: bool = True
+
+
+class Cancel:
+    """A request, settable from any thread, to end an operation early and keep what it has."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def request(self) -> None:
+        self.requested = True
+
+
+def result(events: Iterable[Event]) -> Any:
+    """Run an operation to its end and return the value of its ``Done`` event."""
+    value = None
+    for event in events:
+        if isinstance(event, Done):
+            value = event.value
+    return value

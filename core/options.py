@@ -1,0 +1,43 @@
+"""The base of every set of options: frozen, validated, with a unit and one sentence per field.
+
+Forms, tooltips, command-line help and run records are derived from these fields; nothing is declared twice.
+"""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+
+class Options(BaseModel):
+    """Frozen, validated, JSON-able options."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def changed(self, **values: Any) -> "Options":
+        """A validated copy with some fields replaced."""
+        return type(self).model_validate({**self.model_dump(), **values})
+
+
+def option(default: Any, help: str, *, unit: str = "", low: Any = None, high: Any = None, advanced: bool = False) -> Any:
+    """A field with its one sentence, unit and inclusive limits; ``advanced`` hides it behind "more" in forms."""
+    return Field(
+        default, description=help, ge=low, le=high, json_schema_extra={"unit": unit, "advanced": advanced}
+    )
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence a person can act on, in place of pydantic's report."""
+    parts = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"]) or "value"
+        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {item['input']!r})")
+    return "; ".join(parts)
+
+
+def partial(options: type[Options]) -> type[Options]:
+    """The same fields, all optional: what a person changed of some preset's options."""
+    fields: dict[str, Any] = {
+        name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+        for name, field in options.model_fields.items()
+    }
+    return create_model(f"{options.__name__}Changes", __base__=Options, **fields)
