@@ -1,0 +1,156 @@
+"""An attack is a frozen value; its state is a frozen value; three functions lead from one state to the next.
+
+All moves are kept in units of epsilon (``move``), so the adversarial cloud is ``clean + epsilon * move``: the same
+perturbation inside another budget is another epsilon, which is what the slider does sixty times a second.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from core.attacks.constraint import PROJECTIONS, Constraint, random_move
+from core.attacks.direction import DIRECTIONS, Direction
+from core.attacks.gradient import Evaluation, evaluate
+from core.events import Cancel, Done, Event, Step
+from core.models.base import Classifier
+from core.options import Options, option
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where an attack on a batch stands. History, undo and scrubbing are lists of these."""
+
+    clean: Tensor
+    """(B, N, 3), the cloud the budget is about, always."""
+    label: Tensor
+    """(B,), the true class, or the wanted one of a targeted attack."""
+    epsilon: float
+    """Budget in unit-sphere radii."""
+    move: Tensor
+    """(B, N, 3), the current iterate's perturbation in units of epsilon."""
+    evaluation: Evaluation | None
+    """The attacked model at the current iterate; None after ``refit``, which asks no model."""
+    best_move: Tensor
+    """(B, N, 3), the best iterate after the first step: fooled before not fooled, then the larger objective."""
+    best: Evaluation | None
+    """The attacked model at the best iterate."""
+    step: int = 0
+    """Moves made, over all restarts."""
+    seed: int = 0
+    """Source of the random starts."""
+
+    @property
+    def current(self) -> Tensor:
+        """(B, N, 3), the current iterate."""
+        return self.clean + self.epsilon * self.move
+
+    @property
+    def adversarial(self) -> Tensor:
+        """(B, N, 3), the result: the best iterate."""
+        return self.clean + self.epsilon * self.best_move
+
+
+class Attack(Options):
+    """A gradient attack, composed of direction, budget, steps and restarts."""
+
+    epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
+    direction: Direction = option("sign", "How a gradient becomes a move (the readings of FGSM).")
+    constraint: Constraint = option("linf", "What epsilon bounds.", advanced=True)
+    steps: int = option(1, "Gradient steps from each start.", low=1, high=10_000)
+    step_size: float | None = option(
+        None, "Length of one step; empty is 2.5 epsilon / steps, and epsilon for a single step.", unit="r", low=0.0
+    )
+    restarts: int = option(
+        0, "Further starts at a random point of the budget; the best iterate of all counts.", low=0, high=100
+    )
+    objective: Literal["untargeted", "targeted"] = option(
+        "untargeted", "Away from the true class, or towards a wanted one."
+    )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps over all starts."""
+        return self.steps * (1 + self.restarts)
+
+    def start(self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> State:
+        """The state before the first step: the clean clouds, evaluated.
+
+        Parameters
+        ----------
+        model : any callable from clouds (B, N, 3) to (logits, latent); run in eval mode, its modes restored.
+        x : Tensor (B, N, 3), clean clouds; never written to.
+        y : Tensor (B,), true classes, or the wanted classes of a targeted attack.
+        generator : source of the random restarts; without one they are the same at every call.
+        """
+        seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
+        clean = x.detach()
+        still = torch.zeros_like(clean)
+        evaluation = evaluate(model, clean, y, gradient=True)
+        return State(clean, y, self.epsilon, still, evaluation, still, evaluation, seed=seed)
+
+    def step(self, model: Classifier, state: State) -> State:
+        """One gradient step; the state given is left as it was. More steps than planned go on from the last iterate."""
+        move, evaluation = state.move, state.evaluation
+        if state.step and state.step % self.steps == 0 and state.step < self.total_steps:
+            seed = state.seed + state.step // self.steps
+            move, evaluation = random_move(self.constraint, state.clean.shape, seed, state.clean), None
+        if evaluation is None or evaluation.gradient is None:
+            evaluation = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=True)
+        assert evaluation.gradient is not None
+        direction = DIRECTIONS[self.direction](self._sign * evaluation.gradient)
+        move = PROJECTIONS[self.constraint](move + self._share(state.epsilon) * direction)
+
+        count = state.step + 1
+        more = count < self.total_steps and count % self.steps != 0
+        now = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=more)
+        best_move, best = move, now
+        if state.step > 0 and state.best is not None:
+            better = self._better(now, state.best, state.label)
+            best_move = torch.where(better[:, None, None], move, state.best_move)
+            best = Evaluation(
+                torch.where(better[:, None], now.logits, state.best.logits),
+                torch.where(better[:, None], now.latent, state.best.latent),
+                torch.where(better, now.loss, state.best.loss),
+            )
+        return replace(state, move=move, evaluation=now, best_move=best_move, best=best, step=count)
+
+    def refit(self, state: State, epsilon: float) -> State:
+        """The best perturbation so far, rescaled into another budget. Exact for one-step attacks, and asks no model."""
+        return replace(state, epsilon=epsilon, move=state.best_move, evaluation=None, best=None)
+
+    def run(
+        self,
+        model: Classifier,
+        x: Tensor,
+        y: Tensor,
+        generator: torch.Generator | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Event]:
+        """All steps: yields ``Step`` with each state, and at last ``Done`` with the last one."""
+        state = self.start(model, x, y, generator)
+        yield Step(0, self.total_steps, state)
+        while state.step < self.total_steps and not (cancel and cancel.requested):
+            state = self.step(model, state)
+            yield Step(state.step, self.total_steps, state)
+        yield Done(state, complete=state.step >= self.total_steps)
+
+    def fooled(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """(B,) bool: whether a prediction is what the attack wants."""
+        return prediction == label if self.objective == "targeted" else prediction != label
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self.objective == "targeted" else 1
+
+    def _share(self, epsilon: float) -> float:
+        """The step size in units of epsilon."""
+        if self.step_size is not None and epsilon > 0:
+            return self.step_size / epsilon
+        return 1.0 if self.steps == 1 else 2.5 / self.steps
+
+    def _better(self, now: Evaluation, best: Evaluation, label: Tensor) -> Tensor:
+        fooled, before = self.fooled(now.prediction, label), self.fooled(best.prediction, label)
+        return (fooled & ~before) | ((fooled == before) & (self._sign * now.loss > self._sign * best.loss))

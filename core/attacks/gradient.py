@@ -1,0 +1,46 @@
+"""How a model sees a cloud: its logits, the loss, and the gradient of the loss with respect to the points."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.models.base import Classifier, evaluating
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model's answer to a batch of clouds."""
+
+    logits: Tensor
+    """(B, K)"""
+    latent: Tensor
+    """(B, D)"""
+    loss: Tensor
+    """(B,), cross-entropy to the label in nats."""
+    gradient: Tensor | None = None
+    """(B, N, 3), d loss_i / d cloud_i of each sample on its own (sum reduction), or None where it was not asked."""
+
+    @property
+    def prediction(self) -> Tensor:
+        """(B,), the predicted class."""
+        return self.logits.argmax(1)
+
+
+def evaluate(model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool) -> Evaluation:
+    """Run the model in eval mode (each sub-module's mode is restored), with or without the input gradient.
+
+    The gradient is taken with respect to the points only: the weights' ``.grad`` stays as it was.
+
+    Parameters
+    ----------
+    clouds : Tensor (B, N, 3)
+    label : Tensor (B,), the class the loss refers to.
+    """
+    with evaluating(model), torch.set_grad_enabled(gradient):
+        points = clouds.detach().requires_grad_(gradient)
+        logits, latent = model(points)
+        loss = F.cross_entropy(logits, label, reduction="none")
+        slope = torch.autograd.grad(loss.sum(), points)[0] if gradient else None
+    return Evaluation(logits.detach(), latent.detach(), loss.detach(), slope)

@@ -1,0 +1,42 @@
+"""The attacks people know by name: settings of the one composition."""
+
+from typing import Any
+
+from core.attacks.attack import Attack
+from core.attacks.constraint import Constraint
+from core.attacks.direction import Direction
+
+PRESETS: dict[str, str] = {
+    "fgsm": "One step of size epsilon along the gradient (Goodfellow et al. 2015; the first paper, section III.A).",
+    "bim": "FGSM in small steps of epsilon / steps, from the clean cloud (Kurakin et al. 2017).",
+    "pgd": "Steps of 2.5 epsilon / steps from the clean cloud, then again from a random start (Madry et al. 2018).",
+}
+
+BUDGET: dict[Direction, Constraint] = {
+    "sign": "linf",
+    "raw": "none",
+    "raw-mean": "none",
+    "per-point": "per-point-l2",
+    "l2": "l2",
+}
+"""What epsilon bounds under each reading."""
+
+
+def preset(name: str, **changes: Any) -> Attack:
+    """The attack ``name`` with some fields changed; the budget follows the direction unless it is given.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name (pydantic's ``ValidationError``, a ``ValueError``, for a field out of its limits).
+    """
+    if name not in PRESETS:
+        raise ValueError(f"There is no attack {name!r}; the known ones are: {', '.join(PRESETS)}.")
+    values: dict[str, Any] = {"steps": {"fgsm": 1, "bim": 10, "pgd": 20}[name], "restarts": 1 if name == "pgd" else 0}
+    values.update({key: value for key, value in changes.items() if value is not None})
+    attack = Attack.model_validate(values)
+    if "constraint" not in values:
+        attack = Attack.model_validate({**attack.model_dump(), "constraint": BUDGET[attack.direction]})
+    if name == "bim" and attack.step_size is None:
+        attack = Attack.model_validate({**attack.model_dump(), "step_size": attack.epsilon / attack.steps})
+    return attack

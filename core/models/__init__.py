@@ -1,0 +1,30 @@
+"""The models by name. Every one is a ``Classifier``: clouds (B, N, 3) -> logits (B, K) and latent (B, D)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from core.models.base import Classifier, Output, evaluating
+from core.models.pointnet import PointNet, PointNetOptions
+
+ARCHITECTURES: dict[str, tuple[type[nn.Module], type[PointNetOptions]]] = {"pointnet": (PointNet, PointNetOptions)}
+
+
+def build(architecture: str, classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
+    """A freshly initialised model of ``classes`` outputs.
+
+    Raises
+    ------
+    ValueError
+        For an unknown architecture (pydantic's ``ValidationError``, a ``ValueError``, for wrong options).
+    """
+    try:
+        module, options_type = ARCHITECTURES[architecture]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise ValueError(f"There is no architecture {architecture!r}; the known ones are: {known}.") from None
+    return module(classes, options_type.model_validate(options or {}))
+
+
+__all__ = ["ARCHITECTURES", "Classifier", "Output", "PointNet", "PointNetOptions", "build", "evaluating"]
