@@ -1,0 +1,135 @@
+"""Figures of point clouds: shaded, in three-quarter view, drawn with NumPy and a scatter plot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import KDTree
+
+from core.figures.style import ADVERSARIAL, CLEAN, COLUMN, MUTED, PAGE, styled
+
+Up = Literal["y", "z"]
+LIGHT = np.array([-0.45, 0.65, 0.61])  # to the right, up, towards us
+
+
+@styled
+def contact_sheet(
+    clouds: Sequence[ArrayLike], names: Sequence[str], columns: int, up: Up = "z", width: float = PAGE
+) -> Figure:
+    """A sheet of shaded clouds, each (N, 3) filling its cell, in three-quarter view, with its name beneath.
+
+    Parameters
+    ----------
+    clouds : sequence of (N, 3)
+    names : sequence of str
+    columns : int
+        Clouds in a row.
+    up : {"y", "z"}
+        Axis that points up; shapes that face x (z up) or z (y up) are seen from the front.
+    width : float
+        Inches.
+    """
+    cell = width / columns
+    row = cell + 0.15  # with the name
+    height = row * -(-len(clouds) // columns)
+    figure = Figure(figsize=(width, height))
+    axes = _plain_axes(figure, (0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(-height, 0))  # inches
+    for index, (cloud, name) in enumerate(zip(clouds, names, strict=True)):
+        xy, nearness, normals = _view(cloud, up)
+        low, high = xy.min(axis=0), xy.max(axis=0)
+        scale = 0.9 * cell / float((high - low).max())
+        centre = np.array([(index % columns + 0.5) * cell, -(index // columns) * row - cell / 2])
+        _draw(axes, (xy - (low + high) / 2) * scale + centre, nearness, normals, CLEAN, scale)
+        axes.text(centre[0], centre[1] - cell / 2, name, ha="center", va="center", size=8)
+    return figure
+
+
+@styled
+def pair_figure(
+    clean: ArrayLike,
+    adversarial: ArrayLike,
+    verdicts: Mapping[str, tuple[tuple[str, float], tuple[str, float]]],
+    truth: str,
+    titles: tuple[str, str] = ("Clean", "Adversarial"),
+    up: Up = "z",
+    width: float = COLUMN,
+) -> Figure:
+    """A cloud and its adversarial counterpart over what each model says of them, as Fig. 1 of Defense-PointNet.
+
+    Parameters
+    ----------
+    clean, adversarial : (N, 3)
+    verdicts : mapping
+        For each model's name its class and confidence, clean and adversarial.
+    truth : str
+        The true class; a verdict that differs is set in bold with a cross.
+    titles : (str, str)
+    up : {"y", "z"}
+        Axis that points up; shapes that face x (z up) or z (y up) are seen from the front.
+    width : float
+        Inches.
+    """
+    views = [_view(clean, up), _view(adversarial, up)]
+    both = np.concatenate([xy for xy, _, _ in views])
+    low, high = both.min(axis=0), both.max(axis=0)
+    margin = 0.06 * float((high - low).max())
+    (left, bottom), (right, top) = low - margin, high + margin
+    share = (1 - 0.97 / width) / 2  # of the width, for each cloud; models' names take 0.97 inches
+    scale = share * width / float(right - left)  # inches for a unit of the clouds
+    line, picture = 0.16, scale * float(top - bottom)
+    height = picture + line * (len(verdicts) + 1.5)
+    figure = Figure(figsize=(width, height))
+    base = 1 - (line * 1.3 + picture) / height  # where the pictures stand
+    rows = [base - line * (row + 0.4) / height for row in range(len(verdicts))]
+    notes = [(f"True class:\n{truth}", base + picture / 2 / height), *zip(verdicts, rows, strict=True)]
+    for note, y in notes:
+        figure.text(0.03 / width, y, note, size=7, va="center", color=MUTED)
+    for side, colour in enumerate((CLEAN, ADVERSARIAL)):
+        edge = 1 - (2 - side) * share
+        middle: dict[str, Any] = {"x": edge + share / 2, "size": 7, "ha": "center", "va": "center"}
+        figure.text(y=1 - line * 0.7 / height, s=titles[side], weight="bold", color=colour, **middle)
+        axes = _plain_axes(figure, (edge, base, share, picture / height))
+        axes.set(xlim=(left, right), ylim=(bottom, top))
+        _draw(axes, *views[side], colour, scale)
+        for pair, y in zip(verdicts.values(), rows, strict=True):
+            label, confidence = pair[side]
+            sign, weight = ("✓", "normal") if label == truth else ("✗", "bold")
+            figure.text(y=y, s=f"{sign} {label} {confidence:.2f}", weight=weight, **middle)
+    return figure
+
+
+def _plain_axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
+    axes = figure.add_axes(box)
+    axes.set_axis_off()
+    return axes
+
+
+def _view(cloud: ArrayLike, up: Up) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Three-quarter view of a cloud (N, 3): positions (N, 2), nearness (N,) from 0 to 1, normals (N, 3) towards us."""
+    points = np.asarray(cloud, dtype=np.float64)
+    if up == "z":
+        points = points[:, [1, 2, 0]]
+    turn, tilt = np.radians([35, 22])
+    right = np.array([np.cos(turn), 0, -np.sin(turn)])
+    front = np.array([np.sin(turn) * np.cos(tilt), np.sin(tilt), np.cos(turn) * np.cos(tilt)])
+    seen = points @ np.stack([right, np.cross(front, right), front], axis=1)
+    around = seen[KDTree(seen).query(seen, k=min(12, len(seen)))[1].reshape(len(seen), -1)]
+    around -= around.mean(axis=1, keepdims=True)
+    normals = np.linalg.eigh(np.einsum("nki,nkj->nij", around, around))[1][:, :, 0]
+    normals *= np.where(normals[:, 2:] < 0, -1, 1)
+    depth = seen[:, 2]
+    return seen[:, :2], (depth - depth.min()) / max(np.ptp(depth), 1e-9), normals
+
+
+def _draw(axes: Axes, xy: Any, nearness: Any, normals: Any, colour: tuple[float, float, float], scale: float) -> None:
+    """Draw points far to near, lit from the upper left, far ones paler; ``scale`` is inches for one of their units."""
+    lit = np.clip(normals @ LIGHT, 0, 1)[:, None]
+    rgb = np.array(colour) * (0.5 + 0.5 * lit)
+    rgb += (1 - rgb) * (0.15 * lit + 0.6 * (1 - nearness[:, None]))
+    order = np.argsort(nearness)
+    diameter = 72 * scale * 1.7 / np.sqrt(len(xy))
+    axes.scatter(xy[order, 0], xy[order, 1], s=diameter**2, c=rgb[order], linewidths=0)
