@@ -74,7 +74,7 @@ def _propeller(rng: np.random.Generator, radius: float, spinner: float) -> list[
         ],
         segments=16,
     )
-    return [cone.rotated("y", 90), *(blade.rotated("x", phase + 360 * k / count) for k in range(count))]
+    return [cone.rotated("y", 90), *(blade.weighted(2).rotated("x", phase + 360 * k / count) for k in range(count))]
 
 
 def _tail(rng: np.random.Generator, x: float, z: float, size: float, *, high: bool, sweep: float) -> list[Surface]:
@@ -164,7 +164,7 @@ def _fighter(rng: np.random.Generator) -> list[Surface]:
             (0.32, 0.08 * r, 0.1 * r, 0.45 * r),
         ]
     )
-    span, root, sweep = u(0.16, 0.36), u(0.36, 0.55), u(42, 60)
+    span, root, sweep = u(0.12, 0.36), u(0.36, 0.55), u(42, 60)
     tip = max(root - span * np.tan(np.radians(sweep)), u(0.03, 0.08))
     wing = _wing(span, (root, tip), sweep=sweep, dihedral=u(-3, 2), thickness=0.045, camber=0.0).moved(
         u(0.08, 0.16), 0, u(-0.3, 0.4) * r
@@ -195,8 +195,8 @@ def _fighter(rng: np.random.Generator) -> list[Surface]:
         parts += _both(intake)
     if rng.random() < 0.4:
         dart = tube([(-0.12, 0, 0), (0.08, 0, 0), (0.12, 0, 0)], [0.008, 0.008, 0.001], segments=8)
-        parts += _both(dart.moved(parts[3].vertices[:, 0].min() + tip / 2, span, 0))
-    return parts
+        parts += _both(dart.moved(wing.vertices[:, 0].min() + tip / 2, span, 0))
+    return [part.rotated("y", -90) for part in parts] if rng.random() < 0.05 else parts  # a few stand for take-off
 
 
 def _wheels(rng: np.random.Generator, x: float, track: float, z: float, drop: float) -> list[Surface]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.datasets.shapes16.chair_parts import backrest, filling, seat, shell, shell_profile, stretchers, strip
-from core.datasets.shapes16.families_seat import armchair, bench, stool
+from core.datasets.shapes16.chair_seats import armchair, bench, stool
 from core.datasets.shapes16.mesh import Builder, Surface
 from core.datasets.shapes16.outlines import rounded, spline, superellipse
 from core.datasets.shapes16.surfaces import box, cylinder, extrude, plate, post, tube

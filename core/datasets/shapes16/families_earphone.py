@@ -6,7 +6,7 @@ import numpy as np
 
 from core.datasets.shapes16.mesh import Builder, Surface
 from core.datasets.shapes16.outlines import Array, arc, spline
-from core.datasets.shapes16.surfaces import cylinder, ellipsoid, revolve, torus, tube, turned
+from core.datasets.shapes16.surfaces import ellipsoid, revolve, torus, tube, turned
 
 _DOWN = np.array([0.0, 0.0, -1.0])
 
@@ -23,12 +23,11 @@ def _band(rng: np.random.Generator, half: float, rise: float) -> Array:
 
 
 def _cup(rng: np.random.Generator, radius: float, thick: float, cushion: float) -> list[Surface]:
-    """Ear cup about the origin for the ear at +y: shell outside, padded ring and its cloth inside."""
+    """Ear cup about the origin for the ear at +y: shell outside, padded ring inside."""
     oval, dome = rng.uniform(1.0, 1.3), rng.uniform(0.4, 0.76) * radius
     shell = turned([0, 0.3 * thick, 0.75 * thick, thick], [radius, radius, 0.92 * radius, dome], count=10, segments=26)
     pad = torus(radius - 0.8 * cushion, cushion, segments=26, around=8).moved(z=-0.3 * cushion)
-    cloth = cylinder(radius - cushion, 0.004).moved(z=0.002)
-    return [part.rotated("x", -90).scaled(1, 1, oval) for part in (shell, pad, cloth)]
+    return [part.rotated("x", -90).scaled(1, 1, oval) for part in (shell, pad)]
 
 
 def _cable(rng: np.random.Generator, start: Array, length: float, radius: float) -> list[Surface]:

@@ -81,13 +81,11 @@ def _head(
 
 
 def _posed(rng: np.random.Generator, parts: list[Surface]) -> list[Surface]:
-    """Upright and leaning back a little, or on its back with the neck towards +x."""
-    if rng.random() < 0.15:
-        return (
-            [part.rotated("x", 180).rotated("y", 90).rotated("x", 180) for part in parts]
-            if rng.random() < 0.3
-            else [part.rotated("y", -90).rotated("z", 180) for part in parts]
-        )
+    """Upright and leaning back a little, or lying with the neck towards +x, on its back or its face."""
+    if rng.random() < 0.2:
+        if rng.random() < 0.3:
+            return [part.rotated("y", 90) for part in parts]
+        return [part.rotated("y", -90).rotated("z", 180) for part in parts]
     lean = rng.uniform(-3, 10)
     return [part.rotated("y", -lean) for part in parts]
 
@@ -246,10 +244,10 @@ def _solid_body(
     ]
 
 
-def _warped(rng: np.random.Generator, outline: Sequence[tuple[float, float]], horn: float) -> Array:
+def _redrawn(rng: np.random.Generator, outline: Sequence[tuple[float, float]], horn: float) -> Array:
     """The outline with its width, waist and horns drawn anew."""
     points = np.array(outline)
-    points[:, 0] *= rng.uniform(0.92, 1.1)
+    points[:, 0] *= rng.uniform(0.92, 1.1) if rng.random() < 0.9 else rng.uniform(0.4, 0.6)  # a few travel guitars
     high = np.clip(points[:, 1] - 0.72, 0, None)
     points[:, 1] += high * horn * (points[:, 0] > 0.15) + 0.5 * high * horn * (points[:, 0] < -0.15)
     points += rng.uniform(-0.01, 0.01, points.shape)
@@ -262,7 +260,7 @@ def _stratocaster(rng: np.random.Generator) -> list[Surface]:
         outline = _bouts(rng, u(0.37, 0.42), u(0.25, 0.29), u(0.29, 0.33), cutaway=u(0.5, 0.7))
         outline[:, 1] *= u(0.88, 0.96)
     else:
-        outline = spline(_warped(rng, _STRATOCASTER, u(-0.2, 0.35)), 60, closed=True)
+        outline = spline(_redrawn(rng, _STRATOCASTER, u(-0.2, 0.35)), 60, closed=True)
     return _posed(
         rng,
         _solid_body(
@@ -301,7 +299,7 @@ def _flying_v(rng: np.random.Generator) -> list[Surface]:
 
 def _bass(rng: np.random.Generator) -> list[Surface]:
     u = rng.uniform
-    outline = spline(_warped(rng, _STRATOCASTER, u(0.2, 0.7)), 60, closed=True)
+    outline = spline(_redrawn(rng, _STRATOCASTER, u(0.2, 0.7)), 60, closed=True)
     return _posed(
         rng,
         _solid_body(

@@ -92,8 +92,7 @@ def _desk(rng: np.random.Generator) -> list[Surface]:
     start = np.array([u(-0.02, 0.02), 0, 0.05])
     elbow = start + u(0.22, 0.42) * np.array([np.cos(first), 0, np.sin(first)])
     wrist = elbow + u(0.2, 0.4) * np.array([np.cos(second), 0, np.sin(second)])
-    tilt = u(-45, 20)
-    parts = [part.rotated("y", tilt).moved(*wrist) for part in head(rng)]
+    parts = [part.moved(*wrist) for part in head(rng)]
     parts += [foot(rng, u(0.07, 0.11)), cylinder(0.016, 0.05, segments=12).moved(start[0], 0, 0.035)]
     if rng.random() < 0.25:  # gooseneck
         bend = 0.5 * (elbow + wrist) + [0, 0, u(0.05, 0.12)]

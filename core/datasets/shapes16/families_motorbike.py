@@ -225,7 +225,7 @@ def _off_road(rng: np.random.Generator) -> list[Surface]:
                 rounded([(-0.1, -0.12), (0.1, -0.12), (0.12, 0.12), (-0.12, 0.12)], 0.04), 0.02, axis="x", bevel=0.005
             )
             .rotated("y", -25)
-            .moved(head[0] + 0.12, 0, head[2] - 0.02)
+            .moved(head[0] + 0.07, 0, head[2] - 0.02)
         )
     return parts + exhaust(
         rng,
@@ -301,12 +301,13 @@ def _scooter(rng: np.random.Generator) -> list[Surface]:
         ),
         fender(wheel, tyre, base, 20, u(130, 160), gap=0.02),
     ]
-    parts += pair(tube([(head[0] - 0.02, 0.2, top), (head[0], 0.24, top + 0.14)], 0.006, segments=5)) + pair(
-        ellipsoid(0.012, 0.05, 0.04, rings=6, segments=10).moved(head[0], 0.25, top + 0.16)
-    )
+    stalk = tube([(head[0] - 0.02, 0.2, top), (head[0], 0.24, top + 0.14)], 0.008, segments=5)
+    mirror = ellipsoid(0.012, 0.05, 0.04, rings=6, segments=10).moved(head[0], 0.25, top + 0.16)
+    parts += pair(stalk.weighted(2)) + pair(mirror)
     if rng.random() < 0.4:
-        parts.append(box(0.3, 0.34, 0.28, radius=0.06).moved(-0.88, 0, seat + 0.14))
-    return [*parts, tube([(-0.35, 0.15, wheel), (-0.8, 0.16, wheel + 0.08)], [0.03, 0.05], segments=10)]
+        parts.append(box(0.3, 0.34, 0.28, radius=0.06).moved(-0.84, 0, seat + 0.13))
+    muffler = tube([(-0.35, 0.15, wheel), (-0.8, 0.16, wheel + 0.08)], [0.03, 0.05], segments=10)
+    return [*parts, muffler, box(0.44, 0.14, 0.2, radius=0.05).moved(-0.42, 0.03, wheel + 0.06)]
 
 
 STYLES: dict[str, dict[str, Builder]] = {

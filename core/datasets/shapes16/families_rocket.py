@@ -47,8 +47,10 @@ def _slender(rng: np.random.Generator) -> list[Surface]:
     parts = [
         body,
         _bell(0.7 * r, u(0.03, 0.07)),
-        *_fins(count, _trapezium(rng, r, u(0.6, 2.2) * r, u(0.1, 0.22), 0.01), 0.1 * r + 0.003, u(0, 90)),
     ]
+    if rng.random() < 0.88:
+        outline = _trapezium(rng, r, u(0.6, 2.2) * r, u(0.1, 0.22), 0.01)
+        parts += _fins(count, outline, 0.1 * r + 0.003, u(0, 90))
     if rng.random() < 0.4:
         parts += [torus(r, 0.12 * r, segments=20, around=6).moved(z=z) for z in (u(0.3, 0.45), u(0.5, 0.7))]
     return parts
@@ -147,7 +149,7 @@ def _missile(rng: np.random.Generator) -> list[Surface]:
         wide = rng.random() < 0.35  # two cruise wings, or four fins in the middle
         middle = _trapezium(rng, r, (u(4, 6.5) if wide else u(0.8, 2.0)) * r, u(0.08, 0.18), u(0.4, 0.6))
         parts += _fins(2 if wide else 4, middle, thickness, 90 if wide else phase)
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         parts = [part.rotated("y", 90).rotated("x", rng.uniform(-8, 8)) for part in parts]
     return parts
 

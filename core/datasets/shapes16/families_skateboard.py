@@ -76,13 +76,15 @@ def _board(
         1.1, 1.5
     ) + camber * (1 - 4 * x**2)
     deck = _deck(1.0, share * width / 2, bend, u(0.004, 0.014), u(0.01, 0.016))
+    if rng.random() < 0.1:  # bare, as it is sold
+        return [deck]
     parts = [deck]
     for at, sign in ((trucks[0], -1), (trucks[1], 1)):
         unit = _truck(width * u(0.92, 1.02), riser, wheel, u(0.8, 1.3) * wheel)
         lean = u(-6, 6)
         turned = [part.rotated("z", 180) if sign < 0 else part for part in unit]
         parts += [part.rotated("z", lean).moved(at, 0, float(np.interp(at, x, bend)) - 0.004) for part in turned]
-    if rng.random() < 0.2:
+    if rng.random() < 0.12:
         parts = [part.rotated("x", 180) for part in parts]
     return parts
 

@@ -205,7 +205,7 @@ def _desk(rng: np.random.Generator) -> list[Surface]:
     low, side, inset, leg, clear = height - thick, u(0.3, 0.45), u(0.01, 0.05), u(0.025, 0.05), u(0.0, 0.12)
     y, inner = width / 2 - side / 2 - inset, depth - 0.06
     parts = [_slab(rectangle(depth, width, u(0, 0.02)), height, thick)]
-    kind = rng.choice(["two chests", "one chest", "under the top"], p=[0.25, 0.3, 0.45])
+    kind = rng.choice(["two chests", "one chest", "under the top"], p=[0.3, 0.35, 0.35])
     if kind == "under the top":
         parts += _legs(rng, depth - 2 * leg, width - 2 * leg, low, leg + 0.015, 0.0)
         count, deep = int(rng.integers(1, 4)), u(0.09, 0.16)

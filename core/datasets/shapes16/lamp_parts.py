@@ -60,10 +60,11 @@ def body(rng: np.random.Generator, height: float) -> list[Surface]:
 def head(rng: np.random.Generator) -> list[Surface]:
     """Head of a work lamp with its joint at the origin, shining down: a cone or bell with its bulb, or a light bar."""
     u = rng.uniform
-    kind, r, length = rng.integers(3), u(0.06, 0.11), u(0.09, 0.16)
-    if kind == 0:
-        return [box(u(0.2, 0.36), u(0.04, 0.08), u(0.012, 0.025), radius=0.005).moved(x=u(-0.02, 0.1))]
-    if kind == 1:
+    kind, r, length = rng.choice(["bar", "cone", "bell"], p=[0.2, 0.4, 0.4]), u(0.06, 0.11), u(0.09, 0.16)
+    if kind == "bar":
+        bar = box(u(0.2, 0.36), u(0.04, 0.08), u(0.012, 0.025), radius=0.005).moved(x=u(-0.02, 0.1))
+        return [bar.rotated("y", u(-12, 20))]
+    if kind == "cone":
         profile = np.array([(0, 0.03), (0.024, 0.025), (0.03, -0.2 * length), (r, -length)])
     else:
         nodes = np.array(
@@ -71,7 +72,8 @@ def head(rng: np.random.Generator) -> list[Surface]:
         )
         profile = monotone(np.linspace(0, 1, 9), [0, 0.12, 0.4, 0.75, 1], nodes)
     bulb = ellipsoid(0.4 * r, 0.4 * r, 0.35 * length, rings=8, segments=12).moved(z=-0.5 * length)
-    return [revolve(profile, segments=28), bulb]
+    tilt = u(-45, 20)
+    return [part.rotated("y", tilt) for part in (revolve(profile, segments=28), bulb)]
 
 
 def pendant_shade(rng: np.random.Generator, radius: float) -> list[Surface]:

@@ -63,7 +63,7 @@ def fender(wheel: float, tyre: float, x: float, start: float, sweep: float, gap:
 def fork(
     rng: np.random.Generator, axle: Point, rake: float, length: float, *, bars: Sequence[Point], thick: float = 0.022
 ) -> tuple[list[Surface], Point]:
-    """Fork from the axle up to the steering head at `length`, and the handlebar, its left half `bars` seen from the head."""
+    """Fork from the axle to the steering head at `length`, and the handlebar, of which `bars` is the left half."""
     back, up = np.sin(np.radians(rake)), np.cos(np.radians(rake))
     head = (axle[0] - back * length, 0.0, axle[2] + up * length)
     legs = pair(
@@ -83,8 +83,8 @@ def fork(
     ]
     half = [(head[0] + x, y, head[2] + z) for x, y, z in bars]
     whole = [(x, -y, z) for x, y, z in half[::-1]] + half
-    grips = [tube([half[-2], half[-1]], 0.02, segments=8)]
-    return [*legs, *clamps, pipe(whole, 0.012, 18, 6), *(g for grip in grips for g in pair(grip))], head
+    grip = tube([half[-2], half[-1]], 0.02, segments=8)
+    return [*legs, *clamps, pipe(whole, 0.013, 18, 6).weighted(1.5), *pair(grip)], head
 
 
 def engine(

@@ -22,7 +22,7 @@ def scan(parts: Sequence[Surface], rng: np.random.Generator, points: int = 2048)
     (points, 3) float32, centred on the centroid and divided by the largest radius.
     """
     cloud, _ = sample(parts, points + points // 3, rng)
-    for axis, spread in (("z", 4.0), ("y", 1.5), ("x", 1.5)):
+    for axis, spread in (("z", 5.0), ("y", 2.0), ("x", 2.0)):
         cloud = turn(cloud, axis, spread * rng.standard_normal())
     cloud = cloud - cloud.mean(axis=0)
     radius = np.sqrt((cloud**2).sum(axis=1)).max()

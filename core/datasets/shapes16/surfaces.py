@@ -340,4 +340,3 @@ def turned(heights: ArrayLike, radii: ArrayLike, *, count: int = 16, segments: i
     return revolve([(0.0, z[0]), *profile, (0.0, z[-1])], segments=segments)
 
 
-# API complete

@@ -25,7 +25,7 @@ def _block(rng: np.random.Generator) -> list[Surface]:
     depth, height, leg, thick = u(0.65, 0.9), u(0.36, 0.46), u(0.03, 0.18), u(0.1, 0.18)
     tall, back, lean, soft = u(0.32, 0.62), u(0.12, 0.24), u(2, 16), u(0.02, 0.06)
     side = u(0.07, 0.2) if rng.random() < 0.8 else 0.0
-    inner, base, top = width - 2 * side, height - thick - leg, height + u(0.14, 0.26)
+    inner, base, top = width - 2 * side, height - thick - leg + soft, height + u(0.14, 0.26)
     rest = box(back, inner, tall + 0.1, radius=soft).moved(z=(tall - 0.1) / 2).rotated("y", -lean)
     parts = [
         box(depth, inner + 0.02, base, radius=0.01).moved(z=leg + base / 2),
@@ -90,10 +90,12 @@ def _lounge(rng: np.random.Generator) -> list[Surface]:
 
 
 def armchair(rng: np.random.Generator) -> list[Surface]:
+    """Upholstered block, barrel, or frame with cushions."""
     return [_block, _tub, _lounge][rng.choice(3, p=[0.5, 0.25, 0.25])](rng)
 
 
 def stool(rng: np.random.Generator) -> list[Surface]:
+    """Low to bar-high stool on three or four legs, or on one pole and then sometimes with a low back."""
     u = rng.uniform
     height, thick = u(0.4, 0.8), u(0.02, 0.09)
     a, power = u(0.14, 0.24), rng.choice([2.0, 2.0, 5.0])
@@ -124,6 +126,7 @@ def stool(rng: np.random.Generator) -> list[Surface]:
 
 
 def bench(rng: np.random.Generator) -> list[Surface]:
+    """Indoor or park bench, half of them with a back and some of these with arms."""
     u = rng.uniform
     length, depth, height, thick = u(0.9, 1.7), u(0.28, 0.48), u(0.4, 0.48), u(0.025, 0.07)
     boards = int(rng.choice([1, 1, 3, 4]))
