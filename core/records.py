@@ -208,7 +208,7 @@ def write_npz(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
     Raises
     ------
     ValueError
-        If one holds Python objects, which only pickle could store
+        If one holds Python objects, which only pickle could store.
     """
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:

@@ -1,0 +1,90 @@
+"""The datasets by name: what each is, what it needs, and how it is opened."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.datasets import builtin, folder, modelnet40, shapenetpart
+from core.datasets.base import Card, Dataset, DatasetError, Source, Split, choose_rows
+from core.datasets.cache import cached
+from core.events import Event
+
+__all__ = ["REGISTRY", "Card", "Dataset", "DatasetError", "Spec", "Split", "choose_rows", "open_dataset"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A dataset that can be opened."""
+
+    summary: str
+    """One line for a list or a tooltip."""
+    accepted: str
+    """What its root may be; empty where it is built in."""
+    find: Callable[[Path, bool], Source]
+    """Look for it in a root, with or without files missing."""
+
+    @property
+    def needs_root(self) -> bool:
+        return bool(self.accepted)
+
+
+REGISTRY: Mapping[str, Spec] = {
+    "shapes16": Spec(
+        "Built in: 16 everyday categories, procedural, scanned with noise.",
+        "",
+        lambda root, allow_missing: builtin.find(),
+    ),
+    "modelnet40": Spec(
+        "ModelNet40: 12,311 CAD shapes of 40 classes.",
+        modelnet40.ACCEPTED,
+        lambda root, allow_missing: modelnet40.find("modelnet40", root, allow_missing),
+    ),
+    "modelnet16": Spec(
+        "The 16 classes of ModelNet40 that stand in for ShapeNet's: 6,228 train, 1,360 test.",
+        modelnet40.ACCEPTED,
+        lambda root, allow_missing: modelnet40.find("modelnet16", root, allow_missing),
+    ),
+    "shapenetpart": Spec(
+        "ShapeNet-Part: 16,881 shapes of 16 categories, the split of Defense-PointNet (12,137 train, 2,874 test).",
+        shapenetpart.ACCEPTED,
+        shapenetpart.find,
+    ),
+    "folder": Spec(
+        "Your own shapes: a folder for each class.",
+        folder.ACCEPTED,
+        lambda root, allow_missing: folder.find(root),
+    ),
+}
+
+
+def open_dataset(name: str, root: Path | None, cache: Path, *, allow_missing: bool = False) -> Iterator[Event]:
+    """Open a dataset, converting it into its memory-mapped cache the first time.
+
+    Parameters
+    ----------
+    root
+        Folder or file of a dataset that needs one (``REGISTRY[name].accepted``), else None.
+    cache
+        Folder that holds the caches of all datasets.
+    allow_missing
+        Go on with the files that are there where some of an official list are missing.
+
+    Yields
+    ------
+    ``Note`` and ``Progress``, at last ``Done`` with the ``Dataset``.
+
+    Raises
+    ------
+    DatasetError, FormatError
+        One sentence: what is wrong, where, and what is accepted.
+    """
+    if (spec := REGISTRY.get(name)) is None:
+        raise DatasetError(f"There is no dataset {name!r}; there are {', '.join(REGISTRY)}.")
+    if root is None and spec.needs_root:
+        raise DatasetError(f"{name} needs a root; accepted are {spec.accepted}.")
+    if root is not None and not spec.needs_root:
+        raise DatasetError(f"{name} is built in and takes no root.")
+    root = Path(root or ".")
+    if not root.exists():
+        raise DatasetError(f"{root} does not exist; accepted for {name} are {spec.accepted}.")
+    yield from cached(spec.find(root, allow_missing), cache)

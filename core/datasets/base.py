@@ -1,0 +1,221 @@
+"""What a dataset is to the rest of the program, and what a loader hands to the cache."""
+
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from core.clouds import Cloud, Points
+from core.events import Event
+
+SPLITS = ("train", "val", "test")
+POINTS = 2048
+"""Of every shape whose source does not have one number of points throughout."""
+
+
+class DatasetError(ValueError):
+    """A dataset cannot be opened: one sentence that says what is wrong, where, and what is accepted."""
+
+
+class Card(BaseModel):
+    """What one should know of a dataset before using it."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    splits: dict[str, int]
+    """Number of shapes by split."""
+    points: int
+    """Points of every shape; any first n of them are a random sample of it."""
+    up_axis: str
+    licence: str
+    source: str
+    sampling: str
+    """How the points were drawn."""
+    fingerprint: str
+    """SHA-256 over the exact clouds, labels, names, classes and split sizes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The shapes of one split."""
+
+    points: Points
+    """(n, P, 3) float32 in the unit sphere, memory-mapped and read-only: copy what goes to torch."""
+    labels: NDArray[np.int64]
+    """(n,) indices into the card's classes."""
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A card and its splits; train and test are always there, though one may be empty."""
+
+    card: Card
+    splits: Mapping[str, Split]
+
+    def split(self, name: str) -> Split:
+        """One split.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no such split.
+        """
+        if name not in self.splits:
+            raise DatasetError(f"{self.card.name} has no split {name!r}; it has {', '.join(self.splits)}.")
+        return self.splits[name]
+
+    def cloud(self, split: str, row: int, points: int | None = None) -> Cloud:
+        """Shape ``row`` of a split, all its points or the first few, which are a random sample of it."""
+        part = self.split(split)
+        label = int(part.labels[row])
+        return Cloud(np.array(part.points[row][:points]), part.names[row], label, self.card.classes[label])
+
+    def validation(self, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Carve a validation part out of train, in the proportions of the classes; test is never touched.
+
+        Returns
+        -------
+        train, validation
+            Sorted rows of the train split; every class of 2 or more shapes is in both.
+        """
+        if not 0 < fraction < 1:
+            raise DatasetError(f"the validation part must be between 0 and 1 of the train split, not {fraction}.")
+        held = held_out(self.split("train").labels, fraction, seed)
+        return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def held_out(labels: NDArray[np.integer], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """A mask (n,) over a seeded, stratified ``fraction``: of each class of 2 or more, at least 1 in and 1 out."""
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        held[rows[:count]] = True
+    return held
+
+
+def choose_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most ``count`` rows of a split, spread evenly over it, at least one of every class where they fit."""
+    order = np.argsort(labels, kind="stable")
+    if count >= len(order):
+        return np.sort(order)
+    picked = order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(np.int64))]
+    firsts = order[np.searchsorted(labels[order], np.unique(labels))]
+    missing = firsts[~np.isin(labels[firsts], labels[picked])]
+    return np.sort(np.concatenate([picked[: max(0, count - len(missing))], missing]))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source holds, split after split."""
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, int]
+    """Sizes, in the order in which the splits' shapes follow each other."""
+    labels: Sequence[int] | NDArray[np.integer]
+    names: Sequence[str]
+    points: int
+    """Of each shape in the cache, however many its cloud here has."""
+    clouds: Iterable[NDArray[np.floating]]
+    """(N, 3) each, read as they are asked for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset that was found: what is known of it without reading a cloud, and how to read it."""
+
+    name: str
+    title: str
+    up_axis: str
+    licence: str
+    origin: str
+    sampling: str
+    location: str
+    """Tells this source from others of its name, such as the path of its root."""
+    signature: str
+    """Changes whenever the source's content may have changed."""
+    read: Callable[[], Iterator[Event]]
+    """An operation whose result is a ``Listing``."""
+    official: Mapping[str, int] = field(default_factory=dict)
+    """Published split sizes; others are pointed out."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape that has a file of its own."""
+
+    split: str
+    class_name: str
+    name: str
+    path: Path
+
+    @property
+    def seed(self) -> int:
+        """Of all that is drawn at random of this shape."""
+        return seed_of(self.name)
+
+
+def seed_of(name: str) -> int:
+    return zlib.crc32(name.encode())
+
+
+def listing(shapes: Iterable[Shape], classes: tuple[str, ...], read: Callable[[Shape], Points]) -> Listing:
+    """The listing of shapes that have files of their own, by split, class and name."""
+    order = sorted(shapes, key=lambda shape: (SPLITS.index(shape.split), shape.class_name, shape.name))
+    return Listing(
+        classes=classes,
+        splits=sizes(shape.split for shape in order),
+        labels=[classes.index(shape.class_name) for shape in order],
+        names=[shape.name for shape in order],
+        points=POINTS,
+        clouds=(read(shape) for shape in order),
+    )
+
+
+def sizes(splits: Iterable[str]) -> dict[str, int]:
+    """Split sizes, in the order of ``SPLITS``; val only where there is one."""
+    counts = Counter(splits)
+    return {name: counts[name] for name in SPLITS if name != "val" or counts[name]}
+
+
+def missing(root: Path, paths: Sequence[Path], allowed: bool) -> tuple[set[Path], tuple[str, ...]]:
+    """Which of the files listed under a root are not there, and a note of it.
+
+    Raises
+    ------
+    DatasetError
+        If there are any and that is not allowed, or if all are missing.
+    """
+    gone = [path for path in paths if not path.is_file()]
+    if not gone:
+        return set(), ()
+    first = ", ".join(path.relative_to(root).as_posix() for path in gone[:3]) + (" and so on" if len(gone) > 3 else "")
+    text = f"{len(gone):,} of the {len(paths):,} entries in the lists of {root} have no file ({first})"
+    if not allowed or len(gone) == len(paths):
+        raise DatasetError(f"{text}; put them there, or allow missing files to go on with those that are there.")
+    return set(gone), (f"{text}.",)
+
+
+def signature(files: Iterable[Path]) -> str:
+    """Of the sizes and times of change of a source's files."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        status = path.stat()
+        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

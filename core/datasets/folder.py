@@ -1,0 +1,80 @@
+"""A dataset of one's own: a folder for each class, holding any readable files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from core.clouds import Points
+from core.datasets.base import POINTS, SPLITS, DatasetError, Shape, Source, held_out, listing, signature
+from core.events import Done, Event
+from core.formats import READABLE, read_points
+
+ACCEPTED = f"CLASS/FILE, CLASS/train/FILE or train/CLASS/FILE (and test, val alike) with files {', '.join(READABLE)}"
+
+_TEST = 0.2
+"""Part of each class that is held out as test, from seed 0, where the folders name no split."""
+
+
+def find(root: Path) -> Source:
+    """The shapes of a folder.
+
+    Raises
+    ------
+    DatasetError
+        If it holds no class with readable files, or only some of its files are in a split.
+    """
+    found = [
+        (place, path)
+        for path in sorted([*root.glob("*/*"), *root.glob("*/*/*")])
+        if path.suffix.lower() in READABLE and path.is_file() and (place := _place(path.relative_to(root).parts))
+    ]
+    if not found:
+        raise DatasetError(f"{root} holds no class with readable files; accepted are {ACCEPTED}.")
+    named = [split for (split, _), _ in found if split]
+    if named and len(named) < len(found):
+        raise DatasetError(f"{root} has some files in train, val or test and others not; accepted are {ACCEPTED}.")
+    classes = sorted({class_name for (_, class_name), _ in found})
+    splits = named
+    if not named:
+        test = held_out(np.array([classes.index(class_name) for (_, class_name), _ in found]), _TEST, seed=0)
+        splits = ["test" if held else "train" for held in test]
+    shapes = [
+        Shape(split, class_name, _name(class_name, path.stem), path)
+        for split, ((_, class_name), path) in zip(splits, found, strict=True)
+    ]
+
+    def read() -> Iterator[Event]:
+        yield Done(listing(shapes, tuple(classes), _points))
+
+    return Source(
+        name="folder",
+        title=f"Folder {root.resolve().name}",
+        up_axis="unknown",
+        licence="that of its files",
+        origin=str(root.resolve()),
+        sampling=f"{POINTS:,} drawn at random from each cloud, uniformly by area from each mesh",
+        location=str(root.resolve()),
+        signature=signature(shape.path for shape in shapes),
+        read=read,
+    )
+
+
+def _place(parts: tuple[str, ...]) -> tuple[str, str] | None:
+    """Split ('' where none is named) and class of a file, by the folders it is in."""
+    match parts:
+        case (class_name, _) if class_name not in SPLITS:
+            return "", class_name
+        case (split, class_name, _) if split in SPLITS:
+            return split, class_name
+        case (class_name, split, _) if split in SPLITS:
+            return split, class_name
+    return None
+
+
+def _name(class_name: str, stem: str) -> str:
+    return stem if stem.startswith(class_name) else f"{class_name}_{stem}"
+
+
+def _points(shape: Shape) -> Points:
+    return read_points(shape.path, POINTS, shape.seed)

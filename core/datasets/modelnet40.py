@@ -1,0 +1,214 @@
+"""ModelNet40 (Wu et al., 3D ShapeNets, 2015) in the four layouts it is handed round in, and its 16-class subset."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.datasets.base import POINTS, DatasetError, Listing, Shape, Source, listing, missing, signature, sizes
+from core.events import Done, Event
+from core.formats import read_points
+
+ACCEPTED = (
+    "modelnet40*.npz with points, label, split, name, classes; a folder with ply_data_train*.h5 and shape_names.txt; "
+    "modelnet40_normal_resampled with its lists; or a folder of class/train/*.off and class/test/*.off"
+)
+MODELNET16 = (
+    *("airplane", "bed", "bookshelf", "bottle", "car", "chair", "cup", "guitar"),
+    *("lamp", "laptop", "monitor", "piano", "sofa", "table", "toilet", "vase"),
+)
+"""The subset that stands in for the 16 ShapeNet classes of Defense-PointNet."""
+
+_OFFICIAL = {"modelnet40": {"train": 9843, "test": 2468}, "modelnet16": {"train": 6228, "test": 1360}}
+_STORED = "as stored, in random order"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """One of the ways in which ModelNet40 lies on a disk."""
+
+    files: Sequence[Path]
+    up_axis: str
+    sampling: str
+    read: Callable[[], Listing]
+    notes: tuple[str, ...] = ()
+
+
+def find(name: str, root: Path, allow_missing: bool) -> Source:
+    """ModelNet40, or with the name ``modelnet16`` its subset with labels renumbered alphabetically.
+
+    Raises
+    ------
+    DatasetError
+        If the root is none of the layouts, or files it lists are missing.
+    """
+    only = MODELNET16 if name == "modelnet16" else None
+    if root.is_file():
+        layout = _npz(root, only)
+    elif archives := sorted(root.glob("modelnet40*.npz")):
+        layout = _npz(archives[0], only)
+    elif (root / "modelnet40_train.txt").is_file():
+        layout = _resampled(root, only, allow_missing)
+    elif any(root.glob("ply_data_train*.h5")):
+        layout = _hdf5(root, only, allow_missing)
+    elif any(root.glob("*/train/*.off")):
+        layout = _off(root, only)
+    else:
+        raise DatasetError(f"{root} is not ModelNet40; accepted are {ACCEPTED}.")
+
+    def read() -> Iterator[Event]:
+        yield Done(layout.read())
+
+    return Source(
+        name=name,
+        title="ModelNet40" if only is None else "ModelNet16",
+        up_axis=layout.up_axis,
+        licence="academic use only",
+        origin="Wu et al., 3D ShapeNets, CVPR 2015" + ("" if only is None else "; 16 of the 40 classes"),
+        sampling=layout.sampling,
+        location=f"{root.resolve()} {allow_missing}",
+        signature=signature(layout.files),
+        read=read,
+        official=_OFFICIAL[name],
+        notes=layout.notes,
+    )
+
+
+def _npz(path: Path, only: Sequence[str] | None) -> _Layout:
+    def read() -> Listing:
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                fields = {name: archive[name] for name in ("points", "label", "split", "name", "classes")}
+        except Exception as error:  # a damaged file makes numpy and zipfile raise almost anything
+            raise DatasetError(f"{path} is not ModelNet40 ({error}); accepted are {ACCEPTED}.") from error
+        if not np.isin(fields["split"], (0, 1)).all():
+            raise DatasetError(f"{path}: its field split holds other numbers than 0 and 1.")
+        classes, splits = fields["classes"].tolist(), np.where(fields["split"] == 1, "test", "train")
+        return _arrays(path, fields["points"], fields["label"], splits, fields["name"], classes, only)
+
+    return _Layout([path], "z", _STORED, read)
+
+
+def _hdf5(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layout:
+    parts: list[tuple[str, Path]] = []
+    for split in ("train", "test"):
+        listed = root / f"{split}_files.txt"
+        # Its paths begin where the authors of the archive unpacked it.
+        paths = [root / Path(line).name for line in _lines(listed)] if listed.is_file() else []
+        parts += [(split, path) for path in paths or sorted(root.glob(f"ply_data_{split}*.h5"))]
+    gone, notes = missing(root, [path for _, path in parts], allow_missing)
+    parts = [(split, path) for split, path in parts if path not in gone]
+
+    def read() -> Listing:
+        import h5py
+
+        classes = _lines(root / "shape_names.txt")
+        points, labels, splits, names = [], [], [], []
+        for split, path in parts:
+            try:
+                with h5py.File(path, "r") as file:
+                    points.append(file["data"][:])
+                    labels.append(file["label"][:].ravel())
+            except (OSError, KeyError) as error:
+                raise DatasetError(f"{path} has no HDF5 fields data and label ({error}).") from error
+            splits += [split] * len(labels[-1])
+            names += _hdf5_names(path, labels[-1], classes)
+        if len({array.shape[1:] for array in points}) > 1:
+            raise DatasetError(f"{root}: its files have clouds of different sizes.")
+        return _arrays(root, np.concatenate(points), np.concatenate(labels), np.array(splits), names, classes, only)
+
+    lists = [path for pattern in ("*.txt", "*.json") for path in root.glob(pattern)]
+    return _Layout([*lists, *(path for _, path in parts)], "y", _STORED, read, notes)
+
+
+def _hdf5_names(path: Path, labels: NDArray[np.integer], classes: Sequence[str]) -> list[str]:
+    """The names in the archive's own index beside the file, else class, file and row."""
+    index = path.with_name(f"{path.stem[:-1]}_{path.stem[-1]}_id2file.json")
+    if index.is_file():
+        names = [Path(name).stem for name in json.loads(index.read_text(encoding="utf-8"))]
+        if len(names) == len(labels):
+            return names
+    part = path.stem.removeprefix("ply_data_")
+    return [f"{classes[label]}_{part}_{row:04d}" for row, label in enumerate(labels)]
+
+
+def _arrays(
+    path: Path,
+    points: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    splits: NDArray[np.str_],
+    names: Sequence[str] | NDArray[np.str_],
+    classes: Sequence[str],
+    only: Sequence[str] | None,
+) -> Listing:
+    """The listing of clouds (n, P, 3) in one array, with labels renumbered in the alphabetical order of the classes."""
+    count = len(points)
+    if points.ndim != 3 or points.shape[2] != 3 or {len(labels), len(splits), len(names)} != {count}:
+        lengths = f"{len(labels):,} labels, {len(splits):,} splits and {len(names):,} names"
+        raise DatasetError(f"{path}: it has {count:,} clouds {points.shape}, {lengths}.")
+    if not 0 <= labels.min() <= labels.max() < len(classes):
+        raise DatasetError(f"{path}: its labels go from {labels.min()} to {labels.max()} for {len(classes)} classes.")
+    kept = sorted(only or classes)
+    if absent := set(kept) - set(classes):
+        raise DatasetError(f"{path} has no class {', '.join(sorted(absent))}.")
+    number = np.array([kept.index(name) if name in kept else -1 for name in classes])[labels]
+    rows = np.lexsort((np.array(names), number, splits == "test"))
+    rows = rows[number[rows] >= 0]
+    return Listing(
+        classes=tuple(kept),
+        splits=sizes(splits[rows].tolist()),
+        labels=number[rows],
+        names=[str(names[row]) for row in rows],
+        points=points.shape[1],
+        clouds=(points[row] for row in rows),
+    )
+
+
+def _resampled(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layout:
+    classes = sorted(only or _lines(root / "modelnet40_shape_names.txt"))
+    shapes = []
+    for split in ("train", "test"):
+        for name in _lines(root / f"modelnet40_{split}.txt"):
+            class_name = name.rpartition("_")[0]
+            if only is None or class_name in only:
+                shapes.append(Shape(split, class_name, name, root / class_name / f"{name}.txt"))
+    if strange := {shape.class_name for shape in shapes} - set(classes):
+        raise DatasetError(f"{root}: its lists name the class {min(strange)}, its modelnet40_shape_names.txt does not.")
+    gone, notes = missing(root, [shape.path for shape in shapes], allow_missing)
+    shapes = [shape for shape in shapes if shape.path not in gone]
+    sampling = f"{POINTS:,} drawn at random from the 10,000 of each shape"
+    return _Layout(
+        [*root.glob("*.txt"), *(shape.path for shape in shapes)],
+        "y",
+        sampling,
+        lambda: listing(shapes, tuple(classes), lambda shape: read_points(shape.path)),
+        notes,
+    )
+
+
+def _off(root: Path, only: Sequence[str] | None) -> _Layout:
+    shapes = [
+        Shape(path.parent.name, path.parent.parent.name, path.stem, path)
+        for split in ("train", "test")
+        for path in root.glob(f"*/{split}/*.off")
+    ]
+    classes = sorted(only or {shape.class_name for shape in shapes})
+    if absent := set(classes) - {shape.class_name for shape in shapes}:
+        raise DatasetError(f"{root} has no class {', '.join(sorted(absent))}.")
+    shapes = [shape for shape in shapes if shape.class_name in classes]
+    return _Layout(
+        [shape.path for shape in shapes],
+        "z",
+        f"{POINTS:,} drawn uniformly by area from each mesh",
+        lambda: listing(shapes, tuple(classes), lambda shape: read_points(shape.path, POINTS, shape.seed)),
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}); accepted are {ACCEPTED}.") from error

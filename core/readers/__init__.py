@@ -1,0 +1,1 @@
+"""Readers of single file formats in numpy: strict, and exact about where a file goes wrong."""

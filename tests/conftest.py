@@ -1,0 +1,39 @@
+"""For every test, with or without Qt. What only tests of the window need is in `qt_fixtures`."""
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+from hypothesis import settings
+
+CI = os.environ.get("CI") == "true"
+LEAVE = "data absent:"
+"""How the reason of a skip begins that is no error in CI."""
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+settings.register_profile("suite", deadline=None, derandomize=CI)
+settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport]:
+    report = yield
+    return _unexcused(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport]:
+    report = yield
+    return _unexcused(report)
+
+
+def _unexcused(report: Report) -> Report:
+    """In CI a test that was skipped for any reason but absent data has failed: nobody would see it otherwise."""
+    if CI and report.skipped:
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if not reason.removeprefix("Skipped: ").startswith(LEAVE):
+            report.outcome = "failed"
+            report.longrepr = f"skipped in CI: {reason}"
+    return report
