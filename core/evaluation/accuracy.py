@@ -1,0 +1,216 @@
+"""Clean and adversarial accuracy of a model on a split, with an answer for every cloud (first paper, Table I)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from core.attacks import Attack, Evaluation
+from core.clouds import linf, rmse
+from core.datasets import Split, choose_rows
+from core.events import Cancel, Done, Event, Progress
+from core.models import Classifier
+from core.options import Options, option
+from core.predict import Answers, device_of, predict
+
+Array = NDArray[np.float32]
+Arrays = tuple[NDArray[Any], ...]
+
+
+class EvaluationOptions(Options):
+    """Which clouds are measured, and how many points of each."""
+
+    clouds: int | None = option(
+        None, "Clouds to use, drawn evenly from the classes; empty takes all.", unit="clouds", low=1
+    )
+    points: int = option(
+        1024, "Points of each cloud: the first so many, the same for every model.", unit="points", low=1, high=100_000
+    )
+    seed: int = option(0, "Source of an attack's random starts.", low=0, high=2**31 - 1, advanced=True)
+    batch_size: int = option(32, "Clouds in one pass.", unit="clouds", low=1, high=4096, advanced=True)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """``hits`` of ``n`` clouds."""
+
+    hits: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """Share in 0..1; NaN of no cloud."""
+        return self.hits / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % confidence interval."""
+        if not self.n:
+            return 0.0, 1.0
+        from scipy.stats import binomtest  # half a second to import, which a window's start should not pay
+
+        low, high = binomtest(self.hits, self.n).proportion_ci(0.95, method="wilson")
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.2%} ({low:.2%} to {high:.2%}, n = {self.n})"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts(Answers):
+    """A model's answers to n clouds of known classes."""
+
+    label: NDArray[np.int64]
+    """(n,), the true classes."""
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(n,)"""
+        return np.equal(self.prediction, self.label)
+
+    @property
+    def accuracy(self) -> Rate:
+        return Rate(int(self.correct.sum()), len(self.label))
+
+    @property
+    def true_confidence(self) -> Array:
+        """(n,), softmax probability of the true class."""
+        return np.exp(-self.loss)
+
+    @property
+    def loss(self) -> Array:
+        """(n,), cross-entropy in nats."""
+        return -np.take_along_axis(np.asarray(log_softmax(self.logits, axis=1)), self.label[:, None], 1)[:, 0]
+
+    def by_class(self, classes: int) -> list[Rate]:
+        """Accuracy on the clouds of each class."""
+        n = np.bincount(self.label, minlength=classes)
+        hits = np.bincount(self.label[self.correct], minlength=classes)
+        return [Rate(int(hit), int(of)) for hit, of in zip(hits, n, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked(Verdicts):
+    """A model's answers to n adversarial clouds, and how far each is from the clean one."""
+
+    linf: NDArray[np.float64]
+    """(n,), realised L-infinity distance in unit-sphere radii."""
+    rmse: NDArray[np.float64]
+    """(n,), realised root mean square over the 3N coordinates, in unit-sphere radii."""
+
+
+@dataclass(frozen=True, eq=False)
+class AccuracyReport:
+    """What was measured; every number can be computed again from the answers it holds."""
+
+    row: NDArray[np.int64]
+    """(n,), places of the clouds in their split."""
+    clean: Verdicts
+    adversarial: Attacked | None = None
+    """None if no attack was asked for."""
+
+    def summary(self) -> dict[str, Any]:
+        """Accuracies with 95 % intervals and realised distances, for a record or a table."""
+        values = {"n": len(self.row), **_described("clean", self.clean)}
+        if (moved := self.adversarial) is not None:
+            values |= _described("adversarial", moved) | {
+                "linf_mean": float(moved.linf.mean()),
+                "linf_max": float(moved.linf.max()),
+                "rmse_mean": float(moved.rmse.mean()),
+            }
+        return values
+
+    @property
+    def records(self) -> dict[str, NDArray[Any]]:
+        """One line per cloud, as the columns of a table; losses in nats, confidences in 0..1."""
+        columns = {"row": self.row, "label": self.clean.label, **_columns("clean", self.clean)}
+        if (moved := self.adversarial) is not None:
+            columns |= _columns("adversarial", moved) | {"linf": moved.linf, "rmse": moved.rmse}
+        return columns
+
+
+def evaluate_accuracy(
+    model: Classifier,
+    split: Split,
+    attack: Attack | None = None,
+    options: EvaluationOptions | None = None,
+    cancel: Cancel | None = None,
+) -> Iterator[Event]:
+    """Ask the model about clean clouds and, with an attack, about their adversarial versions.
+
+    Yields
+    ------
+    Progress after each batch, then Done with the ``AccuracyReport`` of the clouds that were reached.
+
+    Raises
+    ------
+    ValueError
+        If the split holds no cloud, or clouds of fewer points than are asked for.
+    """
+    options = options or EvaluationOptions()
+    stored = split.points.shape[1]
+    if options.points > stored or not len(split):
+        raise ValueError(f"{options.points} points were asked for, and the split has {len(split)} clouds of {stored}.")
+    rows = choose_rows(split.labels, options.clouds or len(split))
+    device = device_of(model)
+    generator = torch.Generator().manual_seed(options.seed)
+    clean: list[Arrays] = []
+    moved: list[Arrays] = []
+    done = 0
+    for start in range(0, len(rows), options.batch_size):
+        chosen = rows[start : start + options.batch_size]
+        points = np.array(split.points[chosen, : options.points])
+        if attack is None:
+            answers = predict(model, points, options.batch_size)
+            clean.append((answers.logits, answers.latent))
+        else:
+            label = torch.from_numpy(split.labels[chosen]).to(device)
+            state = attack.start(model, torch.from_numpy(points).to(device), label, generator)
+            clean.append(_arrays(state.evaluation))
+            while state.step < attack.total_steps:
+                state = attack.step(model, state)
+            adversarial = state.adversarial.cpu().numpy()
+            moved.append((*_arrays(state.best), linf(points, adversarial), rmse(points, adversarial)))
+        done += len(chosen)
+        yield Progress(done, len(rows), "clouds evaluated")
+        if cancel and cancel.requested:
+            break
+    labels = split.labels[rows[:done]]
+    logits, latent = _joined(clean)
+    report = AccuracyReport(rows[:done], Verdicts(logits, latent, labels))
+    if moved:
+        logits, latent, far, wide = _joined(moved)
+        report = replace(report, adversarial=Attacked(logits, latent, labels, far, wide))
+    yield Done(report, complete=done == len(rows))
+
+
+def _arrays(evaluation: Evaluation | None) -> Arrays:
+    assert evaluation is not None
+    return evaluation.logits.cpu().numpy(), evaluation.latent.cpu().numpy()
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _described(kind: str, verdicts: Verdicts) -> dict[str, Any]:
+    return {
+        f"{kind}_accuracy": verdicts.accuracy.value,
+        f"{kind}_interval": verdicts.accuracy.interval,
+        f"{kind}_confidence": float(verdicts.confidence.mean()),
+        f"{kind}_loss": float(verdicts.loss.mean()),
+    }
+
+
+def _columns(kind: str, verdicts: Verdicts) -> dict[str, NDArray[Any]]:
+    return {
+        f"{kind}_prediction": verdicts.prediction,
+        f"{kind}_confidence": verdicts.confidence,
+        f"{kind}_true_confidence": verdicts.true_confidence,
+        f"{kind}_loss": verdicts.loss,
+    }

@@ -1,0 +1,8 @@
+"""Training: the options, the regimes, one resumable loop, and the folder of a run."""
+
+from core.training.engine import train
+from core.training.options import TrainOptions
+from core.training.regimes import REGIMES
+from core.training.runs import RunResult, command, stored_options, trained_on
+
+__all__ = ["REGIMES", "RunResult", "TrainOptions", "command", "stored_options", "train", "trained_on"]

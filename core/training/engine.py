@@ -1,0 +1,154 @@
+"""The training loop: one for all regimes, a generator that can be stopped or killed at any moment and resumed."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from core.datasets import Dataset, Split, choose_rows
+from core.devices import choose_device, describe_device
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.events import Cancel, Done, Epoch, Event, Note, Progress
+from core.models import build
+from core.training.batches import batches
+from core.training.learner import Learner, build_discriminator
+from core.training.options import TrainOptions
+from core.training.regimes import REGIMES
+from core.training.runs import Run
+
+
+def train(
+    dataset: Dataset,
+    options: TrainOptions,
+    folder: Path,
+    cancel: Cancel | None = None,
+    *,
+    resume: bool = False,
+    data_root: Path | None = None,
+) -> Iterator[Event]:
+    """Train a classifier on the train split, less a validation part carved out of it; test is never read.
+
+    A request to ``cancel`` ends it after the current batch and keeps the weights of the finished epochs; closing the
+    generator does the same, without a result. Either way the run can be resumed, and on the same CPU and number of
+    threads it then ends with the weights and metrics of an unbroken run, bit for bit.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run; new or empty, or that of the run to resume.
+    resume : bool
+        Go on after the last finished epoch. Options that were not set are the run's own; ``epochs`` may differ.
+    data_root : Path, optional
+        Where the dataset was found, remembered for those who evaluate the run.
+
+    Yields
+    ------
+    Note, then for each epoch Progress (in clouds, over the whole run) and Epoch with its metrics: losses in nats,
+    accuracies in 0..1, learning rate, training time in seconds and clouds per second. At last Done with ``RunResult``.
+
+    Raises
+    ------
+    ValueError
+        If the folder, the options or the dataset do not allow it, or the loss is no longer finite.
+    """
+    from lightning_fabric import Fabric  # takes a second to import, which a window's start should not pay
+
+    if resume:
+        run = Run.resume(folder, options, dataset.card)
+    else:
+        _check(dataset, options)
+        run = Run.create(folder, options, dataset.card, data_root)
+    options = run.options
+    device = choose_device(options.device)
+    with _seeded(options.seed, device):
+        regime, model = REGIMES[options.regime], build(options.model, len(dataset.card.classes), options.model_options)
+        discriminator = build_discriminator(model, options.discriminator_width) if regime.discriminator else None
+        fabric = Fabric(accelerator=device.type, devices=1, precision=options.precision)
+        learner = Learner(fabric, model, discriminator, options)
+    run.restore(learner)
+
+    whole = dataset.split("train")
+    rows, held = dataset.validation(options.validation, options.seed)
+    if options.clouds is not None:
+        rows = rows[choose_rows(whole.labels[rows], options.clouds)]
+    validation = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
+    evaluation = EvaluationOptions(points=min(options.points, whole.points.shape[1]), batch_size=options.batch_size)
+    yield Note(
+        f"{regime.title} of {options.model} on {dataset.card.name}: {len(rows):,} clouds to learn from, {len(held):,} "
+        f"to validate, {options.points:,} points each. {describe_device(device)}."
+    )
+
+    total = options.epochs * (len(rows) + len(held))
+    while len(run.history) < options.epochs and not run.out_of_patience:
+        epoch = len(run.history) + 1
+        text = f"epoch {epoch}/{options.epochs}"
+        done = (epoch - 1) * (len(rows) + len(held))
+        learner.begin_epoch(epoch)
+        seconds, mark = 0.0, time.perf_counter()
+        for batch in batches(whole.points, whole.labels, rows, dataset.card.up_axis, options, epoch):
+            learner.progress = done / total
+            with _seeded(batch.seed, device):
+                regime.learn(learner, batch.clouds.to(device), batch.label.to(device))
+            if not math.isfinite(sum(learner.tally.values())):
+                raise ValueError(
+                    f"The loss is no longer a finite number in epoch {epoch}; lower the learning rate. "
+                    f"{folder} keeps the epochs before it."
+                )
+            done += len(batch.label)
+            seconds += time.perf_counter() - mark  # without the time a caller pauses between two events
+            yield Progress(done, total, text)
+            mark = time.perf_counter()
+            if cancel and cancel.requested:
+                yield Done(run.finish(learner, complete=False), complete=False)
+                return
+        report: AccuracyReport | None = None
+        for event in evaluate_accuracy(model, validation, options.attack, evaluation):
+            match event:
+                case Progress(clouds):
+                    yield Progress(done + clouds, total, f"{text}, validation")
+                case Done(value):
+                    report = value
+        assert report is not None
+        assert report.adversarial is not None
+        metrics = {
+            **learner.tally,
+            "validation_clean": report.clean.accuracy.value,
+            "validation_adversarial": report.adversarial.accuracy.value,
+            "learning_rate": options.learning_rate_at(epoch),
+            "seconds": seconds,
+            "clouds_per_second": len(rows) / seconds,
+        }
+        run.commit(learner, metrics)
+        yield Epoch(epoch, options.epochs, metrics)
+        if cancel and cancel.requested:
+            break
+    complete = len(run.history) >= options.epochs or run.out_of_patience
+    yield Done(run.finish(learner, complete=complete), complete=complete)
+
+
+def _check(dataset: Dataset, options: TrainOptions) -> None:
+    card = dataset.card
+    stored = dataset.split("train").points.shape[1]
+    if options.points > stored and not options.replacement:
+        raise ValueError(
+            f"points: {card.name} stores {stored} points of each cloud, so {options.points} different ones can't be "
+            f"drawn; choose at most {stored}, or draw with replacement."
+        )
+    if options.rotation and card.up_axis not in ("x", "y", "z"):
+        raise ValueError(f"rotation: {card.name} does not say which axis points up; train with rotation 0.")
+    if len(dataset.validation(options.validation, options.seed)[0]) < 2:
+        raise ValueError(f"{card.name} has too few training clouds: 2 are needed beside those kept for validation.")
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """PyTorch's own random generators seeded inside and as before after.
+
+    Initial weights and dropout take their numbers from nowhere else, and others use these generators too.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

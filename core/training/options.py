@@ -1,0 +1,107 @@
+"""Every choice of a training run. What the first paper leaves open defaults to fxia22/pointnet.pytorch, its base."""
+
+from typing import Any, Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from core.attacks import Attack, Direction, preset
+from core.devices import DeviceName
+from core.models import ARCHITECTURES
+from core.options import Options, option
+
+RegimeName = Literal["simple", "adversarial", "defense"]
+
+
+class TrainOptions(Options):
+    """Training of one classifier."""
+
+    model: Literal["pointnet"] = option("pointnet", "Architecture of the classifier.")
+    model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
+    regime: RegimeName = option(
+        "simple", "What it learns from: clean clouds; also adversarial ones; also against a discriminator of the two."
+    )
+    epochs: int = option(40, "Times every training cloud is seen.", unit="epochs", low=1, high=10_000)
+    batch_size: int = option(32, "Clouds in one gradient step.", unit="clouds", low=4, high=4096)
+    clouds: int | None = option(
+        None, "Training clouds used, drawn evenly from the classes; empty takes all.", unit="clouds", low=4
+    )
+    points: int = option(1024, "Points of each cloud, drawn afresh in every epoch.", unit="points", low=1, high=100_000)
+    replacement: bool = option(False, "Draw points with replacement, as the reference code does.", advanced=True)
+    learning_rate: float = option(1e-3, "Adam's learning rate in the first epoch.", low=1e-8, high=1.0)
+    decay: float = option(0.5, "Factor on the learning rate at each decay.", low=0.01, high=1.0, advanced=True)
+    decay_every: int = option(20, "Time between two decays.", unit="epochs", low=1, high=10_000, advanced=True)
+    weight_decay: float = option(0.0, "Adam's L2 penalty on the weights.", low=0.0, high=1.0, advanced=True)
+    label_smoothing: float = option(
+        0.0, "Share of the target probability spread over all classes.", low=0.0, high=0.9, advanced=True
+    )
+    transform_penalty: float = option(
+        1e-3, "Weight of the feature transform's distance from orthogonality.", low=0.0, high=100.0, advanced=True
+    )
+
+    rotation: float = option(
+        0.0, "Largest random turn about the up axis; 0 keeps aligned sets aligned.", unit="°", low=0.0, high=180.0
+    )
+    jitter: float = option(0.01, "Standard deviation of the noise on every coordinate.", unit="r", low=0.0, high=0.5)
+    jitter_clip: float = option(0.05, "Largest noise on a coordinate.", unit="r", low=0.0, high=1.0, advanced=True)
+    scaling: float = option(0.0, "Sizes vary by up to this share either way.", low=0.0, high=0.9, advanced=True)
+
+    epsilon: float = option(0.1, "Budget of the adversarial clouds that are trained on.", unit="r", low=0.0, high=2.0)
+    direction: Direction = option("sign", "How a gradient becomes their perturbation (the readings of FGSM).")
+    attack_steps: int = option(1, "Gradient steps to make them: 1 is FGSM.", low=1, high=100)
+    attack_step_size: float | None = option(
+        None,
+        "Length of one such step; empty is 2.5 epsilon / steps, and epsilon for a single step.",
+        unit="r",
+        low=0.0,
+        advanced=True,
+    )
+    attack_mode: Literal["eval", "train"] = option(
+        "eval", "Mode of the model while it is attacked: with running or with batch statistics.", advanced=True
+    )
+    updates: Literal["alternate", "joint"] = option(
+        "alternate", "A step on the clean batch, then one on its adversarial batch; or one step on both.", advanced=True
+    )
+
+    discriminator_width: int = option(
+        256, "Hidden units of the discriminator.", unit="units", low=1, high=65_536, advanced=True
+    )
+    feature_weight: float = option(
+        1.0, "Weight of the extractor's loss for not fooling the discriminator.", low=0.0, high=1000.0
+    )
+    feature_ramp: bool = option(
+        False, "Raise that weight smoothly from 0 over the run (Ganin et al. 2016).", advanced=True
+    )
+
+    validation: float = option(
+        0.1, "Share of the training clouds kept aside to choose the best epoch.", low=0.01, high=0.5, advanced=True
+    )
+    patience: int = option(
+        0, "Stop after this many epochs without a better one; 0 never does.", unit="epochs", low=0, high=10_000
+    )
+    seed: int = option(0, "Source of everything random.", low=0, high=2**31 - 1)
+    device: DeviceName = option("auto", "Where to compute.")
+    precision: Literal["32-true", "bf16-mixed"] = option(
+        "32-true", "Arithmetic of the training steps; attacks and validation always use float32.", advanced=True
+    )
+
+    @field_validator("model_options")
+    @classmethod
+    def _of_the_model(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "model" not in info.data:  # which has its own error
+            return value
+        return ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
+
+    @property
+    def attack(self) -> Attack:
+        """The attack that makes the adversarial batches, and by which the simple regime is validated."""
+        return preset(
+            "fgsm",
+            epsilon=self.epsilon,
+            direction=self.direction,
+            steps=self.attack_steps,
+            step_size=self.attack_step_size,
+        )
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 1."""
+        return self.learning_rate * self.decay ** ((epoch - 1) // self.decay_every)

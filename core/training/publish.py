@@ -1,0 +1,60 @@
+"""From a finished run to a model that comes with the program."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from core.attacks import preset
+from core.checkpoints import ModelCard, load_model, resolve_model, save_builtin
+from core.datasets import Dataset
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.events import Done, Event
+from core.files import atomic_path
+
+
+def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Iterator[Event]:
+    """Round a run's best weights to float16, measure them on the test split, and put them among the built-in models.
+
+    Writes the weights, a readable card beside them and the checksum in the index; a model of the same name is replaced.
+
+    Yields
+    ------
+    Progress of the measurement, then Done with the path of the weights.
+    """
+    loaded = load_model(resolve_model(run))
+    with torch.no_grad():
+        for weight in loaded.module.parameters():
+            weight.copy_(weight.half())
+    attack = preset("fgsm")
+    options = EvaluationOptions(points=loaded.card.points)
+    for event in evaluate_accuracy(loaded.module, dataset.split("test"), attack, options):
+        if isinstance(event, Done):
+            report: AccuracyReport = event.value
+        else:
+            yield event
+    assert report.adversarial is not None
+    metrics = {
+        "test_clean": report.clean.accuracy.value,
+        f"test_fgsm_{attack.epsilon:g}": report.adversarial.accuracy.value,
+        "test_clouds": len(report.row),
+    }
+    card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics})
+    path = save_builtin(loaded.module, card)
+    with atomic_path(path.with_suffix(".md")) as part:
+        part.write_text(_readable(card), encoding="utf-8")
+    yield Done(path)
+
+
+def _readable(card: ModelCard) -> str:
+    rows = {
+        "Architecture": f"{card.architecture} {card.options}",
+        "Training": f"{card.regime}, {card.epochs} epochs, {card.points} points a cloud, seed {card.seed}",
+        "Command": f"`{card.command}`",
+        "Dataset": f"{card.dataset}, fingerprint `{card.fingerprint}`, {card.up_axis} up",
+        "Classes": ", ".join(card.classes),
+        "Made": f"{card.created} with " + ", ".join(f"{name} {version}" for name, version in card.versions.items()),
+        **{name.replace("_", " ").capitalize(): f"{value:.4g}" for name, value in card.metrics.items()},
+    }
+    lines = [f"# {card.title}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items())]
+    return "\n".join(lines) + "\n"

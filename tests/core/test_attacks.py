@@ -1,0 +1,290 @@
+import math
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from core.attacks import BUDGET, PRESETS, Attack, Constraint, Direction, preset
+from core.events import Cancel, Done, Step
+from core.models import Output
+from tests.core.toys import attacked, settled_pointnet
+
+N = 20
+NORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linf": lambda shift: shift.abs().amax((1, 2)),
+    "per-point-l2": lambda shift: shift.norm(dim=2).amax(1),
+    "l2": lambda shift: shift.norm(dim=(1, 2)) / math.sqrt(3 * N),
+}
+"""Size of a perturbation (B, N, 3) in the norm of a budget, in units of epsilon."""
+
+
+def linear(classes: int = 2, seed: int = 0) -> tuple[nn.Module, Tensor]:
+    """Logits that are linear in the points, and their weights (K, N, 3)."""
+    torch.manual_seed(seed)
+    layer = nn.Linear(3 * N, classes).double()
+
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, clouds: Tensor) -> Output:
+            logits = self.layer(clouds.flatten(1))
+            return Output(logits, logits)
+
+    return Linear(), layer.weight.detach().view(classes, N, 3)
+
+
+def batch(count: int = 5, classes: int = 2) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    clouds = torch.rand(count, N, 3, generator=generator, dtype=torch.float64) * 1.2 - 0.6
+    return clouds, torch.arange(count) % classes
+
+
+class TestClosedForms:
+    """Of two classes with linear logits everything is known: the loss rises most along w = w_other - w_true."""
+
+    @pytest.mark.parametrize("direction", ["sign", "per-point", "l2"])
+    def test_one_step_is_the_best_move_of_its_budget(self, direction: Direction) -> None:
+        model, weights = linear()
+        x, y = batch()
+        state = attacked(preset("fgsm", direction=direction, epsilon=0.3), model, x, y)
+        assert state.best is not None
+        w = weights[1 - y] - weights[y]
+        gain = {
+            "sign": 0.3 * w.abs().sum((1, 2)),
+            "per-point": 0.3 * w.norm(dim=2).sum(1),
+            "l2": 0.3 * math.sqrt(3 * N) * w.norm(dim=(1, 2)),
+        }[direction]
+        margin = (w * x).sum((1, 2)) + (model(x * 0).logits[range(5), 1 - y] - model(x * 0).logits[range(5), y])
+        found = state.best.logits[range(5), 1 - y] - state.best.logits[range(5), y]
+        torch.testing.assert_close(found, (margin + gain).detach())
+        torch.testing.assert_close(NORMS[BUDGET[direction]](state.adversarial - x), torch.full((5,), 0.3).double())
+
+    @pytest.mark.parametrize(("direction", "share"), [("raw", 1.0), ("raw-mean", 1 / 32)])
+    def test_the_raw_readings_add_the_gradient_itself(self, direction: Direction, share: float) -> None:
+        model, weights = linear()
+        x, y = batch()
+        state = attacked(preset("fgsm", direction=direction, epsilon=0.3), model, x, y)
+        wrong = model(x).logits.softmax(1)[range(5), 1 - y].detach()
+        gradient = wrong[:, None, None] * (weights[1 - y] - weights[y])
+        torch.testing.assert_close(state.adversarial, x + 0.3 * share * gradient)
+
+    def test_pgd_reaches_the_same_corner_from_every_start(self) -> None:
+        model, _ = linear()
+        x, y = batch()
+        fgsm = attacked(preset("fgsm", epsilon=0.3), model, x, y)
+        pgd = attacked(preset("pgd", epsilon=0.3, steps=20, restarts=2), model, x, y)
+        torch.testing.assert_close(pgd.adversarial, fgsm.adversarial)
+        torch.testing.assert_close(pgd.current, fgsm.adversarial)
+
+    def test_a_targeted_attack_moves_towards_the_wanted_class(self) -> None:
+        model, _ = linear(3)
+        x, _ = batch()
+        target = torch.full((5,), 2)
+        state = attacked(preset("fgsm", objective="targeted", epsilon=0.3), model, x, target)
+        assert state.best is not None
+        assert (state.best.prediction == 2).all()
+        assert state.evaluation is not None
+        before = model(x).logits.detach()
+        torch.testing.assert_close(state.best.loss, -state.best.logits.log_softmax(1)[:, 2])
+        assert (state.best.loss < -before.log_softmax(1)[:, 2]).all()
+        assert attacked(preset("pgd", objective="targeted", epsilon=0.3), model, x, target).best.prediction.eq(2).all()  # type: ignore[union-attr]
+
+
+class TestBudget:
+    model = settled_pointnet(N)
+
+    @settings(max_examples=20)
+    @given(
+        direction=st.sampled_from(get_args(Direction)),
+        constraint=st.sampled_from(["linf", "per-point-l2", "l2"]),
+        epsilon=st.floats(0.0, 0.5),
+        steps=st.integers(1, 3),
+        restarts=st.integers(0, 2),
+        step_size=st.none() | st.floats(0.0, 1.0),
+        objective=st.sampled_from(["untargeted", "targeted"]),
+    )
+    def test_no_iterate_ever_leaves_it(self, **values: Any) -> None:
+        attack = Attack.model_validate(values)
+        x, y = batch(3, 3)
+        for event in attack.run(self.model, x, y):
+            state = event.value
+            for cloud in (state.current, state.adversarial):
+                assert torch.isfinite(cloud).all()
+                assert (NORMS[attack.constraint](cloud - x) <= attack.epsilon + 1e-6).all()
+
+    @pytest.mark.parametrize("direction", get_args(Direction))
+    def test_a_budget_of_zero_leaves_the_cloud_as_it_is(self, direction: Direction) -> None:
+        x, y = batch(3, 3)
+        attack = preset("pgd", direction=direction, epsilon=0.0, steps=2)
+        assert torch.equal(attacked(attack, self.model, x, y).adversarial, x)
+
+    @given(st.floats(0.0, 1.0))
+    @settings(max_examples=10)
+    def test_refit_of_one_step_is_the_attack_with_the_other_budget(self, epsilon: float) -> None:
+        x, y = batch(3, 3)
+        attack = preset("fgsm", epsilon=0.1)
+        refitted = attack.refit(attacked(attack, self.model, x, y), epsilon)
+        expected = attacked(preset("fgsm", epsilon=epsilon), self.model, x, y)
+        torch.testing.assert_close(refitted.adversarial, expected.adversarial)
+        assert refitted.evaluation is None
+
+    @pytest.mark.parametrize("direction", ["sign", "per-point", "l2"])
+    def test_refit_of_many_steps_stays_in_the_new_budget_and_can_go_on(self, direction: Direction) -> None:
+        x, y = batch(3, 3)
+        attack = preset("pgd", direction=direction, epsilon=0.2, steps=4)
+        refitted = attack.refit(attacked(attack, self.model, x, y), 0.05)
+        further = attack.step(self.model, refitted)
+        for state in (refitted, further):
+            assert (NORMS[attack.constraint](state.adversarial - x) <= 0.05 + 1e-6).all()
+        assert further.best is not None
+
+
+class TestBestIterate:
+    def test_fooled_comes_before_not_fooled_and_then_the_larger_loss(self) -> None:
+        waves = torch.randn(3, N, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+        def model(clouds: Tensor) -> Output:
+            """Large steps overshoot the crests of its loss."""
+            logits = torch.sin(torch.einsum("bnd,knd->bk", clouds, waves))
+            return Output(logits, logits)
+
+        x, y = batch(12, 3)
+        attack = preset("pgd", epsilon=0.3, step_size=0.15, steps=6, restarts=1)
+        states = [event.value for event in attack.run(model, x, y) if isinstance(event, Step)][1:]
+        losses = torch.stack([state.evaluation.loss for state in states])
+        fooled = torch.stack([state.evaluation.prediction != y for state in states])
+        assert 0 < fooled.float().mean() < 1, "a useful case has both"
+        score = losses + 1000 * fooled
+        best = score.argmax(0)
+        assert (best < len(states) - 1).any(), "not simply the last one"
+        for i, k in enumerate(best):
+            torch.testing.assert_close(states[-1].adversarial[i], states[k].current[i])
+            torch.testing.assert_close(states[-1].best.loss[i], losses[k, i])
+            torch.testing.assert_close(states[-1].best.logits[i], states[k].evaluation.logits[i])
+
+    def test_the_best_answers_are_the_models_answers_to_the_result(self) -> None:
+        model = settled_pointnet(N)
+        x, y = batch(6, 3)
+        state = attacked(preset("pgd", epsilon=0.2, steps=5), model, x, y)
+        assert state.best is not None
+        torch.testing.assert_close(model(state.adversarial).logits, state.best.logits)
+        torch.testing.assert_close(model(state.adversarial).latent, state.best.latent)
+
+    def test_more_steps_and_restarts_never_make_the_result_worse(self) -> None:
+        model = settled_pointnet(N)
+        x, y = batch(6, 3)
+        short = attacked(preset("bim", epsilon=0.2, step_size=0.04, steps=3), model, x, y)
+        long = attacked(preset("bim", epsilon=0.2, step_size=0.04, steps=9), model, x, y)
+        wide = attacked(preset("bim", epsilon=0.2, step_size=0.04, steps=3, restarts=2), model, x, y)
+        for more in (long, wide):
+            fooled, before = more.best.prediction != y, short.best.prediction != y  # type: ignore[union-attr]
+            assert (fooled | ~before).all()
+            assert (more.best.loss >= short.best.loss)[fooled == before].all()  # type: ignore[union-attr]
+
+
+class TestGradientsThatVanish:
+    @pytest.mark.parametrize("direction", get_args(Direction))
+    def test_give_no_move_and_no_nan(self, direction: Direction) -> None:
+        x, y = batch()
+        flat = lambda clouds: Output(clouds.sum((1, 2))[:, None] * torch.zeros(2).double(), clouds.amax(1))  # noqa: E731
+        state = attacked(preset("bim", direction=direction, epsilon=0.1, steps=3), flat, x, y)
+        assert torch.equal(state.adversarial, x)
+        assert state.best is not None
+        assert torch.isfinite(state.best.loss).all()
+
+    @pytest.mark.parametrize("direction", get_args(Direction))
+    def test_leave_the_points_that_win_no_channel_where_they_are(self, direction: Direction) -> None:
+        x, y = batch(4)
+        first = lambda clouds: Output(clouds[:, 0, :2], clouds[:, 0])  # noqa: E731
+        state = attacked(preset("fgsm", direction=direction, epsilon=0.1), first, x, y)
+        assert torch.equal(state.adversarial[:, 1:], x[:, 1:])
+        assert not torch.equal(state.adversarial[:, 0], x[:, 0])
+
+
+class TestManners:
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_input_weights_gradients_and_modes_stay_as_they_were(self, name: str) -> None:
+        model = settled_pointnet(N).train()
+        model.get_submodule("classifier").eval()
+        modes = [module.training for module in model.modules()]
+        weights = {key: value.clone() for key, value in model.state_dict().items()}
+        x, y = batch(3, 3)
+        before = x.clone()
+        attacked(preset(name, steps=1 if name == "fgsm" else 2), model, x, y)
+        assert torch.equal(x, before)
+        assert not x.requires_grad
+        assert [module.training for module in model.modules()] == modes
+        assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+    def test_a_cloud_is_attacked_alone_as_in_company(self) -> None:
+        model = settled_pointnet(N)
+        x, y = batch(4, 3)
+        attack = preset("bim", epsilon=0.1, steps=3)
+        together = attacked(attack, model, x, y).adversarial
+        alone = torch.cat([attacked(attack, model, x[i : i + 1], y[i : i + 1]).adversarial for i in range(4)])
+        torch.testing.assert_close(alone, together)
+
+    def test_a_state_is_left_as_it_was_so_that_a_step_can_be_taken_twice(self) -> None:
+        model = settled_pointnet(N)
+        x, y = batch(3, 3)
+        attack = preset("pgd", epsilon=0.1, steps=2)
+        states = [event.value for event in attack.run(model, x, y) if isinstance(event, Step)]
+        again = attack.step(model, states[2])
+        assert torch.equal(again.move, states[3].move)
+        assert [state.step for state in states] == [0, 1, 2, 3, 4]
+        assert torch.equal(states[0].adversarial, x)
+
+    def test_steps_beyond_the_plan_go_on_from_the_last_iterate(self) -> None:
+        model, _ = linear()
+        x, y = batch()
+        attack = preset("bim", epsilon=0.3, step_size=0.1, steps=2)
+        third = attack.step(model, attacked(attack, model, x, y))
+        torch.testing.assert_close(third.adversarial, attacked(preset("fgsm", epsilon=0.3), model, x, y).adversarial)
+        assert third.step == 3
+
+    def test_random_starts_follow_the_generator(self) -> None:
+        model = settled_pointnet(N)
+        x, y = batch(3, 3)
+        attack = preset("pgd", epsilon=0.1, steps=1, restarts=1)
+        first, again, other = (attacked(attack, model, x, y, seed) for seed in (0, 0, 1))
+        assert torch.equal(first.current, again.current)
+        assert not torch.equal(first.current, other.current)
+
+    def test_a_request_to_stop_keeps_the_steps_taken(self) -> None:
+        cancel = Cancel()
+        x, y = batch()
+        stream = preset("bim", steps=10).run(linear()[0], x, y, cancel=cancel)
+        for _ in range(3):
+            next(stream)
+        cancel.request()
+        done = list(stream)[-1]
+        assert isinstance(done, Done)
+        assert (done.complete, done.value.step) == (False, 2)
+
+
+class TestPresets:
+    def test_are_settings_of_one_composition(self) -> None:
+        assert preset("fgsm") == Attack(epsilon=0.1, direction="sign", constraint="linf", steps=1)
+        assert preset("bim", epsilon=0.2, steps=4).step_size == pytest.approx(0.05)
+        assert (preset("pgd").steps, preset("pgd").restarts) == (20, 1)
+
+    def test_the_budget_follows_the_reading_unless_it_is_given(self) -> None:
+        constraints: list[Constraint] = [
+            preset("fgsm", direction=direction).constraint for direction in get_args(Direction)
+        ]
+        assert constraints == ["linf", "none", "none", "per-point-l2", "l2"]
+        assert preset("fgsm", direction="l2", constraint="linf").constraint == "linf"
+
+    def test_unknown_names_and_wrong_values_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, pgd"):
+            preset("cw")
+        with pytest.raises(ValidationError, match="epsilon"):
+            preset("fgsm", epsilon=-1)

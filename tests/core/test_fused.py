@@ -1,0 +1,101 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.models.fused import linear_bn_max, plain_linear_bn_max
+
+
+class Layer(nn.Module):
+    """K -> C, with slopes of both signs and running statistics that are not the initial ones."""
+
+    def __init__(self, inputs: int, outputs: int, fused: bool = True) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.norm = nn.BatchNorm1d(outputs)
+        self.operation = linear_bn_max if fused else plain_linear_bn_max
+        with torch.no_grad():
+            self.norm.weight.copy_(torch.linspace(-1.5, 1.5, outputs))
+            self.norm.bias.uniform_(-1, 1)
+            self.norm.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
+            self.norm.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operation(x, self.linear, self.norm)
+
+
+def pair(inputs: int, outputs: int) -> tuple[Layer, Layer]:
+    torch.manual_seed(0)
+    fused, plain = Layer(inputs, outputs).double(), Layer(inputs, outputs, fused=False).double()
+    plain.load_state_dict(fused.state_dict())
+    return fused, plain
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("n", [1, 5, 31, 32, 33, 64, 100])
+def test_equals_the_plain_layer_with_its_gradients_and_running_statistics(n: int, training: bool) -> None:
+    fused, plain = (layer.train(training) for layer in pair(7, 20))
+    x = torch.randn(3, n, 7, dtype=torch.float64)
+    weight = torch.randn(3, 20, dtype=torch.float64)
+    points = [x.clone().requires_grad_() for _ in range(2)]
+    outputs = [layer(point) for layer, point in zip((fused, plain), points, strict=True)]
+    for output in outputs:
+        (output * weight).sum().backward()
+    close = {"rtol": 1e-10, "atol": 1e-10}
+    torch.testing.assert_close(outputs[0], outputs[1], **close)
+    torch.testing.assert_close(points[0].grad, points[1].grad, **close)
+    for (name, mine), theirs in zip(fused.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, **close, msg=lambda text, name=name: f"{name}: {text}")
+    for (name, mine), (_, theirs) in zip(fused.named_buffers(), plain.named_buffers(), strict=True):
+        torch.testing.assert_close(mine, theirs, **close, msg=lambda text, name=name: f"{name}: {text}")
+    assert int(fused.norm.num_batches_tracked) == int(training)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("n", [6, 40])
+def test_gradients_are_those_of_finite_differences(n: int, training: bool) -> None:
+    layer = pair(3, 6)[0].train(training)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def function(x: Tensor, *parameters: Tensor) -> Tensor:
+        output: Tensor = torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
+        return output
+
+    x = torch.randn(2, n, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(function, (x, *layer.parameters()))
+
+
+def test_one_gradient_can_be_asked_for_without_the_others() -> None:
+    fused, plain = pair(4, 8)
+    x = torch.randn(2, 40, 4, dtype=torch.float64, requires_grad=True)
+    mine, theirs = (torch.autograd.grad(layer(x).sum(), x)[0] for layer in (fused.eval(), plain.eval()))
+    torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+    assert all(parameter.grad is None for parameter in fused.parameters())
+    still = x.detach()
+    mine, theirs = (torch.autograd.grad(layer(still).sum(), layer.linear.weight)[0] for layer in (fused, plain))
+    torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_among_equal_points_the_gradient_reaches_one_and_keeps_its_sum() -> None:
+    fused, _ = pair(4, 8)
+    x = torch.randn(1, 1, 4, dtype=torch.float64).repeat(1, 70, 1).requires_grad_()
+    single = x.detach()[:, :1].clone().requires_grad_()
+    for points in (x, single):
+        fused.eval()(points).sum().backward()
+    assert x.grad is not None
+    assert single.grad is not None
+    torch.testing.assert_close(x.grad.sum(1), single.grad.sum(1), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0])
+def test_single_precision_is_enough_for_features_far_from_zero(offset: float) -> None:
+    fused, plain = (layer.float() for layer in pair(128, 64))
+    x = torch.randn(8, 256, 128).relu() + offset
+    torch.testing.assert_close(fused(x), plain(x), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(fused.norm.running_var, plain.norm.running_var, rtol=1e-3, atol=1e-3)
+
+
+def test_under_autocast_it_is_the_plain_layer() -> None:
+    fused, plain = (layer.float().eval() for layer in pair(8, 16))
+    x = torch.randn(2, 40, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(fused(x), plain(x), rtol=0, atol=0)

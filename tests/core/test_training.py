@@ -1,0 +1,271 @@
+from copy import deepcopy
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from pydantic import ValidationError
+
+from core.checkpoints import load_model, read_card, resolve_model
+from core.datasets import Split
+from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.events import Done, Epoch, Note, Progress, result
+from core.models import ARCHITECTURES, build
+from core.records import read_json, read_jsonl
+from core.training import REGIMES, TrainOptions, command, train, trained_on
+from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, build_discriminator
+from core.training.options import RegimeName
+from core.training.regimes import perturbed
+from tests.core.toys import CLASSES, toy_batch, toy_dataset, toy_options, toy_run
+
+TIMES = {"seconds", "clouds_per_second"}
+
+
+@pytest.mark.parametrize(("regime", "count"), [("simple", 8), ("adversarial", 4), ("defense", 4)])
+def test_each_regime_learns_the_toys_and_reports_its_metrics(tmp_path: Path, regime: str, count: int) -> None:
+    dataset = toy_dataset(96, 30)
+    events = list(train(dataset, toy_options(regime=regime, epochs=count, batch_size=12), tmp_path / "run"))
+    assert isinstance(events[0], Note)
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    assert [event.index for event in epochs] == list(range(1, count + 1))
+    expected = {"loss_clean", "accuracy_clean", "validation_clean", "validation_adversarial", "learning_rate", *TIMES}
+    expected |= {"loss_adversarial", "accuracy_adversarial"} if regime != "simple" else set()
+    expected |= {"feature_loss", "discriminator_loss", "discriminator_accuracy"} if regime == "defense" else set()
+    assert epochs[-1].metrics.keys() == expected
+    assert epochs[-1].metrics["loss_clean"] < epochs[0].metrics["loss_clean"]
+
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert done.complete
+    model = load_model(resolve_model(tmp_path / "run"))
+    report = result(evaluate_accuracy(model.module, dataset.split("test"), None, EvaluationOptions(points=64)))
+    assert report.clean.accuracy.value > 0.9
+    assert (model.card.regime, model.card.classes, model.card.epochs) == (regime, CLASSES, done.value.best_epoch)
+    assert read_json(tmp_path / "run/options.json")["complete"] is True
+
+
+def test_progress_counts_clouds_evenly_up_to_the_end(tmp_path: Path) -> None:
+    events = [
+        event for event in train(toy_dataset(), toy_options(epochs=2), tmp_path / "run") if isinstance(event, Progress)
+    ]
+    counts = [event.done for event in events]
+    assert counts == sorted(counts)
+    assert {event.total for event in events} == {2 * 60}
+    assert counts[-1] == 120
+    assert events[0].text == "epoch 1/2"
+
+
+class TestLosses:
+    """Which loss reaches which part, by doing the same step by hand."""
+
+    @pytest.fixture
+    def learner(self) -> Learner:
+        torch.manual_seed(0)
+        model = build("pointnet", 3)
+        chosen = toy_options(regime="defense", feature_weight=0.7)
+        return Learner(Fabric(accelerator="cpu", devices=1), model, build_discriminator(model, 16), chosen)
+
+    @pytest.mark.parametrize("domain", [REAL, ADVERSARIAL])
+    def test_a_step_is_exactly_the_three_losses_each_on_its_own_part(self, learner: Learner, domain: int) -> None:
+        x, y = toy_batch()
+        model, discriminator = deepcopy(learner.model), deepcopy(learner.discriminator)
+        assert discriminator is not None
+        assert learner.discriminator is not None
+        torch.manual_seed(1)
+        learner.learn(y, Feed(x, domain))
+
+        torch.manual_seed(1)
+        logits, latent = model(x)
+        verdict = discriminator(latent)
+        extractor = [p for name, p in model.named_parameters() if not name.startswith("classifier")]
+        classifier = list(model.classifier.parameters())
+        classifier_loss = F.cross_entropy(logits, y)
+        feature_loss = F.cross_entropy(verdict, torch.zeros_like(y))
+        discriminator_loss = F.cross_entropy(verdict, torch.full_like(y, domain))
+        for loss, part in (
+            (classifier_loss + 0.7 * feature_loss, extractor),
+            (classifier_loss, classifier),
+            (discriminator_loss, list(discriminator.parameters())),
+        ):
+            for parameter, gradient in zip(part, torch.autograd.grad(loss, part, retain_graph=True), strict=True):
+                parameter.grad = gradient
+        torch.optim.Adam([*extractor, *classifier, *discriminator.parameters()], 1e-3).step()
+        for trained, byhand in ((learner.model, model), (learner.discriminator, discriminator)):
+            for name, value in trained.state_dict().items():
+                torch.testing.assert_close(value, byhand.state_dict()[name], rtol=1e-5, atol=1e-7)
+
+    def test_the_discriminator_does_not_feel_the_feature_loss(self, learner: Learner) -> None:
+        x, y = toy_batch()
+        other = Learner(
+            Fabric(accelerator="cpu", devices=1),
+            deepcopy(learner.model),
+            deepcopy(learner.discriminator),
+            toy_options(regime="defense", feature_weight=0.0),
+        )
+        for each in (learner, other):
+            torch.manual_seed(1)
+            each.learn(y, Feed(x, ADVERSARIAL))
+        assert learner.discriminator is not None
+        assert other.discriminator is not None
+        for mine, theirs in zip(learner.discriminator.parameters(), other.discriminator.parameters(), strict=True):
+            assert torch.equal(mine, theirs)
+        assert not torch.equal(learner.model.second.linear.weight, other.model.second.linear.weight)
+        assert torch.equal(learner.model.classifier[0].weight, other.model.classifier[0].weight)
+
+    def test_a_joint_update_is_one_step_on_the_mean_of_both_batches(self, learner: Learner) -> None:
+        x, y = toy_batch()
+        steps = {"alternate": 2, "joint": 1}
+        for updates, count in steps.items():
+            model = deepcopy(learner.model)
+            fabric = Fabric(accelerator="cpu", devices=1)
+            each = Learner(fabric, model, None, toy_options(regime="adversarial", updates=updates))
+            REGIMES["adversarial"].learn(each, x, y)
+            assert {int(value) for name, value in each.state().items() if name.endswith("/step")} == {count}
+            assert each.tally.keys() == {"loss_clean", "accuracy_clean", "loss_adversarial", "accuracy_adversarial"}
+
+    def test_the_feature_weight_can_rise_over_the_run(self, learner: Learner) -> None:
+        ramped = Learner(
+            Fabric(accelerator="cpu", devices=1),
+            deepcopy(learner.model),
+            deepcopy(learner.discriminator),
+            toy_options(regime="defense", feature_ramp=True),
+        )
+        weights = []
+        for ramped.progress in (0.0, 0.1, 0.5, 1.0):
+            weights.append(ramped.feature_weight)
+        assert weights[0] == 0.0
+        assert weights == sorted(weights)
+        assert weights[-1] == pytest.approx(1.0, abs=1e-3)
+
+    def test_the_transform_penalty_pulls_the_feature_transform_towards_orthogonality(self) -> None:
+        x, y = toy_batch(4, 16)
+        norms = []
+        for weight in (0.0, 100.0):
+            torch.manual_seed(0)
+            model = build("pointnet", 3, {"feature_transform": True})
+            learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(transform_penalty=weight))
+            for _ in range(4):
+                torch.manual_seed(1)
+                learner.learn(y, Feed(x, REAL))
+            norms.append(float(model.penalty.detach()))
+        assert norms[1] < norms[0]
+
+
+class TestInnerAttack:
+    @pytest.mark.parametrize("mode", ["eval", "train"])
+    def test_leaves_weights_statistics_gradients_and_mode_as_they_were(self, mode: str) -> None:
+        x, y = toy_batch()
+        model = build("pointnet", 3).train()
+        before, clean = deepcopy(model.state_dict()), x.clone()
+        moved = perturbed(model, x, y, toy_options(attack_mode=mode, attack_steps=2))
+        assert torch.equal(x, clean)
+        assert not torch.equal(moved, x)
+        assert (moved - x).abs().max() <= 0.05 + 1e-6
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert all(parameter.grad is None for parameter in model.parameters())
+        assert all(module.training for module in model.modules())
+
+    @pytest.mark.parametrize(("direction", "steps"), [("sign", 1), ("raw", 1), ("per-point", 3), ("sign", 4)])
+    def test_is_the_attack_of_the_options_at_its_last_iterate(self, direction: str, steps: int) -> None:
+        x, y = toy_batch()
+        chosen = toy_options(direction=direction, attack_steps=steps)
+        model = build("pointnet", 3).train()
+        state = result(chosen.attack.run(model, x, y))
+        torch.testing.assert_close(perturbed(model, x, y, chosen), state.current)
+
+    def test_with_batch_statistics_follows_the_gradient_of_the_training_mode(self) -> None:
+        x, y = toy_batch()
+        model = build("pointnet", 3, {"dropout": 0.0}).train()
+        points = x.clone().requires_grad_()
+        gradient = torch.autograd.grad(F.cross_entropy(deepcopy(model)(points).logits, y, reduction="sum"), points)[0]
+        moved = perturbed(model, x, y, toy_options(attack_mode="train"))
+        torch.testing.assert_close(moved, x + 0.05 * gradient.sign())
+
+
+def test_the_best_weights_are_those_of_the_best_validated_epoch(tmp_path: Path) -> None:
+    done = toy_run(tmp_path / "run", regime="adversarial", epochs=4)
+    lines = read_jsonl(tmp_path / "run/metrics.jsonl")
+    scores = [line["validation_clean"] + line["validation_adversarial"] for line in lines]
+    assert done.best_epoch == int(np.argmax(scores)) + 1
+    model = load_model(resolve_model(tmp_path / "run"))
+    dataset = toy_dataset()
+    _, held = dataset.validation(0.1, 0)
+    whole = dataset.split("train")
+    split = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
+    report = result(evaluate_accuracy(model.module, split, toy_options().attack, EvaluationOptions(points=32)))
+    assert report.clean.accuracy.value == lines[done.best_epoch - 1]["validation_clean"]
+    assert report.adversarial.accuracy.value == lines[done.best_epoch - 1]["validation_adversarial"]
+
+
+def test_fewer_clouds_can_be_learned_from_in_the_proportions_of_the_classes(tmp_path: Path) -> None:
+    first, *_, last = train(toy_dataset(), toy_options(clouds=12, epochs=1), tmp_path / "run")
+    assert isinstance(first, Note)
+    assert "12 clouds to learn from, 6 to validate" in first.text
+    assert isinstance(last, Done)
+    assert last.complete
+
+
+def test_half_precision_training_runs(tmp_path: Path) -> None:
+    assert toy_run(tmp_path / "run", epochs=1, precision="bf16-mixed", regime="defense").epochs == 1
+
+
+def test_the_card_tells_where_a_model_comes_from(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    result(train(toy_dataset(), toy_options(epochs=1), folder, data_root=tmp_path))
+    card = read_card(resolve_model(folder))
+    assert (card.name, card.dataset, card.points, card.seed, card.up_axis) == ("run", "toys", 32, 0, "z")
+    assert (
+        card.command
+        == "pointward train --dataset toys --epochs 1 --batch-size 16 --points 32 --epsilon 0.05 --device cpu"
+    )
+    assert trained_on(resolve_model(folder), card) == ("toys", tmp_path)
+    assert trained_on(tmp_path / "elsewhere.safetensors", card) == ("toys", None)
+
+
+class TestOptions:
+    def test_the_learning_rate_halves_every_twenty_epochs(self) -> None:
+        rates = [TrainOptions().learning_rate_at(epoch) for epoch in (1, 20, 21, 40, 41)]
+        assert rates == [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4]
+
+    def test_every_architecture_and_regime_can_be_chosen(self) -> None:
+        assert set(get_args(TrainOptions.model_fields["model"].annotation)) == set(ARCHITECTURES)
+        assert set(get_args(RegimeName)) == set(REGIMES)
+
+    def test_options_of_the_architecture_are_completed_and_checked(self) -> None:
+        assert TrainOptions(model_options={"dropout": 0.5}).model_options == {
+            "dropout": 0.5,
+            "feature_transform": False,
+        }
+        with pytest.raises(ValidationError, match="dropout"):
+            TrainOptions(model_options={"dropout": 2})
+        with pytest.raises(ValidationError, match="model"):
+            TrainOptions.model_validate({"model": "resnet"})
+
+    def test_every_option_has_a_sentence_and_survives_json(self) -> None:
+        assert all((field.description or "").endswith(".") for field in TrainOptions.model_fields.values())
+        chosen = toy_options(regime="defense", attack_step_size=0.02)
+        assert TrainOptions.model_validate_json(chosen.model_dump_json()) == chosen
+
+    def test_the_attack_follows_the_options(self) -> None:
+        chosen = toy_options(direction="per-point", epsilon=0.2, attack_steps=7).attack
+        assert (chosen.direction, chosen.constraint, chosen.epsilon, chosen.steps) == (
+            "per-point",
+            "per-point-l2",
+            0.2,
+            7,
+        )
+
+    def test_too_many_points_are_refused_before_anything_is_written(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="toys stores 64 points of each cloud, so 65 different ones"):
+            toy_run(tmp_path / "run", points=65)
+        assert not (tmp_path / "run").exists()
+
+    def test_the_command_is_what_differs_from_the_defaults(self) -> None:
+        chosen = TrainOptions(regime="defense", feature_ramp=True, model_options={"dropout": 0.5})
+        assert command(chosen, "toys") == (
+            "pointward train --dataset toys --model-options.feature_transform False --model-options.dropout 0.5 "
+            "--regime defense --feature-ramp"
+        )
