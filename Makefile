@@ -23,8 +23,9 @@ lint: .venv/test.stamp
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest tests/core -p tests.without_qt -p no:pytest-qt -p no:xvfb
-	$(BIN)/python -m pytest --ignore=tests/core
+	@# one thread: tests run beside Qt and a software rasteriser, where two torch threads on two cores wait for each other
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core -p tests.without_qt -p no:pytest-qt -p no:xvfb
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m pytest tests/bench -o addopts="-p no:dash"

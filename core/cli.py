@@ -1,0 +1,437 @@
+"""The commands. Each is a loop over the same events that the window reads; ``--json`` prints one object, nothing else."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from core.attacks import Attack, preset
+from core.embedding import TsneOptions
+from core.evaluation.latents import LatentOptions
+from core.events import Cancel, Done, Epoch, Event, Note, Progress, Step
+from core.options import Options, explain, partial
+from core.training.options import TrainOptions
+
+cli = App(
+    name="pointward",
+    help="Attack, defend and measure point-cloud classifiers. Without a command the studio opens.",
+    version_flags=["--version"],
+    help_format="plaintext",
+)
+_console = Console(stderr=True)
+
+Flat = Parameter(name="*")
+AttackChanges = partial(Attack)
+DataRoot = Annotated[Path | None, Parameter(help="Where the dataset's files are, for those that are not built in.")]
+AllowMissing = Annotated[
+    bool, Parameter(negative="", help="Go on where some files of a dataset's official list are missing.")
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as one JSON object.")]
+
+
+class UserError(Exception):
+    """Something the person can mend, in one sentence."""
+
+
+def run(words: list[str]) -> int:
+    """Run one command line; the exit code is 0, 1 for what the person can mend, 2 for a wrong command line."""
+    try:
+        cli(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        cause = error.__cause__
+        text = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        _complain(f"{text}\nSee: pointward {' '.join(words[:1])} --help")
+        return 2
+    except ValidationError as error:
+        _complain(explain(error))
+        return 1
+    except (UserError, ValueError, OSError) as error:
+        _complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _console.print("stopped")
+        return 130
+    return 0
+
+
+def _complain(text: str) -> None:
+    _console.print(f"[bold red]error:[/] {escape(text)}", highlight=False)
+
+
+def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> Any:
+    """Show a long operation's progress until it is done, and give its result; Ctrl-C stops it and keeps what it has."""
+    cancel, value = Cancel(), None
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=_console) as bars, _gentle_interrupt(cancel, bars.console):
+        task = bars.add_task(title, total=None, text="")
+        for event in make(cancel):
+            match event:
+                case Progress(done, total, text):
+                    bars.update(task, completed=done, total=total, text=text)
+                case Step(index, total):
+                    bars.update(task, completed=index, total=total)
+                case Epoch(index, total, metrics):
+                    bars.console.print(f"epoch {index}/{total}  {_metrics(metrics)}", highlight=False)
+                case Note(text):
+                    bars.console.print(text, highlight=False)
+                case Done(result):
+                    value = result
+    return value
+
+
+@contextmanager
+def _gentle_interrupt(cancel: Cancel, console: Console) -> Iterator[None]:
+    """The first Ctrl-C asks the operation to stop and keep what it has; the second ends the program."""
+
+    def ask(*_: object) -> None:
+        if cancel.requested:
+            raise KeyboardInterrupt
+        cancel.request()
+        console.print("Stopping, and keeping what is there. Press Ctrl-C again to stop at once.")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def show(result: dict[str, Any], as_json: bool) -> None:
+    """Print a result: one JSON object, or a line per entry."""
+    from core.records import plain
+
+    if as_json:
+        print(json.dumps(plain(result), indent=2))
+        return
+    width = max(map(len, result), default=0)
+    for key, value in result.items():
+        text = _metrics(value) if isinstance(value, dict) else _number(value)
+        print(f"{key.replace('_', ' '):<{width}}  {text}")
+
+
+def _metrics(values: Any) -> str:
+    return "  ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in values.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return Path(user_cache_path("pointward"))
+
+
+def _dataset(name: str, root: Path | None, allow_missing: bool = False) -> Any:
+    from core.datasets import open_dataset
+
+    return follow(
+        lambda _: open_dataset(name, root, _cache(), allow_missing=allow_missing), f"opening {name}"
+    )
+
+
+def _attack(name: str, changes: Options | None, classes: tuple[str, ...], target: str | None) -> tuple[Attack, int | None]:
+    """The attack a command line describes, and the index of its target class."""
+    values = changes.model_dump(exclude_none=True) if changes is not None else {}
+    if target is not None:
+        if target not in classes:
+            raise UserError(f"The model knows no class {target!r}; its classes are: {', '.join(classes)}.")
+        values["objective"] = "targeted"
+    elif values.get("objective") == "targeted":
+        raise UserError("A targeted attack needs --target CLASS.")
+    return preset(name, **values), classes.index(target) if target is not None else None
+
+
+@cli.command
+def datasets(
+    name: str | None = None, *, data_root: DataRoot = None, allow_missing: AllowMissing = False, as_json: Json = False
+) -> None:
+    """List the datasets, or open one and print its card.
+
+    Parameters
+    ----------
+    name
+        Dataset to open; without it all are listed.
+    """
+    from core.datasets import REGISTRY
+
+    if name is None:
+        show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
+        return
+    show(_dataset(name, data_root, allow_missing).card.model_dump(), as_json)
+
+
+@cli.command
+def train(
+    *,
+    dataset: str = "shapes16",
+    data_root: DataRoot = None,
+    allow_missing: AllowMissing = False,
+    out: Path | None = None,
+    resume: bool = False,
+    options: Annotated[TrainOptions | None, Flat] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model in one of the regimes of the first paper.
+
+    Parameters
+    ----------
+    dataset
+        Dataset to train on.
+    out
+        Run folder; the default is runs/DATASET-REGIME.
+    resume
+        Continue the run in --out from its last full epoch, with its own options; --epochs may be raised.
+    """
+    from core.training import train as training
+
+    options = options or TrainOptions()
+    folder = out or Path("runs") / f"{dataset}-{options.regime}"
+    data = _dataset(dataset, data_root, allow_missing)
+    result = follow(lambda cancel: training(data, options, folder, cancel, resume=resume, data_root=data_root), f"training {options.regime}")
+    show({"run": str(result.folder), "best_epoch": result.best_epoch, "metrics": dict(result.metrics)}, as_json)
+
+
+@cli.command
+def evaluate(
+    model: str,
+    *,
+    dataset: str | None = None,
+    data_root: DataRoot = None,
+    attack: str = "fgsm",
+    changes: Annotated[AttackChanges | None, Flat] = None,  # type: ignore[valid-type]
+    clouds: int | None = None,
+    points: int | None = None,
+    seed: int = 0,
+    records: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """Clean and adversarial accuracy of a model on test clouds, with the realised distances.
+
+    Parameters
+    ----------
+    model
+        A built-in model, a run folder or a .safetensors file.
+    dataset
+        Dataset to test on; the default is the one the model was trained on.
+    attack
+        Attack preset: fgsm, bim or pgd.
+    clouds
+        Test clouds to use; the default is all.
+    points
+        Points of each cloud; the default is what the model was trained with.
+    seed
+        Source of the choice of points and of random restarts.
+    records
+        CSV file for one line per cloud.
+    """
+    from core.checkpoints import load_model, resolve_model
+    from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+    from core.records import write_csv
+
+    path = resolve_model(model)
+    loaded = load_model(path)
+    data = _dataset_of(loaded, path, dataset, data_root)
+    chosen, _ = _attack(attack, changes, loaded.card.classes, None)
+    options = EvaluationOptions(clouds=clouds, points=points or loaded.card.points, seed=seed)
+    report = follow(
+        lambda cancel: evaluate_accuracy(loaded.module, data.split("test"), chosen, options, cancel), "evaluating"
+    )
+    if records is not None:
+        write_csv(records, report.records)
+    show(
+        {"model": loaded.name, "dataset": data.card.name, "attack": attack, **chosen.model_dump(), **report.summary()},
+        as_json,
+    )
+
+
+@cli.command
+def attack(
+    file: Path,
+    *,
+    model: str = "pointnet-simple",
+    attack: str = "fgsm",
+    changes: Annotated[AttackChanges | None, Flat] = None,  # type: ignore[valid-type]
+    true_class: str | None = None,
+    target: str | None = None,
+    points: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """Attack one cloud or mesh, print the verdicts, and write the adversarial cloud.
+
+    Parameters
+    ----------
+    file
+        A cloud (.ply .pcd .xyz .txt .pts .npy .npz .h5) or a mesh (.off .obj .stl .ply), sampled by area.
+    model
+        A built-in model, a run folder or a .safetensors file.
+    attack
+        Attack preset: fgsm, bim or pgd.
+    true_class
+        The class to move away from; the default is the model's verdict on the clean cloud.
+    target
+        The class to move towards.
+    points
+        Points of the cloud; the default is what the model was trained with.
+    seed
+        Source of the sampling and of random restarts.
+    out
+        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it.
+    """
+    from dataclasses import asdict, replace
+
+    from core import live
+    from core.checkpoints import load_model, resolve_model
+    from core.formats import read_cloud, write_cloud
+
+    loaded = load_model(resolve_model(model))
+    classes = loaded.card.classes
+    chosen, wanted = _attack(attack, changes, classes, target)
+    if true_class is not None and true_class not in classes:
+        raise UserError(f"The model knows no class {true_class!r}; its classes are: {', '.join(classes)}.")
+    cloud = read_cloud(file, points or loaded.card.points, seed)
+    cloud = replace(cloud, label=classes.index(true_class) if true_class is not None else None)
+    setup = live.Setup((loaded,), 0, chosen, cloud, wanted)
+    attacked = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
+    if attacked is None:
+        raise UserError("Stopped before the attack was over, so nothing was written.")
+    scene = attacked.scene
+    if out is not None:
+        write_cloud(
+            out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius
+        )
+    verdict = [{"class": classes[row.argmax()], "confidence": float(row.max())} for row in (scene.clean[0], scene.adversarial[0])]
+    show(
+        {
+            "file": str(file),
+            "model": loaded.name,
+            "attack": attack,
+            **chosen.model_dump(),
+            "points": len(cloud.points),
+            "label": classes[scene.label],
+            "clean": verdict[0],
+            "adversarial": verdict[1],
+            "fooled": scene.fooled()[0],
+            "loss": scene.loss,
+            "distances": asdict(scene.distances),
+            "out": str(out) if out is not None else None,
+        },
+        as_json,
+    )
+
+
+@cli.command
+def tsne(
+    model: str,
+    *,
+    out: Path | None = None,
+    coordinates: Path | None = None,
+    dataset: str | None = None,
+    data_root: DataRoot = None,
+    attack: str = "fgsm",
+    changes: Annotated[AttackChanges | None, Flat] = None,  # type: ignore[valid-type]
+    clouds: Annotated[LatentOptions | None, Flat] = None,
+    options: Annotated[TsneOptions | None, Flat] = None,
+    as_json: Json = False,
+) -> None:
+    """The pair of Figures 8 and 9: one map of a model's latents of clean and adversarial test clouds.
+
+    Parameters
+    ----------
+    model
+        A built-in model, a run folder or a .safetensors file.
+    out
+        Figure to write (.pdf .svg .png).
+    coordinates
+        CSV file for the map.
+    dataset
+        Dataset whose test clouds are shown; the default is the one the model was trained on.
+    attack
+        Attack preset: fgsm, bim or pgd.
+    """
+    from dataclasses import asdict
+
+    from core.checkpoints import load_model, resolve_model
+    from core.evaluation import latents
+    from core.figures import save, tsne_pair
+    from core.records import write_csv
+
+    if out is None and coordinates is None:
+        raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
+    path = resolve_model(model)
+    loaded = load_model(path)
+    data = _dataset_of(loaded, path, dataset, data_root)
+    chosen, _ = _attack(attack, changes, loaded.card.classes, None)
+    clouds, options = clouds or LatentOptions(), options or TsneOptions()
+    made = follow(
+        lambda cancel: latents.latent_map(loaded.module, data.split("test"), chosen, clouds, options, cancel), "mapping"
+    )
+    if made is None:
+        raise UserError("Stopped before the attack was over, so there is no map.")
+    clean, adversarial = made.accuracy
+    if out is not None:
+        titles = (f"Clean (accuracy {100 * clean:.1f} %)", f"Adversarial (accuracy {100 * adversarial:.1f} %)")
+        save(tsne_pair(made.map, made.labels, made.adversarial, loaded.card.classes, titles), out)
+    if coordinates is not None:
+        write_csv(coordinates, latents.coordinates(made, loaded.card.classes))
+    show(
+        {
+            "model": loaded.name,
+            "dataset": data.card.name,
+            "clouds": len(made.labels) // 2,
+            "clean_accuracy": clean,
+            "adversarial_accuracy": adversarial,
+            "kl": made.map.kl,
+            "clean_separation": asdict(made.clean_separation) if made.clean_separation else None,
+            "adversarial_separation": asdict(made.adversarial_separation) if made.adversarial_separation else None,
+            "out": str(out) if out else None,
+            "coordinates": str(coordinates) if coordinates else None,
+        },
+        as_json,
+    )
+
+
+@cli.command
+def doctor(*, as_json: Json = False) -> None:
+    """What this installation is and whether it is whole: versions, devices, shipped models, folders."""
+    from core.diagnosis import diagnose
+
+    report = diagnose(_cache())
+    show(report, as_json)
+    if report["problems"]:
+        raise UserError(" ".join(report["problems"]))
+
+
+def _dataset_of(loaded: Any, path: Path, name: str | None, root: Path | None) -> Any:
+    """The dataset to test a model on: the one named, or the one it was trained on."""
+    from core.training import trained_on
+
+    if name is None:
+        name, remembered = trained_on(path, loaded.card)
+        root = root or remembered
+    data = _dataset(name, root)
+    if tuple(data.card.classes) != tuple(loaded.card.classes):
+        raise UserError(f"{loaded.name} knows other classes than {data.card.name}; test it on {loaded.card.dataset}.")
+    return data
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

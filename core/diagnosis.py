@@ -1,0 +1,46 @@
+"""What this installation is and whether it is whole, for bug reports: the same text in the command line and the window."""
+
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "torch", "numpy", "scipy", "scikit-learn", "openTSNE", "open3d-cpu", "open3d", "PySide6-Essentials", "pyqtgraph",
+    "PyOpenGL", "lightning-fabric", "safetensors", "pydantic", "matplotlib",
+)  # fmt: skip
+
+
+def diagnose(cache: Path) -> dict[str, Any]:
+    """Versions, devices, the shipped models (each checked against its checksum), folders, and what is wrong."""
+    from core.checkpoints import builtin_models, load_model
+    from core.devices import available_devices, choose_device, describe_device
+
+    installed = {name: _version(name) for name in ("pointward", *PACKAGES)}
+    problems, models = [], {}
+    for name, path in builtin_models().items():
+        try:
+            models[name] = load_model(path).sha256[:12]
+        except ValueError as error:
+            problems.append(str(error))
+    if not models:
+        problems.append("No built-in model is installed: resources/weights is missing or empty.")
+    return {
+        "pointward": installed.pop("pointward") or "not installed, run from its source",
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "devices": available_devices(),
+        "device": describe_device(choose_device("auto")),
+        "models": models,
+        "cache": str(cache),
+        "versions": {name: version for name, version in installed.items() if version},
+        "problems": problems,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,215 @@
+"""One cloud, one attack, several models: what the studio shows at this moment, as frozen values.
+
+The window calls these functions from a worker thread; the command line and the tests call them directly.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.attacks import Attack, State
+from core.checkpoints import LoadedModel
+from core.clouds import Cloud, Distances, distances
+from core.events import Cancel, Done, Event, Step
+from core.models import evaluating
+from core.predict import device_of
+
+Array = NDArray[np.float32]
+
+_OUTCOME_BATCH = 4  # clouds a forward pass: small, so that a cancelled curve lets go of the worker soon
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that decides what is shown, but for epsilon and the step."""
+
+    models: tuple[LoadedModel, ...]
+    """All models that give a verdict; they share one list of classes."""
+    primary: int
+    """Index of the model whose gradients the attack follows."""
+    attack: Attack
+    cloud: Cloud
+    target: int | None = None
+    """The wanted class of a targeted attack."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.models[self.primary].card.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A clean and an adversarial cloud and what every model says of both."""
+
+    setup: Setup
+    state: State
+    clean: Array
+    """(M, K) confidences of the M models on the clean cloud."""
+    adversarial: Array
+    """(M, K) confidences on the adversarial cloud."""
+    latent_clean: Array
+    """(D,) latent of the primary model."""
+    latent: Array
+    """(D,) latent of the primary model at the adversarial cloud."""
+    points: Array
+    """(N, 3) adversarial cloud."""
+    distances: Distances
+    loss: float
+    """Cross-entropy of the primary model to the attacked label at the adversarial cloud, in nats."""
+
+    @property
+    def epsilon(self) -> float:
+        return self.state.epsilon
+
+    @property
+    def step(self) -> int:
+        return self.state.step
+
+    @property
+    def exact(self) -> bool:
+        """Whether the attack itself gives this cloud at this epsilon, and not a rescaled perturbation of several steps."""
+        return self.state.evaluation is not None or self.setup.attack.total_steps == 1
+
+    @property
+    def displacement(self) -> Array:
+        """(N,) how far each point moved, in unit-sphere radii."""
+        return np.linalg.norm(self.points - self.setup.cloud.points, axis=1)
+
+    @property
+    def label(self) -> int:
+        """The class the attack moves away from: the true one, or the primary model's verdict where that is unknown."""
+        known = self.setup.cloud.label
+        return int(self.clean[self.setup.primary].argmax()) if known is None else known
+
+    def fooled(self) -> tuple[bool, ...]:
+        """For each model, whether it answers something else than ``label`` on the adversarial cloud."""
+        return tuple(bool(answer != self.label) for answer in self.adversarial.argmax(1))
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """A whole attack: every state from the clean one on, and the scene at the last."""
+
+    states: tuple[State, ...]
+    scene: Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What every model answers along the present perturbation, over epsilon."""
+
+    setup: Setup
+    epsilons: Array
+    """(E,)"""
+    confidence: Array
+    """(M, E) confidence in the label."""
+    flips: tuple[float | None, ...]
+    """For each model the smallest epsilon of the grid at which the verdict is not the label."""
+
+
+def begin(setup: Setup) -> Scene:
+    """The clean scene, step 0.
+
+    Raises
+    ------
+    ValueError
+        If the models do not share one list of classes, or a targeted attack has no target.
+    """
+    if any(tuple(model.card.classes) != setup.classes for model in setup.models):
+        raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
+    primary = setup.models[setup.primary]
+    x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
+    clean, latent = _verdicts(setup.models, setup.primary, x)
+    true = int(clean[setup.primary, 0].argmax()) if setup.cloud.label is None else setup.cloud.label
+    if setup.attack.objective == "targeted" and setup.target is None:
+        raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
+    label = setup.target if setup.attack.objective == "targeted" else true
+    state = setup.attack.start(primary.module, x, torch.tensor([label], device=device_of(primary.module)))
+    points = setup.cloud.points
+    loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
+    return Scene(
+        setup, state, clean[:, 0], clean[:, 0], latent[0], latent[0], points, distances(points, points), loss
+    )
+
+
+def advance(scene: Scene) -> Scene:
+    """One attack step further."""
+    setup = scene.setup
+    return show(scene, setup.attack.step(setup.models[setup.primary].module, scene.state))
+
+
+def refit(scene: Scene, epsilon: float) -> Scene:
+    """The same perturbation inside another budget: no gradient, one forward pass of every model."""
+    return show(scene, scene.setup.attack.refit(scene.state, epsilon))
+
+
+def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None) -> Iterator[Event]:
+    """The whole attack at this epsilon.
+
+    Yields a ``Step`` with each ``State``, then ``Done`` with an ``Attacked``; the models that are not attacked are
+    asked about the last state only, ``show`` asks them about any other.
+    """
+    changed = setup.attack.model_copy(update={"epsilon": epsilon})
+    scene = begin(replace(setup, attack=changed))
+    module, total = setup.models[setup.primary].module, changed.total_steps
+    states = [scene.state]
+    while len(states) <= total and not (cancel and cancel.requested):
+        states.append(changed.step(module, states[-1]))
+        yield Step(len(states) - 1, total, states[-1])
+    yield Done(Attacked(tuple(states), show(scene, states[-1])), complete=len(states) > total)
+
+
+def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
+    """The scene's perturbation at every epsilon of a grid: ``Step`` by step, then ``Done`` with an ``Outcome``."""
+    setup, label = scene.setup, scene.label
+    grid = np.asarray(epsilons, np.float32)
+    move = scene.state.best_move
+    answers = []
+    for start in range(0, len(grid), _OUTCOME_BATCH):
+        part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(move.device)
+        answers.append(_verdicts(setup.models, setup.primary, scene.state.clean + part[:, None, None] * move)[0])
+        yield Step(start + len(part), len(grid))
+        if cancel and cancel.requested:
+            yield Done(None, complete=False)
+            return
+    every = np.concatenate(answers, 1)
+    wrong = every.argmax(2) != label
+    flips = tuple(float(grid[row.argmax()]) if row.any() else None for row in wrong)
+    yield Done(Outcome(setup, grid, every[:, :, label], flips))
+
+
+def show(before: Scene, state: State) -> Scene:
+    """What every model says of another state of the same attack on the same cloud."""
+    setup = before.setup
+    adversarial = state.adversarial
+    answers, latent = _verdicts(setup.models, setup.primary, adversarial)
+    points = adversarial[0].cpu().numpy()
+    confidence = answers[setup.primary, 0, int(state.label)]
+    loss = float(state.best.loss) if state.best is not None else float(-np.log(max(confidence, 1e-38)))
+    return replace(
+        before,
+        state=state,
+        adversarial=answers[:, 0],
+        latent=latent[0],
+        points=points,
+        distances=distances(setup.cloud.points, points),
+        loss=loss,
+    )
+
+
+def _verdicts(models: Sequence[LoadedModel], primary: int, x: torch.Tensor) -> tuple[Array, Array]:
+    """Confidences (M, B, K) of all models on clouds x (B, N, 3), and the latents (B, D) of the primary one."""
+    answers: list[Array] = []
+    latent = np.empty(0, np.float32)
+    with torch.no_grad():
+        for index, model in enumerate(models):
+            with evaluating(model.module):
+                output = model.module(x.to(device_of(model.module)))
+            answers.append(output.logits.softmax(1).cpu().numpy())
+            if index == primary:
+                latent = output.latent.cpu().numpy()
+    return np.stack(answers), latent
+

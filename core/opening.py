@@ -1,0 +1,25 @@
+"""What a path is: a cloud or mesh, weights, or the folder of a training run."""
+
+from pathlib import Path
+
+import torch
+
+from core.checkpoints import LoadedModel, load_model, resolve_model
+from core.clouds import Cloud
+from core.formats import read_cloud
+
+POINTS = 1024
+"""Points an opened cloud or mesh is shown and attacked with, as the shipped models were trained."""
+
+
+def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedModel:
+    """Read a cloud or mesh in the unit sphere, or the model in a file of weights or a run's folder.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or damaged; one sentence with the path and what is accepted.
+    """
+    if path.is_dir() or path.suffix.lower() == ".safetensors":
+        return load_model(resolve_model(path), device)
+    return read_cloud(path, POINTS)

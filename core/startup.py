@@ -1,0 +1,42 @@
+"""What the studio opens with: the shipped models and one built-in shape, long before any dataset is made."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core.clouds import Cloud, resample
+from core.events import Done, Event, Note, Progress
+
+FIRST_CLASS, FIRST_SEED = "chair", 3
+POINTS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Startup:
+    """The first things on the screen."""
+
+    models: tuple  # of LoadedModel, which may only be imported behind the painted window
+    cloud: Cloud
+    device: str
+
+
+def startup() -> Iterator[Event]:
+    """Load PyTorch, then the shipped models, then make one shape; ``Done`` with a ``Startup``.
+
+    A damaged model is left out with a ``Note``; the others are there.
+    """
+    yield Progress(0, 5, "loading PyTorch")
+    from core.checkpoints import builtin_models, load_model
+    from core.devices import choose_device, describe_device
+    from core.datasets.shapes16 import CATEGORIES, make_shape
+
+    device, models, paths = choose_device("auto"), [], builtin_models()
+    for place, (name, path) in enumerate(paths.items(), 1):
+        yield Progress(place, len(paths) + 2, f"loading {name}")
+        try:
+            models.append(load_model(path, device))
+        except ValueError as error:
+            yield Note(str(error))
+    points = resample(make_shape(FIRST_CLASS, FIRST_SEED), POINTS, "first")
+    cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
+    yield Progress(len(paths) + 2, len(paths) + 2, "ready")
+    yield Done(Startup(tuple(models), cloud, describe_device(device)))

@@ -1,0 +1,66 @@
+"""The door: words after it go to the commands, none opens the studio."""
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the studio, or one command."""
+    words = sys.argv[1:] if words is None else words
+    multiprocessing.freeze_support()
+    if sys.platform == "win32":  # torch's libraries do not load after Qt's there
+        import torch  # noqa: F401
+    if not words:
+        return open_studio(())
+
+    from core.cli import cli, run
+
+    @cli.command(name="open")
+    def open_(*paths: Path) -> None:
+        """Open the studio, with clouds, meshes, weights or run folders.
+
+        Parameters
+        ----------
+        paths
+            What to open.
+        """
+        sys.exit(open_studio(paths))
+
+    @cli.command
+    def tour(
+        *, out: Path = Path("tour"), as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+    ) -> None:
+        """Drive the real window through its main job and keep pictures; without a display under a private Xvfb.
+
+        Parameters
+        ----------
+        out
+            Folder for the pictures, the exported figure and tour.json.
+        as_json
+            Print the result as one JSON object.
+        """
+        from app.tour import take_tour
+
+        sys.exit(take_tour(out, as_json))
+
+    return run(words)
+
+
+def open_studio(paths: tuple[Path, ...]) -> int:
+    """Open the window and stay until it is closed."""
+    from app.application import make
+
+    application, window = make(sys.argv, paths)
+    code = application.exec()
+    if window.jobs.jobs:  # a job that did not end when asked: leaving its thread behind would abort the process
+        os._exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The commands as a person types them, on a small folder of shapes."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core import cli
+from core.formats import read_cloud
+from tests.core.toys import CLASSES, toy_split
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder dataset of three classes, train/ and test/."""
+    root = tmp_path_factory.mktemp("shapes")
+    for name, count, seed in (("train", 48, 1), ("test", 48, 2)):
+        split = toy_split(count, 128, seed)
+        for points, label, shape in zip(split.points, split.labels, split.names, strict=True):
+            folder = root / name / CLASSES[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            np.save(folder / f"{shape.replace(' ', '_')}.npy", points)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "toys"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        words = ["train", "--dataset", "folder", "--data-root", str(shapes), "--epochs", "6", "--points", "64"]
+        assert cli.run([*words, "--batch-size", "8", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """The one JSON object that a command prints."""
+    assert cli.run([*words, "--json"]) == 0, capsys.readouterr().err
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+def table_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = cli.run(list(words))
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    return code, " ".join(text.split())
+
+
+def test_a_run_is_evaluated_on_the_dataset_it_remembers(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = answer(capsys, "evaluate", str(trained), "--attack", "fgsm", "--epsilon", "0.1")
+    assert report["n"] == 48
+    assert report["clean_accuracy"] > 0.8
+    assert report["adversarial_accuracy"] < report["clean_accuracy"]
+    assert report["linf_max"] == pytest.approx(0.1, abs=1e-6)
+    assert 0 < report["rmse_mean"] <= 0.1
+
+
+def test_the_records_of_an_evaluation_give_its_accuracy(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "records.csv"
+    report = answer(capsys, "evaluate", str(trained), "--records", str(table), "--clouds", "20")
+    rows = table_of(table)
+    assert len(rows) == report["n"] == 20
+    right = np.mean([row["label"] == row["clean_prediction"] for row in rows])
+    assert right == pytest.approx(report["clean_accuracy"])
+
+
+def test_a_mesh_never_seen_is_attacked_and_the_file_gives_the_printed_verdict(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesh = tmp_path / "tetrahedron.off"
+    mesh.write_text("OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 2 1\n3 0 1 3\n3 1 2 3\n3 0 3 2\n")
+    out = tmp_path / "adv.ply"
+    words = ("attack", str(mesh), "--model", str(trained), "--attack", "pgd", "--epsilon", "0.05", "--steps", "5")
+    report = answer(capsys, *words, "--out", str(out))
+    assert report["distances"]["linf"] <= 0.05 + 1e-6
+
+    from core.checkpoints import load_model, resolve_model
+    from core.predict import predict
+
+    loaded = load_model(resolve_model(trained))
+    again = predict(loaded.module, read_cloud(out, None).points[None])
+    assert loaded.card.classes[again.prediction[0]] == report["adversarial"]["class"]
+    assert again.confidence[0] == pytest.approx(report["adversarial"]["confidence"], abs=1e-5)
+
+
+def test_a_map_is_written_as_figure_and_table(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure, table = tmp_path / "f.pdf", tmp_path / "c.csv"
+    words = ("tsne", str(trained), "--out", str(figure), "--coordinates", str(table))
+    report = answer(capsys, *words, "--perplexity", "8", "--iterations", "100", "--clouds", "32")
+    assert figure.read_bytes().startswith(b"%PDF")
+    rows = table_of(table)
+    assert len(rows) == 2 * report["clouds"] == 64
+    assert {row["kind"] for row in rows} == {"clean", "adversarial"}
+    assert {row["class"] for row in rows} == set(CLASSES)
+
+
+def test_the_datasets_are_listed_and_described(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "shapes16" in answer(capsys, "datasets")
+    card = answer(capsys, "datasets", "folder", "--data-root", str(shapes))
+    assert card["classes"] == sorted(CLASSES)
+    assert card["splits"] == {"train": 48, "test": 48}
+    assert len(card["fingerprint"]) == 64
+
+
+def test_the_doctor_names_versions_devices_and_models(capsys: pytest.CaptureFixture[str]) -> None:
+    report = answer(capsys, "doctor")
+    assert report["problems"] == []
+    assert "cpu" in report["devices"]
+    assert {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"} <= report["models"].keys()
+    assert "torch" in report["versions"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("train", "--points", "0"), 2, "points"),
+        (("train", "--regime", "bogus"), 2, "regime"),
+        (("evaluate", "nothing-there"), 1, "There is no model 'nothing-there'"),
+        (("attack", "nowhere.off"), 1, "nowhere.off"),
+        (("attack", __file__, "--attack", "magic"), 1, "There is no attack 'magic'"),
+        (("datasets", "imagenet"), 1, "There is no dataset 'imagenet'"),
+        (("datasets", "modelnet40"), 1, "needs a root"),
+        (("tsne", "pointnet-simple"), 1, "Nothing would be written"),
+        (("attack", __file__, "--target", "unicorn"), 1, "knows no class 'unicorn'"),
+        (("bogus",), 2, "Unknown command"),
+    ],
+)
+def test_a_wrong_command_line_gets_one_sentence(
+    words: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, text = complaint(capsys, *words)
+    assert status == code
+    assert said in text
+
+
+def test_the_help_of_a_command_comes_from_the_options() -> None:
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    shown = subprocess.run(
+        [sys.executable, "main.py", "train", "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    from core.training.options import TrainOptions
+
+    for name, field in TrainOptions.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in shown
+        assert field.description is not None
+        assert field.description[:40] in shown

@@ -1,0 +1,138 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from core import live
+from core.attacks import Attack, preset
+from core.checkpoints import LoadedModel, ModelCard
+from core.clouds import Cloud
+from core.events import Cancel, Done, Step, result
+from core.models import build
+from tests.core.toys import CLASSES, toy_split
+
+
+def model(name: str, seed: int, classes: tuple[str, ...] = CLASSES) -> LoadedModel:
+    torch.manual_seed(seed)
+    card = ModelCard(
+        name=name, title=name, architecture="pointnet", classes=classes, regime="simple", points=64, dataset="toys",
+        fingerprint="0", up_axis="z", seed=seed, epochs=0,
+    )  # fmt: skip
+    return LoadedModel(build("pointnet", len(classes)).eval(), card, "0")
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[LoadedModel, ...]:
+    return model("first", 0), model("second", 1), model("third", 2)
+
+
+def setup(models: tuple[LoadedModel, ...], attack: Attack, label: int | None = 1, target: int | None = None) -> live.Setup:
+    return live.Setup(models, 0, attack, Cloud(toy_split(6).points[1], "plate 1", label), target)
+
+
+def attacked(given: live.Setup, epsilon: float) -> live.Attacked:
+    value: live.Attacked = result(live.attack(given, epsilon))
+    return value
+
+
+def test_the_clean_scene_has_every_models_verdict_and_no_distance(models: tuple[LoadedModel, ...]) -> None:
+    scene = live.begin(setup(models, preset("fgsm")))
+    assert scene.clean.shape == scene.adversarial.shape == (3, 3)
+    assert np.allclose(scene.clean.sum(1), 1, atol=1e-6)
+    assert np.array_equal(scene.clean, scene.adversarial)
+    assert scene.step == 0
+    assert scene.distances.linf == 0
+    assert scene.latent.shape == (1024,)
+    assert scene.exact
+
+
+def test_refitting_a_one_step_attack_is_the_attack_at_the_other_epsilon(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("fgsm", epsilon=0.1))
+    moved = live.refit(attacked(given, 0.1).scene, 0.04)
+    direct = attacked(given, 0.04).scene
+    assert moved.exact
+    assert moved.epsilon == direct.epsilon == 0.04
+    assert np.allclose(moved.points, direct.points, atol=1e-6)
+    assert np.allclose(moved.adversarial, direct.adversarial, atol=1e-5)
+    assert moved.loss == pytest.approx(direct.loss, abs=1e-4)
+
+
+def test_refitting_several_steps_says_that_it_is_not_the_attack(models: tuple[LoadedModel, ...]) -> None:
+    scene = attacked(setup(models, preset("pgd", steps=4)), 0.1).scene
+    assert scene.exact
+    moved = live.refit(scene, 0.05)
+    assert not moved.exact
+    assert moved.distances.linf <= 0.05 + 1e-6
+
+
+def test_stepping_by_hand_leads_to_the_states_of_the_whole_attack(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("bim", steps=3, epsilon=0.1))
+    whole = attacked(given, 0.1)
+    scene = live.begin(given)
+    for state in whole.states[1:]:
+        scene = live.advance(scene)
+        assert torch.equal(scene.state.adversarial, state.adversarial)
+    assert np.array_equal(scene.adversarial, whole.scene.adversarial)
+    middle = live.show(scene, whole.states[1])
+    assert middle.step == 1
+
+
+def test_an_unknown_class_is_attacked_away_from_the_verdict(models: tuple[LoadedModel, ...]) -> None:
+    scene = live.begin(setup(models, preset("fgsm"), label=None))
+    assert scene.label == scene.clean[0].argmax()
+    assert int(scene.state.label) == scene.label
+    assert not scene.fooled()[0]
+
+
+def test_a_targeted_attack_raises_the_targets_confidence(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("pgd", steps=5, objective="targeted"), target=2)
+    scene = attacked(given, 0.2).scene
+    assert scene.adversarial[0, 2] > scene.clean[0, 2]
+
+
+def test_the_outcome_follows_the_shown_perturbation_over_epsilon(models: tuple[LoadedModel, ...]) -> None:
+    scene = attacked(setup(models, preset("fgsm")), 0.1).scene
+    grid = np.linspace(0, 0.3, 7)
+    outcome: live.Outcome = result(live.outcome(scene, grid))
+    assert outcome.confidence.shape == (3, 7)
+    assert np.allclose(outcome.confidence[:, 0], scene.clean[:, 1], atol=1e-5)
+    for place in (2, 6):
+        at = live.refit(scene, float(grid[place]))
+        assert np.allclose(outcome.confidence[:, place], at.adversarial[:, 1], atol=1e-5)
+    for row, flip in enumerate(outcome.flips):
+        wrong = [e for e in grid if live.refit(scene, float(e)).adversarial[row].argmax() != 1]
+        assert flip == (pytest.approx(wrong[0], abs=1e-6) if wrong else None)
+
+
+def test_a_cancelled_outcome_lets_go_after_one_batch(models: tuple[LoadedModel, ...]) -> None:
+    scene = attacked(setup(models, preset("fgsm")), 0.1).scene
+    cancel = Cancel()
+    cancel.request()
+    events = list(live.outcome(scene, np.linspace(0, 0.3, 31), cancel))
+    assert isinstance(events[-1], Done)
+    assert not events[-1].complete
+    assert len(events) == 2
+
+
+def test_a_cancelled_attack_keeps_its_states(models: tuple[LoadedModel, ...]) -> None:
+    cancel = Cancel()
+
+    def two_steps() -> Iterator[object]:
+        for event in live.attack(setup(models, preset("pgd", steps=10)), 0.1, cancel):
+            if isinstance(event, Step) and event.index == 2:
+                cancel.request()
+            yield event
+
+    last = list(two_steps())[-1]
+    assert isinstance(last, Done)
+    assert not last.complete
+    assert len(last.value.states) == 3
+
+
+def test_models_of_other_classes_are_refused_in_one_sentence(models: tuple[LoadedModel, ...]) -> None:
+    other = model("other", 3, ("a", "b", "c"))
+    with pytest.raises(ValueError, match="different classes"):
+        live.begin(setup((*models, other), preset("fgsm")))
+    with pytest.raises(ValueError, match="needs a target class"):
+        live.begin(setup(models, preset("fgsm", objective="targeted")))
