@@ -1,0 +1,190 @@
+"""The strip under the pair view: which attack, how far it has come, and the epsilon slider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+    QWidgetAction,
+)
+
+from app import theme
+from app.store import Store
+from app.studio import EPSILON_MAX, Studio
+from app.views.epsilon import EpsilonSlider
+
+if TYPE_CHECKING:
+    from core.live import Outcome, Scene
+
+TRANSPORT = ("reset", "step_back", "step", "play", "run_to_end")
+"""Keys of the actions shown as buttons."""
+
+READINGS = {
+    "sign": "sign",
+    "raw": "raw gradient",
+    "raw-mean": "raw, batch mean",
+    "per-point": "per point L2",
+    "l2": "global L2",
+}
+
+
+class AttackPanel(QWidget):
+    """Preset, reading, target, transport, scrubber and epsilon. Enabled once models and core are loaded."""
+
+    def __init__(
+        self, store: Store, studio: Studio, actions: dict[str, QAction], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._store, self._studio = store, studio
+        self.preset = _combo("Attack")
+        self._reading = _combo("Reading of epsilon")
+        self._goal = _combo("Goal")
+        self._more = QToolButton(text="Options", popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more.setToolTip("All options of the attack")
+        self._steps = QLabel("step 0/0")
+        self._steps.setFont(theme.tabular())
+        self._steps.setMinimumWidth(self._steps.fontMetrics().horizontalAdvance("step 000/000"))
+        self._scrub = QSlider(Qt.Orientation.Horizontal)
+        self._scrub.setAccessibleName("Steps of the attack")
+        self._scrub.setToolTip("Go to any step of the attack")
+        self._scrub.setMaximumWidth(220)
+        self._scrub.setRange(0, 0)
+        self._scrub.valueChanged.connect(studio.seek)
+        self.epsilon = EpsilonSlider()
+        self.epsilon.setMaximum(EPSILON_MAX)
+        self.epsilon.setValue(store.epsilon)
+        self.epsilon.pressed.connect(studio.press)
+        self.epsilon.moved.connect(studio.drag)
+        self.epsilon.released.connect(studio.release)
+
+        first = QHBoxLayout()
+        first.setSpacing(theme.SPACE_S)
+        for widget in (self.preset, self._reading, self._goal, self._more):
+            first.addWidget(widget)
+        first.addStretch(1)
+        for key in TRANSPORT:
+            button = QToolButton(autoRaise=True)
+            button.setDefaultAction(actions[key])
+            first.addWidget(button)
+        first.addWidget(self._scrub, 1)
+        first.addWidget(self._steps)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
+        column.setSpacing(theme.SPACE_XS)
+        column.addLayout(first)
+        column.addWidget(self.epsilon)
+        self.setEnabled(False)
+
+        store.epsilonChanged.connect(self.epsilon.setValue)
+        store.historyChanged.connect(self._show_history)
+        store.outcomeChanged.connect(self._show_outcome)
+        store.modelsChanged.connect(self._show_goals)
+        store.sceneChanged.connect(self._show_scene)
+
+    def load(self, preset: str) -> None:
+        """Fill the choices from core, which is loaded by now, and choose ``preset``."""
+        from app.forms import OptionsForm
+        from core.attacks import PRESETS, Attack, Direction
+
+        for name, sentence in PRESETS.items():
+            self.preset.addItem(name.upper(), name)
+            self.preset.setItemData(self.preset.count() - 1, sentence, Qt.ItemDataRole.ToolTipRole)
+        for reading in get_args(Direction):
+            self._reading.addItem(READINGS[reading], reading)
+        self._reading.setToolTip(Attack.model_fields["direction"].description or "")
+        self._form = OptionsForm(Attack)
+        action = QWidgetAction(self)
+        action.setDefaultWidget(self._form)
+        self._more.addAction(action)
+        self.preset.setCurrentIndex(max(0, self.preset.findData(preset)))
+        self.preset.currentIndexChanged.connect(self._choose)
+        self._reading.currentIndexChanged.connect(self._choose)
+        self._goal.currentIndexChanged.connect(self._choose)
+        self._form.changed.connect(self._choose_options)
+        self._show_goals()
+        self._choose()
+        self.setEnabled(True)
+
+    def focus_epsilon(self) -> None:
+        self.epsilon.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def choose_target(self) -> None:
+        self._goal.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._goal.showPopup()
+
+    def _choose(self) -> None:
+        """A preset, reading or goal was chosen: the options start from the preset again."""
+        from core.attacks import preset
+
+        target = self._goal.currentData()
+        attack = preset(
+            self.preset.currentData(),
+            epsilon=self._store.epsilon,
+            direction=self._reading.currentData(),
+            objective="untargeted" if target is None else "targeted",
+        )
+        with QSignalBlocker(self._form):
+            self._form.set_value(attack)
+        self._store.set_attack(self.preset.currentData(), attack, target)
+
+    def _choose_options(self) -> None:
+        """An option was edited: the preset keeps its name, the strip follows."""
+        attack = self._form.value()
+        if attack is None:
+            return
+        with QSignalBlocker(self._reading):
+            self._reading.setCurrentIndex(self._reading.findData(attack.direction))
+        if attack.objective == "targeted" and self._goal.currentData() is None:
+            with QSignalBlocker(self._goal):
+                self._goal.setCurrentIndex(1)
+        target = self._goal.currentData() if attack.objective == "targeted" else None
+        self._store.set_attack(self.preset.currentData(), attack, target)
+        if attack.epsilon != self._store.epsilon:
+            self._studio.release(min(attack.epsilon, EPSILON_MAX))
+
+    def _show_goals(self) -> None:
+        wanted = [("away from the true class", None)]
+        wanted += [(f"towards {name}", index) for index, name in enumerate(self._store.classes)]
+        if [self._goal.itemText(i) for i in range(self._goal.count())] == [text for text, _ in wanted]:
+            return
+        with QSignalBlocker(self._goal):
+            self._goal.clear()
+            for text, target in wanted:
+                self._goal.addItem(text, target)
+
+    def _show_history(self) -> None:
+        last = max(0, len(self._store.history) - 1)
+        with QSignalBlocker(self._scrub):
+            self._scrub.setRange(0, last)
+            self._scrub.setValue(self._store.position)
+        self._scrub.setEnabled(last > 0)
+        planned = self._store.attack.total_steps if self._store.attack is not None else 0
+        self._steps.setText(f"step {self._store.position}/{max(last, planned)}")
+
+    def _show_scene(self, scene: Scene | None) -> None:
+        self.epsilon.setEnabled(scene is not None)
+
+    def _show_outcome(self, outcome: Outcome | None) -> None:
+        if outcome is None:
+            self.epsilon.set_curve(None, note="computing the outcome over epsilon…" if self._store.scene else "")
+        else:
+            names = [model.card.title for model in outcome.setup.models]
+            self.epsilon.set_curve(
+                outcome.epsilons, outcome.confidence, names, outcome.flips, primary=outcome.setup.primary
+            )
+
+
+def _combo(name: str) -> QComboBox:
+    combo = QComboBox()
+    combo.setAccessibleName(name)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    return combo

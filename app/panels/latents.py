@@ -1,0 +1,256 @@
+"""The Latents tab: a t-SNE map of clean and adversarial latents, with the present cloud's place in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from app import theme
+from app.jobs import Job, JobList, Status
+from app.notify import sentence
+from app.panels.parts import button, label
+from app.store import POINTS, SPLIT, Store
+from app.views.scatter import MapView
+from core.events import Cancel, Event, Note, Progress, Step
+
+if TYPE_CHECKING:
+    from core.embedding import Placer
+    from core.evaluation.latents import LatentMap
+    from core.live import Scene
+
+
+class LatentsPanel(QWidget):
+    """Fit the map of the attacked model's latents; export it; open a point's cloud; follow the slider."""
+
+    failed = Signal(str)
+    said = Signal(str)
+
+    def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store, self._jobs = store, jobs
+        self.job: Job | None = None
+        self.result: LatentMap | None = None
+        self._placer: Placer | None = None
+        self.place: np.ndarray | None = None
+        """(2,), where the present cloud's latent falls in the map."""
+        self._made_with: tuple[object, ...] = ()
+        self._classes: tuple[str, ...] = ()
+        self._form_place = QScrollArea(widgetResizable=True)
+        self._form_place.setMinimumWidth(260)
+        self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.start = button("Make the map", "latents", self.begin, role="primary")
+        self.stop = button("Stop and keep", "stop", self._stop)
+        self.figure = button(
+            "Export figure…", "export", self._ask_figure, tip="The pair of Figures 8 and 9 as PNG, SVG or PDF"
+        )
+        self.coordinates = button("Export coordinates…", "export", self._ask_coordinates)
+        self.status = label("", "caption")
+        self.status.setWordWrap(True)
+        self.map = MapView()
+        self.map.picked.connect(self._open)
+
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_S)
+        for made in (self.start, self.stop, self.figure, self.coordinates):
+            buttons.addWidget(made)
+        buttons.addWidget(self.status, 1)
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
+        column.addLayout(buttons)
+        column.addWidget(self.map, 1)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.setObjectName("latents")
+        splitter.addWidget(self._form_place)
+        splitter.addWidget(right)
+        splitter.setStretchFactor(1, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(splitter)
+        store.sceneChanged.connect(self._follow)
+        for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged, store.epsilonChanged):
+            changed.connect(self._show)
+        self._show()
+
+    def fill(self) -> None:
+        """Make the forms; core's options are loaded by now."""
+        from app.forms import OptionsForm
+        from core.embedding import TsneOptions
+        from core.evaluation.latents import LatentOptions
+
+        self.clouds_form, self.form = OptionsForm(LatentOptions), OptionsForm(TsneOptions)
+        both = QWidget()
+        column = QVBoxLayout(both)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.clouds_form)
+        column.addWidget(self.form)
+        column.addStretch(1)
+        for form in (self.clouds_form, self.form):
+            form.changed.connect(self._show)
+        self._form_place.setWidget(both)
+        self._show()
+
+    def begin(self) -> None:
+        """Attack the test clouds with the present attack, then fit the map."""
+        from core.devices import background_threads
+        from core.evaluation.latents import latent_map
+
+        store, model = self._store, self._store.primary_model
+        wanted = self._wanted()
+        if self.job is not None or wanted is None or model is None or store.dataset is None:
+            return
+        if model.card.classes != store.dataset.card.classes:
+            self.failed.emit(
+                f"{model.card.title} knows other classes than {store.dataset.card.name}: "
+                "attack a model that was trained on this dataset."
+            )
+            return
+        _, split, attack, options, tsne_options = wanted
+        cancel = Cancel()
+
+        def work() -> Iterator[Event]:
+            with background_threads():
+                yield from latent_map(model.module, split, attack, options, tsne_options, cancel)
+
+        self._making = wanted
+        self.job = self._jobs.submit("t-SNE map", work, cancel)
+        self.job.events.connect(self._watch)
+        self.job.changed.connect(self._show)
+        self.job.finished_ok.connect(self._finished)
+        self.job.stopped.connect(self._finished)
+        self.job.failed.connect(self._refused)
+        self._show()
+
+    def _stop(self) -> None:
+        if self.job is not None:
+            self.job.stop_and_keep()
+
+    def export_figure(self, path: Path) -> None:
+        """Write the figure pair; PNG, SVG or PDF by the path's ending."""
+        from core.figures import save, tsne_pair
+
+        assert self.result is not None
+        clean, adversarial = (f"{100 * share:.1f} %" for share in self.result.accuracy)
+        titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
+        result = self.result
+        save(tsne_pair(result.map, result.labels, result.adversarial, self._classes, titles), path)
+        self.said.emit(f"The figure is in {path}.")
+
+    def export_coordinates(self, path: Path) -> None:
+        """Write the map as CSV: place, class, verdict and kind of every point."""
+        from core.evaluation.latents import coordinates
+        from core.records import write_csv
+
+        assert self.result is not None
+        write_csv(path, coordinates(self.result, self._classes))
+        self.said.emit(f"The coordinates are in {path}.")
+
+    def _wanted(self) -> tuple[object, ...] | None:
+        """What a map made now would show; None while something is missing or wrong."""
+        store = self._store
+        if store.dataset is None or store.attack is None or self._form_place.widget() is None:
+            return None
+        options, tsne_options = self.clouds_form.value(), self.form.value()
+        if options is None or tsne_options is None:
+            return None
+        attack = store.attack.changed(epsilon=store.epsilon)
+        return store.primary, store.dataset.split(SPLIT), attack, options, tsne_options
+
+    def _watch(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Step(index, total, result):
+                    self._draw(result)
+                    self.map.set_busy(f"iteration {index} of {total} · KL {result.map.kl:.3f} nat")
+                case Progress(done, total, text):
+                    self.map.set_busy(f"{done} of {total} {text}" if done else text)
+                case Note(text):
+                    self.map.set_busy(text)
+
+    def _finished(self, result: LatentMap | None) -> None:
+        self.job = None
+        self.map.set_busy(None)
+        if result is not None:
+            from core.embedding import Placer
+
+            self.result, self._made_with = result, self._making
+            self._draw(result)
+            self._placer = Placer(result.latents, result.map)
+            self._follow(self._store.scene)
+        self._show()
+
+    def _refused(self, sentence: str, _: str) -> None:
+        self.job = None
+        self.map.set_busy(None)
+        self._show()
+        self.failed.emit(sentence)
+
+    def _draw(self, result: LatentMap) -> None:
+        primary = self._store.primary_model
+        if self.result is None or result.map.xy.shape != self.result.map.xy.shape or not self._classes:
+            self._classes = tuple(primary.card.classes) if primary is not None else ()
+        self._placer = None
+        self.place = None
+        self.map.set_marker(None)
+        self.map.set_map(result.map.xy, result.labels, result.adversarial, self._classes)
+        self.result = result
+
+    def _follow(self, scene: Scene | None) -> None:
+        """Move the marker to where the present cloud's latents fall in the fixed map."""
+        if self._placer is None or scene is None or self._made_with[:1] != (self._store.primary,):
+            self.place = None
+            self.map.set_marker(None)
+            return
+        self.place, clean = self._placer.place(np.stack([scene.latent, scene.latent_clean]))
+        self.map.set_marker(self.place, clean)
+
+    def _open(self, index: int) -> None:
+        """Open the cloud of a point of the map."""
+        if self.result is not None and self._store.dataset is not None:
+            self._store.set_cloud(self._store.dataset.cloud(SPLIT, int(self.result.rows[index]), POINTS))
+
+    def _show(self, *_: object) -> None:
+        running = self.job is not None
+        finished = self.result is not None and not running
+        self.start.setVisible(not running)
+        self.start.setEnabled(self._wanted() is not None)
+        self.start.setText("Make the map again" if finished else "Make the map")
+        self.stop.setVisible(running)
+        self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
+        for made in (self.figure, self.coordinates):
+            made.setEnabled(finished)
+        self.map.set_stale(finished and self._wanted() != self._made_with)
+        if finished and self.result is not None:
+            result = self.result
+            clean, adversarial = (100 * share for share in result.accuracy)
+            text = f"{len(result.labels) // 2} clouds · accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
+            if result.clean_separation is not None and result.adversarial_separation is not None:
+                text += (
+                    f" · silhouette {result.clean_separation.silhouette:.2f} → "
+                    f"{result.adversarial_separation.silhouette:.2f} · neighbour purity "
+                    f"{100 * result.clean_separation.purity:.0f} → {100 * result.adversarial_separation.purity:.0f} %"
+                )
+            self.status.setText(text)
+        elif not running:
+            self.status.setText("A joint map of the attacked model's 1024-D latents, clean and adversarial.")
+
+    def _ask_figure(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Export figure", "latents.pdf", "Figures (*.pdf *.svg *.png)")
+        if name:
+            self._try(self.export_figure, Path(name))
+
+    def _ask_coordinates(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Export coordinates", "latents.csv", "Tables (*.csv)")
+        if name:
+            self._try(self.export_coordinates, Path(name))
+
+    def _try(self, export: object, path: Path) -> None:
+        try:
+            export(path)  # type: ignore[operator]
+        except (OSError, ValueError) as error:
+            self.failed.emit(sentence(error))

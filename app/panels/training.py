@@ -1,0 +1,192 @@
+"""The Train tab: a form from the options, live curves, and the run's end in the person's hands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from app import settings, theme
+from app.jobs import Job, JobList, Status
+from app.panels.parts import button, label
+from app.store import Store
+from app.views.curves import CurveView
+from core.events import Cancel, Epoch, Event, Note
+
+if TYPE_CHECKING:
+    from core.training import RunResult, TrainOptions
+
+LOSSES = {"loss_clean": ("clean loss", "clean", "solid"), "loss_adversarial": ("adversarial loss", "adv", "solid")}
+ACCURACIES = {
+    "validation_clean": ("validation, clean", "clean", "solid"),
+    "validation_adversarial": ("validation, adversarial", "adv", "solid"),
+    "accuracy_clean": ("training, clean", "clean", "dash"),
+    "accuracy_adversarial": ("training, adversarial", "adv", "dash"),
+    "discriminator_accuracy": ("discriminator", "muted", "dot"),
+}
+
+
+class TrainingPanel(QWidget):
+    """Train a model on the open dataset in the background, watch it, keep it, load it."""
+
+    modelReady = Signal(object)
+    """Folder of a finished run that is to be loaded (a Path)."""
+    failed = Signal(str)
+
+    def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store, self._jobs = store, jobs
+        self.job: Job | None = None
+        self._folder: Path | None = None
+        self._form_place = QScrollArea(widgetResizable=True)
+        self._form_place.setMinimumWidth(300)
+        self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.start = button("Train", "train", self.begin, role="primary")
+        self.pause = button("Pause", "pause", self._pause)
+        self.stop = button(
+            "Stop and keep", "stop", self._stop, tip="End now; the weights so far are kept and can be loaded"
+        )
+        self.cancel = button(
+            "Cancel", "close", self._cancel, tip="End now; the folder stays and can be resumed from its last full epoch"
+        )
+        self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
+        self.status = label("Choose a regime and press Train. The window stays free while it runs.", "caption")
+        self.status.setWordWrap(True)
+        self.loss = CurveView("Epoch", "Loss", y_unit="nat", empty="The loss of every epoch appears here.")
+        self.accuracy = CurveView(
+            "Epoch", "Accuracy", y_unit="%", y_range=(0, 100), empty="The accuracy of every epoch appears here."
+        )
+
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_S)
+        for made in (self.start, self.pause, self.stop, self.cancel, self.load):
+            buttons.addWidget(made)
+        buttons.addWidget(self.status, 1)
+        plots = QWidget()
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE_M)
+        row.addWidget(self.loss, 1)
+        row.addWidget(self.accuracy, 1)
+        column = QVBoxLayout(plots)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
+        column.addLayout(buttons)
+        column.addLayout(row, 1)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.setObjectName("training")
+        splitter.addWidget(self._form_place)
+        splitter.addWidget(plots)
+        splitter.setStretchFactor(1, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(splitter)
+        store.datasetChanged.connect(lambda _: self._show())
+        self._show()
+
+    def fill(self) -> None:
+        """Make the form; core's options are loaded by now."""
+        from app.forms import OptionsForm
+        from core.training import TrainOptions
+
+        self.form = OptionsForm(TrainOptions)
+        self._form_place.setWidget(self.form)
+        self._show()
+
+    @property
+    def options(self) -> TrainOptions | None:
+        """What the form holds, None while a field is wrong (the form says which)."""
+        value: TrainOptions | None = self.form.value()
+        return value
+
+    def begin(self, folder: Path | None = None) -> None:
+        """Train with the options of the form, into a fresh folder."""
+        from core.devices import background_threads
+        from core.training import train
+
+        options, dataset = self.options, self._store.dataset
+        if options is None or dataset is None or self.job is not None:
+            return
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        self._folder = folder or settings.runs_dir() / f"{stamp}-{dataset.card.name}-{options.regime}"
+        target, cancel = self._folder, Cancel()
+
+        def work() -> object:
+            with background_threads():
+                yield from train(dataset, options, target, cancel)
+
+        for view, table in ((self.loss, LOSSES), (self.accuracy, ACCURACIES)):
+            view.clear()
+            for name, colour, style in table.values():
+                view.set_series(name, (), (), colour, style)
+        self.status.setText("Preparing…")
+        self.job = self._jobs.submit(f"training {options.regime}", work, cancel, unit="clouds")
+        self.job.events.connect(self._watch)
+        self.job.changed.connect(self._show)
+        self.job.finished_ok.connect(self._finished)
+        self.job.stopped.connect(self._stopped)
+        self.job.failed.connect(self._refused)
+        self._show()
+
+    def _stop(self) -> None:
+        if self.job is not None:
+            self.job.stop_and_keep()
+
+    def _cancel(self) -> None:
+        if self.job is not None:
+            self.job.cancel()
+
+    def _pause(self) -> None:
+        if self.job is not None:
+            (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
+
+    def _watch(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Note(text):
+                    self.status.setText(text)
+                case Epoch(index, total, metrics):
+                    for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
+                        for key, (name, _, _) in table.items():
+                            if key in metrics:
+                                view.append(name, index, scale * metrics[key])
+                    self.status.setText(f"Epoch {index} of {total} done.")
+
+    def _finished(self, run: RunResult) -> None:
+        self._end(f"Finished. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
+
+    def _stopped(self, run: RunResult | None) -> None:
+        if run is None:
+            self._end(f"Cancelled. What was finished is in {self._folder} and can be resumed.")
+            self._folder = None
+        else:
+            self._end(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
+        self._show()
+
+    def _refused(self, sentence: str, _: str) -> None:
+        self._folder = None
+        self._end(sentence)
+        self.failed.emit(sentence)
+
+    def _end(self, sentence: str) -> None:
+        self.job = None
+        self.status.setText(sentence)
+        self._show()
+
+    def _show(self) -> None:
+        running = self.job is not None
+        stopping = self.job is not None and self.job.status is Status.STOPPING
+        self.start.setVisible(not running)
+        self.start.setEnabled(self._store.dataset is not None and self._form_place.widget() is not None)
+        self.load.setVisible(not running and self._folder is not None)
+        for made in (self.pause, self.stop, self.cancel):
+            made.setVisible(running)
+            made.setEnabled(not stopping)
+        if self.job is not None:
+            paused = self.job.status is Status.PAUSED
+            self.pause.setText("Resume" if paused else "Pause")
+            theme.set_icon(self.pause, "play" if paused else "pause")
+            self.stop.setText("Stopping…" if stopping else "Stop and keep")
+        if self._form_place.widget() is not None:
+            self.form.setEnabled(not running)

@@ -1,0 +1,126 @@
+"""The one mutable truth of the window: what is open and chosen, a signal per thing. It computes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+if TYPE_CHECKING:  # torch is loaded behind the painted window, so nothing here may import it
+    from core.attacks import Attack, State
+    from core.checkpoints import LoadedModel
+    from core.clouds import Cloud
+    from core.datasets import Dataset
+    from core.live import Outcome, Scene
+
+POINTS = 1024
+"""Points of a dataset's shapes that are shown and attacked."""
+SPLIT = "test"
+"""The part of a dataset that is looked at: shapes that no shipped model was trained on."""
+
+
+class Store(QObject):
+    """Plain values with a signal each. Panels read and set them; the studio computes scenes from them."""
+
+    datasetChanged = Signal(object)
+    cloudChanged = Signal(object)
+    modelsChanged = Signal()
+    attackChanged = Signal(object)
+    epsilonChanged = Signal(float)
+    historyChanged = Signal()
+    """The states of the attack, or the place among them, are others."""
+    sceneChanged = Signal(object)
+    outcomeChanged = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.dataset: Dataset | None = None
+        self.cloud: Cloud | None = None
+        self.models: tuple[LoadedModel, ...] = ()
+        self.shown: frozenset[str] = frozenset()
+        self.primary: str = ""
+        self.preset: str = "fgsm"
+        self.attack: Attack | None = None
+        self.target: int | None = None
+        self.epsilon: float = 0.1
+        self.history: tuple[State, ...] = ()
+        self.position: int = 0
+        self.scene: Scene | None = None
+        self.outcome: Outcome | None = None
+
+    @property
+    def verdict_models(self) -> tuple[LoadedModel, ...]:
+        """The models that give a verdict: those shown whose classes are the primary one's."""
+        primary = self.primary_model
+        if primary is None:
+            return ()
+        return tuple(
+            model
+            for model in self.models
+            if model.name == self.primary or (model.name in self.shown and model.card.classes == primary.card.classes)
+        )
+
+    @property
+    def primary_model(self) -> LoadedModel | None:
+        """The model that is attacked."""
+        return next((model for model in self.models if model.name == self.primary), None)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes all verdicts are about."""
+        primary = self.primary_model
+        return tuple(primary.card.classes) if primary is not None else ()
+
+    def set_dataset(self, dataset: Dataset | None) -> None:
+        self.dataset = dataset
+        self.datasetChanged.emit(dataset)
+
+    def set_cloud(self, cloud: Cloud | None) -> None:
+        self.cloud = cloud
+        self.cloudChanged.emit(cloud)
+
+    def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
+        """Add a model, or replace the one of the same name; it is shown at once."""
+        self.models = (*(known for known in self.models if known.name != model.name), model)
+        self.shown |= {model.name}
+        if primary or not self.primary:
+            self.primary = model.name
+        self.modelsChanged.emit()
+
+    def remove_model(self, name: str) -> None:
+        self.models = tuple(model for model in self.models if model.name != name)
+        self.shown -= {name}
+        if self.primary == name:
+            self.primary = self.models[0].name if self.models else ""
+        self.modelsChanged.emit()
+
+    def set_shown(self, name: str, shown: bool) -> None:
+        self.shown = self.shown | {name} if shown else self.shown - {name}
+        self.modelsChanged.emit()
+
+    def set_primary(self, name: str) -> None:
+        if name != self.primary:
+            self.primary = name
+            self.modelsChanged.emit()
+
+    def set_attack(self, preset: str, attack: Attack, target: int | None) -> None:
+        self.preset, self.attack, self.target = preset, attack, target
+        self.attackChanged.emit(attack)
+
+    def set_epsilon(self, epsilon: float) -> None:
+        if epsilon != self.epsilon:
+            self.epsilon = epsilon
+            self.epsilonChanged.emit(epsilon)
+
+    def set_history(self, history: tuple[State, ...], position: int) -> None:
+        """The states of the attack so far, and which of them is shown."""
+        self.history, self.position = history, position
+        self.historyChanged.emit()
+
+    def set_scene(self, scene: Scene | None) -> None:
+        self.scene = scene
+        self.sceneChanged.emit(scene)
+
+    def set_outcome(self, outcome: Outcome | None) -> None:
+        self.outcome = outcome
+        self.outcomeChanged.emit(outcome)

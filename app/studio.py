@@ -1,0 +1,251 @@
+"""Keeps the scene in step with what is chosen: the one place where the window asks core for a verdict.
+
+While the slider moves, the last attack's perturbation is refitted and only the newest position is computed; when it
+comes to rest, the attack is run. Every answer is checked against what is chosen by then, so nothing stale is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.jobs import JobList, Latest
+from app.store import Store
+from core.events import Cancel, result
+
+if TYPE_CHECKING:
+    from core.live import Attacked, Outcome, Scene, Setup
+
+EPSILON_MAX = 0.3
+"""End of the slider, in unit-sphere radii."""
+OUTCOME_GRID = tuple(np.linspace(0, EPSILON_MAX, 31))
+SETTLE_MS = 250  # after the last key press or typed digit the slider counts as at rest
+PLAY_MS = 80  # least time between two frames of a playing attack
+
+
+class Studio(QObject):
+    """Turns the person's moves into requests to the worker, and answers into the store's scene."""
+
+    busyChanged = Signal(bool)
+    playingChanged = Signal(bool)
+    failed = Signal(str)
+
+    def __init__(self, store: Store, jobs: JobList, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.store, self.jobs = store, jobs
+        self.busy = self.playing = self._dragging = False
+        self._worker = Latest(parent=self)
+        self._worker.ready.connect(self._answered)
+        self._worker.failed.connect(self._refused)
+        self._asked: dict[str, int] = {}
+        self._cancel = Cancel()
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self.run)
+        self._frame = QTimer(self, singleShot=True, interval=PLAY_MS)
+        self._frame.timeout.connect(self.step)
+        self._choices = QTimer(self, singleShot=True, interval=0)  # several changes of one click are one new attack
+        self._choices.timeout.connect(self.run)
+        for changed in (store.cloudChanged, store.modelsChanged, store.attackChanged):
+            changed.connect(self._choices.start)
+
+    def close(self) -> None:
+        """End the worker; call before the application quits."""
+        self._forget()
+        self._worker.close()
+
+    # --- the slider ---
+
+    def press(self) -> None:
+        """The slider is held: jobs rest so that every frame goes to the person."""
+        if not self._dragging:
+            self._dragging = True
+            self.jobs.hold_all()
+
+    def drag(self, epsilon: float) -> None:
+        """The slider stands at ``epsilon``: show the present perturbation inside that budget."""
+        from core import live
+
+        self.store.set_epsilon(epsilon)
+        scene = self.store.scene
+        if scene is None or not self.store.history:
+            return
+        self._stop_playing()
+        if scene.step == 0 and "refit" not in self._asked:
+            self.run()  # the clean cloud has no perturbation to refit
+            return
+        if self._asked.keys() & {"outcome", "attack"}:
+            self._forget()
+        self._ask("refit", live.refit, scene, epsilon)
+        if not self._dragging:
+            self._settle.start()
+
+    def release(self, epsilon: float) -> None:
+        """The slider was let go: run the attack at its place."""
+        if self._dragging:
+            self._dragging = False
+            self.jobs.release_all()
+        self.store.set_epsilon(epsilon)
+        self.run()
+
+    # --- the attack ---
+
+    def run(self) -> None:
+        """Attack from the clean cloud to the end with what is chosen now."""
+        self._settle.stop()
+        self._stop_playing()
+        self._forget()
+        setup = self._setup()
+        if setup is None:
+            self.store.set_history((), 0)
+            self.store.set_scene(None)
+            self._set_busy(False)
+            return
+        self._set_busy(True)
+        self._ask("attack", _attack, setup, self.store.epsilon, self._cancel)
+
+    def step(self) -> None:
+        """One step forward: the next known state, or a new one."""
+        from core import live
+
+        store = self.store
+        if store.scene is None or "advance" in self._asked:
+            return
+        if store.position + 1 < len(store.history):
+            self.seek(store.position + 1)
+            self._keep_playing()
+        else:
+            self._ask("advance", live.advance, store.scene)
+
+    def seek(self, position: int) -> None:
+        """Show state ``position`` of the attack."""
+        from core import live
+
+        store = self.store
+        if store.scene is not None and store.history:
+            position = max(0, min(position, len(store.history) - 1))
+            store.set_history(store.history, position)
+            self._ask("show", live.show, store.scene, store.history[position])
+
+    def step_back(self) -> None:
+        self._stop_playing()
+        self.seek(self.store.position - 1)
+
+    def reset(self) -> None:
+        """Back to the clean cloud; the states stay, so that steps and play go through them again."""
+        self._stop_playing()
+        self.seek(0)
+
+    def to_end(self) -> None:
+        self._stop_playing()
+        self.seek(len(self.store.history) - 1)
+
+    def toggle_play(self) -> None:
+        """Play the attack step by step, from the start if it stands at its end; or pause."""
+        if self.playing:
+            self._stop_playing()
+        elif self.store.history:
+            self._set_playing(True)
+            if self.store.position + 1 >= len(self.store.history):
+                self.seek(0)
+            self._frame.start()
+
+    # --- answers ---
+
+    def _answered(self, key: str, serial: int, value: Any) -> None:
+        if self._asked.get(key) != serial:
+            return
+        del self._asked[key]
+        match key:
+            case "attack":
+                self._attacked(value)
+            case "refit" | "show":
+                self.store.set_scene(value)
+            case "advance":
+                self._advanced(value)
+            case "outcome":
+                self.store.set_outcome(value)
+
+    def _attacked(self, attacked: Attacked | None) -> None:
+        from core import live
+
+        if attacked is None:
+            return
+        self.store.set_history(attacked.states, len(attacked.states) - 1)
+        self.store.set_scene(attacked.scene)
+        self._set_busy(False)
+        self.store.set_outcome(None)
+        self._ask("outcome", _outcome, live, attacked.scene, self._cancel)
+
+    def _advanced(self, scene: Scene) -> None:
+        history = (*self.store.history, scene.state)
+        self.store.set_history(history, len(history) - 1)
+        self.store.set_scene(scene)
+        self._keep_playing()
+
+    def _refused(self, key: str, serial: int, sentence: str) -> None:
+        if self._asked.get(key) == serial:
+            del self._asked[key]
+            self._stop_playing()
+            self._set_busy(False)
+            self.failed.emit(sentence)
+
+    # --- inside ---
+
+    def _setup(self) -> Setup | None:
+        from core import live
+
+        store = self.store
+        models = store.verdict_models
+        if store.cloud is None or store.attack is None or not models:
+            return None
+        primary = next(index for index, model in enumerate(models) if model.name == store.primary)
+        known = store.classes.index(store.cloud.class_name) if store.cloud.class_name in store.classes else None
+        cloud = replace(store.cloud, label=known)  # datasets and models number their classes each in their own way
+        return live.Setup(models, primary, store.attack, cloud, store.target)
+
+    def _ask(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
+        self._asked[key] = self._worker.submit(key, function, *arguments)
+
+    def _forget(self) -> None:
+        """Whatever was asked is not wanted any more."""
+        self._cancel.request()
+        self._cancel = Cancel()
+        self._asked.clear()
+
+    def _keep_playing(self) -> None:
+        if self.playing:
+            total = self.store.attack.total_steps if self.store.attack is not None else 0
+            if self.store.position < max(total, len(self.store.history) - 1):
+                self._frame.start()
+            else:
+                self._stop_playing()
+
+    def _stop_playing(self) -> None:
+        self._frame.stop()
+        self._set_playing(False)
+
+    def _set_playing(self, playing: bool) -> None:
+        if playing != self.playing:
+            self.playing = playing
+            self.playingChanged.emit(playing)
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self.busy:
+            self.busy = busy
+            self.busyChanged.emit(busy)
+
+
+def _attack(setup: Setup, epsilon: float, cancel: Cancel) -> Attacked | None:
+    from core import live
+
+    attacked: Attacked | None = result(live.attack(setup, epsilon, cancel))
+    return None if cancel.requested else attacked
+
+
+def _outcome(live: Any, scene: Scene, cancel: Cancel) -> Outcome | None:
+    outcome: Outcome | None = result(live.outcome(scene, OUTCOME_GRID, cancel))
+    return outcome

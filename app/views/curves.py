@@ -1,0 +1,220 @@
+"""Live curves: losses and accuracies while a model trains, the loss of an attack over its steps."""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QCursor, QPen
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QToolTip, QVBoxLayout, QWidget
+
+from app import theme
+from app.views.paint import plot_pen
+from app.views.plot import COMPACT_HEIGHT, Key, Plot
+
+Style = Literal["solid", "dash", "dot"]
+_PENS = {"solid": Qt.PenStyle.SolidLine, "dash": Qt.PenStyle.DashLine, "dot": Qt.PenStyle.DotLine}
+FRAME_MS = 100  # points that arrive within one frame are drawn together
+FEW = 40  # up to so many points each is also marked by a dot
+
+
+@dataclass
+class _Series:
+    colour_role: str
+    style: Style
+    line: pg.PlotDataItem
+    x: "array[float]" = field(default_factory=lambda: array("d"))
+    y: "array[float]" = field(default_factory=lambda: array("d"))
+
+    def near(self, x: float | None) -> tuple[float, float] | None:
+        """The sample nearest to `x`, the last one for None."""
+        if not self.x:
+            return None
+        at = -1 if x is None else int(np.argmin(np.abs(np.array(self.x) - x)))
+        return self.x[at], self.y[at]
+
+    def pen(self) -> QPen:
+        return plot_pen(getattr(theme.current(), self.colour_role), 1.5, _PENS[self.style])
+
+
+class CurveView(QWidget):
+    """Named lines over one axis, a key that also reads out numbers, a switch for a logarithmic axis.
+
+    Drag and wheel move and zoom along x, a double click shows everything again.
+
+    Parameters
+    ----------
+    x_label, y_label
+        Names of the axes, such as "epoch" and "loss".
+    y_unit
+        Unit of y, such as "nats".
+    y_range
+        Fixed limits of y; without them the axis follows what is visible.
+    empty
+        Sentence shown while there are no points.
+    compact
+        A sparkline: no axes and no key; numbers in a tooltip.
+    """
+
+    hovered = Signal(object)
+    """x under the mouse, None when it has left."""
+
+    def __init__(
+        self,
+        x_label: str,
+        y_label: str,
+        *,
+        y_unit: str = "",
+        y_range: tuple[float, float] | None = None,
+        empty: str = "",
+        compact: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._x_label, self._y_label, self._y_unit = x_label, y_label, y_unit
+        self._compact = compact
+        self._cursor: float | None = None
+        self._series: dict[str, _Series] = {}
+        self._plot = Plot(empty, axes=not compact)
+        self._key = Key(self._readings)
+        self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
+        theme.role(self._log, "flat")
+        self._later = QTimer(self, singleShot=True, interval=FRAME_MS)
+        if y_range is not None:
+            self._plot.box.setYRange(*y_range, padding=0.06)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_XS)
+        head = QHBoxLayout()
+        head.addWidget(self._key, 1)
+        head.addWidget(self._log)
+        layout.addLayout(head)
+        layout.addWidget(self._plot)
+        self._key.setVisible(not compact)
+        self._log.setVisible(not compact and y_range is None)
+        if compact:
+            self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(f"{y_label} over {x_label}")
+        self._plot.hovered.connect(self.hovered)
+        self.hovered.connect(self._read)
+        self._log.toggled.connect(self._redraw)
+        self._later.timeout.connect(self._redraw)
+        theme.notifier.changed.connect(self._dress)
+        self._dress()
+
+    def set_series(
+        self, name: str, x: ArrayLike = (), y: ArrayLike = (), colour_role: str = "accent", style: Style = "solid"
+    ) -> None:
+        """Add the line `name`, or replace it.
+
+        Parameters
+        ----------
+        x, y
+            (n,) numbers; a y that is not finite makes a gap.
+        colour_role
+            Name of a colour of the theme: "clean" or "adv" where that is what the line is about.
+
+        Raises
+        ------
+        ValueError
+            If x and y differ in length, or there is no such colour or style.
+        """
+        xs, ys = np.asarray(x, float), np.asarray(y, float)
+        if xs.ndim != 1 or xs.shape != ys.shape:
+            raise ValueError(
+                f'the line "{name}" has x of shape {xs.shape} and y of {ys.shape}; two equal lists are needed'
+            )
+        known = isinstance(getattr(theme.current(), colour_role, None), QColor)
+        if not known or style not in get_args(Style):
+            raise ValueError(f'the line "{name}" asks for {colour_role} and {style}, which the theme does not have')
+        old = self._series.get(name)
+        line = old.line if old else self._plot.add_line()
+        self._series[name] = _Series(colour_role, style, line, array("d", xs), array("d", ys))
+        self._redraw()
+
+    def append(self, name: str, x: float, y: float) -> None:
+        """Add one point to a line; a frame later it is on screen.
+
+        Raises
+        ------
+        ValueError
+            If there is no such line.
+        """
+        if name not in self._series:
+            raise ValueError(f'there is no line "{name}"; the lines are {", ".join(self._series) or "none"}')
+        self._series[name].x.append(x)
+        self._series[name].y.append(y)
+        if not self._later.isActive():
+            self._later.start()
+
+    def clear(self) -> None:
+        """Take all lines away."""
+        for series in self._series.values():
+            self._plot.box.removeItem(series.line)
+        self._series.clear()
+        self._redraw()
+
+    def link_x(self, other: "CurveView") -> None:
+        """Let `other` show the stretch of x that the lines of this view take up; both move and read out together."""
+        other._plot.box.setXLink(self._plot.box)
+        self.hovered.connect(other._read)
+        other.hovered.connect(self._read)
+
+    def sizeHint(self) -> QSize:
+        return QSize(120, COMPACT_HEIGHT) if self._compact else QSize(420, 200)
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _dress(self) -> None:
+        unit = f" ({self._y_unit})" if self._y_unit else ""
+        self._plot.dress(self._x_label, self._y_label + unit)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        logarithmic = self._log.isChecked()
+        self._plot.left.setLogMode(x=False, y=logarithmic)
+        for series in self._series.values():
+            y = np.array(series.y)
+            if logarithmic:
+                y = np.log10(y, out=np.full_like(y, np.nan), where=y > 0)  # what has no logarithm is left out
+            dots = not self._compact and len(y) <= FEW
+            pen = series.pen()
+            series.line.setData(
+                np.array(series.x), y, pen=pen, symbol="o" if dots else None, symbolBrush=pen.color(), symbolPen=None
+            )
+        self._plot.set_empty(not any(series.x for series in self._series.values()))
+        self._key.update()
+        self.setAccessibleDescription(self._sentence(None))
+
+    def _read(self, x: float | None) -> None:
+        self._cursor = x
+        self._plot.set_cursor(x)
+        if x is not None and self._compact and self._plot.underMouse():
+            QToolTip.showText(QCursor.pos(), self._sentence(x), self._plot)
+        self._key.update()
+
+    def _readings(self) -> Iterator[tuple[str, QPen, str]]:
+        """Name, pen and number of each line where the cursor is, and where that is."""
+        for name, series in self._series.items():
+            near = series.near(self._cursor)
+            yield name, series.pen(), "" if near is None else _short(near[1])
+        samples = [near for series in self._series.values() if (near := series.near(self._cursor))]
+        if samples:
+            yield self._x_label, QPen(Qt.PenStyle.NoPen), f"{max(x for x, _ in samples):.6g}"
+
+    def _sentence(self, x: float | None) -> str:
+        near = {name: series.near(x) for name, series in self._series.items()}
+        return "\n".join(
+            f"{name} {_short(at[1])} {self._y_unit}".rstrip() + f" at {self._x_label} {at[0]:.6g}"
+            for name, at in near.items()
+            if at is not None
+        )
+
+
+def _short(value: float) -> str:
+    """At most eight characters: four significant digits, three beside a power of ten."""
+    return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"

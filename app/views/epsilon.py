@@ -1,0 +1,122 @@
+"""The epsilon slider: how far a point may move, with what the models make of it drawn into its groove."""
+
+from collections.abc import Sequence
+
+from numpy import asarray
+from numpy.typing import ArrayLike
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
+
+from app import theme
+from app.views.groove import STEP, Groove, Outcome
+
+MAXIMUM = 0.3  # unit-sphere radii
+
+
+class _Number(QDoubleSpinBox):
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()  # the panel scrolls
+
+
+class EpsilonSlider(QWidget):
+    """A slider and a number with one value: epsilon in unit-sphere radii, linear from 0 to `maximum`.
+
+    Whatever a person does, with mouse, keys, wheel or a typed number, is told in one order: `pressed`, `moved` for
+    every new value, `released` with the last one. `setValue` tells nothing.
+    """
+
+    pressed = Signal()
+    moved = Signal(float)
+    released = Signal(float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._groove = Groove()
+        self._number = _Number(decimals=3, singleStep=STEP, suffix=" r", keyboardTracking=False)
+        self._number.setFont(theme.tabular())
+        self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._number.setAccessibleName("Epsilon in unit-sphere radii")
+        self._number.setToolTip("Epsilon in unit-sphere radii: the cloud's bounding sphere has radius 1")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_S)
+        layout.addWidget(self._groove, 1, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._number, 0, Qt.AlignmentFlag.AlignTop)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusProxy(self._groove)
+        self.setAccessibleName("Epsilon")
+        self.setMaximum(MAXIMUM)
+        self._groove.sliderPressed.connect(self.pressed)
+        self._groove.sliderReleased.connect(lambda: self.released.emit(self.value))
+        self._groove.valueChanged.connect(self._on_groove)
+        self._number.valueChanged.connect(self._on_number)
+
+    @property
+    def value(self) -> float:
+        """Epsilon in unit-sphere radii, a multiple of 0.001."""
+        return round(self._groove.value() * STEP, 3)
+
+    def setValue(self, epsilon: float) -> None:
+        """Move handle and number to `epsilon`, held between 0 and the maximum, without a signal."""
+        with QSignalBlocker(self._groove):
+            self._groove.setValue(round(epsilon / STEP))
+        self._show_number()
+
+    @property
+    def maximum(self) -> float:
+        """Right end of the slider in unit-sphere radii."""
+        return round(self._groove.maximum() * STEP, 3)
+
+    def setMaximum(self, epsilon: float) -> None:
+        """Set the right end, without a signal even if the value has to follow it down.
+
+        Raises
+        ------
+        ValueError
+            If `epsilon` is less than one step of 0.001.
+        """
+        if not epsilon >= STEP:
+            raise ValueError(f"the largest epsilon is {epsilon}; at least {STEP} is needed")
+        with QSignalBlocker(self._groove), QSignalBlocker(self._number):
+            self._groove.setMaximum(round(epsilon / STEP))
+            self._number.setMaximum(self.maximum)
+        self._show_number()
+
+    def set_curve(
+        self,
+        epsilons: ArrayLike | None,
+        robust: ArrayLike = (),
+        names: Sequence[str] = (),
+        flips: Sequence[float | None] = (),
+        *,
+        primary: int = 0,
+        note: str = "",
+    ) -> None:
+        """Draw the outcome of the attack over epsilon into the groove; arguments and errors are `Outcome`'s.
+
+        The curve of the attacked model (`primary`) is filled, in orange from its flip on; a line marks every flip.
+        Without `epsilons` the groove is empty but for a note, such as "computing the outcome over epsilon".
+        """
+        if epsilons is None:
+            self._groove.put(None, note)
+        else:
+            curves = asarray(epsilons, float), asarray(robust, float)
+            self._groove.put(Outcome(*curves, tuple(names), tuple(flips), primary), note)
+
+    def _on_groove(self) -> None:
+        self._show_number()
+        self.moved.emit(self.value)
+
+    def _on_number(self, epsilon: float) -> None:
+        self.pressed.emit()
+        self._groove.setValue(round(epsilon / STEP))
+        self.released.emit(self.value)
+
+    def _show_number(self) -> None:
+        with QSignalBlocker(self._number):
+            self._number.setValue(self.value)

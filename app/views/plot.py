@@ -1,0 +1,130 @@
+"""What curves are drawn on and explained by: a plot with axes, and the key that reads out numbers."""
+
+from collections.abc import Callable, Iterator
+
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QRect, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from app import theme
+from app.views import hud
+from app.views.paint import plot_pen, write
+
+AXIS_WIDTH, AXIS_HEIGHT, COMPACT_HEIGHT = 52, 36, 32  # in pixels
+
+
+class Plot(pg.GraphicsView):
+    """The plot, the line under the mouse, and the sentence where there is nothing to plot.
+
+    Not pyqtgraph's PlotWidget, which brings a menu and a panel of controls of its own for each plot.
+    """
+
+    hovered = Signal(object)
+
+    def __init__(self, sentence: str, *, axes: bool) -> None:
+        super().__init__()
+        self._sentence = sentence
+        self._empty = True
+        self.left, self.bottom = pg.AxisItem("left"), pg.AxisItem("bottom")
+        self.box = pg.ViewBox(enableMenu=False)
+        self.box.setMouseEnabled(x=axes, y=False)
+        self.box.setAutoVisible(y=True)
+        self._cells = pg.GraphicsLayout()
+        self._cells.setSpacing(0)
+        self._cells.setContentsMargins(0, theme.SPACE_XS, theme.SPACE_XS, 0)
+        self._cells.addItem(self.box, 0, 1)
+        if not axes:
+            self.setFixedHeight(COMPACT_HEIGHT)
+        else:
+            self._cells.addItem(self.left, 0, 0)
+            self._cells.addItem(self.bottom, 1, 1)
+        for axis in (self.left, self.bottom):
+            axis.linkToView(self.box)
+            axis.enableAutoSIPrefix(False)
+            axis.setZValue(-1)
+        self.left.setWidth(AXIS_WIDTH)  # numbers change, the plot stays
+        self.left.setGrid(40)
+        self.bottom.setHeight(AXIS_HEIGHT)
+        self.setCentralItem(self._cells)
+        self._cursor_line = pg.InfiniteLine(angle=90)
+        self.box.addItem(self._cursor_line, ignoreBounds=True)
+        self.set_cursor(None)
+
+    def dress(self, x_label: str, y_label: str) -> None:
+        now = theme.current()
+        self.setBackground(now.canvas)
+        self._cursor_line.setPen(plot_pen(now.muted, 1))
+        for axis, text in ((self.left, y_label), (self.bottom, x_label)):
+            axis.setPen(now.border)
+            axis.setTextPen(now.muted)
+            axis.setTickFont(theme.tabular(theme.font(theme.CAPTION_PX)))
+            axis.setLabel(text, **{"color": now.muted.name(), "font-size": f"{theme.CAPTION_PX}px"})
+
+    def add_line(self) -> pg.PlotDataItem:
+        line = pg.PlotDataItem(connect="finite", symbolSize=5, autoDownsample=True, downsampleMethod="peak")
+        line.opts["autoDownsampleFactor"] = 1.0
+        line.setClipToView(True)
+        self.box.addItem(line)
+        return line
+
+    def set_cursor(self, x: float | None) -> None:
+        self._cursor_line.setVisible(x is not None)
+        if x is not None:
+            self._cursor_line.setValue(x)
+
+    def set_empty(self, empty: bool) -> None:
+        self._empty = empty
+        self._cells.setVisible(not empty)
+        self.viewport().update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        place = self.mapToScene(event.position().toPoint())
+        inside = not self._empty and self.box.sceneBoundingRect().contains(place)
+        self.hovered.emit(self.box.mapSceneToView(place).x() if inside else None)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.hovered.emit(None)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.box.enableAutoRange(axis="x")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._empty and self._sentence:
+            painter = QPainter(self.viewport())
+            hud.empty(painter, self.viewport().rect(), "Nothing yet", self._sentence)
+
+
+class Key(QWidget):
+    """The names of the lines with their numbers in places of one width, so that nothing moves while they change."""
+
+    def __init__(self, readings: Callable[[], Iterator[tuple[str, QPen, str]]]) -> None:
+        super().__init__()
+        self._readings = readings
+        self.setFixedHeight(theme.CONTROL_HEIGHT)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        now, font = theme.current(), theme.tabular(theme.font(theme.CAPTION_PX))
+        metrics = QFontMetrics(font)
+        readings = list(self._readings())
+        number_width = metrics.horizontalAdvance("0.00e-00") + theme.SPACE_S
+        room = self.width() - theme.SPACE_S - (18 + theme.SPACE_XS + number_width) * len(readings)
+        widths = [metrics.horizontalAdvance(name) + 2 for name, _, _ in readings]
+        longest = max(widths, default=0)
+        while longest > 16 and sum(min(width, longest) for width in widths) > room:
+            longest -= 1  # the longest names give way, numbers never
+        left = theme.SPACE_S
+        for width, (name, pen, number) in zip(widths, readings, strict=True):
+            if pen.style() != Qt.PenStyle.NoPen:
+                painter.setPen(QPen(pen.color(), 2, pen.style()))
+                painter.drawLine(left, self.height() // 2, left + 14, self.height() // 2)
+                left += 18
+            shown = min(width, longest)
+            write(painter, QRect(left, 0, shown, self.height()), name, font, now.muted)
+            left += shown + theme.SPACE_XS
+            write(painter, QRect(left, 0, number_width, self.height()), number, font, now.text)
+            left += number_width

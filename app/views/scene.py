@@ -1,0 +1,241 @@
+"""A 3-D view without contents: camera, mouse, keys, projection, and honest failure."""
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyqtgraph.opengl as gl
+from numpy.typing import NDArray
+from pyqtgraph.opengl.GLGraphicsItem import GLGraphicsItem
+from PySide6.QtCore import QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import (
+    QFocusEvent,
+    QKeyEvent,
+    QMatrix4x4,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QVector3D,
+    QWheelEvent,
+)
+from PySide6.QtOpenGL import QOpenGLPaintDevice
+from PySide6.QtWidgets import QLabel, QWidget
+
+from app import theme
+
+Floats = NDArray[np.float32]
+
+FIELD_OF_VIEW = 30.0  # degrees, over the shorter side of the view: a long lens, so that shapes look undistorted
+DISTANCE = 4.1  # unit-sphere radii; at 3.86 the unit sphere just fits
+PRESETS = {
+    "Three-quarter": (-45.0, 22.0),
+    "Front": (0.0, 0.0),
+    "Side": (90.0, 0.0),
+    "Back": (180.0, 0.0),
+    "Top": (0.0, 90.0),
+}
+"""Azimuth and elevation of the camera in degrees; shapes look along +x, z is up."""
+
+_CLICK = 4  # logical pixels the mouse may move in a click
+_NO_OPENGL = "Shapes cannot be drawn here: this display offers no OpenGL 2.1. Everything else works."
+_PAINT_FAILED = "Shapes cannot be drawn here: the graphics driver refused. The log says why; everything else works."
+_log = logging.getLogger(__name__)
+
+
+class SceneView(gl.GLViewWidget):
+    """Drag turns, Shift-drag or another button moves, the wheel zooms, a double click goes back to the first view."""
+
+    cameraMoved = Signal()
+    """By hand or by a preset; never from `set_camera`, so that two views may follow each other."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pressed = self._last = QPointF()
+        self._shifting = self._focus_ring = False
+        self._trouble = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
+        theme.role(self._trouble, "error")
+        self._trouble.hide()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.reset_camera()
+
+    # --- hooks ------------------------------------------------------------------------------------------------------
+
+    def paint_over(self, painter: QPainter) -> None:
+        """Write over the scene."""
+
+    def hovered(self, at: QPointF, globally: QPoint) -> None:
+        """The mouse moved with no button held."""
+
+    def clicked(self, at: QPointF) -> None:
+        """The left button was pressed and let go at one place."""
+
+    # --- camera -----------------------------------------------------------------------------------------------------
+
+    def camera(self) -> dict[str, Any]:
+        """Everything that decides where the camera is; a copy."""
+        return {**self.cameraParams(), "center": QVector3D(self.opts["center"])}
+
+    def set_camera(self, camera: dict[str, Any]) -> None:
+        """Look from where another view looks."""
+        self.setCameraParams(**{**camera, "center": QVector3D(camera["center"])})
+
+    def reset_camera(self) -> None:
+        """Back to the first view of things."""
+        azimuth, elevation = PRESETS["Three-quarter"]
+        self.setCameraParams(
+            center=QVector3D(), fov=FIELD_OF_VIEW, distance=DISTANCE, azimuth=azimuth, elevation=elevation
+        )
+        self.cameraMoved.emit()
+
+    def look_from(self, preset: str) -> None:
+        """Turn the camera to one of `PRESETS`."""
+        azimuth, elevation = PRESETS[preset]
+        self.setCameraPosition(azimuth=azimuth, elevation=elevation)
+        self.cameraMoved.emit()
+
+    def turn(self, azimuth: float, elevation: float) -> None:
+        """Orbit by so many degrees."""
+        self.orbit(azimuth, elevation)
+        self.cameraMoved.emit()
+
+    def zoom(self, factor: float) -> None:
+        """Multiply the distance of the camera."""
+        self.setCameraPosition(distance=min(max(self.opts["distance"] * factor, 0.8), 20.0))
+        self.cameraMoved.emit()
+
+    def shift(self, by: QPointF) -> None:
+        """Move the scene by logical pixels, at the depth of its centre."""
+        view, scale = self.viewMatrix(), self.pixels_per_unit(self.opts["distance"])
+        right, up = view.row(0).toVector3D(), view.row(1).toVector3D()
+        self.setCameraPosition(pos=self.opts["center"] - (right * by.x() - up * by.y()) / scale)
+        self.cameraMoved.emit()
+
+    def pixels_per_unit(self, distance: float) -> float:
+        """Logical pixels that one unit covers at a distance from the camera."""
+        return min(self.width(), self.height()) / (2.0 * math.tan(math.radians(self.opts["fov"] / 2.0)) * distance)
+
+    def projectionMatrix(self, region: tuple[int, int, int, int], viewport: tuple[int, int, int, int]) -> QMatrix4x4:
+        left, bottom = 2 * (region[0] - viewport[0]) - viewport[2], 2 * (region[1] - viewport[1]) - viewport[3]
+        near = 0.02 * self.opts["distance"]
+        unit = near * math.tan(math.radians(self.opts["fov"] / 2.0)) / min(viewport[2:])
+        right, top = left + 2 * region[2], bottom + 2 * region[3]
+        matrix = QMatrix4x4()
+        matrix.frustum(left * unit, right * unit, bottom * unit, top * unit, near, 1000.0 * near)
+        return matrix
+
+    def project(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+        """Where points (N, 3) are drawn: x and y in logical pixels, and their depth; each (N,)."""
+        area = self.getViewport()
+        matrix = self.projectionMatrix(area, area) * self.viewMatrix()
+        clip = np.c_[points, np.ones(len(points))] @ np.array(matrix.data()).reshape(4, 4)  # column-major: transposed
+        depth = np.maximum(clip[:, 3], 1e-6)
+        return (clip[:, 0] / depth + 1) * self.width() / 2, (1 - clip[:, 1] / depth) * self.height() / 2, depth
+
+    # --- mouse and keys ---------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed = self._last = event.position()
+        turning = event.button() == Qt.MouseButton.LeftButton
+        self._shifting = not turning or bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        by, self._last = event.position() - self._last, event.position()
+        if not event.buttons():
+            self.hovered(event.position(), event.globalPosition().toPoint())
+        elif self._shifting:
+            self.shift(by)
+        else:
+            self.turn(-0.5 * by.x(), 0.5 * by.y())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        still = (event.position() - self._pressed).manhattanLength() < _CLICK
+        if still and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked(event.position())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.reset_camera()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self.zoom(0.999 ** event.angleDelta().y())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        keys: dict[int, Callable[[], None]] = {
+            Qt.Key.Key_Left: lambda: self.turn(-5.0, 0.0),
+            Qt.Key.Key_Right: lambda: self.turn(5.0, 0.0),
+            Qt.Key.Key_Up: lambda: self.turn(0.0, 5.0),
+            Qt.Key.Key_Down: lambda: self.turn(0.0, -5.0),
+            Qt.Key.Key_Plus: lambda: self.zoom(0.9),
+            Qt.Key.Key_Equal: lambda: self.zoom(0.9),
+            Qt.Key.Key_Minus: lambda: self.zoom(1.0 / 0.9),
+            Qt.Key.Key_Home: self.reset_camera,
+        }
+        if event.key() in keys:
+            keys[event.key()]()
+        else:
+            event.ignore()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        event.ignore()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self._focus_ring = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._focus_ring = False
+        super().focusOutEvent(event)
+
+    # --- painting, and what happens when it cannot be done ----------------------------------------------------------
+
+    def initializeGL(self) -> None:
+        self._or_say(super().initializeGL, _NO_OPENGL)
+
+    def paintGL(self) -> None:
+        if self._trouble.isHidden():
+            self._or_say(self._paint_all, _PAINT_FAILED)
+
+    def drawItemTree(self, item: GLGraphicsItem | None = None, useItemNames: bool = False) -> None:  # noqa: N803
+        """As in pyqtgraph, but an item that cannot be drawn raises: there it prints and leaves a hole."""
+        for each in self.items:
+            if each.visible():
+                if self.default_vao.isCreated():
+                    self.default_vao.bind()
+                each.paint()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self.isValid():
+            self._say(_NO_OPENGL)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._trouble.setGeometry(self.rect().adjusted(theme.SPACE_XL, 0, -theme.SPACE_XL, 0))
+
+    def _paint_all(self) -> None:
+        super().paintGL()
+        # Not QPainter(self): that one paints past the scene when the widget is grabbed.
+        ratio = self.devicePixelRatioF()
+        device = QOpenGLPaintDevice(self.size() * ratio)
+        device.setDevicePixelRatio(ratio)
+        painter = QPainter(device)
+        self.paint_over(painter)
+        if self._focus_ring:
+            painter.setPen(QPen(theme.current().accent, 2.0))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        painter.end()
+
+    def _or_say(self, work: Callable[[], None], sentence: str) -> None:
+        try:
+            work()
+        except Exception:
+            _log.exception("%s", sentence)
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self._trouble.setText(sentence)
+        self._trouble.show()

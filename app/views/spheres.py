@@ -1,0 +1,134 @@
+"""Points of a cloud as lit, round, smooth-edged balls: one OpenGL item, one buffer, two draw calls."""
+
+import numpy as np
+from numpy.typing import NDArray
+from OpenGL import GL
+from pyqtgraph.opengl.GLGraphicsItem import GLGraphicsItem
+from PySide6.QtGui import QVector3D
+from PySide6.QtOpenGL import QOpenGLBuffer, QOpenGLShader, QOpenGLShaderProgram
+
+# GLSL 1.20 runs in every compatibility context from OpenGL 2.1 on, that of macOS included.
+_VERTEX = """#version 120
+attribute vec3 position;
+attribute vec3 colour;
+uniform mat4 mvp;
+uniform float pixels;   // device pixels that one unit covers at distance one
+uniform float radius;   // of a ball, in units
+uniform float middle;   // distance from the camera to the centre of the scene
+uniform float haze;     // share of the background in what is far
+varying vec3 shade;
+varying float reach;    // radius of this ball in device pixels
+varying float far;
+
+void main() {
+    gl_Position = mvp * vec4(position, 1.0);
+    reach = clamp(radius * pixels / gl_Position.w, 1.5, 40.0);
+    gl_PointSize = 2.0 * reach;
+    far = haze * clamp(0.5 + 0.5 * (gl_Position.w - middle), 0.0, 1.0);
+    shade = colour;
+}
+"""
+# A ball is drawn twice: its inside, opaque, into the depth buffer, then its outermost pixel, blended over what is
+# there. That gives smooth edges without sorting and without multisampling, which a software rasteriser pays for.
+_FRAGMENT = """#version 120
+varying vec3 shade;
+varying float reach;
+varying float far;
+uniform vec3 behind;    // colour of the background
+uniform float ambient;
+uniform bool edge;
+const vec3 light = vec3(-0.38, 0.60, 0.70);
+
+void main() {
+    vec2 at = gl_PointCoord * 2.0 - 1.0;
+    float from_centre = length(at);
+    float cover = clamp((1.0 - from_centre) * reach, 0.0, 1.0);
+    if (cover <= 0.0 || edge == (cover >= 1.0)) discard;
+    vec3 normal = vec3(at.x, -at.y, sqrt(max(0.0, 1.0 - from_centre * from_centre)));
+    float lit = ambient + (1.0 - ambient) * max(dot(normal, light), 0.0);
+    float gloss = 0.22 * pow(max(reflect(-light, normal).z, 0.0), 18.0);
+    gl_FragColor = vec4(mix(shade * lit + gloss, behind, far), cover);
+}
+"""
+
+
+_HAZE = 0.4
+
+
+class Spheres(GLGraphicsItem):
+    """Balls at points, with one colour each. Alpha is one wherever it draws, so that captures match the screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setGLOptions("opaque")
+        self.points: NDArray[np.float32] = np.empty((0, 3), np.float32)
+        self.radius = 0.02
+        self._vertices: NDArray[np.float32] = np.empty((0, 6), np.float32)
+        self._stale = False
+        self._buffer = QOpenGLBuffer(QOpenGLBuffer.Type.VertexBuffer)
+        self._program: QOpenGLShaderProgram | None = None
+
+    def set_data(self, points: NDArray[np.float32], colours: NDArray[np.float32], radius: float) -> None:
+        """Points (N, 3), their colours (N, 3) in [0, 1], and the radius of a ball, all at once."""
+        self.points = np.ascontiguousarray(points, np.float32)
+        self._vertices = np.concatenate([self.points, colours], axis=1, dtype=np.float32)
+        self.radius = radius
+        self._stale = True
+        self.update()
+
+    def paint(self) -> None:
+        if len(self._vertices) == 0:
+            return
+        self.setupGLState()
+        program = self._ready_program()
+        program.bind()
+        view = self.view()
+        program.setUniformValue("mvp", self.mvpMatrix())
+        background = view.opts["bgcolor"]
+        program.setUniformValue("behind", QVector3D(*background[:3]))
+        for name, value in (
+            ("pixels", view.pixels_per_unit(1.0) * view.devicePixelRatioF()),
+            ("radius", self.radius),
+            ("middle", view.opts["distance"]),
+            ("haze", _HAZE),
+            ("ambient", 0.52 if sum(background[:3]) < 1.5 else 0.62),
+        ):
+            program.setUniformValue1f(program.uniformLocation(name), value)
+        self._upload()
+        program.enableAttributeArray("position")
+        program.enableAttributeArray("colour")
+        program.setAttributeBuffer("position", GL.GL_FLOAT, 0, 3, 24)
+        program.setAttributeBuffer("colour", GL.GL_FLOAT, 12, 3, 24)
+        GL.glEnable(GL.GL_POINT_SPRITE)
+        GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
+        program.setUniformValue1i(program.uniformLocation("edge"), 0)
+        GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
+        GL.glEnable(GL.GL_BLEND)
+        GL.glBlendFuncSeparate(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA, GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA)
+        GL.glDepthMask(False)
+        program.setUniformValue1i(program.uniformLocation("edge"), 1)
+        GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
+        GL.glDepthMask(True)
+        GL.glDisable(GL.GL_BLEND)
+        program.disableAttributeArray("position")
+        program.disableAttributeArray("colour")
+        self._buffer.release()
+        program.release()
+
+    def _upload(self) -> None:
+        if not self._buffer.isCreated():
+            self._buffer.create()
+        self._buffer.bind()
+        if self._stale:
+            self._buffer.allocate(self._vertices.tobytes(), self._vertices.nbytes)
+            self._stale = False
+
+    def _ready_program(self) -> QOpenGLShaderProgram:
+        if self._program is None:
+            program = QOpenGLShaderProgram()
+            program.addShaderFromSourceCode(QOpenGLShader.ShaderTypeBit.Vertex, _VERTEX)
+            program.addShaderFromSourceCode(QOpenGLShader.ShaderTypeBit.Fragment, _FRAGMENT)
+            if not program.link():
+                raise RuntimeError(f"the point shader was refused: {program.log()}")
+            self._program = program
+        return self._program

@@ -1,0 +1,456 @@
+"""The window: four things at once and a strip for what takes long. It puts panels together and binds the actions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QSplitter,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import actions, help, settings, theme
+from app.jobs import Job, JobList
+from app.jobstrip import JobStrip
+from app.notify import LogPanel, Severity, Toasts, sentence
+from app.palette import CommandPalette
+from app.panels.attack import AttackPanel
+from app.panels.latents import LatentsPanel
+from app.panels.library import LibraryPanel
+from app.panels.parts import label
+from app.panels.training import TrainingPanel
+from app.panels.verdict import VerdictPanel
+from app.store import Store
+from app.studio import Studio
+from app.views.pair import PairView
+from core.datasets import REGISTRY
+from core.events import Cancel, Event, Note, Progress
+
+if TYPE_CHECKING:
+    from core.datasets import Dataset
+    from core.live import Scene
+    from core.startup import Startup
+
+FOLD_BELOW = 1400  # pixels of window width under which the library shows thumbnails alone
+BEHIND_MS = 200  # a picture that has not caught up with the slider after this is dimmed and labelled
+READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
+
+_log = logging.getLogger(__name__)
+
+
+class Window(QMainWindow):
+    """The studio. ``ready`` is emitted once models and core are loaded and the first shape is on the screen."""
+
+    ready = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Pointward")
+        self.setAcceptDrops(True)
+        self.setMinimumSize(1024, 680)
+        self.resize(1600, 1000)
+        self.remembered = settings.load()
+        self.store = Store(self)
+        self.store.epsilon = self.remembered.epsilon
+        self.jobs = JobList(parent=self)
+        self.studio = Studio(self.store, self.jobs, self)
+        self.toasts = Toasts(self)
+        self.log = LogPanel(self)
+        self.log.setWindowFlag(Qt.WindowType.Tool)
+        self._later: list[Path] = []
+        self._behind = QTimer(self, singleShot=True, interval=BEHIND_MS)
+        self._behind.timeout.connect(self._show_behind)
+        self.actions_ = actions.build(self, self._handlers())
+
+        self.pair = PairView()
+        self.library = LibraryPanel(self.store, {name: spec.summary for name, spec in REGISTRY.items()})
+        self.attack = AttackPanel(self.store, self.studio, self.actions_)
+        self.verdict = VerdictPanel(self.store)
+        self.training = TrainingPanel(self.store, self.jobs)
+        self.latents = LatentsPanel(self.store, self.jobs)
+        self._lay_out()
+        self._connect()
+        settings.restore_window(self)
+
+    # --- start ---
+
+    def begin(self, paths: tuple[Path, ...] = ()) -> None:
+        """Load core and the shipped models behind the painted window, then open ``paths``."""
+        from core.startup import startup
+
+        self._later = list(paths)
+        self.library.say("Loading models…")
+        job = self._run("loading models", lambda _: startup())
+        job.events.connect(self._note)
+        job.finished_ok.connect(self._started)
+
+    def _started(self, start: Startup) -> None:
+        self.device.setText(start.device)
+        self.menuBar().setCornerWidget(self._corner)  # which lays it out anew
+        for model in start.models:
+            self.store.add_model(model)
+        for panel in (self.training, self.latents):
+            panel.fill()
+        self.attack.load(self.remembered.attack)
+        self.store.set_cloud(start.cloud)
+        if not start.models:
+            self._complain("No model could be loaded. Train one in the Train tab, or open a file of weights.")
+        self.open_dataset("shapes16")
+        for path in self._later:
+            self.open_path(path)
+        self.ready.emit()
+
+    # --- opening ---
+
+    def open_dataset(self, name: str, root: Path | None = None) -> None:
+        """Open a dataset of the registry in the background."""
+        if REGISTRY[name].needs_root and root is None:
+            chosen = QFileDialog.getExistingDirectory(self, f"Folder of {name}", self.remembered.folder)
+            if not chosen:
+                self.library.refresh()
+                return
+            root = Path(chosen)
+        from core.datasets import open_dataset
+
+        if self.store.dataset is None:
+            self.library.say(f"Preparing {name}. This happens once.")
+        job = self._run(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
+        job.events.connect(self._note)
+        job.finished_ok.connect(self._opened_dataset)
+        job.failed.connect(lambda *_: self.library.refresh())
+
+    def open_path(self, path: Path) -> None:
+        """Open a cloud, a mesh, weights or a run's folder; a folder of class folders becomes the dataset."""
+        if path.is_dir() and not any(path.glob("*.safetensors")):
+            self.open_dataset("folder", path)
+            return
+        job = self._run(f"opening {path.name}", lambda _: _opening(path))
+        job.finished_ok.connect(lambda thing: self._opened(path, thing))
+
+    def _opened_dataset(self, dataset: Dataset) -> None:
+        self.store.set_dataset(dataset)
+        primary = self.store.primary_model
+        if primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
+            self._say(
+                f"No model in the list was trained on {dataset.card.name}: their verdicts name the classes they know. "
+                "Train one in the Train tab."
+            )
+
+    def _opened(self, path: Path, thing: Any) -> None:
+        from core.clouds import Cloud
+
+        settings.add_recent(path)
+        if isinstance(thing, Cloud):
+            self.store.set_cloud(thing)
+        else:
+            self.store.add_model(thing, primary=True)
+
+    def _ask_file(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Open", settings.load().folder, READABLE)
+        for name in names:
+            self.open_path(Path(name))
+
+    def _ask_folder(self, title: str) -> None:
+        name = QFileDialog.getExistingDirectory(self, title, settings.load().folder or str(settings.runs_dir()))
+        if name:
+            self.open_path(Path(name))
+
+    def _fill_recent(self, menu: QMenu) -> None:
+        menu.clear()
+        for name in settings.load().recent:
+            entry = menu.addAction(name)
+            entry.setEnabled(Path(name).exists())
+            entry.triggered.connect(lambda _=False, path=Path(name): self.open_path(path))
+        if menu.isEmpty():
+            menu.addAction("nothing yet").setEnabled(False)
+
+    # --- saving ---
+
+    def _export_clouds(self) -> None:
+        scene = self.store.scene
+        if scene is None:
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Export adversarial cloud", "adversarial.ply", "Clouds (*.ply *.xyz *.npy *.npz)"
+        )
+        if name:
+            self._try(lambda: self._write_clouds(scene, Path(name)))
+
+    def _write_clouds(self, scene: Scene, path: Path) -> None:
+        from core.formats import write_cloud
+
+        clean = path.with_stem(f"{path.stem}-clean")
+        cloud = scene.setup.cloud
+        frame = {"centre": cloud.centre, "radius": cloud.radius}
+        write_cloud(path, scene.points, displacement=scene.displacement, **frame)
+        write_cloud(clean, cloud.points, **frame)
+        self._say(f"Saved {path.name} and {clean.name} in {path.parent}.")
+
+    def _export_picture(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Export picture", "pair.png", "Pictures (*.png)")
+        if name and not self.pair.grab().save(name):
+            self._complain(f"{name} could not be written. Check the folder, its permissions and the free space.")
+
+    def _copy_command(self) -> None:
+        scene = self.store.scene
+        if scene is not None:
+            attack = scene.setup.attack
+            words = ["pointward", "attack", scene.setup.cloud.name or "FILE", "--model", self.store.primary]
+            words += ["--attack", self.store.preset, "--epsilon", f"{self.store.epsilon:g}", "--steps", str(attack.steps)]
+            words += ["--direction", attack.direction, "--restarts", str(attack.restarts)]
+            if self.store.target is not None:
+                words += ["--target", self.store.classes[self.store.target]]
+            QGuiApplication.clipboard().setText(" ".join(words))
+            self._say("The command is on the clipboard.")
+
+    # --- what is shown ---
+
+    def _show_scene(self, scene: Scene | None) -> None:
+        if scene is None:
+            cloud = self.store.cloud
+            if cloud is None:
+                self.pair.clear()
+            else:
+                self.pair.set_pair(cloud.points)
+            return
+        setup, names = scene.setup, scene.setup.classes
+        true = setup.cloud.label
+        self.pair.set_pair(setup.cloud.points, scene.points)
+        for set_verdict, answer in (
+            (self.pair.set_clean_verdict, scene.clean[setup.primary]),
+            (self.pair.set_adversarial_verdict, scene.adversarial[setup.primary]),
+        ):
+            best = int(answer.argmax())
+            set_verdict(names[best], float(answer[best]), None if true is None else best == true)
+        self._show_freshness()
+
+    def _show_freshness(self) -> None:
+        """Say whether the picture belongs to the slider; one that is only a frame behind is not dimmed."""
+        scene = self.store.scene
+        if scene is not None and scene.epsilon != self.store.epsilon:
+            self._behind.start()
+            return
+        self._behind.stop()
+        rescaled = scene is not None and not scene.exact
+        self.pair.set_stale(rescaled, "the last attack, rescaled – let go to attack at this ε" if rescaled else "")
+
+    def _show_behind(self) -> None:
+        scene = self.store.scene
+        if scene is not None:
+            self.pair.set_stale(True, f"shown: ε {scene.epsilon:.3f} – computing {self.store.epsilon:.3f}")
+
+    def _show_cloud(self, _: object) -> None:
+        cloud = self.store.cloud
+        self.setWindowTitle(f"{cloud.name} – Pointward" if cloud is not None and cloud.name else "Pointward")
+        if self.store.scene is None and cloud is not None:
+            self.pair.set_pair(cloud.points)
+
+    def _only_pair(self, on: bool) -> None:
+        for widget in (self.library, self.verdict, self.work, self.attack):
+            widget.setHidden(on)
+
+    def _reset_layout(self) -> None:
+        settings.forget_window()
+        self._upper.setSizes([240, 1020, 340])
+        self._main.setSizes([620, 340])
+
+    def _set_theme(self, scheme: theme.Scheme) -> None:
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        theme.apply(application, scheme)
+        settings.remember(theme=scheme)
+
+    # --- parts ---
+
+    def _lay_out(self) -> None:
+        center = QWidget()
+        column = QVBoxLayout(center)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.pair, 1)
+        column.addWidget(self.attack)
+        self._upper = QSplitter(Qt.Orientation.Horizontal, objectName="upper")
+        for widget in (self.library, center, self.verdict):
+            self._upper.addWidget(widget)
+        self._upper.setStretchFactor(1, 1)
+        self._upper.setChildrenCollapsible(False)
+        self.work = QTabWidget(documentMode=True)
+        self.work.setAccessibleName("Work area")
+        self.work.addTab(self.training, "Train")
+        self.work.addTab(self.latents, "Latents")
+        self._main = QSplitter(Qt.Orientation.Vertical, objectName="main")
+        self._main.addWidget(self._upper)
+        self._main.addWidget(self.work)
+        self._main.setStretchFactor(0, 1)
+        self._main.setCollapsible(0, False)
+        self._upper.setSizes([240, 1020, 340])
+        self._main.setSizes([620, 340])
+        whole = QWidget()
+        rows = QVBoxLayout(whole)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(self._main, 1)
+        self.strip = JobStrip(self.jobs)
+        rows.addWidget(self.strip)
+        self.setCentralWidget(whole)
+
+        self.verdict.view.set_all(self.remembered.all_classes)
+        self.device: QLabel = label("", "caption")
+        self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
+        find = QToolButton(text="Find an action…   Ctrl+Shift+P", autoRaise=True)
+        find.setMinimumWidth(find.fontMetrics().horizontalAdvance(find.text()) + theme.SPACE_XL)
+        find.clicked.connect(self.actions_["find_action"].trigger)
+        self._corner = corner = QWidget(self)
+        row = QHBoxLayout(corner)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE_M)
+        row.addWidget(find)
+        row.addWidget(self.device)
+        self.menuBar().setCornerWidget(corner)
+        for key, button in (("vectors", self.pair.vectors), ("overlay", self.pair.overlay)):
+            button.toggled.connect(self.actions_[key].setChecked)
+        self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
+        self.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
+        self.actions_["link_cameras"].setChecked(True)
+        self.actions_[f"theme_{self.remembered.theme}"].setChecked(True)
+
+    def _connect(self) -> None:
+        store, studio = self.store, self.studio
+        store.sceneChanged.connect(self._show_scene)
+        store.epsilonChanged.connect(lambda _: self._show_freshness())
+        store.cloudChanged.connect(self._show_cloud)
+        studio.failed.connect(self._complain)
+        studio.playingChanged.connect(
+            lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
+        )
+        self.library.datasetChosen.connect(self.open_dataset)
+        self.library.openClicked.connect(self._ask_file)
+        self.training.modelReady.connect(self.open_path)
+        self.training.failed.connect(self._complain)
+        self.latents.failed.connect(self._complain)
+        self.latents.said.connect(self._say)
+
+    def _handlers(self) -> dict[str, Callable[..., object]]:
+        """What each action of the table does; the panels are made by the time any is triggered."""
+        return {
+            "open_file": self._ask_file,
+            "open_folder": lambda: self._ask_folder("Open a folder of class folders"),
+            "open_run": lambda: self._ask_folder("Open the folder of a training run"),
+            "recent": self._fill_recent,
+            "export_clouds": self._export_clouds,
+            "export_picture": self._export_picture,
+            "quit": self.close,
+            "undo": self.studio.step_back,
+            "redo": self.studio.step,
+            "copy_numbers": lambda: self.verdict.copy_numbers(),
+            "copy_command": self._copy_command,
+            "overlay": lambda on: self.pair.overlay.setChecked(on),
+            "vectors": lambda on: self.pair.vectors.setChecked(on),
+            "link_cameras": lambda on: self.pair.linked.setChecked(on),
+            "reset_camera": lambda: (self.pair.clean.reset_camera(), self.pair.adversarial.reset_camera()),
+            "all_classes": lambda on: self.verdict.view.set_all(on),
+            "focus_pair": self._only_pair,
+            "reset_layout": self._reset_layout,
+            "theme_system": lambda: self._set_theme("system"),
+            "theme_dark": lambda: self._set_theme("dark"),
+            "theme_light": lambda: self._set_theme("light"),
+            "play": self.studio.toggle_play,
+            "step": self.studio.step,
+            "step_back": self.studio.step_back,
+            "reset": self.studio.reset,
+            "run_to_end": self.studio.to_end,
+            "previous_shape": lambda: self.library.move_by(-1),
+            "next_shape": lambda: self.library.move_by(1),
+            "choose_target": lambda: self.attack.choose_target(),
+            "focus_epsilon": lambda: self.attack.focus_epsilon(),
+            "pause_job": lambda: self.strip.pause(),
+            "stop_job": lambda: self.strip.stop(),
+            "cancel_job": lambda: self.strip.cancel(),
+            "find_action": lambda: self._palette().popup(),
+            "first_steps": lambda: help.first_steps(self),
+            "shortcuts": lambda: help.shortcuts(self),
+            "show_log": self.log.show,
+            "diagnostics": lambda: help.diagnostics(self, settings.cache_dir()),
+            "about": lambda: help.about(self),
+        }
+
+    def _palette(self) -> CommandPalette:
+        return CommandPalette(self, self.actions_)
+
+    def _run(self, title: str, work: Callable[[Cancel], Any]) -> Job:
+        """Submit an operation whose failure is told as a toast."""
+        cancel = Cancel()
+        job = self.jobs.submit(title, lambda: work(cancel), cancel)
+        job.failed.connect(lambda sentence, _: self._complain(sentence))
+        return job
+
+    def _note(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Note):
+                self._say(event.text)
+            elif isinstance(event, Progress) and self.store.dataset is None and event.text:
+                share = f" · {100 * event.done // event.total} %" if event.total else ""
+                self.library.say(f"{event.text[:1].upper()}{event.text[1:]}{share}")
+
+    def _say(self, text: str) -> None:
+        self.toasts.show(Severity.INFO, text)
+
+    def _complain(self, text: str) -> None:
+        self.toasts.show(Severity.ERROR, text)
+
+    def _try(self, save: Callable[[], None]) -> None:
+        try:
+            save()
+        except (OSError, ValueError) as error:
+            self._complain(sentence(error))
+
+    # --- Qt ---
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.open_path(Path(url.toLocalFile()))
+            else:
+                self._complain("Only files and folders of this machine can be dropped here.")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.library.set_folded(event.size().width() < FOLD_BELOW)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        settings.save_window(self)
+        settings.remember(
+            epsilon=self.store.epsilon,
+            attack=self.store.preset,
+            all_classes=self.actions_["all_classes"].isChecked(),
+        )
+        self.studio.close()
+        self.jobs.close()
+        super().closeEvent(event)
+
+
+def _opening(path: Path) -> Any:
+    from core.devices import choose_device
+    from core.events import Done, Progress
+    from core.opening import open_path
+
+    yield Progress(0, 1, f"reading {path.name}")
+    yield Done(open_path(path, choose_device("auto")))

@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QGraphicsView, QToolButton, QVBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
+
+from app import theme
+from app.views.curves import CurveView
+from tests.app.looking import where
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> CurveView:
+    view = CurveView("epoch", "loss", y_unit="nats", empty="Press Train.")
+    qtbot.addWidget(view)
+    view.resize(500, 260)
+    view.show()
+    qtbot.waitExposed(view)
+    return view
+
+
+def height(view: CurveView, colour: str) -> float:
+    """Mean height of what is drawn in a colour, in pixels from the top of the view."""
+    return float(np.flatnonzero(where(plot(view), getattr(theme.current(), colour), 40).any(axis=1)).mean())
+
+
+def plot(view: CurveView) -> QWidget:
+    return view.findChild(QGraphicsView).viewport()
+
+
+def test_points_that_arrive_are_drawn_a_frame_later(view: CurveView, qtbot: QtBot) -> None:
+    view.set_series("clean", colour_role="clean")
+    for epoch in range(1, 6):
+        view.append("clean", epoch, 1 / epoch)
+    qtbot.waitUntil(lambda: where(plot(view), theme.DARK.clean).any())
+    assert view.accessibleDescription() == "clean 0.2 nats at epoch 5"
+
+
+def test_a_larger_loss_is_drawn_higher(view: CurveView) -> None:
+    view.set_series("clean", [0, 1, 2], [0.1, 0.1, 0.1], "clean")
+    view.set_series("adversarial", [0, 1, 2], [2.0, 2.0, 2.0], "adv")
+    QApplication.processEvents()
+    assert height(view, "adv") < height(view, "clean") - 50
+
+
+def test_the_mouse_reads_out_the_nearest_point(view: CurveView) -> None:
+    view.set_series("clean", np.arange(11), np.linspace(1, 0, 11), "clean")
+    QApplication.processEvents()
+    seen: list = []
+    view.hovered.connect(seen.append)
+    QTest.mouseMove(plot(view), plot(view).rect().center())
+    assert 3 < seen[-1] < 6
+    QTest.mouseMove(plot(view), QPoint(5, 5))
+    assert seen[-1] is None, "beside the axes there is nothing to read"
+
+
+def test_the_picture_stays_where_it_is_while_numbers_change(view: CurveView, qtbot: QtBot) -> None:
+    view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
+    QApplication.processEvents()
+    axis = np.flatnonzero(where(plot(view), theme.DARK.border).sum(axis=0) > 50)
+    view.set_series("clean", [0, 1], [1e-7, 12345.678], "clean")
+    QApplication.processEvents()
+    assert np.flatnonzero(where(plot(view), theme.DARK.border).sum(axis=0) > 50)[0] == axis[0]
+
+
+def test_a_logarithmic_axis_leaves_out_what_has_no_logarithm(view: CurveView, qtbot: QtBot) -> None:
+    view.set_series("clean", np.arange(60), np.r_[0.0, -1.0, np.full(29, 1e-3), np.full(29, 1.0)], "clean")
+    view.set_series("adversarial", np.arange(60), np.full(60, np.sqrt(1e-3)), "adv")
+    qtbot.mouseClick(view.findChild(QToolButton), Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+    assert height(view, "adv") == pytest.approx(height(view, "clean"), abs=3), "the geometric mean is in the middle"
+
+
+def test_a_gap_is_left_where_a_loss_is_not_finite(view: CurveView) -> None:
+    y = np.linspace(0, 1, 101)
+    y[40:60] = np.nan
+    view.set_series("clean", np.arange(101), y, "clean")
+    QApplication.processEvents()
+    columns = np.flatnonzero(where(plot(view), theme.DARK.clean, 40).any(axis=0))
+    assert np.diff(columns).max() == pytest.approx(0.2 * np.ptp(columns), rel=0.15)
+
+
+def test_clear_takes_everything_away(view: CurveView) -> None:
+    view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
+    view.clear()
+    assert not where(plot(view), theme.DARK.clean).any()
+    assert view.accessibleDescription() == ""
+    with pytest.raises(ValueError, match='there is no line "clean"; the lines are none'):
+        view.append("clean", 2, 1.0)
+
+
+def test_a_double_click_shows_everything_again(view: CurveView) -> None:
+    def end() -> int:
+        return int(np.flatnonzero(where(plot(view), theme.DARK.clean, 40).any(axis=0))[-1])
+
+    view.set_series("clean", np.arange(101), np.linspace(0, 1, 101), "clean")
+    QApplication.processEvents()
+    home = end()
+    QTest.mousePress(plot(view), Qt.MouseButton.LeftButton, pos=QPoint(400, 60))
+    for x in (300, 250, 200):
+        QTest.mouseMove(plot(view), QPoint(x, 60), 20)
+    QTest.mouseRelease(plot(view), Qt.MouseButton.LeftButton, pos=QPoint(200, 60))
+    assert end() == pytest.approx(home - 200, abs=3)
+    QTest.mouseDClick(plot(view), Qt.MouseButton.LeftButton, pos=QPoint(300, 60))
+    QApplication.processEvents()
+    assert end() == home
+
+
+def test_two_views_share_x_and_the_cursor(qtbot: QtBot) -> None:
+    window = QWidget()
+    layout = QVBoxLayout(window)
+    loss, accuracy = CurveView("epoch", "loss"), CurveView("epoch", "accuracy", y_range=(0, 1))
+    layout.addWidget(loss)
+    layout.addWidget(accuracy)
+    loss.link_x(accuracy)
+    loss.set_series("train", np.arange(41), np.ones(41), "muted")
+    accuracy.set_series("train", [0, 1], [0.2, 0.3], "clean")
+    qtbot.addWidget(window)
+    window.resize(500, 500)
+    window.show()
+    qtbot.waitExposed(window)
+    lines = where(plot(accuracy), theme.DARK.muted).sum(axis=0)
+    QTest.mouseMove(plot(loss), plot(loss).rect().center())
+    QApplication.processEvents()
+    moved = where(plot(accuracy), theme.DARK.muted).sum(axis=0)
+    assert (moved > lines + 50).any(), "the cursor's line is in the other view too"
+    columns = np.flatnonzero(where(plot(accuracy), theme.DARK.clean).any(axis=0))
+    assert np.ptp(columns) < 30, "one epoch of forty"
+
+
+def test_a_sparkline_is_small_and_plain(qtbot: QtBot) -> None:
+    spark = CurveView("step", "loss", compact=True)
+    qtbot.addWidget(spark)
+    spark.set_series("loss", np.arange(20), np.arange(20.0), "adv")
+    spark.resize(spark.sizeHint())
+    spark.show()
+    qtbot.waitExposed(spark)
+    assert spark.height() <= 40
+    assert not spark.findChild(QToolButton).isVisible()
+    assert np.ptp(np.flatnonzero(where(plot(spark), theme.DARK.adv).any(axis=1))) > 15
+
+
+def test_the_colours_follow_the_theme(view: CurveView, qapp: QApplication) -> None:
+    view.set_series("adversarial", [0, 1], [1.0, 2.0], "adv")
+    theme.apply(qapp, "light")
+    QApplication.processEvents()
+    assert where(plot(view), theme.LIGHT.adv).any()
+    assert where(plot(view), theme.LIGHT.canvas).mean() > 0.5
+
+
+def test_without_points_the_view_says_what_to_do(view: CurveView) -> None:
+    view.clear()
+    assert where(plot(view), theme.DARK.text).any(), "the headline"
+    view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
+    QApplication.processEvents()
+    assert not where(plot(view), theme.DARK.text).any()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"x": [1, 2], "y": [1]}, r"x of shape \(2,\) and y of \(1,\)"),
+        ({"colour_role": "pink"}, "asks for pink"),
+        ({"colour_role": "dark"}, "asks for dark"),
+        ({"style": "wavy"}, "wavy"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(view: CurveView, given: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        view.set_series("clean", **given)

@@ -1,0 +1,236 @@
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QAccessible, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractSlider, QApplication, QDoubleSpinBox, QVBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
+
+from app import theme
+from app.views.epsilon import EpsilonSlider
+from app.views.groove import HEIGHT, SIDE
+from tests.app.looking import pixels, tooltip, where
+
+EPSILONS = np.linspace(0, 0.3, 31)
+ROBUST = np.array([np.linspace(1, 0, 31), np.linspace(1, 0.6, 31)])
+FLIPS = [0.15, None]
+
+
+class Diary:
+    """What a slider has told, in its order."""
+
+    def __init__(self, slider: EpsilonSlider) -> None:
+        self.told: list = []
+        slider.pressed.connect(lambda: self.told.append("pressed"))
+        slider.moved.connect(lambda value: self.told.append(value))
+        slider.released.connect(lambda value: self.told.append(("released", value)))
+
+    def read(self) -> list:
+        told, self.told = self.told, []
+        return told
+
+
+@pytest.fixture
+def slider(qtbot: QtBot) -> EpsilonSlider:
+    window = QWidget()
+    layout = QVBoxLayout(window)
+    slider = EpsilonSlider()
+    elsewhere = QWidget(focusPolicy=Qt.FocusPolicy.StrongFocus)
+    layout.addWidget(slider)
+    layout.addWidget(elsewhere)
+    qtbot.addWidget(window)
+    window.resize(640, 120)
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    elsewhere.setFocus()
+    slider.window_kept_alive = window
+    return slider
+
+
+@pytest.fixture
+def groove(slider: EpsilonSlider) -> QAbstractSlider:
+    return slider.findChild(QAbstractSlider)
+
+
+@pytest.fixture
+def number(slider: EpsilonSlider) -> QDoubleSpinBox:
+    return slider.findChild(QDoubleSpinBox)
+
+
+def place(groove: QAbstractSlider, epsilon: float, maximum: float = 0.3) -> QPoint:
+    """Where an epsilon is in the groove."""
+    return QPoint(round(SIDE + (groove.width() - 2 * SIDE) * epsilon / maximum), HEIGHT // 2)
+
+
+def turn(widget: QWidget, notches: int) -> QWheelEvent:
+    middle = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        middle, widget.mapToGlobal(middle), QPoint(), QPoint(0, 120 * notches), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(widget, event)
+    return event
+
+
+def test_the_handle_follows_a_drag(slider: EpsilonSlider, groove: QAbstractSlider, number: QDoubleSpinBox) -> None:
+    diary = Diary(slider)
+    QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.05))
+    for epsilon in (0.1, 0.15, 0.2):
+        QTest.mouseMove(groove, place(groove, epsilon))
+    QTest.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.2))
+    told = diary.read()
+    assert told[0] == "pressed"
+    assert told[-1] == ("released", slider.value)
+    assert told[1:-1] == pytest.approx([0.05, 0.1, 0.15, 0.2], abs=0.001)
+    assert number.value() == slider.value == told[-2]
+    handle = np.flatnonzero(where(groove, theme.DARK.text)[HEIGHT // 2])
+    assert handle.mean() == pytest.approx(place(groove, slider.value).x(), abs=1)
+
+
+def test_a_click_jumps_and_a_drag_beyond_the_ends_stays_inside(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    QTest.mouseClick(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.25))
+    assert slider.value == pytest.approx(0.25, abs=0.001)
+    QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.25))
+    QTest.mouseMove(groove, QPoint(groove.width() + 200, 5))
+    assert slider.value == 0.3
+    QTest.mouseMove(groove, QPoint(-200, 5))
+    QTest.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=QPoint(-200, 5))
+    assert slider.value == 0.0
+    QTest.mouseClick(groove, Qt.MouseButton.RightButton, pos=place(groove, 0.25))
+    assert slider.value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (Qt.Key.Key_Left, 0.099),
+        (Qt.Key.Key_Right, 0.101),
+        (Qt.Key.Key_PageDown, 0.09),
+        (Qt.Key.Key_PageUp, 0.11),
+        (Qt.Key.Key_Home, 0.0),
+        (Qt.Key.Key_End, 0.3),
+    ],
+    ids=lambda value: value.name if isinstance(value, Qt.Key) else "",
+)
+def test_keys_step_page_and_go_to_the_ends(
+    slider: EpsilonSlider, groove: QAbstractSlider, key: Qt.Key, value: float
+) -> None:
+    slider.setValue(0.1)
+    diary = Diary(slider)
+    groove.setFocus()
+    QTest.keyClick(groove, key)
+    assert diary.read() == ["pressed", value, ("released", value)]
+
+
+def test_the_wheel_turns_only_what_has_the_focus(
+    slider: EpsilonSlider, groove: QAbstractSlider, number: QDoubleSpinBox
+) -> None:
+    slider.setValue(0.1)
+    diary = Diary(slider)
+    for widget in (groove, number):
+        assert not turn(widget, 1).isAccepted(), "the panel around it scrolls"
+    assert diary.read() == []
+    for widget in (groove, number):
+        widget.setFocus()
+        turn(widget, 1)
+        assert slider.value > 0.1
+        assert diary.read() == ["pressed", slider.value, ("released", slider.value)]
+        slider.setValue(0.1)
+
+
+def test_a_number_can_be_typed(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
+    diary = Diary(slider)
+    number.setFocus()
+    number.selectAll()
+    QTest.keyClicks(number, "0.063")
+    assert diary.read() == [], "half a number is no value"
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert diary.read() == ["pressed", 0.063, ("released", 0.063)]
+    assert number.text() == "0.063 r"
+
+
+def test_a_program_sets_the_value_in_silence(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
+    diary = Diary(slider)
+    slider.setValue(0.1234)
+    assert slider.value == number.value() == 0.123
+    slider.setValue(7.0)
+    assert slider.value == 0.3
+    slider.setMaximum(0.05)
+    assert slider.value == slider.maximum == number.value() == 0.05
+    assert diary.read() == []
+    with pytest.raises(ValueError, match=r"at least 0\.001"):
+        slider.setMaximum(0.0)
+
+
+def test_the_groove_is_orange_from_the_flip_on(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    slider.setValue(0.3)
+    picture = pixels(groove).astype(int)
+    warmth = picture[4, :, 0] - picture[4, :, 2]  # red over blue, near the upper edge
+    left, right = place(groove, 0.03).x(), place(groove, 0.27).x()
+    assert (warmth[left : place(groove, 0.145).x()] < 0).all()
+    assert (warmth[place(groove, 0.155).x() : right] > 0).all()
+    tick = np.flatnonzero(where(groove, theme.DARK.adv)[4])
+    assert tick == pytest.approx([place(groove, 0.15).x()], abs=1)
+
+
+def test_a_curve_grows_while_it_is_computed(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    half = ROBUST.copy()
+    half[:, 15:] = np.nan
+    slider.set_curve(EPSILONS, half, ["simple", "defense"], [None, None])
+    slider.setValue(0.29)
+    line = where(groove, theme.DARK.raised)[HEIGHT - 6]
+    assert not line[place(groove, 0.02).x() : place(groove, 0.13).x()].any()
+    assert line[place(groove, 0.15).x() : place(groove, 0.28).x()].all()
+    assert "simple: not computed yet" in tooltip(groove, place(groove, 0.2))
+
+
+def test_an_empty_groove_says_why(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    curve = pixels(groove)
+    slider.set_curve(None)
+    empty = pixels(groove)
+    slider.set_curve(None, note="computing the outcome over ε")
+    assert (curve != empty).any()
+    assert (pixels(groove) != empty).any()
+    assert groove.accessibleDescription() == "computing the outcome over ε"
+
+
+def test_hovering_shows_both_units_and_every_model(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    lines = tooltip(groove, place(groove, 0.0)).splitlines()
+    assert lines[0] == "ε = 0.000 unit-sphere radii"
+    assert tooltip(groove, place(groove, 0.3)).splitlines()[1] == "15.00\u2009% of the diameter"
+    assert lines[2:] == ["simple: 1.0000 for the true class, wrong from 0.150", "defense: 1.0000 for the true class"]
+
+
+def test_a_screen_reader_finds_a_slider(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    slider.setValue(0.063)
+    reader = QAccessible.queryAccessibleInterface(groove)
+    assert reader.role() == QAccessible.Role.Slider
+    assert reader.valueInterface().currentValue() == 63
+    assert reader.text(QAccessible.Text.Description) == "simple is wrong from 0.150"
+
+
+def test_the_colours_follow_the_theme(slider: EpsilonSlider, groove: QAbstractSlider, qapp: QApplication) -> None:
+    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    theme.apply(qapp, "light")
+    assert where(groove, theme.LIGHT.adv).any()
+    assert not where(groove, theme.DARK.adv).any()
+
+
+@pytest.mark.parametrize(
+    ("robust", "flips", "primary", "words"),
+    [
+        (ROBUST[:, :5], FLIPS, 0, r"shape \(2, 5\)"),
+        (ROBUST, [None], 0, "1 flips"),
+        (ROBUST, FLIPS, 2, "model 2 is not one of the 2 models"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(
+    slider: EpsilonSlider, robust: np.ndarray, flips: list, primary: int, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        slider.set_curve(EPSILONS, robust, ["simple", "defense"], flips, primary=primary)

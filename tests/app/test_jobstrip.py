@@ -1,0 +1,218 @@
+"""The strip shows the job in front, keeps still, and its buttons do what they say."""
+
+import threading
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication, QLabel, QProgressBar, QToolButton, QVBoxLayout, QWidget
+
+from app import jobstrip, theme
+from app.jobs import JobList
+from app.jobstrip import JobStrip, rate, time_left
+from app.progress import Status
+from core.events import Cancel, Done, Note, Progress
+
+
+@pytest.fixture
+def jobs(qapp):
+    jobs = JobList()
+    yield jobs
+    assert jobs.close()
+
+
+@pytest.fixture
+def strip(jobs, qtbot, monkeypatch):
+    monkeypatch.setattr(jobstrip, "REFRESH_MS", 10)
+    window = QWidget()
+    qtbot.addWidget(window)
+    theme.role(window, "panel")
+    column = QVBoxLayout(window)
+    column.setContentsMargins(0, 0, 0, 0)
+    strip = JobStrip(jobs)
+    column.addStretch()
+    column.addWidget(strip)
+    window.resize(1280, 120)
+    window.show()
+    yield strip
+    jobs.close()
+
+
+class Steps:
+    """A job of a hundred clouds whose every step waits to be let through."""
+
+    def __init__(self, jobs, title="training defense", note=""):
+        self.gate, self.token = threading.Semaphore(0), Cancel()
+        self.job = jobs.submit(title, lambda: self.work(note), self.token, unit="clouds")
+
+    def work(self, note):
+        done = 0
+        if note:
+            yield Note(note)
+        while done < 100 and not self.token.requested:
+            while not self.gate.acquire(timeout=0.05):
+                if self.token.requested:
+                    break
+            else:
+                done += 1
+                yield Progress(done, 100, "epoch 12/40")
+        yield Done(done, complete=done == 100)
+
+
+def shown(strip):
+    return strip._text.text()
+
+
+def button(strip, text):
+    return next(b for b in strip.findChildren(QToolButton) if text in (b.text(), b.accessibleName()))
+
+
+def click(qtbot, widget):
+    qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def places(strip):
+    widgets = [*strip.findChildren(QToolButton), strip._bar, strip._percent, strip._rate, strip._left]
+    return [widget.geometry() for widget in widgets]
+
+
+def test_that_an_empty_strip_says_so_and_offers_nothing(strip):
+    assert shown(strip) == "No job is running."
+    assert not any(b.isVisible() for b in strip.findChildren(QToolButton))
+    assert strip.height() == 28
+
+
+def test_that_it_shows_what_runs_and_how_far_it_is(strip, jobs, qtbot):
+    steps = Steps(jobs)
+    steps.gate.release(31)
+    qtbot.waitUntil(lambda: strip._percent.text() == "31\u2009%")
+    assert shown(strip) == "training defense · epoch 12/40"
+    assert strip.findChild(QProgressBar).value() == 310
+
+
+def test_that_nothing_moves_from_no_job_to_three_jobs_to_none(strip, jobs, qtbot):
+    empty = places(strip)
+    many = [Steps(jobs, f"job {index}") for index in range(3)]
+    many[0].gate.release(99)
+    qtbot.waitUntil(lambda: strip._percent.text() == "99\u2009%")
+    assert places(strip) == empty
+    jobs.close()
+    qtbot.waitUntil(lambda: "kept" in shown(strip))
+    assert places(strip) == empty
+
+
+def test_that_a_job_without_numbers_yet_says_what_it_prepares(strip, jobs, qtbot):
+    Steps(jobs, note="loading data…")
+    qtbot.waitUntil(lambda: shown(strip) == "training defense · loading data…")
+    assert strip._bar.maximum() == 0  # busy
+    assert strip._percent.text() == ""
+
+
+def test_that_pause_says_pausing_until_the_step_is_over_and_resume_goes_on(strip, jobs, qtbot):
+    steps = Steps(jobs)
+    steps.gate.release(5)
+    qtbot.waitUntil(lambda: steps.job.meter.done == 5)
+    click(qtbot, button(strip, "Pause"))
+    assert shown(strip) == "training defense · pausing…"
+    steps.gate.release(1)
+    qtbot.waitUntil(lambda: shown(strip) == "training defense · paused")
+    assert strip._left.text() == ""
+    click(qtbot, button(strip, "Resume"))
+    steps.gate.release(1)
+    qtbot.waitUntil(lambda: steps.job.meter.done == 7)
+    assert button(strip, "Pause").isEnabled()
+
+
+def test_that_stop_and_keep_says_stopping_and_then_what_became_of_it(strip, jobs, qtbot):
+    steps, kept = Steps(jobs), []
+    steps.job.stopped.connect(kept.append)
+    steps.gate.release(5)
+    qtbot.waitUntil(lambda: steps.job.meter.done == 5)
+    click(qtbot, button(strip, "Stop and keep"))
+    assert shown(strip) == "training defense · stopping…"
+    assert not button(strip, "Stop and keep").isEnabled()
+    assert not button(strip, "Cancel").isEnabled()
+    qtbot.waitUntil(lambda: kept == [5])
+    assert shown(strip) == "Training defense was stopped; what it had is kept."
+
+
+@pytest.mark.parametrize(("answer", "ends"), [("Cancel it", True), ("Go on", False)])
+def test_that_cancel_asks_first(strip, jobs, qtbot, answer, ends):
+    steps = Steps(jobs)
+
+    def press():
+        click(qtbot, next(b for b in QApplication.activeModalWidget().buttons() if b.text() == answer))
+
+    QTimer.singleShot(0, press)
+    click(qtbot, button(strip, "Cancel"))
+    steps.gate.release(1)
+    if ends:
+        qtbot.waitUntil(lambda: steps.job.status is Status.CANCELLED)
+        assert shown(strip) == "Training defense was cancelled."
+    else:
+        qtbot.waitUntil(lambda: steps.job.meter.done == 1)
+
+
+def test_that_a_failure_is_told_in_the_strip_too(strip, jobs, qtbot):
+    def work():
+        yield Progress(1, 2)
+        raise ValueError("the loss is not finite")
+
+    jobs.submit("t-SNE", work, Cancel())
+    qtbot.waitUntil(lambda: shown(strip) == "T-SNE failed; the log has the details.")
+
+
+def test_that_other_jobs_can_be_brought_to_the_front_and_a_waiting_one_dropped_without_question(strip, jobs, qtbot):
+    first, _, third = (Steps(jobs, title) for title in ("first", "second", "third"))
+    assert shown(strip) == "first"
+    more = button(strip, "+2 more")
+    more.menu().aboutToShow.emit()
+    assert [action.text() for action in more.menu().actions()] == ["second", "third · waits for its turn"]
+    more.menu().actions()[1].trigger()
+    assert shown(strip) == "third · waits for its turn"
+    click(qtbot, button(strip, "Cancel"))
+    assert third.job.status is Status.CANCELLED
+    assert strip.front is first.job
+    assert more.text() == "+1 more"
+
+
+def test_that_a_long_line_is_cut_and_complete_in_the_tooltip(strip, jobs, qtbot):
+    title = "training " + "a very long name " * 20
+    Steps(jobs, title)
+    assert shown(strip).endswith("…")
+    assert strip.findChild(QLabel).toolTip() == title
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "almost done"),
+        (45, "45 s left"),
+        (89.4, "89 s left"),
+        (100, "2 min left"),
+        (14 * 60, "14 min left"),
+        (5400, "1 h 30 min left"),
+        (3600 * 5 + 59, "5 h 1 min left"),
+        (3600 * 72, "3 days left"),
+    ],
+)
+def test_that_a_wait_is_told_in_words(seconds, text):
+    assert time_left(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [(68.04, "68.0 clouds/s"), (3.2, "3.20 clouds/s"), (1234.5, "1,234 clouds/s"), (0.25, "4.00 s each")],
+)
+def test_that_a_rate_has_three_digits(pieces, text):
+    assert rate(pieces, "clouds") == text
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_that_the_strip_looks_as_it_should_in_both_schemes(qapp, strip, jobs, qtbot, shot, scheme):
+    theme.apply(qapp, scheme)
+    steps, _ = Steps(jobs), Steps(jobs, "t-SNE map")
+    steps.gate.release(31)
+    qtbot.waitUntil(lambda: strip._percent.text() == "31\u2009%")
+    strip._rate.setText("68.0 clouds/s")
+    strip._left.setText("14 min left")
+    shot(strip.window(), f"jobstrip-{scheme}")

@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app import theme
+from app.views.scatter import PLACED, MapView, medoid
+from tests.app.looking import pixels, tooltip, where
+
+CLASSES = ["airplane", "bag", "cap", "car"]
+CORNERS = [[0, 0], [10, 0], [10, 10], [0, 10]]
+INSIDE = [[2, 2], [8, 2], [8, 8], [2, 8]]
+HUBS = [[5, 1], [5, 3.5], [5, 6.5], [5, 9]]  # two of three points of a class are here, so that its name is too
+XY = np.array(CORNERS + HUBS + HUBS + INSIDE + HUBS + HUBS, float)
+LABELS = np.tile([0, 1, 2, 3], 6)
+ADVERSARIAL = np.arange(24) >= 12  # the inside, numbers 12 to 15, and the hubs once more
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> MapView:
+    view = MapView("Press Compute.")
+    qtbot.addWidget(view)
+    view.resize(700, 460)
+    view.set_map(XY, LABELS, ADVERSARIAL, CLASSES)
+    view.show()
+    qtbot.waitExposed(view)
+    QApplication.processEvents()
+    return view
+
+
+def plot(view: MapView) -> QWidget:
+    return view.findChild(QGraphicsView).viewport()
+
+
+def toggle(view: MapView, text: str) -> QToolButton:
+    return next(button for button in view.findChildren(QToolButton) if button.text() == text)
+
+
+def press(view: MapView, text: str) -> None:
+    QTest.mouseClick(toggle(view, text), Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+
+
+def place(view: MapView, index: int) -> QPoint:
+    """Where a point of XY is on screen. The corners are the outermost coloured pixels, the rest lies between them."""
+    colours = [theme.class_style(k)[0] for k in range(4)]
+    mask = np.any([where(plot(view), colour) for colour in colours], axis=0)
+    top, bottom = np.flatnonzero(mask.any(axis=1))[[0, -1]]
+    left, right = np.flatnonzero(mask.any(axis=0))[[0, -1]]
+    x, y = XY[index] / 10
+    return QPoint(round(left + 3 + x * (right - left - 6)), round(bottom - 3 - y * (bottom - top - 6)))
+
+
+def click(view: MapView, at: QPoint) -> None:
+    QTest.mouseMove(plot(view), at)
+    QTest.mouseClick(plot(view), Qt.MouseButton.LeftButton, pos=at)
+
+
+def test_each_class_has_its_colour_and_each_kind_its_ring(view: MapView) -> None:
+    for k in range(4):
+        assert where(plot(view), theme.class_style(k)[0]).any()
+    press(view, "clean")
+    for k in range(4):
+        assert not where(plot(view), theme.class_style(k)[0]).any()
+    warm = pixels(plot(view)).astype(int)
+    assert (abs(warm - theme.DARK.adv.getRgb()[:3]).sum(axis=2) < 60).any()
+    press(view, "adversarial")
+    assert not (abs(pixels(plot(view)).astype(int) - theme.DARK.adv.getRgb()[:3]).sum(axis=2) < 60).any()
+
+
+def test_a_click_picks_the_point_under_it(view: MapView, qtbot: QtBot) -> None:
+    picked: list[int] = []
+    view.picked.connect(picked.append)
+    points = [0, 1, 2, 3, 12, 13, 14, 15]
+    places = [place(view, index) for index in points]
+    for at in places:
+        click(view, at)
+    assert picked == points
+    click(view, (places[0] + places[4]) / 2)
+    assert picked == points, "between two points there is none"
+
+
+def test_what_is_hidden_can_not_be_picked(view: MapView) -> None:
+    picked: list[int] = []
+    view.picked.connect(picked.append)
+    inside = place(view, 14)
+    press(view, "adversarial")
+    click(view, inside)
+    assert picked == []
+    assert tooltip(plot(view), inside) == ""
+
+
+def test_hovering_says_what_a_point_is(view: MapView) -> None:
+    assert tooltip(plot(view), place(view, 1)) == "bag, clean\npoint 1"
+    assert tooltip(plot(view), place(view, 14)) == "cap, adversarial\npoint 14"
+
+
+def test_lines_join_pairs_if_every_point_has_a_partner(view: MapView) -> None:
+    before = pixels(plot(view))
+    press(view, "pairs")
+    assert (pixels(plot(view)) != before).any()
+    view.set_map(XY[:20], LABELS[:20], ADVERSARIAL[:20], CLASSES)
+    assert not toggle(view, "pairs").isEnabled()
+
+
+def test_the_star_moves_over_a_map_that_stays(view: MapView) -> None:
+    def star() -> np.ndarray:
+        return np.argwhere(where(plot(view), theme.DARK.adv)).mean(axis=0)
+
+    before = pixels(plot(view))
+    view.set_marker((5, 2), (0, 0))
+    low = star()
+    view.set_marker((5, 8), (0, 0))
+    assert star()[0] < low[0] - 50
+    assert star()[1] == pytest.approx(low[1], abs=2)
+    assert where(plot(view), theme.DARK.clean).any(), "the place of the clean cloud"
+    assert PLACED in [label.text() for label in view.findChildren(QLabel)]
+    view.set_marker(None)
+    assert (pixels(plot(view)) == before).all()
+
+
+def test_the_next_frame_moves_the_points(view: MapView) -> None:
+    corner = place(view, 0)
+    assert tooltip(plot(view), corner) == "airplane, clean\npoint 0"
+    view.set_map(XY[::-1], LABELS[::-1], ADVERSARIAL[::-1], CLASSES)
+    QApplication.processEvents()
+    assert tooltip(plot(view), corner) == "airplane, clean\npoint 23"
+
+
+def test_a_running_and_an_outdated_map_say_so(view: MapView) -> None:
+    fresh = pixels(plot(view))
+    view.set_busy("iteration 250 of 750 · KL 1.84")
+    assert (pixels(plot(view)) != fresh).any()
+    view.set_busy(None)
+    assert (pixels(plot(view)) == fresh).all()
+    view.set_stale(True)
+    assert where(plot(view), theme.DARK.warn).any()
+    assert not where(plot(view), theme.class_style(0)[0]).any(), "dimmed"
+    view.set_stale(False)
+    assert (pixels(plot(view)) == fresh).all()
+
+
+def test_a_double_click_shows_everything_again(view: MapView) -> None:
+    corner = place(view, 0)
+    middle = plot(view).rect().center()
+    QTest.mousePress(plot(view), Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseMove(plot(view), middle + QPoint(30, 20), 20)
+    QTest.mouseMove(plot(view), middle + QPoint(60, 40), 20)
+    QTest.mouseRelease(plot(view), Qt.MouseButton.LeftButton, pos=middle + QPoint(60, 40))
+    assert tooltip(plot(view), corner) == ""
+    QTest.mouseDClick(plot(view), Qt.MouseButton.LeftButton, pos=middle)
+    QApplication.processEvents()
+    assert tooltip(plot(view), corner) == "airplane, clean\npoint 0"
+
+
+def test_without_a_map_the_view_says_what_to_do(qtbot: QtBot) -> None:
+    view = MapView("Press Compute.")
+    qtbot.addWidget(view)
+    view.show()
+    qtbot.waitExposed(view)
+    assert where(plot(view), theme.DARK.text).any(), "the headline"
+    view.set_busy("finding neighbours")
+    assert view.accessibleDescription() == "0 clean and 0 adversarial clouds of 0 classes"
+
+
+def test_the_colours_follow_the_theme(view: MapView, qapp: QApplication) -> None:
+    theme.apply(qapp, "light")
+    QApplication.processEvents()
+    assert where(plot(view), theme.LIGHT.canvas).mean() > 0.5
+    assert where(plot(view), theme.class_style(1)[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("xy", "labels", "words"),
+    [
+        (XY[:, :1], LABELS, r"a map of shape \(24, 1\)"),
+        (XY, LABELS[:3], r"labels \(3,\)"),
+        (XY + np.inf, LABELS, "not finite"),
+        (XY, LABELS + 1, "labels from 1 to 4 do not fit 4 classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(
+    view: MapView, xy: np.ndarray, labels: np.ndarray, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        view.set_map(xy, labels, ADVERSARIAL, CLASSES)
+
+
+@given(arrays(float, st.tuples(st.integers(1, 30), st.just(2)), elements=st.floats(-100, 100)))
+def test_no_point_is_closer_to_all_others_than_the_medoid(points: np.ndarray) -> None:
+    sums = [sum(np.hypot(*(p - q)) for q in points) for p in points]
+    assert sums[medoid(points)] == pytest.approx(min(sums))

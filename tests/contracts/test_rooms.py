@@ -1,0 +1,50 @@
+"""What a room must not know, read off the source text; the imports between packages are import-linter's part."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RULES = {
+    "only core/formats.py knows open3d": (r"^\s*(from|import) +open3d\b", {"core/formats.py"}),
+    "only app/jobs.py knows threads": (r"\bQThread\b|\bQRunnable\b|\bthreading\.Thread\b", {"app/jobs.py"}),
+    "only app/settings.py knows QSettings": (r"\bQSettings\b", {"app/settings.py"}),
+    "only app/theme.py knows style sheets and colours": (
+        r"setStyleSheet|#[0-9a-fA-F]{6}\b|QColor\(\d",
+        {"app/theme.py"},
+    ),
+    "nobody unpickles or evaluates": (r"(^|[^.\w])(pickle\.|eval\()|allow_pickle=True|torch\.load\(", set()),
+    "nobody uses pyplot": (r"matplotlib\.pyplot|\bpyplot\b *as", set()),
+    "nothing is left for later": (r"\bTODO\b|\bFIXME\b|\bXXX\b|NotImplementedError", set()),
+    "no path of one machine": (r"(^|[^\w.])/(work|root|tmp|home/[a-z]+)/[\w.]", set()),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_that(rule: str) -> None:
+    pattern, allowed = RULES[rule]
+    sources = [ROOT / "main.py", *(ROOT / "core").rglob("*.py"), *(ROOT / "app").rglob("*.py")]
+    assert len(sources) > 20
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sources
+        if path.relative_to(ROOT).as_posix() not in allowed
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_that_panels_do_not_know_each_other() -> None:
+    for path in (ROOT / "app" / "panels").glob("*.py"):
+        others = re.findall(r"from app\.panels\.(\w+) import", path.read_text(encoding="utf-8"))
+        assert set(others) <= {"parts"}, f"{path.name} imports {others}"
+
+
+def test_that_panels_load_no_torch_when_imported() -> None:
+    """The window is painted before torch is loaded, so nothing it is made of may import torch at the top."""
+    for path in [*(ROOT / "app").rglob("*.py")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert not re.match(r"(from|import) torch\b", line), f"{path.name}: {line}"

@@ -1,0 +1,397 @@
+"""One cloud on screen, looked at, turned and touched as a person would."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QToolTip, QWidget
+
+from app import theme
+from app.views.cloud import CloudView
+from tests.pixels.pictures import drawn, pixels, scene
+
+pytestmark = pytest.mark.usefixtures("gl")
+
+EMPTY = ("Open a cloud or choose a shape", "Drop a file here.")
+
+
+@pytest.fixture
+def view(qtbot, chair):
+    return make(qtbot, chair)
+
+
+def make(qtbot, points=None, title="CLEAN", token="clean", size=(480, 400)):
+    view = CloudView(title, token, EMPTY)
+    qtbot.addWidget(view)
+    view.resize(*size)
+    with qtbot.waitExposed(view):
+        view.show()
+    if points is not None:
+        view.set_points(points)
+    return view
+
+
+def share(view):
+    return drawn(scene(view.grabFramebuffer()), theme.current().canvas).mean()
+
+
+def drag(view, start, end, button=Qt.MouseButton.LeftButton, modifier=Qt.KeyboardModifier.NoModifier):
+    QTest.mousePress(view, button, modifier, start)
+    for step in (0.25, 0.5, 0.75, 1.0):
+        QTest.mouseMove(view, start + (end - start) * step)
+        QApplication.processEvents()
+    QTest.mouseRelease(view, button, modifier, end)
+
+
+def wheel(view, notches):
+    at = QPointF(view.rect().center())
+    none = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    QApplication.sendEvent(
+        view, QWheelEvent(at, view.mapToGlobal(at), QPoint(), QPoint(0, 120 * notches), *none, False)
+    )
+
+
+def hover(view, at):
+    for step in (QPoint(2, 0), QPoint(0, 0)):
+        QTest.mouseMove(view, at + step)
+        QApplication.processEvents()
+
+
+def place(view, point):
+    across, down, _ = view.project(np.array([point], np.float32))
+    return QPoint(round(float(across[0])), round(float(down[0])))
+
+
+# --- points ------------------------------------------------------------------------------------------------------
+
+
+def test_a_cloud_is_seen_and_keeps_clear_of_the_edges(view, shot):
+    picture = shot(view, "cloud")
+    assert 0.1 < share(view) < 0.6
+    seen = drawn(view.grabFramebuffer(), theme.current().canvas)
+    assert not seen[:, :8].any()
+    assert not seen[:, -8:].any()
+    assert not picture.hasAlphaChannel() or picture.pixelColor(240, 200).alpha() == 255
+
+
+def test_about_the_same_share_is_covered_whatever_the_number_of_points(qtbot, chair):
+    rng = np.random.default_rng(0)
+    many = chair[rng.integers(0, 2048, 8192)] + rng.normal(0, 0.01, (8192, 3))
+    shares = [share(make(qtbot, points)) for points in (chair[:512], chair, many)]
+    assert max(shares) < 2 * min(shares)
+
+
+def test_points_without_values_have_the_colour_of_the_view(view):
+    picture = pixels(scene(view.grabFramebuffer()))
+    tint = picture[drawn(scene(view.grabFramebuffer()), theme.current().canvas)].mean(axis=0)
+    assert tint[2] > tint[1] > tint[0]  # clean is blue
+
+
+def test_points_with_values_go_from_still_to_adversarial(view, chair):
+    def warmth(value):
+        view.set_points(chair, values=np.full(len(chair), value), limits=(0.0, 0.2))
+        picture = scene(view.grabFramebuffer())
+        tint = pixels(picture)[drawn(picture, theme.current().canvas)].mean(axis=0)
+        return tint[0] - tint[2]
+
+    still, half, full = warmth(0.0), warmth(0.1), warmth(0.2)
+    assert still < half < full
+    assert warmth(0.5) == full
+
+
+def test_fewer_points_after_many_leave_nothing_behind(view, qtbot, chair):
+    view.set_points(chair[:300])
+    assert np.array_equal(pixels(view.grabFramebuffer()), pixels(make(qtbot, chair[:300]).grabFramebuffer()))
+
+
+def test_nearer_points_hide_farther_ones(view):
+    view.set_camera({**view.camera(), "azimuth": 0.0, "elevation": 0.0})
+    view.set_points([[-0.8, 0.0, 0.0], [0.8, 0.0, 0.0]], values=[0.0, 1.0])
+    centre = place(view, [0.8, 0.0, 0.0])
+    red, _, blue = pixels(view.grabFramebuffer())[centre.y(), centre.x()]
+    assert red > blue
+    assert view.point_at(centre.x(), centre.y()) == 1
+
+
+def test_views_in_two_windows_both_draw(qtbot, chair):
+    first, second = make(qtbot, chair), make(qtbot, chair)
+    assert share(first) == share(second) > 0.1
+
+
+def test_a_view_goes_on_drawing_in_another_window(qtbot, chair):
+    view, shares = CloudView("CLEAN", "clean", EMPTY), []
+    view.set_points(chair)
+    for window in (QWidget(), QWidget()):
+        qtbot.addWidget(window)
+        layout = QHBoxLayout(window)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(view)
+        window.resize(480, 400)
+        with qtbot.waitExposed(window):
+            window.show()
+        shares.append(share(view))
+    assert shares[0] == shares[1] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("points", "extra", "words"),
+    [
+        (np.zeros((4, 2)), {}, "shape"),
+        ([[0.0, 0.0, np.nan]], {}, "finite"),
+        (np.zeros((4, 3)), {"values": np.zeros(3)}, "values"),
+        (np.zeros((4, 3)), {"origin": np.zeros(3)}, "origin"),
+    ],
+)
+def test_arrays_that_are_no_cloud_are_refused_and_the_picture_stays(view, points, extra, words):
+    before = pixels(view.grabFramebuffer())
+    with pytest.raises(ValueError, match=words):
+        view.set_points(points, **extra)
+    assert np.array_equal(pixels(view.grabFramebuffer()), before)
+
+
+# --- what is written over them --------------------------------------------------------------------------------------
+
+
+def test_captures_of_the_widget_and_of_its_buffer_are_one_picture(view):
+    view.set_verdict("chair", 0.98, True)
+    assert np.array_equal(pixels(view.grab().toImage()), pixels(view.grabFramebuffer()))
+
+
+def test_an_empty_view_says_what_to_do(qtbot, chair, shot):
+    view = make(qtbot)
+    picture = shot(view, "cloud-empty")
+    words = drawn(picture, theme.current().canvas)
+    assert words[180:260].sum() > 500  # in the middle
+    view.set_points(chair)
+    view.set_points(np.empty((0, 3)))
+    assert np.array_equal(pixels(view.grabFramebuffer()), pixels(picture))
+
+
+def test_the_verdict_is_green_when_right_and_red_when_wrong(view):
+    def chip(*verdict):
+        view.set_verdict(*verdict)
+        return pixels(view.grabFramebuffer())[30:54, 10:140].astype(float).reshape(-1, 3)
+
+    nothing, right, wrong = chip(""), chip("chair", 0.98, True), chip("table", 0.71, False)
+    assert (right - nothing).sum(axis=0).argmax() == 1
+    assert (wrong - nothing).sum(axis=0).argmax() == 0
+    assert view.accessibleDescription() == "table ✗ 0.71"
+
+
+def test_a_stale_picture_is_dimmed_to_sixty_percent(view):
+    canvas = np.array(theme.current().canvas.getRgb()[:3])
+    fresh = pixels(scene(view.grabFramebuffer())) - canvas
+    view.set_stale(True, "computing…")
+    dim = pixels(scene(view.grabFramebuffer())) - canvas
+    bright = fresh.max(axis=2) > 100
+    assert np.median(dim[bright] / fresh[bright]) == pytest.approx(0.6, abs=0.02)
+    view.set_stale(False)
+    assert np.array_equal(pixels(scene(view.grabFramebuffer())) - canvas, fresh)
+
+
+def test_the_scale_bar_grows_with_the_zoom(view):
+    def bar():
+        row = drawn(view.grabFramebuffer(), theme.current().canvas)[-13, 12:]
+        return int(np.argmin(row))
+
+    before = bar()
+    view.zoom(0.8)
+    assert bar() == pytest.approx(before / 0.8, abs=1.5)
+
+
+def test_a_change_of_theme_repaints(view, qapp, shot):
+    shot(view, "cloud-dark")
+    theme.apply(qapp, "light")
+    picture = shot(view, "cloud-light")
+    assert picture.pixelColor(470, 200) == theme.LIGHT.canvas
+    assert drawn(scene(picture), theme.LIGHT.canvas).mean() > 0.1
+
+
+def test_focus_from_the_keyboard_is_seen(qtbot, chair):
+    view = make(qtbot, chair)
+    view.activateWindow()
+    qtbot.waitUntil(view.isActiveWindow)
+    view.clearFocus()
+    before = view.grabFramebuffer().pixelColor(1, 200)
+    view.setFocus(Qt.FocusReason.TabFocusReason)
+    assert before == theme.current().canvas
+    assert view.grabFramebuffer().pixelColor(1, 200) == theme.current().accent
+
+
+# --- displacement -----------------------------------------------------------------------------------------------
+
+
+def test_vectors_and_overlay_are_drawn_and_taken_away(view, chair, shot):
+    moved = chair + np.float32(0.06)
+    view.set_points(moved, origin=chair)
+    plain = pixels(view.grabFramebuffer())
+    for switch, name in ((view.set_vectors, "cloud-vectors"), (view.set_overlay, "cloud-overlay")):
+        switch(True)
+        assert (pixels(shot(view, name)) != plain).any(axis=2).mean() > 0.01
+        switch(False)
+        assert np.array_equal(pixels(view.grabFramebuffer()), plain)
+
+
+def test_an_origin_with_another_number_of_points_gives_an_overlay_but_no_vectors(view, chair):
+    view.set_points(chair[:1000], origin=chair)
+    plain = pixels(view.grabFramebuffer())
+    view.set_vectors(True)
+    assert np.array_equal(pixels(view.grabFramebuffer()), plain)
+    view.set_overlay(True)
+    assert not np.array_equal(pixels(view.grabFramebuffer()), plain)
+
+
+def test_magnified_points_lie_farther_out_but_are_told_as_they_are(view, qtbot):
+    view.set_points([[0.0, 0.0, 0.1]], origin=[[0.0, 0.0, 0.0]])
+    view.set_magnify(5)
+    at = place(view, [0.0, 0.0, 0.5])
+    assert view.point_at(at.x(), at.y()) == 0
+    hover(view, at)
+    qtbot.waitUntil(lambda: "z +0.100" in QToolTip.text())
+    assert "‖δ‖ 0.1000" in QToolTip.text()
+
+
+# --- mouse and keys -----------------------------------------------------------------------------------------------
+
+
+def test_a_drag_turns_the_shape(view, qtbot):
+    before, picture = view.camera(), pixels(view.grabFramebuffer())
+    with qtbot.waitSignal(view.cameraMoved):
+        drag(view, QPoint(200, 200), QPoint(260, 220))
+    after = view.camera()
+    assert after["azimuth"] == pytest.approx(before["azimuth"] - 30.0)
+    assert after["elevation"] == pytest.approx(before["elevation"] + 10.0)
+    assert not np.array_equal(pixels(view.grabFramebuffer()), picture)
+
+
+@pytest.mark.parametrize(
+    ("button", "modifier"),
+    [
+        (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier),
+        (Qt.MouseButton.MiddleButton, Qt.KeyboardModifier.NoModifier),
+        (Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier),
+    ],
+)
+def test_a_shifted_drag_moves_the_shape_with_the_mouse(view, button, modifier):
+    before = place(view, [0.0, 0.0, 0.0])
+    drag(view, QPoint(200, 200), QPoint(260, 170), button, modifier)
+    assert place(view, [0.0, 0.0, 0.0]) - before == QPoint(60, -30)
+
+
+def test_the_wheel_zooms_and_stops_before_the_shape_is_lost(view):
+    small = share(view)
+    wheel(view, 3)
+    assert share(view) > small
+    for _ in range(100):
+        wheel(view, 3)
+    assert view.camera()["distance"] == pytest.approx(0.8)
+
+
+def test_keys_turn_zoom_and_go_home(view, qtbot):
+    home = view.camera()
+    for key, change in ((Qt.Key.Key_Right, "azimuth"), (Qt.Key.Key_Up, "elevation"), (Qt.Key.Key_Plus, "distance")):
+        qtbot.keyClick(view, key)
+        assert view.camera()[change] != home[change]
+    qtbot.keyClick(view, Qt.Key.Key_Home)
+    assert view.camera() == home
+
+
+def test_a_double_click_goes_home(view):
+    home = view.camera()
+    drag(view, QPoint(200, 200), QPoint(300, 250))
+    QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 200))
+    assert view.camera() == home
+
+
+def test_a_click_picks_the_point_and_a_drag_does_not(view, qtbot, chair):
+    at = place(view, chair[:1][0])
+    index = view.point_at(at.x(), at.y())
+    with qtbot.waitSignal(view.pointPicked) as picked:
+        QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=at)
+    assert picked.args == [index]
+    with qtbot.assertNotEmitted(view.pointPicked):
+        drag(view, at, at + QPoint(40, 0))
+        QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(3, 200))
+
+
+def test_the_point_under_the_mouse_is_ringed_and_described(view, qtbot, chair):
+    plain = pixels(view.grabFramebuffer())
+    hover(view, place(view, chair[5]))
+    qtbot.waitUntil(lambda: QToolTip.text().startswith("point "))
+    assert not np.array_equal(pixels(view.grabFramebuffer()), plain)
+    hover(view, QPoint(5, 200))
+    qtbot.waitUntil(lambda: np.array_equal(pixels(view.grabFramebuffer()), plain))
+
+
+# --- when things go wrong, and other screens -------------------------------------------------------------------------
+
+
+def test_what_cannot_be_painted_is_said_and_logged(qtbot, chair, monkeypatch, caplog):
+    def refuse(self):
+        raise RuntimeError("the driver said no")
+
+    monkeypatch.setattr("app.views.spheres.Spheres.paint", refuse)
+    with caplog.at_level(logging.ERROR):
+        view = make(qtbot, chair)
+        view.grabFramebuffer()
+    assert "the driver said no" in caplog.text
+    assert len(caplog.records) == 1
+    assert "cannot be drawn" in view.findChild(QLabel).text()
+    assert view.findChild(QLabel).isVisible()
+
+
+SCRIPT = """
+import numpy as np
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QApplication, QLabel
+QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+app = QApplication(["pointward"])
+from app import theme
+from app.views.cloud import CloudView
+from tests.pixels.pictures import drawn, scene
+theme.apply(app, "dark")
+view = CloudView("CLEAN", "clean", ("Open", "a cloud"))
+view.resize(480, 400)
+view.set_points(np.load({points!r}))
+view.show()
+app.processEvents()
+picture = view.grabFramebuffer()
+print(view.devicePixelRatioF(), 0 if picture.isNull() else drawn(scene(picture), theme.current().canvas).mean())
+print(view.findChild(QLabel).text() if view.findChild(QLabel).isVisible() else "drawn")
+"""
+
+
+def elsewhere(tmp_path, points, **environment):
+    """What a view looks like in a process of its own: its pixel ratio, its share, and what it says."""
+    np.save(tmp_path / "points.npy", points)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(points=str(tmp_path / "points.npy"))],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    numbers, words = done.stdout.splitlines()
+    ratio, covered = map(float, numbers.split())
+    return ratio, covered, words
+
+
+def test_a_screen_of_twice_the_density_shows_the_same_picture(view, tmp_path, chair):
+    ratio, covered, words = elsewhere(tmp_path, chair, QT_SCALE_FACTOR="2")
+    assert (ratio, words) == (2.0, "drawn")
+    assert covered == pytest.approx(share(view), rel=0.1)
+
+
+def test_a_display_without_opengl_gets_a_sentence(tmp_path, chair):
+    _, covered, words = elsewhere(tmp_path, chair, QT_QPA_PLATFORM="offscreen", DISPLAY="")
+    assert covered == 0
+    assert "no OpenGL" in words
