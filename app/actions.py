@@ -74,7 +74,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "copy",
     ),
     ActionInfo("copy_command", "Edit", "copy", "Copy as command", "Copy the command line that repeats this attack."),
-    ActionInfo("overlay", "View", "pair", "Overlay", "Draw the clean points in the adversarial view.", "O", "overlay", "toggle"),
+    ActionInfo(
+        "overlay", "View", "pair", "Overlay", "Draw the clean points in the adversarial view.", "O", "overlay", "toggle"
+    ),
     ActionInfo("vectors", "View", "pair", "Vectors", "Draw how each point was moved.", "V", "vectors", "toggle"),
     ActionInfo("link_cameras", "View", "camera", "Link cameras", "Turn both views together.", "L", "link", "toggle"),
     ActionInfo(

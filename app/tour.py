@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.window import Window
+    pass
 
 SIZE = (1600, 1000)
 WAIT = 300.0  # seconds after which something that should have happened counts as failed
@@ -138,7 +138,9 @@ class Tour:
         self._until(lambda: window.store.dataset is not None, "the built-in dataset")
         dataset = window.store.dataset
         assert dataset is not None
-        self._note("the built-in dataset is open", shapes=dict(dataset.card.splits), fingerprint=dataset.card.fingerprint)
+        self._note(
+            "the built-in dataset is open", shapes=dict(dataset.card.splits), fingerprint=dataset.card.fingerprint
+        )
         self._picture("start")
 
     def _choose_shape(self) -> None:
@@ -220,10 +222,10 @@ class Tour:
         self._choose(window.attack.preset, "PGD")
         self._until(lambda: self._settled(window.store.epsilon) and len(window.store.history) > 20, "PGD")
         self._key(Qt.Key.Key_R)
-        self._until(lambda: window.store.scene is not None and window.store.scene.step == 0, "the clean cloud")
+        self._until(lambda: self._at_step(0), "the clean cloud")
         for count in range(1, 6):
             self._key(Qt.Key.Key_N)
-            self._until(lambda count=count: window.store.scene is not None and window.store.scene.step == count, "a step")
+            self._until(lambda count=count: self._at_step(count), "a step")
         self._key(Qt.Key.Key_V)
         self._note("stepped PGD five times with the keyboard, displacement vectors on", **self._seen())
         self._picture("pgd")
@@ -267,7 +269,10 @@ class Tour:
         self._until(lambda: panel.job is None, "the map")
         self._note(f"made a t-SNE map: {panel.status.text()}")
         self._drag(0.0, 0.15, until_fooled=False)
-        self._note("dragged epsilon, and the marker moved over the map", marker=None if panel.place is None else panel.place.tolist())
+        self._note(
+            "dragged epsilon, and the marker moved over the map",
+            marker=None if panel.place is None else panel.place.tolist(),
+        )
         self._picture("latents")
         figure, table = self.out / "latents.pdf", self.out / "latents.csv"
         panel.export_figure(figure)
@@ -312,6 +317,10 @@ class Tour:
     def _settled(self, epsilon: float) -> bool:
         scene = self.window.store.scene
         return scene is not None and scene.epsilon == epsilon and scene.exact and not self.window.studio.busy
+
+    def _at_step(self, step: int) -> bool:
+        scene = self.window.store.scene
+        return scene is not None and scene.step == step
 
     def _scene_of(self, name: str) -> bool:
         scene = self.window.store.scene

@@ -210,7 +210,14 @@ class Window(QMainWindow):
         if scene is not None:
             attack = scene.setup.attack
             words = ["pointward", "attack", scene.setup.cloud.name or "FILE", "--model", self.store.primary]
-            words += ["--attack", self.store.preset, "--epsilon", f"{self.store.epsilon:g}", "--steps", str(attack.steps)]
+            words += [
+                "--attack",
+                self.store.preset,
+                "--epsilon",
+                f"{self.store.epsilon:g}",
+                "--steps",
+                str(attack.steps),
+            ]
             words += ["--direction", attack.direction, "--restarts", str(attack.restarts)]
             if self.store.target is not None:
                 words += ["--target", self.store.classes[self.store.target]]

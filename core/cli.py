@@ -1,4 +1,4 @@
-"""The commands. Each is a loop over the same events that the window reads; ``--json`` prints one object, nothing else."""
+"""The commands. Each is a loop over the events that the window reads; with ``--json`` it prints one object only."""
 
 import json
 import signal
@@ -141,12 +141,12 @@ def _cache() -> Path:
 def _dataset(name: str, root: Path | None, allow_missing: bool = False) -> Any:
     from core.datasets import open_dataset
 
-    return follow(
-        lambda _: open_dataset(name, root, _cache(), allow_missing=allow_missing), f"opening {name}"
-    )
+    return follow(lambda _: open_dataset(name, root, _cache(), allow_missing=allow_missing), f"opening {name}")
 
 
-def _attack(name: str, changes: Options | None, classes: tuple[str, ...], target: str | None) -> tuple[Attack, int | None]:
+def _attack(
+    name: str, changes: Options | None, classes: tuple[str, ...], target: str | None
+) -> tuple[Attack, int | None]:
     """The attack a command line describes, and the index of its target class."""
     values = changes.model_dump(exclude_none=True) if changes is not None else {}
     if target is not None:
@@ -160,7 +160,12 @@ def _attack(name: str, changes: Options | None, classes: tuple[str, ...], target
 
 @cli.command
 def datasets(
-    name: str | None = None, *, data_root: DataRoot = None, allow_missing: AllowMissing = False, as_json: Json = False
+    name: str | None = None,
+    *,
+    data_root: DataRoot = None,
+    allow_missing: AllowMissing = False,
+    sheet: Path | None = None,
+    as_json: Json = False,
 ) -> None:
     """List the datasets, or open one and print its card.
 
@@ -168,13 +173,24 @@ def datasets(
     ----------
     name
         Dataset to open; without it all are listed.
+    sheet
+        Picture (.png .svg .pdf) of the first test shapes of every class.
     """
     from core.datasets import REGISTRY
 
     if name is None:
         show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
         return
-    show(_dataset(name, data_root, allow_missing).card.model_dump(), as_json)
+    data = _dataset(name, data_root, allow_missing)
+    if sheet is not None:
+        from core.figures import contact_sheet, save
+
+        split, columns = data.split("test"), 8
+        rows = [row for label in range(len(data.card.classes)) for row in (split.labels == label).nonzero()[0][:4]]
+        clouds = [data.cloud("test", row, 1024) for row in rows]
+        names = [cloud.class_name or "" for cloud in clouds]
+        save(contact_sheet([cloud.points for cloud in clouds], names, columns, data.card.up_axis), sheet)
+    show(data.card.model_dump(), as_json)
 
 
 @cli.command
@@ -204,7 +220,10 @@ def train(
     options = options or TrainOptions()
     folder = out or Path("runs") / f"{dataset}-{options.regime}"
     data = _dataset(dataset, data_root, allow_missing)
-    result = follow(lambda cancel: training(data, options, folder, cancel, resume=resume, data_root=data_root), f"training {options.regime}")
+    result = follow(
+        lambda cancel: training(data, options, folder, cancel, resume=resume, data_root=data_root),
+        f"training {options.regime}",
+    )
     show({"run": str(result.folder), "best_epoch": result.best_epoch, "metrics": dict(result.metrics)}, as_json)
 
 
@@ -315,10 +334,11 @@ def attack(
         raise UserError("Stopped before the attack was over, so nothing was written.")
     scene = attacked.scene
     if out is not None:
-        write_cloud(
-            out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius
-        )
-    verdict = [{"class": classes[row.argmax()], "confidence": float(row.max())} for row in (scene.clean[0], scene.adversarial[0])]
+        write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
+    verdict = [
+        {"class": classes[row.argmax()], "confidence": float(row.max())}
+        for row in (scene.clean[0], scene.adversarial[0])
+    ]
     show(
         {
             "file": str(file),

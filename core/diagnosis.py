@@ -1,4 +1,4 @@
-"""What this installation is and whether it is whole, for bug reports: the same text in the command line and the window."""
+"""What this installation is and whether it is whole, for bug reports: one text for the commands and the window."""
 
 import platform
 import sys

@@ -70,7 +70,7 @@ class Scene:
 
     @property
     def exact(self) -> bool:
-        """Whether the attack itself gives this cloud at this epsilon, and not a rescaled perturbation of several steps."""
+        """Whether the attack itself gives this cloud at this epsilon, and not a rescaled attack of several steps."""
         return self.state.evaluation is not None or self.setup.attack.total_steps == 1
 
     @property
@@ -130,9 +130,7 @@ def begin(setup: Setup) -> Scene:
     state = setup.attack.start(primary.module, x, torch.tensor([label], device=device_of(primary.module)))
     points = setup.cloud.points
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
-    return Scene(
-        setup, state, clean[:, 0], clean[:, 0], latent[0], latent[0], points, distances(points, points), loss
-    )
+    return Scene(setup, state, clean[:, 0], clean[:, 0], latent[0], latent[0], points, distances(points, points), loss)
 
 
 def advance(scene: Scene) -> Scene:
@@ -212,4 +210,3 @@ def _verdicts(models: Sequence[LoadedModel], primary: int, x: torch.Tensor) -> t
             if index == primary:
                 latent = output.latent.cpu().numpy()
     return np.stack(answers), latent
-

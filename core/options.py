@@ -18,11 +18,11 @@ class Options(BaseModel):
         return type(self).model_validate({**self.model_dump(), **values})
 
 
-def option(default: Any, help: str, *, unit: str = "", low: Any = None, high: Any = None, advanced: bool = False) -> Any:
+def option(
+    default: Any, help: str, *, unit: str = "", low: Any = None, high: Any = None, advanced: bool = False
+) -> Any:
     """A field with its one sentence, unit and inclusive limits; ``advanced`` hides it behind "more" in forms."""
-    return Field(
-        default, description=help, ge=low, le=high, json_schema_extra={"unit": unit, "advanced": advanced}
-    )
+    return Field(default, description=help, ge=low, le=high, json_schema_extra={"unit": unit, "advanced": advanced})
 
 
 def explain(error: ValidationError) -> str:

@@ -1,10 +1,16 @@
 """What the studio opens with: the shipped models and one built-in shape, long before any dataset is made."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.clouds import Cloud, resample
 from core.events import Done, Event, Note, Progress
+
+if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
+    from core.checkpoints import LoadedModel
 
 FIRST_CLASS, FIRST_SEED = "chair", 3
 POINTS = 1024
@@ -14,7 +20,7 @@ POINTS = 1024
 class Startup:
     """The first things on the screen."""
 
-    models: tuple  # of LoadedModel, which may only be imported behind the painted window
+    models: tuple[LoadedModel, ...]
     cloud: Cloud
     device: str
 
@@ -26,8 +32,8 @@ def startup() -> Iterator[Event]:
     """
     yield Progress(0, 5, "loading PyTorch")
     from core.checkpoints import builtin_models, load_model
-    from core.devices import choose_device, describe_device
     from core.datasets.shapes16 import CATEGORIES, make_shape
+    from core.devices import choose_device, describe_device
 
     device, models, paths = choose_device("auto"), [], builtin_models()
     for place, (name, path) in enumerate(paths.items(), 1):

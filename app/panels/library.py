@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QPixmap
+from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -106,7 +106,8 @@ class LibraryPanel(QWidget):
         self.classes.currentIndexChanged.connect(self._filter)
         self._search = QLineEdit(placeholderText="Search shapes", clearButtonEnabled=True)
         self._search.setAccessibleName("Search shapes")
-        self._search.addAction(theme.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
+        lens = self._search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition)
+        theme.set_icon(lens, "search", "muted")
         self._search.textChanged.connect(self._filter)
 
         self.shapes = _Shapes(self.devicePixelRatioF())

@@ -19,14 +19,15 @@ from core.events import Cancel, Epoch, Event, Note
 if TYPE_CHECKING:
     from core.training import RunResult, TrainOptions
 
-LOSSES = {"loss_clean": ("clean loss", "clean", "solid"), "loss_adversarial": ("adversarial loss", "adv", "solid")}
+LOSSES = {"loss_clean": ("clean", "clean", "solid"), "loss_adversarial": ("adversarial", "adv", "solid")}
 ACCURACIES = {
-    "validation_clean": ("validation, clean", "clean", "solid"),
-    "validation_adversarial": ("validation, adversarial", "adv", "solid"),
-    "accuracy_clean": ("training, clean", "clean", "dash"),
-    "accuracy_adversarial": ("training, adversarial", "adv", "dash"),
-    "discriminator_accuracy": ("discriminator", "muted", "dot"),
+    "validation_clean": ("val.", "clean", "solid"),
+    "validation_adversarial": ("val. adv.", "adv", "solid"),
+    "accuracy_clean": ("train", "clean", "dash"),
+    "accuracy_adversarial": ("train adv.", "adv", "dash"),
+    "discriminator_accuracy": ("discr.", "muted", "dot"),
 }
+"""Metric of the engine -> short name in the plot's key, colour, line. A line appears with its first value."""
 
 
 class TrainingPanel(QWidget):
@@ -116,10 +117,9 @@ class TrainingPanel(QWidget):
             with background_threads():
                 yield from train(dataset, options, target, cancel)
 
-        for view, table in ((self.loss, LOSSES), (self.accuracy, ACCURACIES)):
+        self._lines: set[str] = set()
+        for view in (self.loss, self.accuracy):
             view.clear()
-            for name, colour, style in table.values():
-                view.set_series(name, (), (), colour, style)
         self.status.setText("Preparing…")
         self.job = self._jobs.submit(f"training {options.regime}", work, cancel, unit="clouds")
         self.job.events.connect(self._watch)
@@ -148,9 +148,13 @@ class TrainingPanel(QWidget):
                     self.status.setText(text)
                 case Epoch(index, total, metrics):
                     for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
-                        for key, (name, _, _) in table.items():
-                            if key in metrics:
+                        for key in table.keys() & metrics.keys():
+                            name, colour, style = table[key]
+                            if key in self._lines:
                                 view.append(name, index, scale * metrics[key])
+                            else:
+                                view.set_series(name, [index], [scale * metrics[key]], colour, style)
+                                self._lines.add(key)
                     self.status.setText(f"Epoch {index} of {total} done.")
 
     def _finished(self, run: RunResult) -> None:

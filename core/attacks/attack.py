@@ -100,8 +100,7 @@ class Attack(Options):
         if evaluation is None or evaluation.gradient is None:
             evaluation = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=True)
         assert evaluation.gradient is not None
-        direction = DIRECTIONS[self.direction](self._sign * evaluation.gradient)
-        move = PROJECTIONS[self.constraint](move + self._share(state.epsilon) * direction)
+        move = self.moved(move, evaluation.gradient, state.epsilon)
 
         count = state.step + 1
         more = count < self.total_steps and count % self.steps != 0
@@ -116,6 +115,15 @@ class Attack(Options):
                 torch.where(better, now.loss, state.best.loss),
             )
         return replace(state, move=move, evaluation=now, best_move=best_move, best=best, step=count)
+
+    def moved(self, move: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
+        """The perturbation after one step along the loss's gradient; both (B, N, 3), moves in units of epsilon."""
+        if self.step_size is not None and epsilon > 0:
+            share = self.step_size / epsilon
+        else:
+            share = 1.0 if self.steps == 1 else 2.5 / self.steps
+        direction = DIRECTIONS[self.direction](self._sign * gradient)
+        return PROJECTIONS[self.constraint](move + share * direction)
 
     def refit(self, state: State, epsilon: float) -> State:
         """The best perturbation so far, rescaled into another budget. Exact for one-step attacks, and asks no model."""
@@ -144,12 +152,6 @@ class Attack(Options):
     @property
     def _sign(self) -> int:
         return -1 if self.objective == "targeted" else 1
-
-    def _share(self, epsilon: float) -> float:
-        """The step size in units of epsilon."""
-        if self.step_size is not None and epsilon > 0:
-            return self.step_size / epsilon
-        return 1.0 if self.steps == 1 else 2.5 / self.steps
 
     def _better(self, now: Evaluation, best: Evaluation, label: Tensor) -> Tensor:
         fooled, before = self.fooled(now.prediction, label), self.fooled(best.prediction, label)

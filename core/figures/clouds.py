@@ -33,7 +33,7 @@ def contact_sheet(
         Inches.
     """
     cell = width / columns
-    row = cell + 0.15  # with the name
+    row = cell + 0.18  # with the name
     height = row * -(-len(clouds) // columns)
     figure = Figure(figsize=(width, height))
     axes = _plain_axes(figure, (0, 0, 1, 1))
@@ -44,7 +44,7 @@ def contact_sheet(
         scale = 0.9 * cell / float((high - low).max())
         centre = np.array([(index % columns + 0.5) * cell, -(index // columns) * row - cell / 2])
         _draw(axes, (xy - (low + high) / 2) * scale + centre, nearness, normals, CLEAN, scale)
-        axes.text(centre[0], centre[1] - cell / 2, name, ha="center", va="center", size=8)
+        axes.text(centre[0], centre[1] - cell / 2 - 0.03, name, ha="center", va="center", size=8)
     return figure
 
 

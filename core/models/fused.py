@@ -37,7 +37,8 @@ def linear_bn_max(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
         mean, variance = _output_statistics(x, linear)
         _update_running(norm, mean, variance, x.shape[0] * x.shape[1])
     else:
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         mean, variance = norm.running_mean, norm.running_var
     slope = norm.weight * torch.rsqrt(variance + norm.eps)
     sign = torch.where(slope >= 0, 1.0, -1.0).to(x.dtype).detach()
@@ -49,7 +50,8 @@ def _output_statistics(x: Tensor, linear: nn.Linear) -> tuple[Tensor, Tensor]:
     """Mean and biased variance (C,) of ``linear(x)`` from the K x K covariance of x; differentiable."""
     rows = x.reshape(-1, x.shape[-1])
     centre = rows.mean(0)
-    covariance = rows.t() @ rows / rows.shape[0] - torch.outer(centre, centre)
+    rows = rows - centre  # the difference of two products would lose digits where the mean exceeds the spread
+    covariance = rows.t() @ rows / rows.shape[0]
     mean = linear.weight @ centre + linear.bias
     variance = ((linear.weight @ covariance) * linear.weight).sum(1).clamp_min(0)
     return mean, variance
@@ -57,7 +59,9 @@ def _output_statistics(x: Tensor, linear: nn.Linear) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
-    assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
     assert norm.momentum is not None
     norm.running_mean.lerp_(mean, norm.momentum)
     norm.running_var.lerp_(variance * (count / max(count - 1, 1)), norm.momentum)

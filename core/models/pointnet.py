@@ -35,8 +35,11 @@ class _PointLayer(nn.Module):
         if self.training:
             y = self.norm(self.linear(x.flatten(0, -2)))
         else:  # the folded affine map: one pass over the points in place of two
-            slope = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
-            offset = (self.linear.bias - self.norm.running_mean) * slope + self.norm.bias
+            mean, variance = self.norm.running_mean, self.norm.running_var
+            assert mean is not None
+            assert variance is not None
+            slope = self.norm.weight * torch.rsqrt(variance + self.norm.eps)
+            offset = (self.linear.bias - mean) * slope + self.norm.bias
             y = F.linear(x.flatten(0, -2), self.linear.weight * slope[:, None], offset)
         return F.relu(y, inplace=True).unflatten(0, x.shape[:-1])
 

@@ -19,8 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks import evaluate
-from core.attacks.constraint import PROJECTIONS
-from core.attacks.direction import DIRECTIONS
 from core.models import Classifier
 from core.training.learner import ADVERSARIAL, REAL, Feed, Learner
 from core.training.options import RegimeName, TrainOptions
@@ -66,15 +64,12 @@ def perturbed(model: nn.Module, clouds: Tensor, label: Tensor, options: TrainOpt
     attack = options.attack
     if attack.epsilon == 0:
         return clouds
-    share = 1.0 if attack.steps == 1 else 2.5 / attack.steps
-    if attack.step_size is not None:
-        share = attack.step_size / attack.epsilon
     move = torch.zeros_like(clouds)
     with _batch_statistics(model) if options.attack_mode == "train" else nullcontext(model) as victim:
         for _ in range(attack.steps):
             gradient = evaluate(victim, clouds + attack.epsilon * move, label, gradient=True).gradient
             assert gradient is not None
-            move = PROJECTIONS[attack.constraint](move + share * DIRECTIONS[attack.direction](gradient))
+            move = attack.moved(move, gradient, attack.epsilon)
     return clouds + attack.epsilon * move
 
 

@@ -141,7 +141,7 @@ class Run:
         options, dataset = self.options, self._dataset
         return ModelCard(
             name=self.folder.name,
-            title=f"{options.model}, {REGIMES[options.regime].title}, {dataset.name}",
+            title=f"{options.regime} run",
             architecture=options.model,
             options=options.model_options,
             classes=dataset.classes,

@@ -159,7 +159,12 @@ def test_a_wrong_command_line_gets_one_sentence(
 def test_the_help_of_a_command_comes_from_the_options() -> None:
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     shown = subprocess.run(
-        [sys.executable, "main.py", "train", "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "main.py", "train", "--help"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     from core.training.options import TrainOptions
 

@@ -27,7 +27,9 @@ def models() -> tuple[LoadedModel, ...]:
     return model("first", 0), model("second", 1), model("third", 2)
 
 
-def setup(models: tuple[LoadedModel, ...], attack: Attack, label: int | None = 1, target: int | None = None) -> live.Setup:
+def setup(
+    models: tuple[LoadedModel, ...], attack: Attack, label: int | None = 1, target: int | None = None
+) -> live.Setup:
     return live.Setup(models, 0, attack, Cloud(toy_split(6).points[1], "plate 1", label), target)
 
 

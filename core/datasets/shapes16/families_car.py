@@ -128,7 +128,8 @@ def _car(
         for side in (-1, 1)
     ]
     mirror = ellipsoid(0.014, 0.022, 0.014, rings=6, segments=10)
-    glass = line[line[:, 1] > (belt + 0.1) * h, 0].max() + u(0.03, 0.06)
+    above = line[line[:, 1] > (belt + 0.1) * h, 0]
+    glass = (above.max() if len(above) else line[line[:, 1].argmax(), 0]) + u(0.03, 0.06)
     return [body, *wheels, *(mirror.moved(glass, side * (w / 2 + 0.01), belt * h + 0.02) for side in (-1, 1))]
 
 

@@ -338,5 +338,3 @@ def turned(heights: ArrayLike, radii: ArrayLike, *, count: int = 16, segments: i
     z = np.linspace(nodes[0], nodes[-1], count)
     profile = np.stack([monotone(z, nodes, radii), z], axis=1)
     return revolve([(0.0, z[0]), *profile, (0.0, z[-1])], segments=segments)
-
-
