@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -35,6 +36,7 @@ class Store(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.dataset: Dataset | None = None
+        self.data_root: Path | None = None
         self.cloud: Cloud | None = None
         self.models: tuple[LoadedModel, ...] = ()
         self.shown: frozenset[str] = frozenset()
@@ -71,8 +73,9 @@ class Store(QObject):
         primary = self.primary_model
         return tuple(primary.card.classes) if primary is not None else ()
 
-    def set_dataset(self, dataset: Dataset | None) -> None:
-        self.dataset = dataset
+    def set_dataset(self, dataset: Dataset | None, root: Path | None = None) -> None:
+        """Show a dataset, opened from ``root`` if it is not built in."""
+        self.dataset, self.data_root = dataset, root
         self.datasetChanged.emit(dataset)
 
     def set_cloud(self, cloud: Cloud | None) -> None:

@@ -130,7 +130,7 @@ class Window(QMainWindow):
             self.library.say(f"Preparing {name}. This happens once.")
         job = self._run(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
         job.events.connect(self._note)
-        job.finished_ok.connect(self._opened_dataset)
+        job.finished_ok.connect(lambda dataset: self._opened_dataset(dataset, root))
         job.failed.connect(lambda *_: self.library.refresh())
 
     def open_path(self, path: Path) -> None:
@@ -141,8 +141,8 @@ class Window(QMainWindow):
         job = self._run(f"opening {path.name}", lambda _: _opening(path))
         job.finished_ok.connect(lambda thing: self._opened(path, thing))
 
-    def _opened_dataset(self, dataset: Dataset) -> None:
-        self.store.set_dataset(dataset)
+    def _opened_dataset(self, dataset: Dataset, root: Path | None) -> None:
+        self.store.set_dataset(dataset, root)
         primary = self.store.primary_model
         if primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
             self._say(

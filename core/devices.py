@@ -1,9 +1,6 @@
 """Where tensors live and how many threads compute: the choice of device, in words a person can check."""
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -45,35 +42,10 @@ def describe_device(device: torch.device) -> str:
     return f"CPU · {threads} thread{'s' if threads > 1 else ''}"
 
 
-class _BackgroundJobs:
-    """How many are running, and how many threads PyTorch had before the first."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.count = 0
-        self.threads_before = 0
-
-
-_jobs = _BackgroundJobs()
-
-
-@contextmanager
-def background_threads() -> Iterator[None]:
-    """One thread for PyTorch's own loops while background jobs run, on machines of at most two cores.
+def leave_room_to_paint() -> None:
+    """One thread for PyTorch's own loops where there are at most two cores, for a process that also paints and trains.
 
     Two busy pools of two threads each on two cores wait for one another: a forward pass of 7 ms then takes 270 ms.
-    PyTorch has one number for the whole process, so the last job to end sets it back.
     """
-    with _jobs.lock:
-        _jobs.count += 1
-        if _jobs.count == 1:
-            _jobs.threads_before = torch.get_num_threads()
-            if (os.cpu_count() or 1) <= 2:
-                torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        with _jobs.lock:
-            _jobs.count -= 1
-            if _jobs.count == 0:
-                torch.set_num_threads(_jobs.threads_before)
+    if (os.cpu_count() or 1) <= 2:
+        torch.set_num_threads(1)

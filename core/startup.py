@@ -33,8 +33,9 @@ def startup() -> Iterator[Event]:
     yield Progress(0, 5, "loading PyTorch")
     from core.checkpoints import builtin_models, load_model
     from core.datasets.shapes16 import CATEGORIES, make_shape
-    from core.devices import choose_device, describe_device
+    from core.devices import choose_device, describe_device, leave_room_to_paint
 
+    leave_room_to_paint()
     device, models, paths = choose_device("auto"), [], builtin_models()
     for place, (name, path) in enumerate(paths.items(), 1):
         yield Progress(place, len(paths) + 2, f"loading {name}")

@@ -40,14 +40,14 @@ def private_settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, m
 @pytest.fixture(autouse=True)
 def no_leftovers(qapp: QApplication) -> Iterator[None]:
     """A test leaves neither a window nor a running thread behind."""
-    before = set(qapp.topLevelWidgets())
+    before, running = set(qapp.topLevelWidgets()), _threads()
     yield
     qapp.processEvents()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     if _strangers(before):
         gc.collect()  # a window held by a cycle is no leak
     left = [f"the window {widget!r}" for widget in _strangers(before)]
-    left += [f"the running thread {thread!r}" for thread in _threads() if thread.isRunning()]
+    left += [f"the running thread {thread!r}" for thread in _threads() if thread not in running]
     assert not left, "left behind: " + ", ".join(left)
 
 
@@ -56,7 +56,7 @@ def _strangers(before: set[QWidget]) -> list[QWidget]:
 
 
 def _threads() -> list[QThread]:
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), QThread)]
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), QThread) and thing.isRunning()]
 
 
 @pytest.fixture

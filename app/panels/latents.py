@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +96,6 @@ class LatentsPanel(QWidget):
 
     def begin(self) -> None:
         """Attack the test clouds with the present attack, then fit the map."""
-        from core.devices import background_threads
         from core.evaluation.latents import latent_map
 
         store, model = self._store, self._store.primary_model
@@ -113,12 +111,10 @@ class LatentsPanel(QWidget):
         _, split, attack, options, tsne_options = wanted
         cancel = Cancel()
 
-        def work() -> Iterator[Event]:
-            with background_threads():
-                yield from latent_map(model.module, split, attack, options, tsne_options, cancel)
-
         self._making = wanted
-        self.job = self._jobs.submit("t-SNE map", work, cancel)
+        self.job = self._jobs.submit(
+            "t-SNE map", lambda: latent_map(model.module, split, attack, options, tsne_options, cancel), cancel
+        )
         self.job.events.connect(self._watch)
         self.job.changed.connect(self._show)
         self.job.finished_ok.connect(self._finished)

@@ -103,7 +103,6 @@ class TrainingPanel(QWidget):
 
     def begin(self, folder: Path | None = None) -> None:
         """Train with the options of the form, into a fresh folder."""
-        from core.devices import background_threads
         from core.training import train
 
         options, dataset = self.options, self._store.dataset
@@ -111,17 +110,18 @@ class TrainingPanel(QWidget):
             return
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         self._folder = folder or settings.runs_dir() / f"{stamp}-{dataset.card.name}-{options.regime}"
-        target, cancel = self._folder, Cancel()
-
-        def work() -> object:
-            with background_threads():
-                yield from train(dataset, options, target, cancel)
+        target, root, cancel = self._folder, self._store.data_root, Cancel()
 
         self._lines: set[str] = set()
         for view in (self.loss, self.accuracy):
             view.clear()
         self.status.setText("Preparing…")
-        self.job = self._jobs.submit(f"training {options.regime}", work, cancel, unit="clouds")
+        self.job = self._jobs.submit(
+            f"training {options.regime}",
+            lambda: train(dataset, options, target, cancel, data_root=root),
+            cancel,
+            unit="clouds",
+        )
         self.job.events.connect(self._watch)
         self.job.changed.connect(self._show)
         self.job.finished_ok.connect(self._finished)

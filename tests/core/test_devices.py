@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from core.devices import available_devices, background_threads, choose_device, describe_device
+from core.devices import available_devices, choose_device, describe_device, leave_room_to_paint
 
 
 def test_auto_is_the_fastest_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,18 +34,13 @@ def test_devices_are_described_in_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert describe_device(torch.device("mps")) == "Apple GPU · 11.0 GiB free"
 
 
-def test_background_work_takes_one_thread_where_there_are_only_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 2)])
+def test_a_process_that_paints_takes_one_thread_where_cores_are_few(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    first, second = background_threads(), background_threads()
-    with first:
-        second.__enter__()
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == 1, "another job is still running"
-    second.__exit__(None, None, None)
-    assert torch.get_num_threads() == 2
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    with background_threads():
-        assert torch.get_num_threads() == 2
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    leave_room_to_paint()
+    assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
