@@ -1,0 +1,35 @@
+"""Puts the best weights of a finished run among the models that come with the program.
+
+    python packaging/ship_weights.py RUN NAME TITLE
+
+They are rounded to float16, measured on the test split after rounding, and entered into resources/weights/index.json
+with their checksum; a model of the same name is replaced.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from platformdirs import user_cache_path
+
+from core.checkpoints import load_model, resolve_model
+from core.cli import follow
+from core.datasets import open_dataset
+from core.training import trained_on
+from core.training.publish import install_weights
+
+
+def main(run: str, name: str, title: str) -> None:
+    path = resolve_model(run)
+    dataset_name, root = trained_on(path, load_model(path).card)
+    dataset = follow(
+        lambda _: open_dataset(dataset_name, root, Path(user_cache_path("pointward"))), f"opening {dataset_name}"
+    )
+    print(follow(lambda _: install_weights(Path(run), dataset, name, title), f"measuring {name}"))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
