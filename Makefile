@@ -1,12 +1,12 @@
 # make run    set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test   set everything up, then lint, types, contracts and the whole test suite
-# make bench  speed against other libraries, as ratios      make lint   the quick checks alone      make clean
+# make lint   the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -27,9 +27,6 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core -p tests.without_qt -p no:pytest-qt -p no:xvfb
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
 
-bench: .venv/bench.stamp
-	$(BIN)/python -m pytest tests/bench -o addopts="-p no:dash"
-
 .venv/bin/python:
 	@packaging/system-packages.sh
 	$(PYTHON) -m venv .venv
@@ -44,11 +41,6 @@ bench: .venv/bench.stamp
 	@packaging/system-packages.sh
 	$(BIN)/python -m pip install --quiet --editable .[test]
 	@touch $@ .venv/run.stamp
-
-.venv/bench.stamp: pyproject.toml | .venv/bin/python
-	@packaging/system-packages.sh
-	$(BIN)/python -m pip install --quiet --editable .[bench]
-	@touch $@ .venv/test.stamp .venv/run.stamp
 
 clean:
 	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

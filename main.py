@@ -57,7 +57,7 @@ def open_studio(paths: tuple[Path, ...]) -> int:
 
     application, window = make(sys.argv, paths)
     code = application.exec()
-    if window.jobs.jobs:  # a job that did not end when asked: leaving its thread behind would abort the process
+    if window.hung:  # a running thread that is torn down with the window would abort the process
         os._exit(code)
     return code
 

@@ -62,7 +62,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "export_picture", "File", "export", "Export picture…", "Save the pair view as a picture.", "Ctrl+E", "export"
     ),
     ActionInfo("quit", "File", "quit", "Quit", "Close Pointward; jobs are stopped and keep what they have.", "Ctrl+Q"),
-    ActionInfo("undo", "Edit", "history", "Undo", "Take back the last attack step or choice.", "Ctrl+Z"),
+    ActionInfo("undo", "Edit", "history", "Undo", "Take back the last attack step.", "Ctrl+Z"),
     ActionInfo("redo", "Edit", "history", "Redo", "Do again what was taken back.", "Ctrl+Shift+Z"),
     ActionInfo(
         "copy_numbers",

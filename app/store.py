@@ -14,8 +14,6 @@ if TYPE_CHECKING:  # torch is loaded behind the painted window, so nothing here 
     from core.datasets import Dataset
     from core.live import Outcome, Scene
 
-POINTS = 1024
-"""Points of a dataset's shapes that are shown and attacked."""
 SPLIT = "test"
 """The part of a dataset that is looked at: shapes that no shipped model was trained on."""
 
@@ -38,6 +36,7 @@ class Store(QObject):
         self.dataset: Dataset | None = None
         self.data_root: Path | None = None
         self.cloud: Cloud | None = None
+        self.source: Path | None = None
         self.models: tuple[LoadedModel, ...] = ()
         self.shown: frozenset[str] = frozenset()
         self.primary: str = ""
@@ -78,8 +77,9 @@ class Store(QObject):
         self.dataset, self.data_root = dataset, root
         self.datasetChanged.emit(dataset)
 
-    def set_cloud(self, cloud: Cloud | None) -> None:
-        self.cloud = cloud
+    def set_cloud(self, cloud: Cloud | None, source: Path | None = None) -> None:
+        """Look at a cloud, which came from the file ``source`` if it is not of a dataset."""
+        self.cloud, self.source = cloud, source
         self.cloudChanged.emit(cloud)
 
     def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
@@ -88,13 +88,6 @@ class Store(QObject):
         self.shown |= {model.name}
         if primary or not self.primary:
             self.primary = model.name
-        self.modelsChanged.emit()
-
-    def remove_model(self, name: str) -> None:
-        self.models = tuple(model for model in self.models if model.name != name)
-        self.shown -= {name}
-        if self.primary == name:
-            self.primary = self.models[0].name if self.models else ""
         self.modelsChanged.emit()
 
     def set_shown(self, name: str, shown: bool) -> None:

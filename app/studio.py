@@ -1,7 +1,8 @@
 """Keeps the scene in step with what is chosen: the one place where the window asks core for a verdict.
 
 While the slider moves, the last attack's perturbation is refitted and only the newest position is computed; when it
-comes to rest, the attack is run. Every answer is checked against what is chosen by then, so nothing stale is shown.
+comes to rest, the attack is run. What is not wanted any more is forgotten with all its answers, so nothing stale is
+shown; a frame that is only late is shown, or a slow machine would show none while the slider moves.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class Studio(QObject):
         for changed in (store.cloudChanged, store.modelsChanged, store.attackChanged):
             changed.connect(self._choices.start)
 
-    def close(self) -> None:
-        """End the worker; call before the application quits."""
+    def close(self) -> bool:
+        """End the worker; call before the application quits. Whether it has ended."""
         self._forget()
-        self._worker.close()
+        return self._worker.close()
 
     # --- the slider ---
 
@@ -67,19 +68,17 @@ class Studio(QObject):
 
     def drag(self, epsilon: float) -> None:
         """The slider stands at ``epsilon``: show the present perturbation inside that budget."""
+        store = self.store
+        store.set_epsilon(epsilon)
+        if store.scene is None or not store.history:
+            return
         from core import live
 
-        self.store.set_epsilon(epsilon)
-        scene = self.store.scene
-        if scene is None or not self.store.history:
-            return
         self._stop_playing()
-        if scene.step == 0 and "refit" not in self._asked:
-            self.run()  # the clean cloud has no perturbation to refit
-            return
-        if self._asked.keys() & {"outcome", "attack"}:
+        if self._asked.keys() - {"refit"}:
             self._forget()
-        self._ask("refit", live.refit, scene, epsilon)
+        state = store.history[store.position or -1]  # the clean cloud has no perturbation, the whole attack has
+        self._ask("refit", live.refit, store.scene, epsilon, state)
         if not self._dragging:
             self._settle.start()
 
@@ -109,23 +108,23 @@ class Studio(QObject):
 
     def step(self) -> None:
         """One step forward: the next known state, or a new one."""
+        store = self.store
+        if store.scene is None or self._asked.keys() & {"advance", "attack"}:
+            return
         from core import live
 
-        store = self.store
-        if store.scene is None or "advance" in self._asked:
-            return
         if store.position + 1 < len(store.history):
             self.seek(store.position + 1)
-            self._keep_playing()
         else:
             self._ask("advance", live.advance, store.scene)
 
     def seek(self, position: int) -> None:
         """Show state ``position`` of the attack."""
-        from core import live
-
         store = self.store
-        if store.scene is not None and store.history:
+        if store.scene is not None and store.history and "attack" not in self._asked:
+            from core import live
+
+            self._drop("advance")
             position = max(0, min(position, len(store.history) - 1))
             store.set_history(store.history, position)
             self._ask("show", live.show, store.scene, store.history[position])
@@ -133,6 +132,11 @@ class Studio(QObject):
     def step_back(self) -> None:
         self._stop_playing()
         self.seek(self.store.position - 1)
+
+    def step_again(self) -> None:
+        """Show the step after, if it has been made."""
+        self._stop_playing()
+        self.seek(self.store.position + 1)
 
     def reset(self) -> None:
         """Back to the clean cloud; the states stay, so that steps and play go through them again."""
@@ -151,19 +155,22 @@ class Studio(QObject):
             self._set_playing(True)
             if self.store.position + 1 >= len(self.store.history):
                 self.seek(0)
-            self._frame.start()
+            else:
+                self._frame.start()
 
     # --- answers ---
 
     def _answered(self, key: str, serial: int, value: Any) -> None:
-        if self._asked.get(key) != serial:
-            return
-        del self._asked[key]
+        if self._asked.get(key) == serial:
+            del self._asked[key]
         match key:
             case "attack":
                 self._attacked(value)
-            case "refit" | "show":
+            case "refit":
                 self.store.set_scene(value)
+            case "show":
+                self.store.set_scene(value)
+                self._keep_playing()
             case "advance":
                 self._advanced(value)
             case "outcome":
@@ -190,6 +197,9 @@ class Studio(QObject):
         if self._asked.get(key) == serial:
             del self._asked[key]
             self._stop_playing()
+            if key == "attack":  # what is on the screen is not what was asked for
+                self.store.set_history((), 0)
+                self.store.set_scene(None)
             self._set_busy(False)
             self.failed.emit(sentence)
 
@@ -214,7 +224,13 @@ class Studio(QObject):
         """Whatever was asked is not wanted any more."""
         self._cancel.request()
         self._cancel = Cancel()
-        self._asked.clear()
+        for key in list(self._asked):
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        if key in self._asked:
+            del self._asked[key]
+            self._worker.forget(key)
 
     def _keep_playing(self) -> None:
         if self.playing:

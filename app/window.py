@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from PySide6.QtWidgets import (
 from app import actions, help, settings, theme
 from app.jobs import Job, JobList
 from app.jobstrip import JobStrip
-from app.notify import LogPanel, Severity, Toasts, sentence
+from app.notify import LogPanel, Severity, Toasts, ask, sentence
 from app.palette import CommandPalette
 from app.panels.attack import AttackPanel
 from app.panels.latents import LatentsPanel
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from core.live import Scene
     from core.startup import Startup
 
-FOLD_BELOW = 1400  # pixels of window width under which the library shows thumbnails alone
+FOLD_BELOW = 1280  # pixels of window width under which the library shows thumbnails alone
 BEHIND_MS = 200  # a picture that has not caught up with the slider after this is dimmed and labelled
 READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
 
@@ -72,6 +73,9 @@ class Window(QMainWindow):
         self.log = LogPanel(self)
         self.log.setWindowFlag(Qt.WindowType.Tool)
         self._later: list[Path] = []
+        self._wanted_dataset: tuple[str, Path | None] = ("", None)
+        self.hung = False
+        """After closing: whether a thread did not end when asked, so that the process has to leave without it."""
         self._behind = QTimer(self, singleShot=True, interval=BEHIND_MS)
         self._behind.timeout.connect(self._show_behind)
         self.actions_ = actions.build(self, self._handlers())
@@ -126,6 +130,7 @@ class Window(QMainWindow):
             root = Path(chosen)
         from core.datasets import open_dataset
 
+        self._wanted_dataset = name, root
         if self.store.dataset is None:
             self.library.say(f"Preparing {name}. This happens once.")
         job = self._run(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
@@ -142,6 +147,8 @@ class Window(QMainWindow):
         job.finished_ok.connect(lambda thing: self._opened(path, thing))
 
     def _opened_dataset(self, dataset: Dataset, root: Path | None) -> None:
+        if self._wanted_dataset != (dataset.card.name, root):
+            return  # another one was asked for since
         self.store.set_dataset(dataset, root)
         primary = self.store.primary_model
         if primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
@@ -194,6 +201,8 @@ class Window(QMainWindow):
         from core.formats import write_cloud
 
         clean = path.with_stem(f"{path.stem}-clean")
+        if clean.exists() and not ask(self, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
+            return
         cloud = scene.setup.cloud
         frame = {"centre": cloud.centre, "radius": cloud.radius}
         write_cloud(path, scene.points, displacement=scene.displacement, **frame)
@@ -206,23 +215,25 @@ class Window(QMainWindow):
             self._complain(f"{name} could not be written. Check the folder, its permissions and the free space.")
 
     def _copy_command(self) -> None:
-        scene = self.store.scene
-        if scene is not None:
-            attack = scene.setup.attack
-            words = ["pointward", "attack", scene.setup.cloud.name or "FILE", "--model", self.store.primary]
-            words += [
-                "--attack",
-                self.store.preset,
-                "--epsilon",
-                f"{self.store.epsilon:g}",
-                "--steps",
-                str(attack.steps),
-            ]
-            words += ["--direction", attack.direction, "--restarts", str(attack.restarts)]
-            if self.store.target is not None:
-                words += ["--target", self.store.classes[self.store.target]]
-            QGuiApplication.clipboard().setText(" ".join(words))
-            self._say("The command is on the clipboard.")
+        from core.checkpoints import WEIGHTS
+
+        scene, source = self.store.scene, self.store.source
+        if scene is None:
+            return
+        if source is None:
+            self._say("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
+            return
+        attack, model = scene.setup.attack, scene.setup.models[scene.setup.primary]
+        words = ["pointward", "attack", str(source), "--attack", self.store.preset]
+        words += ["--model", model.name if model.path is None or model.path.parent == WEIGHTS else str(model.path)]
+        for name, value in attack.at(self.store.epsilon).model_dump(exclude_none=True).items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        if scene.setup.cloud.class_name in scene.setup.classes:
+            words += ["--true-class", str(scene.setup.cloud.class_name)]
+        if self.store.target is not None:
+            words += ["--target", self.store.classes[self.store.target]]
+        QGuiApplication.clipboard().setText(shlex.join(words))
+        self._say("The command is on the clipboard.")
 
     # --- what is shown ---
 
@@ -248,8 +259,9 @@ class Window(QMainWindow):
     def _show_freshness(self) -> None:
         """Say whether the picture belongs to the slider; one that is only a frame behind is not dimmed."""
         scene = self.store.scene
-        if scene is not None and scene.epsilon != self.store.epsilon:
-            self._behind.start()
+        if scene is not None and (scene.epsilon != self.store.epsilon or self.studio.busy):
+            if not self._behind.isActive():
+                self._behind.start()
             return
         self._behind.stop()
         rescaled = scene is not None and not scene.exact
@@ -257,8 +269,10 @@ class Window(QMainWindow):
 
     def _show_behind(self) -> None:
         scene = self.store.scene
-        if scene is not None:
+        if scene is not None and scene.epsilon != self.store.epsilon:
             self.pair.set_stale(True, f"shown: ε {scene.epsilon:.3f} – computing {self.store.epsilon:.3f}")
+        elif self.studio.busy:
+            self.pair.set_stale(True, "attacking…")
 
     def _show_cloud(self, _: object) -> None:
         cloud = self.store.cloud
@@ -341,6 +355,7 @@ class Window(QMainWindow):
         store.epsilonChanged.connect(lambda _: self._show_freshness())
         store.cloudChanged.connect(self._show_cloud)
         studio.failed.connect(self._complain)
+        studio.busyChanged.connect(lambda _: self._show_freshness())
         studio.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
         )
@@ -362,7 +377,7 @@ class Window(QMainWindow):
             "export_picture": self._export_picture,
             "quit": self.close,
             "undo": self.studio.step_back,
-            "redo": self.studio.step,
+            "redo": self.studio.step_again,
             "copy_numbers": lambda: self.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),
@@ -449,8 +464,7 @@ class Window(QMainWindow):
             attack=self.store.preset,
             all_classes=self.actions_["all_classes"].isChecked(),
         )
-        self.studio.close()
-        self.jobs.close()
+        self.hung = not (self.studio.close() & self.jobs.close())
         super().closeEvent(event)
 
 

@@ -64,6 +64,8 @@ class LoadedModel:
     card: ModelCard
     sha256: str
     """Of the whole file, card included."""
+    path: Path | None = None
+    """The file."""
 
     @property
     def name(self) -> str:
@@ -143,7 +145,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     if infinite:
         raise ValueError(f"{path}: {infinite} holds values that are not finite, so the training had diverged.")
     module.load_state_dict(tensors)
-    return LoadedModel(module.to(device).eval(), card, sha256)
+    return LoadedModel(module.to(device).eval(), card, sha256, path)
 
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:

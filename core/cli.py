@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from core.attacks import Attack, preset
+from core.devices import DeviceName, choose_device
 from core.embedding import TsneOptions
 from core.evaluation.latents import LatentOptions
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, Step
@@ -30,9 +31,12 @@ cli = App(
 )
 _console = Console(stderr=True)
 
+STOPPED = 130
+"""Exit code of what Ctrl-C ended, as shells have it."""
 Flat = Parameter(name="*")
 AttackChanges = partial(Attack)
 DataRoot = Annotated[Path | None, Parameter(help="Where the dataset's files are, for those that are not built in.")]
+Device = Annotated[DeviceName, Parameter(help="Where to compute.")]
 AllowMissing = Annotated[
     bool, Parameter(negative="", help="Go on where some files of a dataset's official list are missing.")
 ]
@@ -44,9 +48,9 @@ class UserError(Exception):
 
 
 def run(words: list[str]) -> int:
-    """Run one command line; the exit code is 0, 1 for what the person can mend, 2 for a wrong command line."""
+    """Run one command line; the exit code is 0, 1 for what the person can mend, 2 for a wrong one, 130 if stopped."""
     try:
-        cli(words, exit_on_error=False, print_error=False, result_action="return_value")
+        return int(cli(words, exit_on_error=False, print_error=False, result_action="return_value") or 0)
     except CycloptsError as error:
         cause = error.__cause__
         text = explain(cause) if isinstance(cause, ValidationError) else str(error)
@@ -60,17 +64,19 @@ def run(words: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         _console.print("stopped")
-        return 130
-    return 0
+        return STOPPED
 
 
 def _complain(text: str) -> None:
     _console.print(f"[bold red]error:[/] {escape(text)}", highlight=False)
 
 
-def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> Any:
-    """Show a long operation's progress until it is done, and give its result; Ctrl-C stops it and keeps what it has."""
-    cancel, value = Cancel(), None
+def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, bool]:
+    """Show a long operation's progress until it is done; its result, and whether it is complete.
+
+    The first Ctrl-C stops it and keeps what it has.
+    """
+    cancel, value, complete = Cancel(), None, False
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
         TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
@@ -87,9 +93,9 @@ def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> Any:
                     bars.console.print(f"epoch {index}/{total}  {_metrics(metrics)}", highlight=False)
                 case Note(text):
                     bars.console.print(text, highlight=False)
-                case Done(result):
-                    value = result
-    return value
+                case Done(result, whole):
+                    value, complete = result, whole
+    return value, complete
 
 
 @contextmanager
@@ -141,7 +147,13 @@ def _cache() -> Path:
 def _dataset(name: str, root: Path | None, allow_missing: bool = False) -> Any:
     from core.datasets import open_dataset
 
-    return follow(lambda _: open_dataset(name, root, _cache(), allow_missing=allow_missing), f"opening {name}")
+    def opening(cancel: Cancel) -> Iterator[Event]:
+        for event in open_dataset(name, root, _cache(), allow_missing=allow_missing):
+            if cancel.requested:  # half a dataset is of no use
+                raise KeyboardInterrupt
+            yield event
+
+    return follow(opening, f"opening {name}")[0]
 
 
 def _attack(
@@ -154,8 +166,14 @@ def _attack(
             raise UserError(f"The model knows no class {target!r}; its classes are: {', '.join(classes)}.")
         values["objective"] = "targeted"
     elif values.get("objective") == "targeted":
-        raise UserError("A targeted attack needs --target CLASS.")
+        raise UserError("A targeted attack needs a target: `pointward attack` takes --target CLASS.")
     return preset(name, **values), classes.index(target) if target is not None else None
+
+
+def _untargeted(name: str, changes: Options | None) -> Attack:
+    """The attack of a command about many clouds, which have no one target."""
+    attack, _ = _attack(name, changes, (), None)
+    return attack
 
 
 @cli.command
@@ -196,35 +214,51 @@ def datasets(
 @cli.command
 def train(
     *,
-    dataset: str = "shapes16",
+    dataset: str | None = None,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
     out: Path | None = None,
     resume: bool = False,
     options: Annotated[TrainOptions | None, Flat] = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Train a model in one of the regimes of the first paper.
 
     Parameters
     ----------
     dataset
-        Dataset to train on.
+        Dataset to train on; the default is shapes16, and for --resume the run's own.
     out
         Run folder; the default is runs/DATASET-REGIME.
     resume
-        Continue the run in --out from its last full epoch, with its own options; --epochs may be raised.
+        Continue the run in --out after its last full epoch, with its own options; --epochs may differ. A run that was
+        ended before it began is begun.
     """
+    from core.training import begun, remembered
     from core.training import train as training
 
     options = options or TrainOptions()
-    folder = out or Path("runs") / f"{dataset}-{options.regime}"
-    data = _dataset(dataset, data_root, allow_missing)
-    result = follow(
+    folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
+    resume = resume and begun(folder)
+    if resume and dataset is None:
+        dataset, root = remembered(folder)
+        data_root = data_root or root
+    data = _dataset(dataset or "shapes16", data_root, allow_missing)
+    result, complete = follow(
         lambda cancel: training(data, options, folder, cancel, resume=resume, data_root=data_root),
         f"training {options.regime}",
     )
-    show({"run": str(result.folder), "best_epoch": result.best_epoch, "metrics": dict(result.metrics)}, as_json)
+    show(
+        {
+            "run": str(result.folder),
+            "epochs": result.epochs,
+            "best_epoch": result.best_epoch,
+            "metrics": dict(result.metrics),
+            "complete": complete,
+        },
+        as_json,
+    )
+    return 0 if complete else STOPPED
 
 
 @cli.command
@@ -239,8 +273,9 @@ def evaluate(
     points: int | None = None,
     seed: int = 0,
     records: Path | None = None,
+    device: Device = "auto",
     as_json: Json = False,
-) -> None:
+) -> int:
     """Clean and adversarial accuracy of a model on test clouds, with the realised distances.
 
     Parameters
@@ -256,7 +291,7 @@ def evaluate(
     points
         Points of each cloud; the default is what the model was trained with.
     seed
-        Source of the choice of points and of random restarts.
+        Source of random restarts.
     records
         CSV file for one line per cloud.
     """
@@ -265,19 +300,30 @@ def evaluate(
     from core.records import write_csv
 
     path = resolve_model(model)
-    loaded = load_model(path)
+    loaded = load_model(path, choose_device(device))
     data = _dataset_of(loaded, path, dataset, data_root)
-    chosen, _ = _attack(attack, changes, loaded.card.classes, None)
-    options = EvaluationOptions(clouds=clouds, points=points or loaded.card.points, seed=seed)
-    report = follow(
+    chosen = _untargeted(attack, changes)
+    options = EvaluationOptions(clouds=clouds, points=loaded.card.points if points is None else points, seed=seed)
+    report, complete = follow(
         lambda cancel: evaluate_accuracy(loaded.module, data.split("test"), chosen, options, cancel), "evaluating"
     )
     if records is not None:
         write_csv(records, report.records)
     show(
-        {"model": loaded.name, "dataset": data.card.name, "attack": attack, **chosen.model_dump(), **report.summary()},
+        {
+            "model": loaded.name,
+            "weights": loaded.sha256,
+            "dataset": data.card.name,
+            "fingerprint": data.card.fingerprint,
+            "attack": attack,
+            **chosen.model_dump(),
+            "points": options.points,
+            **report.summary(),
+            "complete": complete,
+        },
         as_json,
     )
+    return 0 if complete else STOPPED
 
 
 @cli.command
@@ -292,6 +338,7 @@ def attack(
     points: int | None = None,
     seed: int = 0,
     out: Path | None = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Attack one cloud or mesh, print the verdicts, and write the adversarial cloud.
@@ -321,16 +368,16 @@ def attack(
     from core.checkpoints import load_model, resolve_model
     from core.formats import read_cloud, write_cloud
 
-    loaded = load_model(resolve_model(model))
+    loaded = load_model(resolve_model(model), choose_device(device))
     classes = loaded.card.classes
     chosen, wanted = _attack(attack, changes, classes, target)
     if true_class is not None and true_class not in classes:
         raise UserError(f"The model knows no class {true_class!r}; its classes are: {', '.join(classes)}.")
-    cloud = read_cloud(file, points or loaded.card.points, seed)
+    cloud = read_cloud(file, loaded.card.points if points is None else points, seed)
     cloud = replace(cloud, label=classes.index(true_class) if true_class is not None else None)
-    setup = live.Setup((loaded,), 0, chosen, cloud, wanted)
-    attacked = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
-    if attacked is None:
+    setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
+    attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
+    if not complete:
         raise UserError("Stopped before the attack was over, so nothing was written.")
     scene = attacked.scene
     if out is not None:
@@ -370,8 +417,9 @@ def tsne(
     changes: Annotated[AttackChanges | None, Flat] = None,  # type: ignore[valid-type]
     clouds: Annotated[LatentOptions | None, Flat] = None,
     options: Annotated[TsneOptions | None, Flat] = None,
+    device: Device = "auto",
     as_json: Json = False,
-) -> None:
+) -> int:
     """The pair of Figures 8 and 9: one map of a model's latents of clean and adversarial test clouds.
 
     Parameters
@@ -397,11 +445,11 @@ def tsne(
     if out is None and coordinates is None:
         raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
     path = resolve_model(model)
-    loaded = load_model(path)
+    loaded = load_model(path, choose_device(device))
     data = _dataset_of(loaded, path, dataset, data_root)
-    chosen, _ = _attack(attack, changes, loaded.card.classes, None)
+    chosen = _untargeted(attack, changes)
     clouds, options = clouds or LatentOptions(), options or TsneOptions()
-    made = follow(
+    made, complete = follow(
         lambda cancel: latents.latent_map(loaded.module, data.split("test"), chosen, clouds, options, cancel), "mapping"
     )
     if made is None:
@@ -424,9 +472,11 @@ def tsne(
             "adversarial_separation": asdict(made.adversarial_separation) if made.adversarial_separation else None,
             "out": str(out) if out else None,
             "coordinates": str(coordinates) if coordinates else None,
+            "complete": complete,
         },
         as_json,
     )
+    return 0 if complete else STOPPED
 
 
 @cli.command
@@ -448,6 +498,8 @@ def _dataset_of(loaded: Any, path: Path, name: str | None, root: Path | None) ->
         name, remembered = trained_on(path, loaded.card)
         root = root or remembered
     data = _dataset(name, root)
+    if data.card.name == loaded.card.dataset and data.card.fingerprint != loaded.card.fingerprint:
+        _console.print(f"{loaded.name} was trained on another version of {data.card.name} than this one.")
     if tuple(data.card.classes) != tuple(loaded.card.classes):
         raise UserError(f"{loaded.name} knows other classes than {data.card.name}; test it on {loaded.card.dataset}.")
     return data

@@ -9,6 +9,8 @@ from scipy.spatial import cKDTree
 
 Points: TypeAlias = NDArray[np.float32]
 Method = Literal["random", "farthest", "first"]
+SHOWN = 1024
+"""Points with which the studio shows and attacks a cloud, as the shipped models are measured."""
 Value: TypeAlias = Any
 """A float for one pair of clouds (N, 3), an array (B,) for a batch (B, N, 3)."""
 

@@ -34,6 +34,8 @@ class Setup:
     cloud: Cloud
     target: int | None = None
     """The wanted class of a targeted attack."""
+    seed: int = 0
+    """Source of random restarts."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -127,7 +129,8 @@ def begin(setup: Setup) -> Scene:
     if setup.attack.objective == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
     label = setup.target if setup.attack.objective == "targeted" else true
-    state = setup.attack.start(primary.module, x, torch.tensor([label], device=device_of(primary.module)))
+    y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
+    state = setup.attack.start(primary.module, x, y, generator)
     points = setup.cloud.points
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
     return Scene(setup, state, clean[:, 0], clean[:, 0], latent[0], latent[0], points, distances(points, points), loss)
@@ -139,9 +142,9 @@ def advance(scene: Scene) -> Scene:
     return show(scene, setup.attack.step(setup.models[setup.primary].module, scene.state))
 
 
-def refit(scene: Scene, epsilon: float) -> Scene:
-    """The same perturbation inside another budget: no gradient, one forward pass of every model."""
-    return show(scene, scene.setup.attack.refit(scene.state, epsilon))
+def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
+    """The perturbation of ``state`` (default: the scene's) inside another budget: one forward pass of every model."""
+    return show(scene, scene.setup.attack.refit(state or scene.state, epsilon))
 
 
 def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None) -> Iterator[Event]:
@@ -150,7 +153,7 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None) -> Iterat
     Yields a ``Step`` with each ``State``, then ``Done`` with an ``Attacked``; the models that are not attacked are
     asked about the last state only, ``show`` asks them about any other.
     """
-    changed = setup.attack.model_copy(update={"epsilon": epsilon})
+    changed = setup.attack.at(epsilon)
     scene = begin(replace(setup, attack=changed))
     module, total = setup.models[setup.primary].module, changed.total_steps
     states = [scene.state]
@@ -180,13 +183,17 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
 
 
 def show(before: Scene, state: State) -> Scene:
-    """What every model says of another state of the same attack on the same cloud."""
+    """What every model says of another state of the same attack on the same cloud.
+
+    On its way an attack is shown where it stands; at its end, at its best iterate, which is its result.
+    """
     setup = before.setup
-    adversarial = state.adversarial
+    finished = state.step >= setup.attack.total_steps
+    adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
     answers, latent = _verdicts(setup.models, setup.primary, adversarial)
     points = adversarial[0].cpu().numpy()
     confidence = answers[setup.primary, 0, int(state.label)]
-    loss = float(state.best.loss) if state.best is not None else float(-np.log(max(confidence, 1e-38)))
+    loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
     return replace(
         before,
         state=state,

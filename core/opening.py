@@ -5,11 +5,8 @@ from pathlib import Path
 import torch
 
 from core.checkpoints import LoadedModel, load_model, resolve_model
-from core.clouds import Cloud
+from core.clouds import SHOWN, Cloud
 from core.formats import read_cloud
-
-POINTS = 1024
-"""Points an opened cloud or mesh is shown and attacked with, as the shipped models were trained."""
 
 
 def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedModel:
@@ -22,4 +19,4 @@ def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedM
     """
     if path.is_dir() or path.suffix.lower() == ".safetensors":
         return load_model(resolve_model(path), device)
-    return read_cloud(path, POINTS)
+    return read_cloud(path, SHOWN)

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.clouds import Cloud, resample
+from core.clouds import SHOWN, Cloud, resample
 from core.events import Done, Event, Note, Progress
 
 if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
     from core.checkpoints import LoadedModel
 
 FIRST_CLASS, FIRST_SEED = "chair", 3
-POINTS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ def startup() -> Iterator[Event]:
             models.append(load_model(path, device))
         except ValueError as error:
             yield Note(str(error))
-    points = resample(make_shape(FIRST_CLASS, FIRST_SEED), POINTS, "first")
+    points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
     cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
     yield Progress(len(paths) + 2, len(paths) + 2, "ready")
     yield Done(Startup(tuple(models), cloud, describe_device(device)))

@@ -23,10 +23,9 @@ from core.training.publish import install_weights
 def main(run: str, name: str, title: str) -> None:
     path = resolve_model(run)
     dataset_name, root = trained_on(path, load_model(path).card)
-    dataset = follow(
-        lambda _: open_dataset(dataset_name, root, Path(user_cache_path("pointward"))), f"opening {dataset_name}"
-    )
-    print(follow(lambda _: install_weights(Path(run), dataset, name, title), f"measuring {name}"))
+    cache = Path(user_cache_path("pointward"))
+    dataset, _ = follow(lambda _: open_dataset(dataset_name, root, cache), f"opening {dataset_name}")
+    print(follow(lambda _: install_weights(Path(run), dataset, name, title), f"measuring {name}")[0])
 
 
 if __name__ == "__main__":

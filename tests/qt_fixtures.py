@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings, Qt, QThread
 from PySide6.QtGui import QGuiApplication, QImage, QOpenGLContext
 from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import isValid
 
 from app import theme
 
@@ -56,7 +57,8 @@ def _strangers(before: set[QWidget]) -> list[QWidget]:
 
 
 def _threads() -> list[QThread]:
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), QThread) and thing.isRunning()]
+    threads = [thing for thing in gc.get_objects() if issubclass(type(thing), QThread)]
+    return [thread for thread in threads if isValid(thread) and thread.isRunning()]
 
 
 @pytest.fixture

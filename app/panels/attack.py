@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from PySide6.QtCore import QSignalBlocker, Qt
@@ -47,6 +48,9 @@ class AttackPanel(QWidget):
         self._store, self._studio = store, studio
         self.preset = _combo("Attack")
         self._reading = _combo("Reading of epsilon")
+        self._truth = _combo("True class")
+        self._truth.setToolTip("What the opened shape is; while that is unknown, the attack leaves the model's verdict")
+        self._truth.activated.connect(self._choose_truth)
         self._goal = _combo("Goal")
         self._more = QToolButton(text="Options", popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setToolTip("All options of the attack")
@@ -56,7 +60,7 @@ class AttackPanel(QWidget):
         self._scrub = QSlider(Qt.Orientation.Horizontal)
         self._scrub.setAccessibleName("Steps of the attack")
         self._scrub.setToolTip("Go to any step of the attack")
-        self._scrub.setMaximumWidth(220)
+        self._scrub.setFixedWidth(160)
         self._scrub.setRange(0, 0)
         self._scrub.valueChanged.connect(studio.seek)
         self.epsilon = EpsilonSlider()
@@ -68,14 +72,14 @@ class AttackPanel(QWidget):
 
         first = QHBoxLayout()
         first.setSpacing(theme.SPACE_S)
-        for widget in (self.preset, self._reading, self._goal, self._more):
+        for widget in (self.preset, self._reading, self._truth, self._goal, self._more):
             first.addWidget(widget)
         first.addStretch(1)
         for key in TRANSPORT:
             button = QToolButton(autoRaise=True)
             button.setDefaultAction(actions[key])
             first.addWidget(button)
-        first.addWidget(self._scrub, 1)
+        first.addWidget(self._scrub)
         first.addWidget(self._steps)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
@@ -84,11 +88,12 @@ class AttackPanel(QWidget):
         column.addWidget(self.epsilon)
         self.setEnabled(False)
 
-        store.epsilonChanged.connect(self.epsilon.setValue)
+        store.epsilonChanged.connect(self._show_epsilon)
         store.historyChanged.connect(self._show_history)
         store.outcomeChanged.connect(self._show_outcome)
         store.modelsChanged.connect(self._show_goals)
         store.sceneChanged.connect(self._show_scene)
+        store.cloudChanged.connect(lambda _: self._show_truth())
 
     def load(self, preset: str) -> None:
         """Fill the choices from core, which is loaded by now, and choose ``preset``."""
@@ -141,17 +146,22 @@ class AttackPanel(QWidget):
         attack = self._form.value()
         if attack is None:
             return
-        with QSignalBlocker(self._reading):
+        targeted = attack.objective == "targeted"
+        with QSignalBlocker(self._reading), QSignalBlocker(self._goal):
             self._reading.setCurrentIndex(self._reading.findData(attack.direction))
-        if attack.objective == "targeted" and self._goal.currentData() is None:
-            with QSignalBlocker(self._goal):
-                self._goal.setCurrentIndex(1)
-        target = self._goal.currentData() if attack.objective == "targeted" else None
-        self._store.set_attack(self.preset.currentData(), attack, target)
+            self._goal.setCurrentIndex(max(1, self._goal.currentIndex()) if targeted else 0)
+        self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
         if attack.epsilon != self._store.epsilon:
             self._studio.release(min(attack.epsilon, EPSILON_MAX))
 
+    def _show_epsilon(self, epsilon: float) -> None:
+        self.epsilon.setValue(epsilon)
+        if self._store.attack is not None:
+            with QSignalBlocker(self._form):
+                self._form.set_value(self._store.attack.at(epsilon))
+
     def _show_goals(self) -> None:
+        self._show_truth()
         wanted = [("away from the true class", None)]
         wanted += [(f"towards {name}", index) for index, name in enumerate(self._store.classes)]
         if [self._goal.itemText(i) for i in range(self._goal.count())] == [text for text, _ in wanted]:
@@ -160,6 +170,24 @@ class AttackPanel(QWidget):
             self._goal.clear()
             for text, target in wanted:
                 self._goal.addItem(text, target)
+        if self._store.target is not None:
+            self._choose()  # the class that was wanted is not among these
+
+    def _choose_truth(self, index: int) -> None:
+        cloud = self._store.cloud
+        if cloud is not None:
+            self._store.set_cloud(
+                replace(cloud, class_name=self._store.classes[index - 1] if index else None), self._store.source
+            )
+
+    def _show_truth(self) -> None:
+        """The classes to choose from, for shapes that came without one."""
+        cloud = self._store.cloud
+        self._truth.setVisible(cloud is not None and cloud.label is None)
+        self._truth.clear()
+        self._truth.addItems(["true class unknown", *(f"true class: {name}" for name in self._store.classes)])
+        if cloud is not None and cloud.class_name in self._store.classes:
+            self._truth.setCurrentIndex(1 + self._store.classes.index(cloud.class_name))
 
     def _show_history(self) -> None:
         last = max(0, len(self._store.history) - 1)

@@ -13,11 +13,13 @@ from app import theme
 from app.jobs import Job, JobList, Status
 from app.notify import sentence
 from app.panels.parts import button, label
-from app.store import POINTS, SPLIT, Store
+from app.store import SPLIT, Store
 from app.views.scatter import MapView
+from core.clouds import SHOWN
 from core.events import Cancel, Event, Note, Progress, Step
 
 if TYPE_CHECKING:
+    from core.datasets import Dataset
     from core.embedding import Placer
     from core.evaluation.latents import LatentMap
     from core.live import Scene
@@ -38,7 +40,8 @@ class LatentsPanel(QWidget):
         self.place: np.ndarray | None = None
         """(2,), where the present cloud's latent falls in the map."""
         self._made_with: tuple[object, ...] = ()
-        self._classes: tuple[str, ...] = ()
+        self._dataset: Dataset | None = None
+        """Of the map that is shown."""
         self._form_place = QScrollArea(widgetResizable=True)
         self._form_place.setMinimumWidth(260)
         self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -72,7 +75,7 @@ class LatentsPanel(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(splitter)
         store.sceneChanged.connect(self._follow)
-        for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged, store.epsilonChanged):
+        for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged):
             changed.connect(self._show)
         self._show()
 
@@ -108,7 +111,12 @@ class LatentsPanel(QWidget):
                 "attack a model that was trained on this dataset."
             )
             return
+        if store.attack is not None and store.attack.objective == "targeted":
+            self.failed.emit("The map shows untargeted attacks: choose 'away from the true class' above first.")
+            return
         _, split, attack, options, tsne_options = wanted
+        attack = attack.at(store.epsilon)
+        self._dataset, self._epsilon = store.dataset, store.epsilon
         cancel = Cancel()
 
         self._making = wanted
@@ -134,7 +142,7 @@ class LatentsPanel(QWidget):
         clean, adversarial = (f"{100 * share:.1f} %" for share in self.result.accuracy)
         titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
         result = self.result
-        save(tsne_pair(result.map, result.labels, result.adversarial, self._classes, titles), path)
+        save(tsne_pair(result.map, result.labels, result.adversarial, self.classes, titles), path)
         self.said.emit(f"The figure is in {path}.")
 
     def export_coordinates(self, path: Path) -> None:
@@ -143,8 +151,13 @@ class LatentsPanel(QWidget):
         from core.records import write_csv
 
         assert self.result is not None
-        write_csv(path, coordinates(self.result, self._classes))
+        write_csv(path, coordinates(self.result, self.classes))
         self.said.emit(f"The coordinates are in {path}.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the map that is shown."""
+        return () if self._dataset is None else tuple(self._dataset.card.classes)
 
     def _wanted(self) -> tuple[object, ...] | None:
         """What a map made now would show; None while something is missing or wrong."""
@@ -154,8 +167,7 @@ class LatentsPanel(QWidget):
         options, tsne_options = self.clouds_form.value(), self.form.value()
         if options is None or tsne_options is None:
             return None
-        attack = store.attack.changed(epsilon=store.epsilon)
-        return store.primary, store.dataset.split(SPLIT), attack, options, tsne_options
+        return store.primary, store.dataset.split(SPLIT), store.attack, options, tsne_options
 
     def _watch(self, events: list[Event]) -> None:
         for event in events:
@@ -171,30 +183,27 @@ class LatentsPanel(QWidget):
     def _finished(self, result: LatentMap | None) -> None:
         self.job = None
         self.map.set_busy(None)
+        self.result = result
         if result is not None:
             from core.embedding import Placer
 
-            self.result, self._made_with = result, self._making
+            self._made_with = self._making
             self._draw(result)
             self._placer = Placer(result.latents, result.map)
             self._follow(self._store.scene)
+        else:
+            self.map.set_map(np.empty((0, 2)), (), (), ())
         self._show()
 
     def _refused(self, sentence: str, _: str) -> None:
-        self.job = None
-        self.map.set_busy(None)
-        self._show()
+        self._finished(None)
         self.failed.emit(sentence)
 
     def _draw(self, result: LatentMap) -> None:
-        primary = self._store.primary_model
-        if self.result is None or result.map.xy.shape != self.result.map.xy.shape or not self._classes:
-            self._classes = tuple(primary.card.classes) if primary is not None else ()
         self._placer = None
         self.place = None
         self.map.set_marker(None)
-        self.map.set_map(result.map.xy, result.labels, result.adversarial, self._classes)
-        self.result = result
+        self.map.set_map(result.map.xy, result.labels, result.adversarial, self.classes)
 
     def _follow(self, scene: Scene | None) -> None:
         """Move the marker to where the present cloud's latents fall in the fixed map."""
@@ -207,8 +216,8 @@ class LatentsPanel(QWidget):
 
     def _open(self, index: int) -> None:
         """Open the cloud of a point of the map."""
-        if self.result is not None and self._store.dataset is not None:
-            self._store.set_cloud(self._store.dataset.cloud(SPLIT, int(self.result.rows[index]), POINTS))
+        if self.result is not None and self._dataset is not None:
+            self._store.set_cloud(self._dataset.cloud(SPLIT, int(self.result.rows[index]), SHOWN))
 
     def _show(self, *_: object) -> None:
         running = self.job is not None
@@ -224,7 +233,8 @@ class LatentsPanel(QWidget):
         if finished and self.result is not None:
             result = self.result
             clean, adversarial = (100 * share for share in result.accuracy)
-            text = f"{len(result.labels) // 2} clouds · accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
+            text = f"{len(result.labels) // 2} clouds, ε {self._epsilon:.3f} · "
+            text += f"accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
             if result.clean_separation is not None and result.adversarial_separation is not None:
                 text += (
                     f" · silhouette {result.clean_separation.silhouette:.2f} → "

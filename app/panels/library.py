@@ -24,9 +24,9 @@ from PySide6.QtWidgets import (
 
 from app import theme
 from app.panels.parts import button, label
-from app.store import POINTS, SPLIT, Store
+from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
-from core.clouds import Cloud
+from core.clouds import SHOWN, Cloud
 
 if TYPE_CHECKING:
     from core.datasets import Dataset, Split
@@ -217,9 +217,7 @@ class LibraryPanel(QWidget):
         dataset = self._store.dataset
         if dataset is None or row < 0:
             return
-        cloud = dataset.cloud(SPLIT, int(self.shapes.rows[row]), POINTS)
-        if self._store.cloud is None or self._store.cloud.name != cloud.name:
-            self._store.set_cloud(cloud)
+        self._store.set_cloud(dataset.cloud(SPLIT, int(self.shapes.rows[row]), SHOWN))
 
     def _show_cloud(self, cloud: Cloud | None) -> None:
         """Select the row of the cloud that is open, if the list has it."""
@@ -241,7 +239,7 @@ class LibraryPanel(QWidget):
         store = self._store
         primary = store.primary_model
         if primary is None:
-            self._models.addWidget(label("Loading models…", "caption"), 0, 0)
+            self._models.addWidget(label("None yet: open one below.", "caption"), 0, 0)
             return
         for column, text in ((0, "attacked"), (1, "shown")):
             self._models.addWidget(label(text, "caption"), 0, column)

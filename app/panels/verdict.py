@@ -24,6 +24,7 @@ NUMBERS = (
     ("chamfer", "Chamfer", "Sum of the two mean distances to the nearest point, in unit-sphere radii"),
     ("hausdorff", "Hausdorff", "Largest distance to the nearest point of the other cloud, in unit-sphere radii"),
 )
+LOSS = ("loss", "loss", "Cross-entropy to the label, in nats")
 
 
 class VerdictPanel(QWidget):
@@ -36,7 +37,7 @@ class VerdictPanel(QWidget):
         self.view = ConfidenceView()
         self._values: dict[str, QLabel] = {}
         left, right = QFormLayout(), QFormLayout()
-        for place, (key, name, tip) in enumerate((*NUMBERS, ("loss", "loss", "Cross-entropy to the label, in nats"))):
+        for place, (key, name, tip) in enumerate((*NUMBERS, LOSS)):
             caption, value = label(name, "caption"), QLabel("–")
             value.setFont(theme.tabular())
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -64,9 +65,14 @@ class VerdictPanel(QWidget):
         self._show(None)
 
     def copy_numbers(self) -> None:
-        """Put the numbers of the scene on the clipboard, a line each."""
-        lines = [f"{name}\t{self._values[key].text()}" for key, name, _ in NUMBERS]
-        QGuiApplication.clipboard().setText("\n".join([*lines, f"loss\t{self._values['loss'].text()}"]))
+        """Put what the scene says on the clipboard: a line for each model's two verdicts, then one for each number."""
+        lines = []
+        if (scene := self._store.scene) is not None:
+            for model, *answers in zip(scene.setup.models, scene.clean, scene.adversarial, strict=True):
+                verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in answers]
+                lines.append("\t".join([model.card.title, *verdicts]))
+        lines += [f"{name}\t{self._values[key].text()}" for key, name, _ in (*NUMBERS, LOSS)]
+        QGuiApplication.clipboard().setText("\n".join(lines))
 
     def _show(self, scene: Scene | None) -> None:
         if scene is None:

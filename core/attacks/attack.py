@@ -61,7 +61,10 @@ class Attack(Options):
     constraint: Constraint = option("linf", "What epsilon bounds.", advanced=True)
     steps: int = option(1, "Gradient steps from each start.", low=1, high=10_000)
     step_size: float | None = option(
-        None, "Length of one step; empty is 2.5 epsilon / steps, and epsilon for a single step.", unit="r", low=0.0
+        None, "Length of one step; empty is travel / steps, and epsilon for a single step.", unit="r", low=0.0
+    )
+    travel: float = option(
+        2.5, "Length of all steps of one start together, where no step size is given.", unit="ε", low=0.0, advanced=True
     )
     restarts: int = option(
         0, "Further starts at a random point of the budget; the best iterate of all counts.", low=0, high=100
@@ -74,6 +77,10 @@ class Attack(Options):
     def total_steps(self) -> int:
         """Steps over all starts."""
         return self.steps * (1 + self.restarts)
+
+    def at(self, epsilon: float) -> "Attack":
+        """The same attack with another budget."""
+        return self.model_copy(update={"epsilon": epsilon})
 
     def start(self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> State:
         """The state before the first step: the clean clouds, evaluated.
@@ -121,7 +128,7 @@ class Attack(Options):
         if self.step_size is not None and epsilon > 0:
             share = self.step_size / epsilon
         else:
-            share = 1.0 if self.steps == 1 else 2.5 / self.steps
+            share = 1.0 if self.steps == 1 else self.travel / self.steps
         direction = DIRECTIONS[self.direction](self._sign * gradient)
         return PROJECTIONS[self.constraint](move + share * direction)
 

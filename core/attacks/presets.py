@@ -12,6 +12,13 @@ PRESETS: dict[str, str] = {
     "pgd": "Steps of 2.5 epsilon / steps from the clean cloud, then again from a random start (Madry et al. 2018).",
 }
 
+SETTINGS: dict[str, dict[str, Any]] = {
+    "fgsm": {"steps": 1},
+    "bim": {"steps": 10, "travel": 1.0},
+    "pgd": {"steps": 20, "restarts": 1},
+}
+"""Where each differs from the defaults."""
+
 BUDGET: dict[Direction, Constraint] = {
     "sign": "linf",
     "raw": "none",
@@ -32,11 +39,9 @@ def preset(name: str, **changes: Any) -> Attack:
     """
     if name not in PRESETS:
         raise ValueError(f"There is no attack {name!r}; the known ones are: {', '.join(PRESETS)}.")
-    values: dict[str, Any] = {"steps": {"fgsm": 1, "bim": 10, "pgd": 20}[name], "restarts": 1 if name == "pgd" else 0}
+    values: dict[str, Any] = dict(SETTINGS[name])
     values.update({key: value for key, value in changes.items() if value is not None})
     attack = Attack.model_validate(values)
     if "constraint" not in values:
         attack = Attack.model_validate({**attack.model_dump(), "constraint": BUDGET[attack.direction]})
-    if name == "bim" and attack.step_size is None:
-        attack = Attack.model_validate({**attack.model_dump(), "step_size": attack.epsilon / attack.steps})
     return attack

@@ -3,6 +3,16 @@
 from core.training.engine import train
 from core.training.options import TrainOptions
 from core.training.regimes import REGIMES
-from core.training.runs import RunResult, command, stored_options, trained_on
+from core.training.runs import RunResult, begun, command, remembered, stored_options, trained_on
 
-__all__ = ["REGIMES", "RunResult", "TrainOptions", "command", "stored_options", "train", "trained_on"]
+__all__ = [
+    "REGIMES",
+    "RunResult",
+    "TrainOptions",
+    "begun",
+    "command",
+    "remembered",
+    "stored_options",
+    "train",
+    "trained_on",
+]

@@ -1,4 +1,9 @@
-"""Every choice of a training run. What the first paper leaves open defaults to fxia22/pointnet.pytorch, its base."""
+"""Every choice of a training run.
+
+Optimiser, schedule, batch size and architecture default to fxia22/pointnet.pytorch, the base of the first paper.
+Epochs, points and augmentation default to what suits aligned shapes on a small machine: the reference trains 250 epochs
+on 2,500 points drawn with replacement, turned at random about the up axis, with a jitter of 0.02.
+"""
 
 from typing import Any, Literal
 

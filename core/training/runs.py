@@ -172,11 +172,21 @@ def stored_options(folder: Path) -> TrainOptions:
     return _stored(folder)[0]
 
 
+def begun(folder: Path) -> bool:
+    """Whether there is a run to resume in ``folder``; one that was killed at its very start left nothing."""
+    return (folder / OPTIONS).is_file()
+
+
+def remembered(folder: Path) -> tuple[str, Path | None]:
+    """The name of the dataset of the run in ``folder``, and where it was found."""
+    record = read_json(folder / OPTIONS)
+    root = record.get("data_root")
+    return record["dataset_name"], Path(root) if root else None
+
+
 def trained_on(weights: Path, card: ModelCard) -> tuple[str, Path | None]:
     """The name of the dataset that weights were trained on and, for those in a run's folder, where it was found."""
-    record = weights.parent / OPTIONS
-    root = read_json(record).get("data_root") if record.is_file() else None
-    return card.dataset, Path(root) if root else None
+    return remembered(weights.parent) if begun(weights.parent) else (card.dataset, None)
 
 
 def command(options: TrainOptions, dataset: str) -> str:

@@ -273,7 +273,8 @@ class TestManners:
 class TestPresets:
     def test_are_settings_of_one_composition(self) -> None:
         assert preset("fgsm") == Attack(epsilon=0.1, direction="sign", constraint="linf", steps=1)
-        assert preset("bim", epsilon=0.2, steps=4).step_size == pytest.approx(0.05)
+        bim = preset("bim", epsilon=0.2, steps=4)
+        assert bim.epsilon * bim.travel / bim.steps == pytest.approx(0.05)
         assert (preset("pgd").steps, preset("pgd").restarts) == (20, 1)
 
     def test_the_budget_follows_the_reading_unless_it_is_given(self) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,38 @@ def test_a_run_is_evaluated_on_the_dataset_it_remembers(trained: Path, capsys: p
     assert 0 < report["rmse_mean"] <= 0.1
 
 
+def test_a_run_goes_on_without_being_told_its_dataset(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    words = ("train", "--dataset", "folder", "--data-root", str(shapes), "--points", "32", "--out", out, "--resume")
+    assert answer(capsys, *words, "--epochs", "1")["epochs"] == 1, "a run that has not begun is begun"
+    report = answer(capsys, "train", "--out", out, "--resume", "--epochs", "2")
+    assert report["epochs"] == 2
+    assert report["complete"]
+    code, said = complaint(capsys, "train", "--out", out, "--resume", "--points", "64")
+    assert code == 1
+    assert "points" in said
+
+
+def test_ctrl_c_keeps_the_finished_epochs_and_says_so(shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", "--dataset", "folder", "--data-root", str(shapes), "--points", "32", "--epochs", "10000"]
+    command = [sys.executable, "main.py", *words, "--out", str(out), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "epoch 2/" in line:
+                break
+        running.send_signal(signal.SIGINT)
+        printed, _ = running.communicate(timeout=120)
+    assert running.returncode == 130
+    report = json.loads(printed)
+    assert not report["complete"]
+    assert report["epochs"] >= 2
+    assert (out / "best.safetensors").is_file()
+
+
 def test_the_records_of_an_evaluation_give_its_accuracy(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +163,7 @@ def test_the_doctor_names_versions_devices_and_models(capsys: pytest.CaptureFixt
     assert report["problems"] == []
     assert "cpu" in report["devices"]
     assert {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"} <= report["models"].keys()
+    assert len(set(report["models"].values())) == len(report["models"]), "two models have the same weights"
     assert "torch" in report["versions"]
 
 
