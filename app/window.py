@@ -162,7 +162,7 @@ class Window(QMainWindow):
 
         settings.add_recent(path)
         if isinstance(thing, Cloud):
-            self.store.set_cloud(thing)
+            self.store.set_cloud(thing, path)
         else:
             self.store.add_model(thing, primary=True)
 
@@ -316,7 +316,8 @@ class Window(QMainWindow):
         self._main = QSplitter(Qt.Orientation.Vertical, objectName="main")
         self._main.addWidget(self._upper)
         self._main.addWidget(self.work)
-        self._main.setStretchFactor(0, 1)
+        self._main.setStretchFactor(0, 62)
+        self._main.setStretchFactor(1, 38)
         self._main.setCollapsible(0, False)
         self._upper.setSizes([240, 1020, 340])
         self._main.setSizes([620, 340])
@@ -329,7 +330,6 @@ class Window(QMainWindow):
         rows.addWidget(self.strip)
         self.setCentralWidget(whole)
 
-        self.verdict.view.set_all(self.remembered.all_classes)
         self.device: QLabel = label("", "caption")
         self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
         find = QToolButton(text="Find an action…   Ctrl+Shift+P", autoRaise=True)
@@ -346,6 +346,7 @@ class Window(QMainWindow):
             button.toggled.connect(self.actions_[key].setChecked)
         self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
         self.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
+        self.verdict.view.set_all(self.remembered.all_classes)
         self.actions_["link_cameras"].setChecked(True)
         self.actions_[f"theme_{self.remembered.theme}"].setChecked(True)
 

@@ -12,7 +12,8 @@ from core.events import Done, Event, Note, Progress
 if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
     from core.checkpoints import LoadedModel
 
-FIRST_CLASS, FIRST_SEED = "chair", 3
+FIRST_CLASS, FIRST_SEED = "chair", 117
+"""Under FGSM at 0.1 the simple model takes it for a table, and the others still for a chair."""
 
 
 @dataclass(frozen=True, eq=False)

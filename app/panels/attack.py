@@ -60,7 +60,8 @@ class AttackPanel(QWidget):
         self._scrub = QSlider(Qt.Orientation.Horizontal)
         self._scrub.setAccessibleName("Steps of the attack")
         self._scrub.setToolTip("Go to any step of the attack")
-        self._scrub.setFixedWidth(160)
+        self._scrub.setMinimumWidth(48)
+        self._scrub.setMaximumWidth(160)
         self._scrub.setRange(0, 0)
         self._scrub.valueChanged.connect(studio.seek)
         self.epsilon = EpsilonSlider()
@@ -74,12 +75,12 @@ class AttackPanel(QWidget):
         first.setSpacing(theme.SPACE_S)
         for widget in (self.preset, self._reading, self._truth, self._goal, self._more):
             first.addWidget(widget)
-        first.addStretch(1)
+        first.addStretch(0)
         for key in TRANSPORT:
             button = QToolButton(autoRaise=True)
             button.setDefaultAction(actions[key])
             first.addWidget(button)
-        first.addWidget(self._scrub)
+        first.addWidget(self._scrub, 1)
         first.addWidget(self._steps)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
@@ -162,7 +163,7 @@ class AttackPanel(QWidget):
 
     def _show_goals(self) -> None:
         self._show_truth()
-        wanted = [("away from the true class", None)]
+        wanted = [("untargeted", None)]
         wanted += [(f"towards {name}", index) for index, name in enumerate(self._store.classes)]
         if [self._goal.itemText(i) for i in range(self._goal.count())] == [text for text, _ in wanted]:
             return

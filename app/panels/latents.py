@@ -112,7 +112,7 @@ class LatentsPanel(QWidget):
             )
             return
         if store.attack is not None and store.attack.objective == "targeted":
-            self.failed.emit("The map shows untargeted attacks: choose 'away from the true class' above first.")
+            self.failed.emit("The map shows untargeted attacks: set the goal above to untargeted first.")
             return
         _, split, attack, options, tsne_options = wanted
         attack = attack.at(store.epsilon)
