@@ -15,10 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 SIZE = (1600, 1000)
 WAIT = 300.0  # seconds after which something that should have happened counts as failed

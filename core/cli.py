@@ -1,25 +1,18 @@
 """The commands. Each is a loop over the events that the window reads; with ``--json`` it prints one object only."""
 
-import json
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from core.attacks import Attack, preset
+from core.console import CONSOLE, UserError, complain, follow, show
 from core.devices import DeviceName, choose_device
 from core.embedding import TsneOptions
 from core.evaluation.latents import LatentOptions
-from core.events import Cancel, Done, Epoch, Event, Note, Progress, Step
+from core.events import Cancel, Event
 from core.options import Options, explain, partial
 from core.training.options import TrainOptions
 
@@ -29,7 +22,6 @@ cli = App(
     version_flags=["--version"],
     help_format="plaintext",
 )
-_console = Console(stderr=True)
 
 STOPPED = 130
 """Exit code of what Ctrl-C ended, as shells have it."""
@@ -43,10 +35,6 @@ AllowMissing = Annotated[
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as one JSON object.")]
 
 
-class UserError(Exception):
-    """Something the person can mend, in one sentence."""
-
-
 def run(words: list[str]) -> int:
     """Run one command line; the exit code is 0, 1 for what the person can mend, 2 for a wrong one, 130 if stopped."""
     try:
@@ -54,88 +42,17 @@ def run(words: list[str]) -> int:
     except CycloptsError as error:
         cause = error.__cause__
         text = explain(cause) if isinstance(cause, ValidationError) else str(error)
-        _complain(f"{text}\nSee: pointward {' '.join(words[:1])} --help")
+        complain(f"{text}\nSee: pointward {' '.join(words[:1])} --help")
         return 2
     except ValidationError as error:
-        _complain(explain(error))
+        complain(explain(error))
         return 1
     except (UserError, ValueError, OSError) as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     except KeyboardInterrupt:
-        _console.print("stopped")
+        CONSOLE.print("stopped")
         return STOPPED
-
-
-def _complain(text: str) -> None:
-    _console.print(f"[bold red]error:[/] {escape(text)}", highlight=False)
-
-
-def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, bool]:
-    """Show a long operation's progress until it is done; its result, and whether it is complete.
-
-    The first Ctrl-C stops it and keeps what it has.
-    """
-    cancel, value, complete = Cancel(), None, False
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
-        TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Bar(*columns, console=_console) as bars, _gentle_interrupt(cancel, bars.console):
-        task = bars.add_task(title, total=None, text="")
-        for event in make(cancel):
-            match event:
-                case Progress(done, total, text):
-                    bars.update(task, completed=done, total=total, text=text)
-                case Step(index, total):
-                    bars.update(task, completed=index, total=total)
-                case Epoch(index, total, metrics):
-                    bars.console.print(f"epoch {index}/{total}  {_metrics(metrics)}", highlight=False)
-                case Note(text):
-                    bars.console.print(text, highlight=False)
-                case Done(result, whole):
-                    value, complete = result, whole
-    return value, complete
-
-
-@contextmanager
-def _gentle_interrupt(cancel: Cancel, console: Console) -> Iterator[None]:
-    """The first Ctrl-C asks the operation to stop and keep what it has; the second ends the program."""
-
-    def ask(*_: object) -> None:
-        if cancel.requested:
-            raise KeyboardInterrupt
-        cancel.request()
-        console.print("Stopping, and keeping what is there. Press Ctrl-C again to stop at once.")
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def show(result: dict[str, Any], as_json: bool) -> None:
-    """Print a result: one JSON object, or a line per entry."""
-    from core.records import plain
-
-    if as_json:
-        print(json.dumps(plain(result), indent=2))
-        return
-    width = max(map(len, result), default=0)
-    for key, value in result.items():
-        text = _metrics(value) if isinstance(value, dict) else _number(value)
-        print(f"{key.replace('_', ' '):<{width}}  {text}")
-
-
-def _metrics(values: Any) -> str:
-    return "  ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in values.items())
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _cache() -> Path:
@@ -499,11 +416,7 @@ def _dataset_of(loaded: Any, path: Path, name: str | None, root: Path | None) ->
         root = root or remembered
     data = _dataset(name, root)
     if data.card.name == loaded.card.dataset and data.card.fingerprint != loaded.card.fingerprint:
-        _console.print(f"{loaded.name} was trained on another version of {data.card.name} than this one.")
+        CONSOLE.print(f"{loaded.name} was trained on another version of {data.card.name} than this one.")
     if tuple(data.card.classes) != tuple(loaded.card.classes):
         raise UserError(f"{loaded.name} knows other classes than {data.card.name}; test it on {loaded.card.dataset}.")
     return data
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))

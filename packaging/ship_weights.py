@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from platformdirs import user_cache_path
 
 from core.checkpoints import load_model, resolve_model
-from core.cli import follow
+from core.console import follow
 from core.datasets import open_dataset
 from core.training import trained_on
 from core.training.publish import install_weights
