@@ -224,7 +224,7 @@ class Window(QMainWindow):
             self._say("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
             return
         attack, model = scene.setup.attack, scene.setup.models[scene.setup.primary]
-        words = ["pointward", "attack", str(source), "--attack", self.store.preset]
+        words = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", self.store.preset]
         words += ["--model", model.name if model.path is None or model.path.parent == WEIGHTS else str(model.path)]
         for name, value in attack.at(self.store.epsilon).model_dump(exclude_none=True).items():
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -1,0 +1,155 @@
+"""The studio between the slider and core, without a window: what is asked, what is shown, what is dropped."""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from app.jobs import JobList
+from app.store import Store
+from app.studio import Studio
+from core import live
+from core.attacks import preset
+from core.checkpoints import LoadedModel, ModelCard
+from core.clouds import Cloud
+from core.events import Cancel, Done, Progress
+from core.models import build
+
+CLASSES = ("plate", "rod", "ring")
+
+
+def model(name, classes=CLASSES):
+    torch.manual_seed(len(name))
+    card = ModelCard(
+        name=name, title=name, architecture="pointnet", classes=classes, regime="simple", points=64, dataset="toys",
+        fingerprint="0", up_axis="z", seed=0, epochs=0,
+    )  # fmt: skip
+    return LoadedModel(build("pointnet", len(classes)).eval(), card, "0")
+
+
+@pytest.fixture
+def desk(qapp, qtbot):
+    """A store with one untrained model, and the studio that serves it."""
+    store, jobs = Store(), JobList()
+    studio = Studio(store, jobs)
+    points = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    cloud = Cloud(points / np.linalg.norm(points, axis=1).max(), "scrap", 1, "rod")
+    store.add_model(model("first"))
+    store.set_attack("fgsm", preset("fgsm"), None)
+
+    def settled():
+        return store.scene is not None and not studio.busy and store.scene.epsilon == store.epsilon
+
+    yield SimpleNamespace(store=store, jobs=jobs, studio=studio, cloud=cloud, settled=settled, until=qtbot.waitUntil)
+    assert studio.close()
+    assert jobs.close()
+
+
+@pytest.fixture
+def open_desk(desk):
+    desk.store.set_cloud(desk.cloud)
+    desk.until(desk.settled)
+    return desk
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Every refit waits until it is let through; the epsilons of those that were begun."""
+    gate, begun, refit = threading.Semaphore(0), [], live.refit
+
+    def wait(scene, epsilon, *rest):
+        begun.append(epsilon)
+        assert gate.acquire(timeout=60)
+        return refit(scene, epsilon, *rest)
+
+    monkeypatch.setattr(live, "refit", wait)
+    yield SimpleNamespace(gate=gate, begun=begun)
+    gate.release(100)
+
+
+def test_nothing_is_asked_before_there_is_a_cloud(desk):
+    assert desk.store.scene is None
+    desk.studio.drag(0.2)
+    desk.studio.step()
+    desk.studio.toggle_play()
+    desk.studio.release(0.2)
+    assert desk.store.scene is None
+    assert not desk.studio.playing
+    assert not desk.studio.busy
+
+
+def test_several_choices_of_one_moment_are_one_attack(desk):
+    scenes = []
+    desk.store.sceneChanged.connect(scenes.append)
+    desk.store.set_cloud(desk.cloud)
+    desk.store.add_model(model("second"))
+    desk.store.set_attack("bim", preset("bim", steps=2), None)
+    desk.until(desk.settled)
+    desk.until(lambda: desk.store.outcome is not None)
+    assert len(scenes) == 1
+    assert len(scenes[0].setup.models) == 2
+    assert scenes[0].step == 2
+
+
+def test_a_class_is_known_by_its_name_and_not_by_its_number(open_desk):
+    assert open_desk.store.scene.label == 1
+    open_desk.store.add_model(model("other", ("ring", "plate", "rod")), primary=True)
+    open_desk.until(lambda: open_desk.settled() and open_desk.store.scene.setup.classes[0] == "ring")
+    assert open_desk.store.scene.label == 2
+
+
+def test_a_frame_that_is_late_is_shown_while_the_slider_goes_on(open_desk, slow):
+    open_desk.studio.press()
+    open_desk.studio.drag(0.11)
+    open_desk.until(lambda: slow.begun == [0.11])
+    for epsilon in (0.12, 0.13, 0.14):
+        open_desk.studio.drag(epsilon)
+    slow.gate.release()
+    open_desk.until(lambda: open_desk.store.scene.epsilon == 0.11)
+    open_desk.until(lambda: slow.begun == [0.11, 0.14])  # those between were never computed
+    slow.gate.release()
+    open_desk.until(lambda: open_desk.store.scene.epsilon == 0.14)
+    open_desk.studio.release(0.14)
+    open_desk.until(open_desk.settled)
+
+
+def test_a_frame_of_before_the_slider_was_let_go_is_not_shown_after(open_desk, slow):
+    shown = []
+    open_desk.studio.press()
+    open_desk.studio.drag(0.2)
+    open_desk.until(lambda: slow.begun == [0.2])
+    open_desk.store.sceneChanged.connect(lambda scene: shown.append(scene.epsilon))
+    open_desk.studio.release(0.05)
+    slow.gate.release()
+    open_desk.until(open_desk.settled)
+    open_desk.until(lambda: open_desk.store.outcome is not None)
+    assert shown == [0.05]
+
+
+def test_jobs_rest_while_the_slider_is_held_however_often_it_is_pressed(open_desk):
+    cancel = Cancel()
+
+    def work():
+        count = 0
+        while not cancel.requested:
+            count += 1
+            yield Progress(count, 0, "")
+        yield Done(count, complete=False)
+
+    job = open_desk.jobs.submit("counting", work, cancel)
+    open_desk.studio.press()
+    open_desk.studio.press()
+    open_desk.until(lambda: job.resting)
+    open_desk.studio.release(0.1)
+    open_desk.until(lambda: not job.resting)
+    job.stop_and_keep()
+    open_desk.until(lambda: job.status.ended)
+
+
+def test_no_model_is_no_verdict(open_desk):
+    open_desk.store.models, open_desk.store.primary = (), ""
+    open_desk.store.modelsChanged.emit()
+    open_desk.until(lambda: open_desk.store.scene is None)
+    assert open_desk.store.history == ()

@@ -1,0 +1,95 @@
+"""The end-to-end test: one command on a machine without a display, and what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QImage
+
+from tests.pixels.pictures import pixels
+
+ROOT = Path(__file__).parents[2]
+STORY = (
+    "the window is painted",
+    "three models give their verdicts",
+    "the built-in dataset is open",
+    "in the library",
+    "dragged epsilon to",
+    "stepped PGD",
+    "trained two epochs",
+    "loaded the trained model",
+    "made a t-SNE map",
+    "the marker moved over the map",
+    "exported the figure",
+    "switched to the light theme",
+)
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory):
+    """Folder and report of a tour taken without a display, in a home of its own."""
+    home, out = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("tour") / "out"
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "OMP_NUM_THREADS")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    command = [sys.executable, "main.py", "tour", "--out", str(out), "--json"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
+    report = json.loads((out / "tour.json").read_text())
+    assert json.loads(ended.stdout[ended.stdout.index("{") :]) == report
+    return out, report
+
+
+def seen(report, words):
+    return next(step for step in report["steps"] if words in step["did"])
+
+
+def test_the_tour_tells_the_whole_story_in_order_and_without_an_error(tour):
+    _, report = tour
+    assert report["errors"] == []
+    places = [report["steps"].index(seen(report, words)) for words in STORY]
+    assert places == sorted(places)
+    seconds = [step["seconds"] for step in report["steps"]]
+    assert seconds == sorted(seconds)
+
+
+def test_the_tour_sees_what_the_attack_does(tour):
+    _, report = tour
+    assert len(seen(report, "three models")["verdicts"]) == 3
+    assert seen(report, "the built-in dataset")["shapes"] == {"train": 4096, "test": 1024}
+    flipped = seen(report, "dragged epsilon to")
+    assert 0 < flipped["epsilon"] <= 0.3
+    assert flipped["linf"] == pytest.approx(flipped["epsilon"], abs=1e-4)
+    stepped = seen(report, "stepped PGD")
+    assert stepped["step"] == 5
+    assert 0 < stepped["linf"] <= stepped["epsilon"] + 1e-4
+    assert len(seen(report, "loaded the trained model")["models"]) == 4
+    assert len(seen(report, "the marker moved")["marker"]) == 2
+    latencies = report["slider_to_paint_ms"]
+    assert latencies["n"] == len(latencies["all"]) > 50
+    assert 0 < latencies["median"] <= latencies["p95"] <= latencies["max"]
+
+
+def test_every_picture_of_the_tour_shows_the_whole_window(tour):
+    out, report = tour
+    names = [step["picture"] for step in report["steps"] if "picture" in step]
+    assert len(names) >= 8
+    assert sorted(path.name for path in out.glob("[0-9]*.png")) == sorted(names)
+    pictures = {name: pixels(QImage(str(out / name))) for name in names}
+    for name, picture in pictures.items():
+        assert picture.shape == (1000, 1600, 3), name
+        for part in (picture[:, :800], picture[:, 800:], picture[:500], picture[500:]):
+            assert part.std() > 8, f"{name} is blank somewhere"
+    assert len({picture.tobytes() for picture in pictures.values()}) == len(names)
+    dark, light = pictures[names[0]].mean(), pictures[names[-1]].mean()
+    assert light > dark + 100
+
+
+def test_the_tour_exports_the_figure_and_its_coordinates(tour):
+    out, _ = tour
+    assert (out / "latents.pdf").read_bytes().startswith(b"%PDF")
+    assert not QImage(str(out / "latents.png")).isNull()
+    assert len((out / "latents.csv").read_text().splitlines()) == 1 + 2 * 128

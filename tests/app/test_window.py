@@ -1,0 +1,249 @@
+"""The window as a whole: its actions, themes, sizes, keyboard, memory and start."""
+
+import sys
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QLineEdit,
+    QRadioButton,
+    QScrollBar,
+    QTabBar,
+    QWidget,
+)
+
+from app import settings, theme
+from app.actions import ACTIONS
+from app.application import make
+from app.notify import Reporter
+from app.palette import CommandPalette
+from app.views.cloud import CloudView
+from app.window import FOLD_BELOW, Window
+from core.datasets import REGISTRY
+from tests.app.studio_window import Person, opened, person, seat, shapes, small
+from tests.pixels.pictures import pixels
+
+__all__ = ["person", "seat", "shapes"]
+
+INPUTS = (QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, CloudView)
+
+
+def inputs(person):
+    """Everything on the screen that takes a mouse or a key, without the parts that others are made of."""
+    parts = (QAbstractSpinBox, QComboBox, QTabBar, QLineEdit)
+    return [
+        widget
+        for widget in person.window.findChildren(QWidget)
+        if isinstance(widget, INPUTS)
+        and widget.isVisible()
+        and not isinstance(widget, QScrollBar)
+        and not isinstance(widget.parent(), parts)
+    ]
+
+
+def close_popups():
+    for widget in QApplication.topLevelWidgets():
+        if isinstance(widget, QDialog | CommandPalette) and widget.isVisible():
+            widget.close()
+    if (popup := QApplication.activePopupWidget()) is not None:
+        popup.close()
+    QApplication.processEvents()
+
+
+def brightness(person):
+    return pixels(person.window.grab().toImage()).mean()
+
+
+# --- actions ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_action_can_be_triggered_and_none_complains(person, tmp_path, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([], ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "saved.png"), ""))
+    actions = person.window.actions_
+    for info in ACTIONS:
+        if info.key in ("quit", "export_clouds"):  # they have tests of their own
+            continue
+        action = actions[info.key]
+        assert action.isEnabled(), info.key
+        if info.kind == "submenu":
+            action.menu().aboutToShow.emit()
+        for _ in range(2 if info.kind == "toggle" else 1):
+            action.trigger()
+            close_popups()
+        person.until(person.settled, f"the end of {info.key}")
+        assert person.complaints() == [], info.key
+    assert (tmp_path / "saved.png").is_file()
+    person.window.log.close()
+    actions["theme_dark"].trigger()
+
+
+@pytest.mark.parametrize(("key", "letters"), [("vectors", "vectors"), ("overlay", "overl")])
+def test_a_switch_of_the_pair_is_in_the_menu_on_a_key_and_in_the_palette(person, key, letters):
+    button, action = getattr(person.window.pair, key), person.window.actions_[key]
+    person.press(Qt.Key.Key_V if key == "vectors" else Qt.Key.Key_O)
+    assert button.isChecked()
+    assert action.isChecked()
+    person.click(button)
+    assert not action.isChecked()
+    person.press(Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    palette = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, CommandPalette))
+    field = palette.findChild(QLineEdit)
+    QTest.keyClicks(field, letters)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert button.isChecked()
+    person.click(button)
+    close_popups()
+
+
+def test_only_the_pair_can_be_shown_and_everything_comes_back(person):
+    panels = (person.window.library, person.window.verdict, person.window.work, person.window.attack)
+    person.press(Qt.Key.Key_F11)
+    assert not any(panel.isVisible() for panel in panels)
+    person.press(Qt.Key.Key_F11)
+    assert all(panel.isVisible() for panel in panels)
+
+
+def test_the_bars_show_every_class_by_a_key(person):
+    view = person.window.verdict.view
+    person.press(Qt.Key.Key_C)
+    assert len(view._bars._rows) == 16
+    person.press(Qt.Key.Key_C)
+    assert len(view._bars._rows) == 6
+
+
+# --- looks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("gl")
+def test_the_theme_is_switched_everywhere_at_once(person, shot):
+    actions, dark = person.window.actions_, brightness(person)
+    canvas = pixels(person.window.pair.clean.grabFramebuffer())[-1, -1]
+    actions["theme_light"].trigger()
+    assert theme.current() is theme.LIGHT
+    assert brightness(person) > dark + 100
+    assert (pixels(person.window.pair.clean.grabFramebuffer())[-1, -1] > canvas + 100).all()
+    shot(person.window, "window-light")
+    assert settings.load().theme == "light"
+    actions["theme_dark"].trigger()
+    assert brightness(person) == pytest.approx(dark, abs=2)
+
+
+def test_a_narrow_window_folds_the_library_to_its_pictures_and_all_fits(person, shot):
+    library = person.window.library
+    assert library._search.isVisible()
+    person.window.resize(FOLD_BELOW - 1, 800)
+    QApplication.processEvents()
+    assert not library._search.isVisible()
+    assert library.list.isVisible()
+    assert library.width() < 140
+    assert person.window.width() < FOLD_BELOW
+    shot(person.window, "window-narrow")
+    person.window.resize(1600, 1000)
+    QApplication.processEvents()
+    assert library._search.isVisible()
+
+
+@pytest.mark.parametrize("tab", [0, 1])
+def test_every_input_says_what_it_is(person, tab):
+    person.window.work.setCurrentIndex(tab)
+    QApplication.processEvents()
+    names = {}
+    for widget in inputs(person):
+        interface = QAccessible.queryAccessibleInterface(widget)
+        names[widget] = interface.text(QAccessible.Text.Name)
+    assert len(names) > 30
+    assert [widget for widget, name in names.items() if not name.strip()] == []
+
+
+@pytest.mark.parametrize("tab", [0, 1])
+def test_every_input_is_reached_with_the_tab_key(person, tab):
+    person.window.work.setCurrentIndex(tab)
+    QApplication.processEvents()
+    person.window.pair.clean.setFocus()
+    first, reached = QApplication.focusWidget(), set()
+    for _ in range(300):
+        reached.add(QApplication.focusWidget())
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        if QApplication.focusWidget() is first:
+            break
+    assert QApplication.focusWidget() is first, "the focus never comes round"
+    missed = [
+        widget
+        for widget in inputs(person)
+        if widget.isEnabled()
+        and widget not in reached
+        and not any(child in reached for child in widget.findChildren(QLineEdit))
+        and not (isinstance(widget, QRadioButton) and not widget.isChecked())  # arrow keys go there
+    ]
+    assert missed == []
+
+
+# --- start and end ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_chosen_is_there_at_the_next_start(shapes, tmp_path):
+    with opened(shapes, tmp_path) as person:
+        person.choose(person.window.attack.preset, "BIM")
+        person.window.studio.release(0.07)
+        person.press(Qt.Key.Key_C)
+        person.settle()
+    with opened(shapes, tmp_path) as person:
+        assert person.window.attack.preset.currentText() == "BIM"
+        assert person.settle().epsilon == person.window.attack.epsilon.value == 0.07
+        assert person.window.actions_["all_classes"].isChecked()
+        assert len(person.window.verdict.view._bars._rows) == 16
+
+
+def test_damaged_settings_and_weights_do_not_keep_the_window_from_opening(shapes, tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "index.json").write_text('{"pointnet-simple.safetensors": {"sha256": "0"}}')
+    (weights / "pointnet-simple.safetensors").write_bytes(b"no weights")
+    monkeypatch.setattr("core.checkpoints.WEIGHTS", weights)
+    monkeypatch.setitem(REGISTRY, "shapes16", small(shapes))
+    (tmp_path / "settings.ini").write_bytes(b"\x00\xff[General]\nepsilon=many\n")
+    window = Window()
+    person = Person(window)
+    window.show()
+    window.begin()
+    person.until(lambda: person.said(), "a word about the models")
+    person.until(lambda: any("Train one" in text for text in person.said()), "what to do")
+    assert window.store.models == ()
+    assert len(window.pair.clean.points) > 0
+    person.until(lambda: window.jobs.jobs == [] or window.store.dataset is not None, "the rest")
+    person.leave()
+
+
+def test_quit_closes_the_window(shapes, tmp_path):
+    with opened(shapes, tmp_path) as person:
+        person.press(Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
+        assert person.window.isHidden()
+        assert not person.window.studio._worker.isRunning()
+
+
+def test_the_program_opens_the_files_it_was_given(shapes, tmp_path, monkeypatch):
+    cloud = tmp_path / "mine.npy"
+    np.save(cloud, np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setitem(REGISTRY, "shapes16", small(shapes))
+    _, window = make(["pointward"], (cloud,))
+    person = Person(window)
+    assert isinstance(sys.excepthook, Reporter)
+    person.until(lambda: window.store.cloud is not None and window.store.cloud.name == "mine", "the cloud")
+    person.settle()
+    sys.excepthook(RuntimeError, RuntimeError("no"), None)
+    assert any("unexpected" in text for text in person.said())
+    person.leave()

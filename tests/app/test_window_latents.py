@@ -1,0 +1,179 @@
+"""The Latents tab: a map of clean and adversarial latents, and this shape's place in it."""
+
+import csv
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QToolButton
+
+from app.progress import Status
+from tests.app.studio_window import person, seat, shapes
+from tests.app.test_window_training import answer
+
+__all__ = ["person", "seat", "shapes"]
+
+CLOUDS = 32
+
+
+def begin(person, iterations=50):
+    """Fill in the forms of the Latents tab and press the button; the job."""
+    window, panel = person.window, person.window.latents
+    if panel.job is not None:
+        panel.job.cancel()
+        person.until(lambda: panel.job is None, "the end of the map before")
+    tabs = window.work.tabBar()
+    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(1).center())
+    for field, value in {"clouds": CLOUDS, "points": 128}.items():
+        person.type_option(panel.clouds_form, field, str(value))
+    for field, value in {"perplexity": 5, "early_iterations": 25, "iterations": iterations}.items():
+        person.type_option(panel.form, field, str(value))
+    person.click(panel.start)
+    assert panel.job is not None
+    return panel.job
+
+
+def made(person):
+    """The map, made by the first test that needs it and kept for the others."""
+    panel = person.window.latents
+    if panel.result is None or not panel.result.map.complete or panel.job is not None:
+        begin(person)
+        person.until(lambda: panel.job is None, "the map")
+    person.window.work.setCurrentWidget(panel)
+    return panel.result
+
+
+def test_a_map_of_clean_and_adversarial_latents_is_made(person, shot):
+    panel = person.window.latents
+    begin(person)
+    assert panel.start.isHidden()
+    assert panel.stop.isVisible()
+    person.until(lambda: panel.job is None, "the map")
+    result = panel.result
+    assert result.map.xy.shape == (2 * CLOUDS, 2)
+    assert result.map.complete
+    assert f"{CLOUDS} clouds" in panel.status.text()
+    assert "accuracy" in panel.status.text()
+    assert panel.map.accessibleDescription() == f"{CLOUDS} clean and {CLOUDS} adversarial clouds of 16 classes"
+    shot(person.window, "latents")
+
+
+def test_the_star_of_the_current_cloud_follows_the_slider(person):
+    made(person)
+    panel, places = person.window.latents, []
+    person.take(0.0)
+    for epsilon in (0.02, 0.3):
+        person.pull(epsilon)
+        places.append(panel.place.copy())
+    person.let_go()
+    assert np.isfinite(places).all()
+    assert not np.array_equal(*places)
+    assert len(panel.map._plot._marker) == 2
+
+
+def test_the_star_goes_when_another_model_is_attacked(person):
+    made(person)
+    assert person.window.latents.place is not None
+    person.store.set_primary(person.store.models[1].name)
+    person.settle()
+    assert person.window.latents.place is None
+    person.store.set_primary(person.store.models[0].name)
+    person.settle()
+    assert person.window.latents.place is not None
+
+
+def test_a_point_that_is_clicked_opens_its_cloud(person):
+    result, plane = made(person), person.window.latents.map._plot
+    places = [plane.mapFromScene(plane.box.mapViewToScene(QPointF(*xy))).toTuple() for xy in result.map.xy]
+    places = np.array(places, float)
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(len(places))
+    index = int(gaps.min(axis=1).argmax())  # the one that stands most alone
+    place = QPoint(*map(int, places[index]))
+    QTest.mouseMove(plane.viewport(), place)
+    QTest.mouseClick(plane.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    name = person.store.dataset.split("test").names[result.rows[index]]
+    person.until(lambda: person.store.cloud.name == name, "the cloud of the point")
+    person.settle()
+
+
+def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypatch):
+    result, panel = made(person), person.window.latents
+    for ending, head in (("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")):
+        path = tmp_path / f"latents.{ending}"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
+        person.click(panel.figure)
+        assert path.read_bytes().startswith(head)
+        assert any(str(path) in text for text in person.said())
+    picture = QImage(str(tmp_path / "latents.png"))
+    assert picture.width() > picture.height() > 300
+    table = tmp_path / "latents.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(table), ""))
+    person.click(panel.coordinates)
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * CLOUDS
+    assert {row["kind"] for row in rows} == {"clean", "adversarial"}
+    assert float(rows[0]["x"]) == pytest.approx(float(result.map.xy[0, 0]), rel=1e-4)
+    assert rows[0]["class"] in person.store.classes
+
+
+def test_a_figure_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
+    made(person)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "latents.doc"), ""))
+    person.click(person.window.latents.figure)
+    (text,) = person.complaints()
+    assert "doc" in text
+
+
+def test_a_map_says_that_it_is_old_once_a_setting_is_another(person):
+    made(person)
+    panel = person.window.latents
+    assert panel.map._plot.stale.isHidden()
+    person.choose(person.window.attack.preset, "BIM")
+    person.settle()
+    assert panel.map._plot.stale.isVisible()
+    person.choose(person.window.attack.preset, "FGSM")
+    person.settle()
+    assert panel.map._plot.stale.isHidden()
+    person.type_option(panel.form, "seed", "7")
+    assert panel.map._plot.stale.isVisible()
+    person.type_option(panel.form, "seed", "0")
+    assert panel.map._plot.stale.isHidden()
+
+
+def test_a_map_that_is_stopped_is_kept(person):
+    panel = person.window.latents
+    begin(person, iterations=100_000)
+    person.until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
+    person.click(panel.stop)
+    person.until(lambda: panel.job is None, "the end")
+    assert not panel.result.map.complete
+    assert panel.place is not None
+    assert panel.figure.isEnabled()
+
+
+def test_a_map_that_is_cancelled_is_gone(person):
+    panel = person.window.latents
+    job = begin(person, iterations=100_000)
+    person.until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
+    answer("Cancel it")
+    person.click(person.named(QToolButton, "Cancel"))
+    person.until(lambda: panel.job is None, "the end")
+    assert job.status is Status.CANCELLED
+    assert panel.result is None
+    assert not panel.figure.isEnabled()
+    assert "0 clean" in panel.map.accessibleDescription()
+
+
+def test_a_perplexity_that_does_not_fit_is_refused_in_a_sentence(person):
+    panel = person.window.latents
+    begin(person)
+    person.until(lambda: panel.job is None, "the map")
+    person.type_option(panel.form, "perplexity", "200")
+    person.click(panel.start)
+    person.until(lambda: panel.job is None, "the refusal")
+    (text,) = person.complaints()
+    assert "perplexity" in text.lower()
+    person.type_option(panel.form, "perplexity", "5")

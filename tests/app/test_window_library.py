@@ -1,0 +1,286 @@
+"""What is looked at and who judges it: shapes, files, models, and what is written to files."""
+
+import json
+import shlex
+
+import numpy as np
+import pytest
+import torch
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
+
+from core.checkpoints import ModelCard, save_model
+from core.cli import run
+from core.models import build
+from tests.app.studio_window import person, seat, shapes
+
+__all__ = ["person", "seat", "shapes"]
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+CUBE = """OFF
+8 6 0
+0 0 0
+2 0 0
+2 1 0
+0 1 0
+0 0 4
+2 0 4
+2 1 4
+0 1 4
+4 0 1 2 3
+4 4 5 6 7
+4 0 1 5 4
+4 1 2 6 5
+4 2 3 7 6
+4 3 0 4 7
+"""
+
+
+@pytest.fixture
+def box(tmp_path):
+    """A mesh that no model has seen, in a folder with a space in its name."""
+    path = tmp_path / "my shapes" / "box.off"
+    path.parent.mkdir()
+    path.write_text(CUBE)
+    return path
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Makes the folder of a finished run of an untrained model."""
+
+    def make(name, classes):
+        torch.manual_seed(1)
+        card = ModelCard(
+            name=name, title=f"{name} run", architecture="pointnet", classes=classes, regime="simple", points=64,
+            dataset="toys", fingerprint="0", up_axis="z", seed=1, epochs=1,
+        )  # fmt: skip
+        folder = tmp_path / name
+        folder.mkdir()
+        save_model(folder / "best.safetensors", build("pointnet", len(classes)), card)
+        return folder
+
+    return make
+
+
+def drop(person, *urls):
+    """Drag things from another program over the window and let them go."""
+    window, data = person.window, QMimeData()
+    data.setUrls([QUrl(url) if isinstance(url, str) else QUrl.fromLocalFile(str(url)) for url in urls])
+    place, copy, left = QPoint(400, 300), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    enter = QDragEnterEvent(place, copy, data, left, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(window, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(window, QDropEvent(QPointF(place), copy, data, left, Qt.KeyboardModifier.NoModifier))
+
+
+def cloud_named(person, name):
+    person.until(lambda: person.store.cloud.name == name, f"the cloud {name}")
+    return person.settle()
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_class_is_chosen_and_a_shape_clicked(person):
+    library = person.window.library
+    person.choose(library.classes, "chair")
+    assert library.shapes.rowCount() == 3
+    index = library.shapes.index(1)
+    person.click(library.list.viewport(), library.list.visualRect(index).center())
+    scene = cloud_named(person, index.data(Qt.ItemDataRole.ToolTipRole))
+    assert scene.setup.cloud.class_name == "chair"
+    assert scene.setup.cloud.label == person.store.classes.index("chair")
+    assert person.window.windowTitle().startswith(scene.setup.cloud.name)
+    assert not index.data(Qt.ItemDataRole.DecorationRole).isNull()
+
+
+def test_a_search_without_result_says_so_and_keeps_the_shape(person):
+    library, before = person.window.library, person.store.cloud
+    library._search.setFocus()
+    QTest.keyClicks(library._search, "zebra")
+    assert library._empty.isVisible()
+    assert "Clear the search" in library._empty.text()
+    assert person.store.cloud is before
+    library._search.selectAll()
+    QTest.keyClicks(library._search, "mug test_1")
+    assert library.list.isVisible()
+    assert [
+        library.shapes.index(row).data(Qt.ItemDataRole.ToolTipRole) for row in range(library.shapes.rowCount())
+    ] == ["mug_test_1"]
+
+
+def test_keys_go_to_the_next_and_the_previous_shape_around_the_ends(person):
+    names = person.store.dataset.split("test").names
+    person.press(Qt.Key.Key_PageDown, CTRL)
+    cloud_named(person, names[1])
+    person.press(Qt.Key.Key_PageUp, CTRL)
+    person.press(Qt.Key.Key_PageUp, CTRL)
+    cloud_named(person, names[-1])
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def test_another_model_is_attacked_and_one_is_hidden(person):
+    grid, second = person.window.library._models, person.store.models[1]
+    person.click(grid.itemAtPosition(2, 0).widget(), QPoint(8, 8))
+    scene = person.settle()
+    assert person.store.primary == second.name
+    assert scene.setup.models[scene.setup.primary] is second
+    QApplication.processEvents()
+    person.click(grid.itemAtPosition(3, 1).widget())
+    scene = person.settle()
+    assert [model.name for model in scene.setup.models] == [model.name for model in person.store.models[:2]]
+    assert not grid.itemAtPosition(2, 1).widget().isEnabled()  # the attacked one is always shown
+
+
+def test_a_folder_of_a_run_becomes_a_model_that_is_attacked_at_once(person, trained):
+    drop(person, trained("mine", person.store.classes))
+    person.until(lambda: person.store.primary == "mine", "the model")
+    scene = person.settle()
+    assert len(scene.setup.models) == len(person.shipped) + 1
+    assert scene.setup.models[scene.setup.primary].name == "mine"
+    assert "mine run" in person.window.verdict.view.accessibleDescription()
+
+
+def test_a_model_of_other_classes_judges_alone_and_a_wanted_class_it_lacks_is_given_up(person, trained):
+    person.choose(person.window.attack._goal, "towards guitar")
+    person.settle()
+    drop(person, trained("other", ("plate", "rod", "ring")))
+    person.until(lambda: person.store.primary == "other", "the model")
+    scene = person.settle()
+    assert [model.name for model in scene.setup.models] == ["other"]
+    assert scene.setup.classes == ("plate", "rod", "ring")
+    assert scene.setup.cloud.label is None
+    assert scene.setup.attack.objective == "untargeted"
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mesh_is_opened_by_a_drop_and_again_from_the_recent_files(person, box):
+    drop(person, box)
+    scene = cloud_named(person, "box")
+    assert scene.setup.cloud.points.shape == (1024, 3)
+    assert np.linalg.norm(scene.setup.cloud.points, axis=1).max() == pytest.approx(1)
+    assert scene.setup.cloud.label is None
+    person.press(Qt.Key.Key_PageDown, CTRL)
+    person.settle()
+    menu = person.window.actions_["recent"].menu()
+    menu.aboutToShow.emit()
+    assert menu.actions()[0].text() == str(box)
+    menu.actions()[0].trigger()
+    cloud_named(person, "box")
+
+
+def test_an_opened_shape_can_be_told_what_it_is(person, box):
+    drop(person, box)
+    scene, truth = cloud_named(person, "box"), person.window.attack._truth
+    assert truth.isVisible()
+    assert scene.label == scene.clean[0].argmax()
+    person.choose(truth, truth.itemText(1 + person.store.classes.index("mug")))
+    scene = person.settle()
+    assert person.store.classes[scene.label] == person.store.cloud.class_name == "mug"
+    person.press(Qt.Key.Key_PageDown, CTRL)
+    person.settle()
+    assert not truth.isVisible()
+
+
+def test_a_file_is_chosen_in_the_dialog(person, box, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(box)], ""))
+    person.click(person.named(QPushButton, "Open file or run…"))
+    cloud_named(person, "box")
+
+
+def test_a_damaged_file_is_one_sentence_and_nothing_is_lost(person, tmp_path):
+    broken, before = tmp_path / "broken.ply", person.settle()
+    broken.write_text("ply\nformat ascii 1.0\nelement vertex many\n")
+    drop(person, broken)
+    person.until(lambda: person.said(), "the message")
+    (text,) = person.complaints()
+    assert "broken.ply" in text
+    assert text.endswith(".")
+    assert "Traceback" not in text
+    assert person.settle() is before
+    menu = person.window.actions_["recent"].menu()
+    menu.aboutToShow.emit()
+    assert all("broken" not in entry.text() for entry in menu.actions())
+
+
+def test_what_is_on_another_machine_is_refused(person):
+    drop(person, "https://example.org/chair.ply")
+    (text,) = person.complaints()
+    assert "this machine" in text
+
+
+def test_a_folder_of_class_folders_becomes_the_dataset(person, shapes):
+    before = person.store.dataset
+    drop(person, shapes / "test")
+    person.until(lambda: person.store.dataset is not before, "the dataset")
+    assert person.store.dataset.card.name == person.window.library._datasets.currentText() == "folder"
+    assert person.window.library.shapes.rowCount() == 16
+    person.store.set_dataset(before)
+
+
+def test_a_dataset_that_needs_a_folder_and_gets_none_is_not_opened(person, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    datasets, before = person.window.library._datasets, person.store.dataset
+    datasets.setFocus()
+    QTest.keyClick(datasets, Qt.Key.Key_Down)
+    QTest.keyClick(datasets, Qt.Key.Key_Return)
+    assert person.store.dataset is before
+    assert datasets.currentText() == "shapes16"
+
+
+def test_the_clouds_are_exported_and_what_is_read_again_gets_the_same_verdict(person, tmp_path, monkeypatch):
+    path, scene = tmp_path / "adversarial.ply", person.settle()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    person.press(Qt.Key.Key_S, CTRL)
+    assert (tmp_path / "adversarial-clean.ply").is_file()
+    drop(person, path)
+    again = cloud_named(person, "adversarial")
+    assert np.allclose(again.clean, scene.adversarial, atol=1e-3)
+
+
+def test_a_cloud_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "file" / "a.ply"), ""))
+    for key in (Qt.Key.Key_S, Qt.Key.Key_E):
+        person.press(key, CTRL)
+        (text,) = person.complaints()
+        assert "file" in text
+
+
+@pytest.mark.usefixtures("gl")
+def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
+    path = tmp_path / "pair.png"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    person.press(Qt.Key.Key_E, CTRL)
+    assert QImage(str(path)).size() == person.window.pair.size()
+
+
+def test_the_copied_command_repeats_the_attack(person, box, capsys):
+    drop(person, box)
+    cloud_named(person, "box")
+    person.choose(person.window.attack.preset, "BIM")
+    scene = person.settle()
+    person.window.actions_["copy_command"].trigger()
+    words = QGuiApplication.clipboard().text()
+    assert words.startswith("pointward attack ")
+    assert run([*shlex.split(words)[1:], "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["adversarial"]["class"] == scene.setup.classes[scene.adversarial[0].argmax()]
+    assert told["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial[0].max()), abs=1e-3)
+
+
+def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
+    scene = person.settle()
+    person.press(Qt.Key.Key_C, CTRL | Qt.KeyboardModifier.ShiftModifier)
+    rows = dict(line.split("\t", 1) for line in QGuiApplication.clipboard().text().splitlines())
+    assert float(rows["‖δ‖∞"]) == pytest.approx(scene.distances.linf, rel=0.01)
+    verdict = scene.setup.classes[scene.clean[0].argmax()]
+    assert rows[scene.setup.models[0].card.title].startswith(verdict)
