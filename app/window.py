@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +23,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import actions, help, settings, theme
+from app import actions, export, help, settings, theme
 from app.jobs import Job, JobList
 from app.jobstrip import JobStrip
-from app.notify import LogPanel, Severity, Toasts, ask, sentence
+from app.notify import LogPanel, Severity, Toasts, sentence
 from app.palette import CommandPalette
 from app.panels.attack import AttackPanel
 from app.panels.latents import LatentsPanel
@@ -54,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 class Window(QMainWindow):
-    """The studio. ``ready`` is emitted once models and core are loaded and the first shape is on the screen."""
+    """The studio. ``ready`` is emitted once core and the models are loaded and the first shape is being attacked."""
 
     ready = Signal()
 
@@ -189,51 +188,28 @@ class Window(QMainWindow):
 
     def _export_clouds(self) -> None:
         scene = self.store.scene
-        if scene is None:
-            return
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Export adversarial cloud", "adversarial.ply", "Clouds (*.ply *.xyz *.npy *.npz)"
-        )
-        if name:
-            self._try(lambda: self._write_clouds(scene, Path(name)))
-
-    def _write_clouds(self, scene: Scene, path: Path) -> None:
-        from core.formats import write_cloud
-
-        clean = path.with_stem(f"{path.stem}-clean")
-        if clean.exists() and not ask(self, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
-            return
-        cloud = scene.setup.cloud
-        frame = {"centre": cloud.centre, "radius": cloud.radius}
-        write_cloud(path, scene.points, displacement=scene.displacement, **frame)
-        write_cloud(clean, cloud.points, **frame)
-        self._say(f"Saved {path.name} and {clean.name} in {path.parent}.")
-
-    def _export_picture(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export picture", "pair.png", "Pictures (*.png)")
-        if name and not self.pair.grab().save(name):
-            self._complain(f"{name} could not be written. Check the folder, its permissions and the free space.")
+        if scene is not None:
+            self._save(lambda: export.export_clouds(self, scene))
 
     def _copy_command(self) -> None:
-        from core.checkpoints import WEIGHTS
-
         scene, source = self.store.scene, self.store.source
         if scene is None:
             return
         if source is None:
             self._say("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
             return
-        attack, model = scene.setup.attack, scene.setup.models[scene.setup.primary]
-        words = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", self.store.preset]
-        words += ["--model", model.name if model.path is None or model.path.parent == WEIGHTS else str(model.path)]
-        for name, value in attack.at(self.store.epsilon).model_dump(exclude_none=True).items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
-        if scene.setup.cloud.class_name in scene.setup.classes:
-            words += ["--true-class", str(scene.setup.cloud.class_name)]
-        if self.store.target is not None:
-            words += ["--target", self.store.classes[self.store.target]]
-        QGuiApplication.clipboard().setText(shlex.join(words))
+        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, source))
         self._say("The command is on the clipboard.")
+
+    def _save(self, work: Callable[[], str | None]) -> None:
+        """Do it, and say what was done or why not."""
+        try:
+            done = work()
+        except (OSError, ValueError) as error:
+            self._complain(sentence(error))
+        else:
+            if done is not None:
+                self._say(done)
 
     # --- what is shown ---
 
@@ -375,7 +351,7 @@ class Window(QMainWindow):
             "open_run": lambda: self._ask_folder("Open the folder of a training run"),
             "recent": self._fill_recent,
             "export_clouds": self._export_clouds,
-            "export_picture": self._export_picture,
+            "export_picture": lambda: self._save(lambda: export.export_picture(self, self.pair)),
             "quit": self.close,
             "undo": self.studio.step_back,
             "redo": self.studio.step_again,
@@ -434,12 +410,6 @@ class Window(QMainWindow):
 
     def _complain(self, text: str) -> None:
         self.toasts.show(Severity.ERROR, text)
-
-    def _try(self, save: Callable[[], None]) -> None:
-        try:
-            save()
-        except (OSError, ValueError) as error:
-            self._complain(sentence(error))
 
     # --- Qt ---
 

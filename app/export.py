@@ -1,0 +1,72 @@
+"""What leaves the window: clouds, pictures, and the command that repeats an attack."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from app.notify import ask
+
+if TYPE_CHECKING:
+    from core.live import Scene
+
+
+def export_clouds(parent: QWidget, scene: Scene) -> str | None:
+    """Ask for a file, write the adversarial cloud there and the clean one beside it; what was done, None if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file can't be written, or its ending is not one of a cloud.
+    """
+    from core.formats import write_cloud
+
+    kinds = "Clouds (*.ply *.xyz *.npy *.npz)"
+    name, _ = QFileDialog.getSaveFileName(parent, "Export adversarial cloud", "adversarial.ply", kinds)
+    if not name:
+        return None
+    path = Path(name)
+    clean = path.with_stem(f"{path.stem}-clean")
+    if clean.exists() and not ask(parent, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
+        return None
+    cloud = scene.setup.cloud
+    frame = {"centre": cloud.centre, "radius": cloud.radius}
+    write_cloud(path, scene.points, displacement=scene.displacement, **frame)
+    write_cloud(clean, cloud.points, **frame)
+    return f"Saved {path.name} and {clean.name} in {path.parent}."
+
+
+def export_picture(parent: QWidget, view: QWidget) -> str | None:
+    """Ask for a file and save what ``view`` shows; what was done, None if nothing.
+
+    Raises
+    ------
+    ValueError
+        If it can't be written.
+    """
+    name, _ = QFileDialog.getSaveFileName(parent, "Export picture", "pair.png", "Pictures (*.png)")
+    if not name:
+        return None
+    if not view.grab().save(name):
+        raise ValueError(f"{name} could not be written. Check the folder, its permissions and the free space.")
+    return f"Saved {name}."
+
+
+def command(scene: Scene, preset: str, source: Path) -> str:
+    """The command line that repeats the scene's attack on the file its cloud came from."""
+    from core.checkpoints import WEIGHTS
+
+    setup = scene.setup
+    model = setup.models[setup.primary]
+    words = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", preset]
+    words += ["--model", model.name if model.path is None or model.path.parent == WEIGHTS else str(model.path)]
+    for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    if setup.cloud.class_name in setup.classes:
+        words += ["--true-class", str(setup.cloud.class_name)]
+    if setup.target is not None:
+        words += ["--target", setup.classes[setup.target]]
+    return shlex.join(words)
