@@ -34,12 +34,12 @@ test: lint
 
 .venv/run.stamp: pyproject.toml | .venv/bin/python
 	@packaging/system-packages.sh
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
 .venv/test.stamp: pyproject.toml | .venv/bin/python
 	@packaging/system-packages.sh
-	$(BIN)/python -m pip install --quiet --editable .[test]
+	$(BIN)/python -m pip install --quiet --quiet --editable .[test]
 	@touch $@ .venv/run.stamp
 
 clean:
