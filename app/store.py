@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,17 @@ class Store(QObject):
         self.cloudChanged.emit(cloud)
 
     def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
-        """Add a model, or replace the one of the same name; it is shown at once."""
-        self.models = (*(known for known in self.models if known.name != model.name), model)
+        """Add a model, shown at once, in place of one from the same file; a name or title that is taken is numbered."""
+        same = model.path or model.name
+        others = [known for known in self.models if (known.path or known.name) != same]
+        card = model.card
+        for field in ("name", "title"):
+            taken, wanted, count = {getattr(known.card, field) for known in others}, getattr(card, field), 1
+            while getattr(card, field) in taken:
+                count += 1
+                card = card.model_copy(update={field: f"{wanted} {count}"})
+        model = replace(model, card=card)
+        self.models = (*others, model)
         self.shown |= {model.name}
         if primary or not self.primary:
             self.primary = model.name

@@ -42,6 +42,8 @@ class TrainingPanel(QWidget):
         self._store, self._jobs = store, jobs
         self.job: Job | None = None
         self._folder: Path | None = None
+        self._left: Path | None = None
+        """Folder of a run that was ended early."""
         self._form_place = QScrollArea(widgetResizable=True)
         self._form_place.setMinimumWidth(300)
         self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -53,6 +55,7 @@ class TrainingPanel(QWidget):
         self.cancel = button(
             "Cancel", "close", self._cancel, tip="End now; the folder stays and can be resumed from its last full epoch"
         )
+        self.resume = button("Resume", "play", self._resume, tip="Go on with the run that was ended early")
         self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
         self.status = label("Choose a regime and press Train. The window stays free while it runs.", "caption")
         self.status.setWordWrap(True)
@@ -63,7 +66,7 @@ class TrainingPanel(QWidget):
 
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for made in (self.start, self.pause, self.stop, self.cancel, self.load):
+        for made in (self.start, self.resume, self.pause, self.stop, self.cancel, self.load):
             buttons.addWidget(made)
         buttons.addWidget(self.status, 1)
         plots = QWidget()
@@ -101,8 +104,8 @@ class TrainingPanel(QWidget):
         value: TrainOptions | None = self.form.value()
         return value
 
-    def begin(self, folder: Path | None = None) -> None:
-        """Train with the options of the form, into a fresh folder."""
+    def begin(self, folder: Path | None = None, *, resume: bool = False) -> None:
+        """Train with the options of the form, into a fresh folder, or go on with the run in ``folder``."""
         from core.training import train
 
         options, dataset = self.options, self._store.dataset
@@ -115,10 +118,11 @@ class TrainingPanel(QWidget):
         self._lines: set[str] = set()
         for view in (self.loss, self.accuracy):
             view.clear()
+        self._left = None
         self.status.setText("Preparing…")
         self.job = self._jobs.submit(
             f"training {options.regime}",
-            lambda: train(dataset, options, target, cancel, data_root=root),
+            lambda: train(dataset, options, target, cancel, resume=resume, data_root=root),
             cancel,
             unit="clouds",
         )
@@ -136,6 +140,9 @@ class TrainingPanel(QWidget):
     def _cancel(self) -> None:
         if self.job is not None:
             self.job.cancel()
+
+    def _resume(self) -> None:
+        self.begin(self._left, resume=True)
 
     def _pause(self) -> None:
         if self.job is not None:
@@ -161,6 +168,7 @@ class TrainingPanel(QWidget):
         self._end(f"Finished. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
 
     def _stopped(self, run: RunResult | None) -> None:
+        self._left = self._folder
         if run is None:
             self._end(f"Cancelled. What was finished is in {self._folder} and can be resumed.")
             self._folder = None
@@ -183,6 +191,7 @@ class TrainingPanel(QWidget):
         stopping = self.job is not None and self.job.status is Status.STOPPING
         self.start.setVisible(not running)
         self.start.setEnabled(self._store.dataset is not None and self._form_place.widget() is not None)
+        self.resume.setVisible(not running and self._left is not None)
         self.load.setVisible(not running and self._folder is not None)
         for made in (self.pause, self.stop, self.cancel):
             made.setVisible(running)

@@ -1,6 +1,8 @@
 """The studio between the slider and core, without a window: what is asked, what is shown, what is dropped."""
 
 import threading
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -153,3 +155,12 @@ def test_no_model_is_no_verdict(open_desk):
     open_desk.store.modelsChanged.emit()
     open_desk.until(lambda: open_desk.store.scene is None)
     assert open_desk.store.history == ()
+
+
+def test_a_name_that_is_taken_is_numbered(desk):
+    desk.store.add_model(model("first"))
+    twin = replace(model("first"), path=Path("elsewhere") / "best.safetensors")
+    desk.store.add_model(twin)
+    desk.store.add_model(twin)
+    assert [each.name for each in desk.store.models].count("first 2") == 1
+    assert len({each.card.title for each in desk.store.models}) == len(desk.store.models)

@@ -100,8 +100,13 @@ def test_a_cancelled_training_offers_no_model_and_can_be_resumed(person):
     assert panel.status.text().startswith("Cancelled.")
     assert panel.load.isHidden()
     finished = len((run / "metrics.jsonl").read_text().splitlines())
-    more = list(train(person.store.dataset, TrainOptions(epochs=finished + 1), run, resume=True))
-    assert more[-1].value.epochs == finished + 1
+    person.type_option(panel.form, "epochs", str(finished + 1))
+    person.click(panel.resume)
+    person.until(lambda: panel.job is None, "one epoch more")
+    assert panel.status.text().startswith("Finished.")
+    assert panel._folder == run
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == finished + 1
+    assert panel.resume.isHidden()
 
 
 def test_the_strip_below_pauses_stops_and_cancels_after_a_question(person):
