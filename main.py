@@ -1,5 +1,6 @@
 """The door: words after it go to the commands, none opens the studio."""
 
+import json
 import multiprocessing
 import os
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
 def main(words: list[str] | None = None) -> int:
@@ -21,20 +24,23 @@ def main(words: list[str] | None = None) -> int:
     from core.cli import cli, run
 
     @cli.command(name="open")
-    def open_(*paths: Path) -> None:
+    def open_(*paths: Path, as_json: Json = False) -> None:
         """Open the studio, with clouds, meshes, weights or run folders.
 
         Parameters
         ----------
         paths
             What to open.
+        as_json
+            Print what was opened and the exit code as one JSON object, once the window is closed.
         """
-        sys.exit(open_studio(paths))
+        code = open_studio(paths)
+        if as_json:
+            print(json.dumps({"opened": [str(path) for path in paths], "exit_code": code}, indent=2))
+        sys.exit(code)
 
     @cli.command
-    def tour(
-        *, out: Path = Path("tour"), as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
-    ) -> None:
+    def tour(*, out: Path = Path("tour"), as_json: Json = False) -> None:
         """Drive the real window through its main job and keep pictures; without a display under a private Xvfb.
 
         Parameters
