@@ -9,6 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from core.allocator import keep_freed_memory
+
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
@@ -16,6 +18,7 @@ def main(words: list[str] | None = None) -> int:
     """Run the studio, or one command."""
     words = sys.argv[1:] if words is None else words
     multiprocessing.freeze_support()
+    keep_freed_memory()
     if sys.platform == "win32":  # torch's libraries do not load after Qt's there
         import torch  # noqa: F401
     if not words:

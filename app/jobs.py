@@ -17,6 +17,7 @@ from PySide6.QtCore import QDeadlineTimer, QEventLoop, QObject, Qt, QThread, QTi
 
 from app.notify import sentence
 from app.progress import Meter, Status
+from core.allocator import give_back_freed_memory
 from core.events import Cancel, Done, Event, Note, Progress, Step
 
 STACK_BYTES = 16 * 2**20  # mesh readers and deep autograd graphs overflow what a secondary thread gets elsewhere
@@ -130,6 +131,8 @@ class Job(QThread):
             finally:
                 if hasattr(events, "close"):
                     events.close()
+                del events
+                give_back_freed_memory()
         except BaseException as error:  # whatever ends the thread has to reach the person, SystemExit too
             _log.exception("%s failed", self.title)
             self._error = sentence(error), traceback.format_exc()

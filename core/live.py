@@ -14,7 +14,7 @@ from core.attacks import Attack, State
 from core.checkpoints import LoadedModel
 from core.clouds import Cloud, Distances, distances
 from core.events import Cancel, Done, Event, Step
-from core.models import evaluating
+from core.models import answering
 from core.predict import device_of
 
 Array = NDArray[np.float32]
@@ -211,8 +211,8 @@ def _verdicts(models: Sequence[LoadedModel], primary: int, x: torch.Tensor) -> t
     latent = np.empty(0, np.float32)
     with torch.no_grad():
         for index, model in enumerate(models):
-            with evaluating(model.module):
-                output = model.module(x.to(device_of(model.module)))
+            with answering(model.module) as ask:
+                output = ask(x.to(device_of(model.module)))
             answers.append(output.logits.softmax(1).cpu().numpy())
             if index == primary:
                 latent = output.latent.cpu().numpy()

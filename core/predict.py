@@ -10,7 +10,7 @@ from scipy.special import softmax
 from torch import nn
 
 from core.events import Cancel, Done, Event, Progress, result
-from core.models import Classifier, evaluating
+from core.models import Classifier, answering
 
 Array = NDArray[np.float32]
 
@@ -71,8 +71,8 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
     logits, latents = [], []
     for start in range(0, len(points), batch):
         clouds = torch.from_numpy(np.array(points[start : start + batch], dtype=np.float32)).to(device)
-        with evaluating(model), torch.inference_mode():  # closed before the yield: both are states of the thread
-            output = model(clouds)
+        with answering(model) as ask, torch.inference_mode():  # closed before the yield: both are states of the thread
+            output = ask(clouds)
         logits.append(output.logits.cpu().numpy())
         latents.append(output.latent.cpu().numpy())
         yield Progress(min(start + batch, len(points)), len(points), "clouds predicted")

@@ -18,6 +18,8 @@ from core.events import Cancel, Done, Event, Step
 from core.models.base import Classifier
 from core.options import Options, option
 
+_NO_BUDGET = 1e-9  # unit-sphere radii; a step divided by less would no longer be a finite number
+
 
 @dataclass(frozen=True, eq=False)
 class State:
@@ -125,7 +127,7 @@ class Attack(Options):
 
     def moved(self, move: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
         """The perturbation after one step along the loss's gradient; both (B, N, 3), moves in units of epsilon."""
-        if self.step_size is not None and epsilon > 0:
+        if self.step_size is not None and epsilon > _NO_BUDGET:
             share = self.step_size / epsilon
         else:
             share = 1.0 if self.steps == 1 else self.travel / self.steps

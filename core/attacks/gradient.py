@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models.base import Classifier, evaluating
+from core.models import Classifier, answering
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Evaluation:
 
 
 def evaluate(model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool) -> Evaluation:
-    """Run the model in eval mode (each sub-module's mode is restored), with or without the input gradient.
+    """Ask the model in eval mode (whatever its own is, which it keeps), with or without the input gradient.
 
     The gradient is taken with respect to the points only: the weights' ``.grad`` stays as it was.
 
@@ -38,9 +38,9 @@ def evaluate(model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool
     clouds : Tensor (B, N, 3)
     label : Tensor (B,), the class the loss refers to.
     """
-    with evaluating(model), torch.set_grad_enabled(gradient):
+    with answering(model) as classifier, torch.set_grad_enabled(gradient):
         points = clouds.detach().requires_grad_(gradient)
-        logits, latent = model(points)
+        logits, latent = classifier(points)
         loss = F.cross_entropy(logits, label, reduction="none")
         slope = torch.autograd.grad(loss.sum(), points)[0] if gradient else None
     return Evaluation(logits.detach(), latent.detach(), loss.detach(), slope)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.base import Output
-from core.models.fused import linear_bn_max
+from core.models.fused import linear_bn_max, linear_bn_relu
 from core.options import Options, option
 
 
@@ -23,7 +23,7 @@ class PointNetOptions(Options):
     dropout: float = option(0.3, "Share of the 256 classifier features dropped in training.", low=0.0, high=0.9)
 
 
-class _PointLayer(nn.Module):
+class PointLayer(nn.Module):
     """Linear + batch norm + ReLU shared by all points: (B, N, in) -> (B, N, out)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -32,25 +32,11 @@ class _PointLayer(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            y = self.norm(self.linear(x.flatten(0, -2)))
-        else:  # the folded affine map: one pass over the points in place of two
-            mean, variance = self.norm.running_mean, self.norm.running_var
-            assert mean is not None
-            assert variance is not None
-            slope = self.norm.weight * torch.rsqrt(variance + self.norm.eps)
-            offset = (self.linear.bias - mean) * slope + self.norm.bias
-            y = F.linear(x.flatten(0, -2), self.linear.weight * slope[:, None], offset)
-        return F.relu(y, inplace=True).unflatten(0, x.shape[:-1])
+        return linear_bn_relu(x, self.linear, self.norm)
 
 
-class _PooledLayer(nn.Module):
+class PooledLayer(PointLayer):
     """Linear + batch norm + max over points: (B, N, in) -> (B, out)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
-        self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return linear_bn_max(x, self.linear, self.norm)
@@ -62,8 +48,8 @@ class TNet(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        self.points = nn.Sequential(_PointLayer(size, 64), _PointLayer(64, 128))
-        self.pool = _PooledLayer(128, 1024)
+        self.points = nn.Sequential(PointLayer(size, 64), PointLayer(64, 128))
+        self.pool = PooledLayer(128, 1024)
         self.head = nn.Sequential(
             nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU(),
             nn.Linear(512, 256), nn.BatchNorm1d(256), nn.ReLU(),
@@ -86,10 +72,10 @@ class PointNet(nn.Module):
         super().__init__()
         self.options = options or PointNetOptions()
         self.input_transform = TNet(3)
-        self.first = _PointLayer(3, 64)
+        self.first = PointLayer(3, 64)
         self.feature_transform = TNet(64) if self.options.feature_transform else None
-        self.second = _PointLayer(64, 128)
-        self.pool = _PooledLayer(128, 1024)
+        self.second = PointLayer(64, 128)
+        self.pool = PooledLayer(128, 1024)
         self.classifier = nn.Sequential(
             nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU(),
             nn.Linear(512, 256), nn.Dropout(self.options.dropout), nn.BatchNorm1d(256), nn.ReLU(),
