@@ -309,7 +309,7 @@ class Tour:
             self._swapped = time.perf_counter()
 
         self.window.store.sceneChanged.connect(scene)
-        self.window.pair.adversarial.frameSwapped.connect(frame)
+        self.window.pair.adversarial.painted.connect(frame)
 
     def _settled(self, epsilon: float) -> bool:
         scene = self.window.store.scene

@@ -167,16 +167,19 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
     """The scene's perturbation at every epsilon of a grid: ``Step`` by step, then ``Done`` with an ``Outcome``."""
     setup, label = scene.setup, scene.label
     grid = np.asarray(epsilons, np.float32)
-    move = scene.state.best_move
-    answers = []
-    for start in range(0, len(grid), _OUTCOME_BATCH):
-        part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(move.device)
-        answers.append(_verdicts(setup.models, setup.primary, scene.state.clean + part[:, None, None] * move)[0])
-        yield Step(start + len(part), len(grid))
-        if cancel and cancel.requested:
-            yield Done(None, complete=False)
-            return
-    every = np.concatenate(answers, 1)
+    clean, move = scene.state.clean, scene.state.best_move
+    answers: list[list[Array]] = [[] for _ in setup.models]
+    done, total = 0, len(grid) * len(setup.models)
+    for model, mine in zip(setup.models, answers, strict=True):
+        for start in range(0, len(grid), _OUTCOME_BATCH):
+            part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(move.device)
+            mine.append(_verdicts((model,), 0, clean + part[:, None, None] * move)[0][0])
+            done += len(part)
+            yield Step(done, total)
+            if cancel and cancel.requested:
+                yield Done(None, complete=False)
+                return
+    every = np.stack([np.concatenate(mine) for mine in answers])
     wrong = every.argmax(2) != label
     flips = tuple(float(grid[row.argmax()]) if row.any() else None for row in wrong)
     yield Done(Outcome(setup, grid, every[:, :, label], flips))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,8 +112,7 @@ class TrainingPanel(QWidget):
         options, dataset = self.options, self._store.dataset
         if options is None or dataset is None or self.job is not None:
             return
-        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        self._folder = folder or settings.runs_dir() / f"{stamp}-{dataset.card.name}-{options.regime}"
+        self._folder = folder or _fresh_folder(f"{dataset.card.name}-{options.regime}")
         target, root, cancel = self._folder, self._store.data_root, Cancel()
 
         self._lines: set[str] = set()
@@ -203,3 +203,10 @@ class TrainingPanel(QWidget):
             self.stop.setText("Stopping…" if stopping else "Stop and keep")
         if self._form_place.widget() is not None:
             self.form.setEnabled(not running)
+
+
+def _fresh_folder(name: str) -> Path:
+    """For a new run, named by the moment it begins; two that begin in one second get different names."""
+    first = settings.runs_dir() / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+    later = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
+    return next(folder for folder in itertools.chain([first], later) if not folder.exists())

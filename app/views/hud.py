@@ -1,7 +1,7 @@
 """What is written over a 3-D view: title, verdict, scale bar, colour bar, messages. Painters in, pixels out.
 
-Everything is first drawn into a small picture, which is kept: the OpenGL paint engine leaves curves jagged, and a view
-that turns would draw the same words sixty times a second.
+Everything is first drawn into a small picture, which is kept: a view that turns would draw the same words sixty times
+a second.
 """
 
 from collections.abc import Callable, Hashable

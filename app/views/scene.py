@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyqtgraph.opengl as gl
 from numpy.typing import NDArray
 from pyqtgraph.opengl.GLGraphicsItem import GLGraphicsItem
+from pyqtgraph.opengl.GLViewWidget import GLViewMixin
 from PySide6.QtCore import QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
@@ -22,10 +22,10 @@ from PySide6.QtGui import (
     QVector3D,
     QWheelEvent,
 )
-from PySide6.QtOpenGL import QOpenGLPaintDevice
 from PySide6.QtWidgets import QLabel, QWidget
 
 from app import theme
+from app.views.canvas import Canvas
 
 Floats = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ _PAINT_FAILED = "Shapes cannot be drawn here: the graphics driver refused. The l
 _log = logging.getLogger(__name__)
 
 
-class SceneView(gl.GLViewWidget):
+class SceneView(GLViewMixin, Canvas):
     """Drag turns, Shift-drag or another button moves, the wheel zooms, a double click goes back to the first view."""
 
     cameraMoved = Signal()
@@ -197,7 +197,7 @@ class SceneView(gl.GLViewWidget):
 
     def paintGL(self) -> None:
         if self._trouble.isHidden():
-            self._or_say(self._paint_all, _PAINT_FAILED)
+            self._or_say(super().paintGL, _PAINT_FAILED)
 
     def drawItemTree(self, item: GLGraphicsItem | None = None, useItemNames: bool = False) -> None:  # noqa: N803
         """As in pyqtgraph, but an item that cannot be drawn raises: there it prints and leaves a hole."""
@@ -212,22 +212,15 @@ class SceneView(gl.GLViewWidget):
         if not self.isValid():
             self._say(_NO_OPENGL)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._trouble.setGeometry(self.rect().adjusted(theme.SPACE_XL, 0, -theme.SPACE_XL, 0))
-
-    def _paint_all(self) -> None:
-        super().paintGL()
-        # Not QPainter(self): that one paints past the scene when the widget is grabbed.
-        ratio = self.devicePixelRatioF()
-        device = QOpenGLPaintDevice(self.size() * ratio)
-        device.setDevicePixelRatio(ratio)
-        painter = QPainter(device)
+    def write(self, painter: QPainter) -> None:
         self.paint_over(painter)
         if self._focus_ring:
             painter.setPen(QPen(theme.current().accent, 2.0))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
-        painter.end()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._trouble.setGeometry(self.rect().adjusted(theme.SPACE_XL, 0, -theme.SPACE_XL, 0))
 
     def _or_say(self, work: Callable[[], None], sentence: str) -> None:
         try:

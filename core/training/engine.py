@@ -66,7 +66,8 @@ def train(
     with _seeded(options.seed, device):
         regime, model = REGIMES[options.regime], build(options.model, len(dataset.card.classes), options.model_options)
         discriminator = build_discriminator(model, options.discriminator_width) if regime.discriminator else None
-        fabric = Fabric(accelerator=device.type, devices=1, precision=options.precision)
+        precision = "32-true" if options.precision == "tf32" else options.precision  # tf32 is the learner's own matter
+        fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
         learner = Learner(fabric, model, discriminator, options)
     run.restore(learner)
 

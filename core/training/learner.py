@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -69,11 +69,12 @@ class Learner:
 
     def learn(self, label: Tensor, *feeds: Feed) -> None:
         """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,)."""
-        losses = [self._losses(label, feed) for feed in feeds]
-        for step, parts in zip(self._steps, zip(*losses, strict=True), strict=True):
-            step.zero_grad()
-            self._fabric.backward(torch.stack(parts).mean())
-            step.step()
+        with _products_in_tf32() if self.options.precision == "tf32" else nullcontext():
+            losses = [self._losses(label, feed) for feed in feeds]
+            for step, parts in zip(self._steps, zip(*losses, strict=True), strict=True):
+                step.zero_grad()
+                self._fabric.backward(torch.stack(parts).mean())
+                step.step()
 
     def _losses(self, label: Tensor, feed: Feed) -> list[Tensor]:
         """The model's loss, L_cls (+ weighted L_feat); and L_dis, the discriminator's, where there is one."""
@@ -140,6 +141,17 @@ def build_discriminator(model: nn.Module, width: int) -> nn.Module:
     with evaluating(model), torch.no_grad():
         latent = model(torch.zeros(1, 1, 3)).latent
     return nn.Sequential(nn.Linear(latent.shape[1], width), nn.LeakyReLU(0.2), nn.Linear(width, 2))
+
+
+@contextmanager
+def _products_in_tf32() -> Iterator[None]:
+    """PyTorch's switch is the whole process's: what another thread computes on a GPU in this instant is tf32 too."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

@@ -85,8 +85,10 @@ class TrainOptions(Options):
     )
     seed: int = option(0, "Source of everything random.", low=0, high=2**31 - 1)
     device: DeviceName = option("auto", "Where to compute.")
-    precision: Literal["32-true", "bf16-mixed"] = option(
-        "32-true", "Arithmetic of the training steps; attacks and validation always use float32.", advanced=True
+    precision: Literal["32-true", "tf32", "bf16-mixed"] = option(
+        "32-true",
+        "Arithmetic of the training steps; attacks and validation always use float32. The others are for NVIDIA GPUs.",
+        advanced=True,
     )
 
     @field_validator("model_options")

@@ -130,11 +130,11 @@ def test_the_bars_show_every_class_by_a_key(person):
 @pytest.mark.usefixtures("gl")
 def test_the_theme_is_switched_everywhere_at_once(person, shot):
     actions, dark = person.window.actions_, brightness(person)
-    canvas = pixels(person.window.pair.clean.grabFramebuffer())[-1, -1]
+    canvas = pixels(person.window.pair.clean.grab().toImage())[-1, -1]
     actions["theme_light"].trigger()
     assert theme.current() is theme.LIGHT
     assert brightness(person) > dark + 100
-    assert (pixels(person.window.pair.clean.grabFramebuffer())[-1, -1] > canvas + 100).all()
+    assert (pixels(person.window.pair.clean.grab().toImage())[-1, -1] > canvas + 100).all()
     shot(person.window, "window-light")
     assert settings.load().theme == "light"
     actions["theme_dark"].trigger()

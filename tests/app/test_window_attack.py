@@ -15,7 +15,7 @@ __all__ = ["person", "seat", "shapes"]
 
 
 def seen(view):
-    return pixels(view.grabFramebuffer())
+    return pixels(view.grab().toImage())
 
 
 def bars(person):

@@ -1,6 +1,7 @@
 """The Train tab: a model is trained beside the slider, paused, stopped, cancelled, loaded."""
 
 import json
+from datetime import datetime
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
@@ -8,6 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QToolButton
 
 from app import settings
+from app.panels import training
 from app.progress import Status
 from core.checkpoints import read_card
 from core.training import TrainOptions, train
@@ -128,6 +130,21 @@ def test_the_strip_below_pauses_stops_and_cancels_after_a_question(person):
     person.click(person.named(QToolButton, "Stop and keep"))
     person.until(lambda: job.status is Status.STOPPED, "the end")
     assert person.window.training.job is None
+
+
+def test_runs_that_begin_in_one_second_have_folders_of_their_own(monkeypatch):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
+
+    monkeypatch.setattr(training, "datetime", Clock)
+    names = []
+    for _ in range(3):
+        folder = training._fresh_folder("toys-simple")
+        folder.mkdir(parents=True)
+        names.append(folder.name)
+    assert names == [f"20260102-030405-toys-simple{end}" for end in ("", "-2", "-3")]
 
 
 def test_training_rests_while_the_slider_is_held(person):

@@ -208,6 +208,21 @@ def test_fewer_clouds_can_be_learned_from_in_the_proportions_of_the_classes(tmp_
     assert last.complete
 
 
+def test_tf32_is_switched_on_for_the_steps_alone_and_changes_nothing_on_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    switch = torch.set_float32_matmul_precision
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda value: (seen.append(value), switch(value)))
+    tf32 = toy_run(tmp_path / "tf32", epochs=1, precision="tf32")
+    assert set(seen) == {"high", "highest"}
+    assert torch.get_float32_matmul_precision() == "highest"
+    plain = toy_run(tmp_path / "plain", epochs=1)
+    timed = ("seconds", "clouds_per_second")
+    metrics = [{name: value for name, value in run.metrics.items() if name not in timed} for run in (tf32, plain)]
+    assert metrics[0] == metrics[1]
+
+
 def test_half_precision_training_runs(tmp_path: Path) -> None:
     assert toy_run(tmp_path / "run", epochs=1, precision="bf16-mixed", regime="defense").epochs == 1
 

@@ -34,7 +34,7 @@ def pair(qtbot, chair, attacked):
 
 
 def picture(view):
-    return pixels(view.grabFramebuffer())
+    return pixels(view.grab().toImage())
 
 
 def drag(view, by, button=LEFT):
@@ -61,7 +61,7 @@ def test_both_clouds_are_seen_in_their_colours(pair, shot):
     shot(pair, "pair-dark")
     tints = []
     for view in (pair.clean, pair.adversarial):
-        middle = scene(view.grabFramebuffer())
+        middle = scene(view.grab().toImage())
         seen = drawn(middle, theme.current().canvas)
         assert seen.mean() > 0.1
         tints.append(pixels(middle)[seen].mean(axis=0))
@@ -75,7 +75,7 @@ def test_both_schemes_are_dressed(pair, qapp, shot):
     theme.apply(qapp, "light")
     shot(pair, "pair-light")
     for view in (pair.clean, pair.adversarial):
-        assert view.grabFramebuffer().pixelColor(5, 250) == theme.LIGHT.canvas
+        assert view.grab().toImage().pixelColor(5, 250) == theme.LIGHT.canvas
 
 
 def test_the_clean_picture_stays_when_only_the_adversarial_cloud_changes(pair, chair, attacked):
@@ -90,9 +90,9 @@ def test_the_clean_picture_stays_when_only_the_adversarial_cloud_changes(pair, c
 
 def test_without_an_attack_the_right_side_says_so(pair, chair):
     pair.set_pair(chair)
-    seen = drawn(pair.adversarial.grabFramebuffer(), theme.current().canvas)
+    seen = drawn(pair.adversarial.grab().toImage(), theme.current().canvas)
     assert 0.0 < seen.mean() < 0.05
-    assert drawn(scene(pair.clean.grabFramebuffer()), theme.current().canvas).mean() > 0.1
+    assert drawn(scene(pair.clean.grab().toImage()), theme.current().canvas).mean() > 0.1
 
 
 def test_clearing_empties_both_sides(pair):
@@ -100,7 +100,7 @@ def test_clearing_empties_both_sides(pair):
     pair.set_stale(True, "computing…")
     pair.clear()
     for view in (pair.clean, pair.adversarial):
-        assert drawn(view.grabFramebuffer(), theme.current().canvas).mean() < 0.05
+        assert drawn(view.grab().toImage(), theme.current().canvas).mean() < 0.05
     assert pair.clean.accessibleDescription() == ""
 
 
@@ -156,19 +156,19 @@ def test_switches_change_the_adversarial_picture_only(pair, switch, shot):
 def test_the_clean_shape_is_seen_on_the_right_while_the_eye_or_its_key_is_held(pair):
     plain = picture(pair.adversarial)
     QTest.mousePress(pair.blink, LEFT)
-    held = pixels(scene(pair.adversarial.grabFramebuffer()))
-    assert np.array_equal(held, pixels(scene(pair.clean.grabFramebuffer())))
+    held = pixels(scene(pair.adversarial.grab().toImage()))
+    assert np.array_equal(held, pixels(scene(pair.clean.grab().toImage())))
     QTest.mouseRelease(pair.blink, LEFT)
     assert np.array_equal(picture(pair.adversarial), plain)
     QTest.keyPress(pair.clean, Qt.Key.Key_B)
-    assert np.array_equal(pixels(scene(pair.adversarial.grabFramebuffer())), held)
+    assert np.array_equal(pixels(scene(pair.adversarial.grab().toImage())), held)
     QTest.keyRelease(pair.clean, Qt.Key.Key_B)
     assert np.array_equal(picture(pair.adversarial), plain)
 
 
 def test_magnified_displacements_are_labelled(pair, shot):
     def corner():
-        return drawn(pair.adversarial.grabFramebuffer(), theme.current().canvas)[10:36, -200:].mean()
+        return drawn(pair.adversarial.grab().toImage(), theme.current().canvas)[10:36, -200:].mean()
 
     plain, unlabelled = picture(pair.adversarial), corner()
     pair.magnification.setFocus()
