@@ -34,6 +34,9 @@ def make(argv: Sequence[str], paths: tuple[Path, ...] = ()) -> tuple[QApplicatio
 
     window = Window()
     sys.excepthook = Reporter(window.toasts, window.log.show)
+    # Not before the window is painted: importing torch keeps Python's lock for long stretches.
+    window.pair.clean.painted.connect(
+        lambda: QTimer.singleShot(0, window, lambda: window.begin(paths)), Qt.ConnectionType.SingleShotConnection
+    )
     window.show()
-    QTimer.singleShot(0, window, lambda: window.begin(paths))
     return application, window

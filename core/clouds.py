@@ -5,7 +5,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 Points: TypeAlias = NDArray[np.float32]
 Method = Literal["random", "farthest", "first"]
@@ -233,6 +232,8 @@ def _nearest(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[n
     if x.ndim != y.ndim or x.ndim not in (2, 3) or x.shape[:-2] != y.shape[:-2] or {x.shape[-1], y.shape[-1]} != {3}:
         raise ValueError(f"distances need two clouds (., 3) or two batches (B, ., 3), not {x.shape} and {y.shape}")
     if x.ndim == 2:
+        from scipy.spatial import cKDTree  # a sixth of a second to import, which a window's start should not pay
+
         return cKDTree(y).query(x)[0], cKDTree(x).query(y)[0]
     pairs = [_nearest(*pair) for pair in zip(x, y, strict=True)]
     return np.stack([there for there, _ in pairs]), np.stack([back for _, back in pairs])

@@ -1,0 +1,53 @@
+"""A start in a process of its own, where nothing has been imported yet."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import json, sys
+from app.application import make
+
+HEAVY = ("torch", "sklearn", "open3d", "openTSNE", "matplotlib", "scipy.spatial")
+application, window = make(["pointward"])
+seen = {}
+
+def painted():
+    seen["at the first picture"] = [name for name in HEAVY if name in sys.modules]
+
+def ready():
+    seen["at the end"] = "torch" in sys.modules
+    seen["models"] = len(window.store.models)
+    application.quit()
+
+from PySide6.QtCore import Qt
+window.pair.clean.painted.connect(painted, Qt.ConnectionType.SingleShotConnection)
+say, said = window.library.say, []
+window.library.say = lambda text: (said.append(text), say(text))
+window.open_dataset = lambda *_: None
+window.ready.connect(ready)
+application.exec()
+seen["said"] = said
+window.close()
+print(json.dumps(seen))
+"""
+
+
+def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_loads(tmp_path: Path) -> None:
+    homes = {f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "DATA", "CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | homes,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    seen = json.loads(done.stdout)
+    assert seen["at the first picture"] == []
+    assert seen["at the end"]
+    assert seen["models"] == 3
+    assert seen["said"][0].startswith("Loading")
