@@ -39,6 +39,8 @@ class State:
     """(B, N, 3), the best iterate after the first step: fooled before not fooled, then the larger objective."""
     best: Evaluation | None
     """The attacked model at the best iterate."""
+    velocity: Tensor
+    """(B, N, 3), the running sum of gradients that momentum keeps; the gradient itself without momentum."""
     step: int = 0
     """Moves made, over all restarts."""
     seed: int = 0
@@ -67,6 +69,9 @@ class Attack(Options):
     )
     travel: float = option(
         2.5, "Length of all steps of one start together, where no step size is given.", unit="ε", low=0.0, advanced=True
+    )
+    momentum: float = option(
+        0.0, "Share of the former steps' gradients kept in each one, all at length 1 (MI).", low=0.0, high=10.0
     )
     restarts: int = option(
         0, "Further starts at a random point of the budget; the best iterate of all counts.", low=0, high=100
@@ -98,18 +103,20 @@ class Attack(Options):
         clean = x.detach()
         still = torch.zeros_like(clean)
         evaluation = evaluate(model, clean, y, gradient=True)
-        return State(clean, y, self.epsilon, still, evaluation, still, evaluation, seed=seed)
+        return State(clean, y, self.epsilon, still, evaluation, still, evaluation, still, seed=seed)
 
     def step(self, model: Classifier, state: State) -> State:
         """One gradient step; the state given is left as it was. More steps than planned go on from the last iterate."""
-        move, evaluation = state.move, state.evaluation
+        move, evaluation, velocity = state.move, state.evaluation, state.velocity
         if state.step and state.step % self.steps == 0 and state.step < self.total_steps:
             seed = state.seed + state.step // self.steps
             move, evaluation = random_move(self.constraint, state.clean.shape, seed, state.clean), None
+            velocity = torch.zeros_like(velocity)
         if evaluation is None or evaluation.gradient is None:
             evaluation = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=True)
         assert evaluation.gradient is not None
-        move = self.moved(move, evaluation.gradient, state.epsilon)
+        velocity = self._accelerated(velocity, evaluation.gradient)
+        move = self.moved(move, velocity, state.epsilon)
 
         count = state.step + 1
         more = count < self.total_steps and count % self.steps != 0
@@ -123,7 +130,14 @@ class Attack(Options):
                 torch.where(better[:, None], now.latent, state.best.latent),
                 torch.where(better, now.loss, state.best.loss),
             )
-        return replace(state, move=move, evaluation=now, best_move=best_move, best=best, step=count)
+        return replace(state, move=move, evaluation=now, best_move=best_move, best=best, velocity=velocity, step=count)
+
+    def _accelerated(self, velocity: Tensor, gradient: Tensor) -> Tensor:
+        """Dong et al. 2018, equation 6; each gradient counts at an L1 norm of 3N, whose average is 1 a coordinate."""
+        if self.momentum == 0:
+            return gradient
+        size = gradient.abs().mean(dim=(-2, -1), keepdim=True)
+        return self.momentum * velocity + gradient / size.masked_fill(size == 0, 1)
 
     def moved(self, move: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
         """The perturbation after one step along the loss's gradient; both (B, N, 3), moves in units of epsilon."""

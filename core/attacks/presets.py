@@ -9,12 +9,14 @@ from core.attacks.direction import Direction
 PRESETS: dict[str, str] = {
     "fgsm": "One step of size epsilon along the gradient (Goodfellow et al. 2015; the first paper, section III.A).",
     "bim": "FGSM in small steps of epsilon / steps, from the clean cloud (Kurakin et al. 2017).",
+    "mi": "BIM along the running sum of the gradients, which carries it over small ones (MI-FGSM, Dong et al. 2018).",
     "pgd": "Steps of 2.5 epsilon / steps from the clean cloud, then again from a random start (Madry et al. 2018).",
 }
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "fgsm": {"steps": 1},
     "bim": {"steps": 10, "travel": 1.0},
+    "mi": {"steps": 10, "travel": 1.0, "momentum": 1.0},
     "pgd": {"steps": 20, "restarts": 1},
 }
 """Where each differs from the defaults."""

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 N = 20
 EPSILON, STEP, STEPS = 0.1, 0.03, 5
 PGD = Attack(epsilon=EPSILON, step_size=STEP, steps=STEPS)
+MI = preset("mi", epsilon=EPSILON, step_size=STEP, steps=STEPS)
 
 
 class LogitsOf(nn.Module):
@@ -26,7 +27,7 @@ class LogitsOf(nn.Module):
         self.image = image
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(4 * x - 2 if self.image else x).logits
+        logits: Tensor = self.model(4 * x.flatten(0, -3) - 2 if self.image else x).logits
         return logits
 
 
@@ -52,7 +53,11 @@ def test_foolbox() -> None:
 
 
 def test_the_adversarial_robustness_toolbox() -> None:
-    from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
+    from art.attacks.evasion import (
+        FastGradientMethod,
+        MomentumIterativeMethod,
+        ProjectedGradientDescentPyTorch,
+    )
     from art.estimators.classification import PyTorchClassifier
 
     model, x, y = case()
@@ -67,6 +72,8 @@ def test_the_adversarial_robustness_toolbox() -> None:
         peer, eps=EPSILON, eps_step=STEP, max_iter=STEPS, num_random_init=0, verbose=False
     )
     np.testing.assert_allclose(pgd.generate(x.numpy(), labels), attacked(PGD, model, x, y).current, atol=1e-5)
+    mi = MomentumIterativeMethod(peer, eps=EPSILON, eps_step=STEP, decay=1.0, max_iter=STEPS, verbose=False)
+    np.testing.assert_allclose(mi.generate(x.numpy(), labels), attacked(MI, model, x, y).current, atol=1e-5)
 
 
 def test_torchattacks() -> None:
@@ -78,3 +85,5 @@ def test_torchattacks() -> None:
     torch.testing.assert_close(theirs, attacked(preset("fgsm", epsilon=EPSILON), model, x, y).adversarial)
     pgd = torchattacks.PGD(peer, eps=EPSILON / 4, alpha=STEP / 4, steps=STEPS, random_start=False)
     torch.testing.assert_close(4 * pgd(image, y) - 2, attacked(PGD, model, x, y).current)
+    mi = torchattacks.MIFGSM(peer, eps=EPSILON / 4, alpha=STEP / 4, steps=STEPS, decay=1.0)
+    torch.testing.assert_close(4 * mi(image[:, None], y)[:, 0] - 2, attacked(MI, model, x, y).current)

@@ -108,6 +108,7 @@ class TestBudget:
         steps=st.integers(1, 3),
         restarts=st.integers(0, 2),
         step_size=st.none() | st.floats(0.0, 1.0),
+        momentum=st.floats(0.0, 2.0),
         objective=st.sampled_from(["untargeted", "targeted"]),
     )
     def test_no_iterate_ever_leaves_it(self, **values: Any) -> None:
@@ -285,7 +286,7 @@ class TestPresets:
         assert preset("fgsm", direction="l2", constraint="linf").constraint == "linf"
 
     def test_unknown_names_and_wrong_values_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, pgd"):
+        with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, mi, pgd"):
             preset("cw")
         with pytest.raises(ValidationError, match="epsilon"):
             preset("fgsm", epsilon=-1)
