@@ -1,12 +1,15 @@
 # make run    set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test   set everything up, then lint, types, contracts and the whole test suite
+# make bench  set everything up, then time ours beside its peers, and the window; ten minutes on two quiet cores
 # make lint   the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
 BIN := .venv/bin
+QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
+BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
 export PYTHON
 
-.PHONY: run test lint clean
+.PHONY: run test lint bench clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -24,8 +27,16 @@ lint: .venv/test.stamp
 
 test: lint
 	@# one thread: tests run beside Qt and a software rasteriser, where two torch threads on two cores wait for each other
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core -p tests.without_qt -p no:pytest-qt -p no:xvfb
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core $(QTLESS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
+
+bench: .venv/bench.stamp
+	rm -f bench.json
+	@# the allocator's setting is a process's own, so each has its turn; ours and its peers take turns within each
+	$(BENCH) $(QTLESS) tests/bench --ignore=tests/bench/test_window.py
+	POINTWARD_ALLOCATOR=system $(BENCH) $(QTLESS) tests/bench/test_answers.py tests/bench/test_attacks.py tests/bench/test_training.py
+	$(BENCH) tests/bench/test_window.py
+	$(BIN)/python -m tests.bench.table bench.json
 
 .venv/bin/python:
 	@packaging/system-packages.sh
@@ -37,11 +48,16 @@ test: lint
 	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
+.venv/bench.stamp: pyproject.toml | .venv/bin/python
+	@packaging/system-packages.sh
+	$(BIN)/python -m pip install --quiet --quiet --editable .[bench]
+	@touch $@ .venv/test.stamp .venv/run.stamp
+
 .venv/test.stamp: pyproject.toml | .venv/bin/python
 	@packaging/system-packages.sh
 	$(BIN)/python -m pip install --quiet --quiet --editable .[test]
 	@touch $@ .venv/run.stamp
 
 clean:
-	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
