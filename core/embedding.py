@@ -233,7 +233,7 @@ class Placer:
 
     A latent goes to the weighted median of its nearest fitted latents' positions, with weights 1 / squared distance:
     a latent of the map lands on its own point, and unlike a mean the median seldom lands in the void between clusters.
-    It follows a slider: 16 latents among 2,874 take less than a millisecond, and openTSNE's ``transform`` twenty times as
+    It follows a slider: 16 latents among 2,874 take less than a millisecond, openTSNE's ``transform`` twenty times as
     long (``make bench``).
 
     Parameters
