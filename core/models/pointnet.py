@@ -5,6 +5,8 @@ per-point layers 64-128-1024, classifier 512-256-K with dropout 0.3 before the s
 max-pool of the last batch-normalised layer, without ReLU; the classifier is the last three fully connected layers.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -82,6 +84,9 @@ class PointNet(nn.Module):
             nn.Linear(256, classes),
         )  # fmt: skip
         self.penalty: Tensor = torch.zeros(())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"penalty": self.penalty.detach()}  # copies can't share the gradient of the last batch
 
     def forward(self, clouds: Tensor) -> Output:
         x = self.first(clouds @ self.input_transform(clouds))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from core.attacks import evaluate
-from core.models import ARCHITECTURES, Classifier, Output, PointNet, PointNetOptions, build, evaluating
+from core.models import ARCHITECTURES, Classifier, Output, PointNet, PointNetOptions, answering, build, evaluating
 from tests.core.toys import toy_batch
 from tests.plain_pointnet import PlainPointNet
 
@@ -105,6 +105,28 @@ def test_the_penalty_is_the_distance_of_the_feature_transform_from_orthogonality
     torch.testing.assert_close(model.penalty, gram.pow(2).sum((1, 2)).sqrt().mean())
     assert torch.autograd.grad(model.penalty, model.feature_transform.head[-1].weight)[0].abs().sum() > 0
     assert float(build("pointnet", 3).penalty) == 0
+
+
+def test_a_model_can_be_copied_in_the_middle_of_its_training() -> None:
+    model = build("pointnet", 3, {"feature_transform": True})
+    x, _ = toy_batch()
+    model(x)
+    copied = deepcopy(model)
+    assert not copied.penalty.requires_grad
+    torch.testing.assert_close(copied.eval()(x).logits, model.eval()(x).logits)
+
+
+def test_away_from_the_cpu_the_fast_layers_step_aside() -> None:
+    """On PyTorch's device for shapes alone, which stands for a GPU where there is none."""
+    model = build("pointnet", 3, {"feature_transform": True}).to("meta")
+    x = torch.empty(4, 20, 3, device="meta", requires_grad=True)
+    logits, latent = model(x)
+    assert (logits.device.type, logits.shape, latent.shape) == ("meta", (4, 3), (4, 1024))
+    (logits.sum() + model.penalty).backward()
+    assert x.grad is not None
+    with answering(model) as ask:
+        assert ask is model
+        assert ask(x).logits.shape == (4, 3)
 
 
 def test_dropout_acts_in_training_only() -> None:
