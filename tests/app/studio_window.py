@@ -20,6 +20,7 @@ from core.checkpoints import LoadedModel
 from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import CATEGORIES, make_shape
 from core.live import Scene
+from tests.app.mouse import move_mouse
 
 TRAIN, TEST = 3, 3
 """Shapes of each class in the small dataset."""
@@ -244,7 +245,7 @@ class Person:
 
     def pull(self, epsilon: float) -> Scene:
         """Move the held handle and see the frame that belongs to it."""
-        QTest.mouseMove(self.groove, self.place_of(epsilon))
+        move_mouse(self.groove, self.place_of(epsilon))
         slider = self.window.attack.epsilon
         self.until(lambda: self.store.scene is not None and self.store.scene.epsilon == slider.value, "the refit")
         assert self.store.scene is not None

@@ -31,8 +31,8 @@ def view(qtbot: QtBot) -> ConfidenceView:
     view = ConfidenceView()
     qtbot.addWidget(view)
     view.resize(340, 300)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     return view
 
 

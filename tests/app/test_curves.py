@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.views.curves import CurveView
 from tests.app.looking import where
+from tests.app.mouse import move_mouse
 
 
 @pytest.fixture
@@ -15,8 +16,8 @@ def view(qtbot: QtBot) -> CurveView:
     view = CurveView("epoch", "loss", y_unit="nats", empty="Press Train.")
     qtbot.addWidget(view)
     view.resize(500, 260)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     return view
 
 
@@ -49,9 +50,9 @@ def test_the_mouse_reads_out_the_nearest_point(view: CurveView) -> None:
     QApplication.processEvents()
     seen: list = []
     view.hovered.connect(seen.append)
-    QTest.mouseMove(plot(view), plot(view).rect().center())
+    move_mouse(plot(view), plot(view).rect().center())
     assert 3 < seen[-1] < 6
-    QTest.mouseMove(plot(view), QPoint(5, 5))
+    move_mouse(plot(view), QPoint(5, 5))
     assert seen[-1] is None, "beside the axes there is nothing to read"
 
 
@@ -99,7 +100,7 @@ def test_a_double_click_shows_everything_again(view: CurveView) -> None:
     home = end()
     QTest.mousePress(plot(view), Qt.MouseButton.LeftButton, pos=QPoint(400, 60))
     for x in (300, 250, 200):
-        QTest.mouseMove(plot(view), QPoint(x, 60), 20)
+        move_mouse(plot(view), QPoint(x, 60))
     QTest.mouseRelease(plot(view), Qt.MouseButton.LeftButton, pos=QPoint(200, 60))
     assert end() == pytest.approx(home - 200, abs=3)
     QTest.mouseDClick(plot(view), Qt.MouseButton.LeftButton, pos=QPoint(300, 60))
@@ -118,10 +119,10 @@ def test_two_views_share_x_and_the_cursor(qtbot: QtBot) -> None:
     accuracy.set_series("train", [0, 1], [0.2, 0.3], "clean")
     qtbot.addWidget(window)
     window.resize(500, 500)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     lines = where(plot(accuracy), theme.DARK.muted).sum(axis=0)
-    QTest.mouseMove(plot(loss), plot(loss).rect().center())
+    move_mouse(plot(loss), plot(loss).rect().center())
     QApplication.processEvents()
     moved = where(plot(accuracy), theme.DARK.muted).sum(axis=0)
     assert (moved > lines + 50).any(), "the cursor's line is in the other view too"
@@ -134,8 +135,8 @@ def test_a_sparkline_is_small_and_plain(qtbot: QtBot) -> None:
     qtbot.addWidget(spark)
     spark.set_series("loss", np.arange(20), np.arange(20.0), "adv")
     spark.resize(spark.sizeHint())
-    spark.show()
-    qtbot.waitExposed(spark)
+    with qtbot.waitExposed(spark):
+        spark.show()
     assert spark.height() <= 40
     assert not spark.findChild(QToolButton).isVisible()
     assert np.ptp(np.flatnonzero(where(plot(spark), theme.DARK.adv).any(axis=1))) > 15

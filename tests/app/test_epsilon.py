@@ -10,6 +10,7 @@ from app import theme
 from app.views.epsilon import EpsilonSlider
 from app.views.groove import HEIGHT, SIDE
 from tests.app.looking import pixels, tooltip, where
+from tests.app.mouse import move_mouse
 
 EPSILONS = np.linspace(0, 0.3, 31)
 ROBUST = np.array([np.linspace(1, 0, 31), np.linspace(1, 0.6, 31)])
@@ -40,8 +41,8 @@ def slider(qtbot: QtBot) -> EpsilonSlider:
     layout.addWidget(elsewhere)
     qtbot.addWidget(window)
     window.resize(640, 120)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     window.activateWindow()
     elsewhere.setFocus()
     slider.window_kept_alive = window
@@ -77,7 +78,7 @@ def test_the_handle_follows_a_drag(slider: EpsilonSlider, groove: QAbstractSlide
     diary = Diary(slider)
     QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.05))
     for epsilon in (0.1, 0.15, 0.2):
-        QTest.mouseMove(groove, place(groove, epsilon))
+        move_mouse(groove, place(groove, epsilon))
     QTest.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.2))
     told = diary.read()
     assert told[0] == "pressed"
@@ -92,9 +93,9 @@ def test_a_click_jumps_and_a_drag_beyond_the_ends_stays_inside(slider: EpsilonSl
     QTest.mouseClick(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.25))
     assert slider.value == pytest.approx(0.25, abs=0.001)
     QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.25))
-    QTest.mouseMove(groove, QPoint(groove.width() + 200, 5))
+    move_mouse(groove, QPoint(groove.width() + 200, 5))
     assert slider.value == 0.3
-    QTest.mouseMove(groove, QPoint(-200, 5))
+    move_mouse(groove, QPoint(-200, 5))
     QTest.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=QPoint(-200, 5))
     assert slider.value == 0.0
     QTest.mouseClick(groove, Qt.MouseButton.RightButton, pos=place(groove, 0.25))

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.views.scatter import PLACED, MapView, medoid
 from tests.app.looking import pixels, tooltip, where
+from tests.app.mouse import move_mouse
 
 CLASSES = ["airplane", "bag", "cap", "car"]
 CORNERS = [[0, 0], [10, 0], [10, 10], [0, 10]]
@@ -27,8 +28,8 @@ def view(qtbot: QtBot) -> MapView:
     qtbot.addWidget(view)
     view.resize(700, 460)
     view.set_map(XY, LABELS, ADVERSARIAL, CLASSES)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     QApplication.processEvents()
     return view
 
@@ -57,7 +58,7 @@ def place(view: MapView, index: int) -> QPoint:
 
 
 def click(view: MapView, at: QPoint) -> None:
-    QTest.mouseMove(plot(view), at)
+    move_mouse(plot(view), at)
     QTest.mouseClick(plot(view), Qt.MouseButton.LeftButton, pos=at)
 
 
@@ -149,8 +150,8 @@ def test_a_double_click_shows_everything_again(view: MapView) -> None:
     corner = place(view, 0)
     middle = plot(view).rect().center()
     QTest.mousePress(plot(view), Qt.MouseButton.LeftButton, pos=middle)
-    QTest.mouseMove(plot(view), middle + QPoint(30, 20), 20)
-    QTest.mouseMove(plot(view), middle + QPoint(60, 40), 20)
+    move_mouse(plot(view), middle + QPoint(30, 20))
+    move_mouse(plot(view), middle + QPoint(60, 40))
     QTest.mouseRelease(plot(view), Qt.MouseButton.LeftButton, pos=middle + QPoint(60, 40))
     assert tooltip(plot(view), corner) == ""
     QTest.mouseDClick(plot(view), Qt.MouseButton.LeftButton, pos=middle)
@@ -161,8 +162,8 @@ def test_a_double_click_shows_everything_again(view: MapView) -> None:
 def test_without_a_map_the_view_says_what_to_do(qtbot: QtBot) -> None:
     view = MapView("Press Compute.")
     qtbot.addWidget(view)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     assert where(plot(view), theme.DARK.text).any(), "the headline"
     view.set_busy("finding neighbours")
     assert view.accessibleDescription() == "0 clean and 0 adversarial clouds of 0 classes"

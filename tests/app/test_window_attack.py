@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QWidget
 
 from app.studio import EPSILON_MAX
 from tests.app import looking
+from tests.app.mouse import move_mouse
 from tests.app.studio_window import LEFT, person, seat, shapes
 from tests.pixels.pictures import pixels
 
@@ -62,7 +63,7 @@ def test_the_cameras_stay_linked_after_a_drag_in_one_view(person):
     before, start = seen(pair.clean), pair.adversarial.rect().center()
     QTest.mousePress(pair.adversarial, LEFT, pos=start)
     for step in (10, 30, 60):
-        QTest.mouseMove(pair.adversarial, start + QPoint(step, step // 2))
+        move_mouse(pair.adversarial, start + QPoint(step, step // 2))
         QApplication.processEvents()
     QTest.mouseRelease(pair.adversarial, LEFT, pos=start + QPoint(60, 30))
     turned = pair.adversarial.camera()
@@ -118,7 +119,7 @@ def test_an_attack_of_several_steps_is_only_rescaled_while_held_and_run_when_let
 def test_a_slider_that_never_rests_shows_pictures_on_its_way(person):
     """However slow the machine: the newest frame that is ready is shown, though the handle is farther by then."""
     shown, places, go = set(), iter(np.tile(np.linspace(0.05, 0.25, 40), 50)), QTimer(interval=2)
-    go.timeout.connect(lambda: QTest.mouseMove(person.groove, person.place_of(next(places))))
+    go.timeout.connect(lambda: move_mouse(person.groove, person.place_of(next(places))))
     person.take(0.1)
     connection = person.store.sceneChanged.connect(lambda scene: shown.add(scene.epsilon))
     go.start()

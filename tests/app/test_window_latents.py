@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from app.progress import Status
+from tests.app.mouse import move_mouse
 from tests.app.studio_window import person, seat, shapes
 from tests.app.test_window_training import answer
 
@@ -91,7 +92,7 @@ def test_a_point_that_is_clicked_opens_its_cloud(person):
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(len(places))
     index = int(gaps.min(axis=1).argmax())  # the one that stands most alone
     place = QPoint(*map(int, places[index]))
-    QTest.mouseMove(plane.viewport(), place)
+    move_mouse(plane.viewport(), place)
     QTest.mouseClick(plane.viewport(), Qt.MouseButton.LeftButton, pos=place)
     name = person.store.dataset.split("test").names[result.rows[index]]
     person.until(lambda: person.store.cloud.name == name, "the cloud of the point")

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QToolTip, QWidg
 
 from app import theme
 from app.views.cloud import CloudView
+from tests.app.mouse import move_mouse
 from tests.pixels.pictures import drawn, pixels, scene
 
 pytestmark = pytest.mark.usefixtures("gl")
@@ -45,7 +46,7 @@ def share(view):
 def drag(view, start, end, button=Qt.MouseButton.LeftButton, modifier=Qt.KeyboardModifier.NoModifier):
     QTest.mousePress(view, button, modifier, start)
     for step in (0.25, 0.5, 0.75, 1.0):
-        QTest.mouseMove(view, start + (end - start) * step)
+        move_mouse(view, start + (end - start) * step)
         QApplication.processEvents()
     QTest.mouseRelease(view, button, modifier, end)
 
@@ -60,7 +61,7 @@ def wheel(view, notches):
 
 def hover(view, at):
     for step in (QPoint(2, 0), QPoint(0, 0)):
-        QTest.mouseMove(view, at + step)
+        move_mouse(view, at + step)
         QApplication.processEvents()
 
 

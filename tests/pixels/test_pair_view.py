@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from app import theme
 from app.views.pair import PairView
+from tests.app.mouse import move_mouse
 from tests.pixels.pictures import drawn, pixels, scene
 
 pytestmark = pytest.mark.usefixtures("gl")
@@ -41,7 +42,7 @@ def drag(view, by, button=LEFT):
     start = view.rect().center()
     QTest.mousePress(view, button, pos=start)
     for step in (0.25, 0.5, 0.75, 1.0):
-        QTest.mouseMove(view, start + by * step)
+        move_mouse(view, start + by * step)
         QApplication.processEvents()
     QTest.mouseRelease(view, button, pos=start + by)
 
@@ -193,7 +194,7 @@ def test_a_point_under_the_mouse_is_ringed_in_both_views(pair, qtbot):
     plain = picture(pair.clean)
     across, down, _ = pair.adversarial.project(pair.adversarial.points[7:8])
     for step in (2, 0):
-        QTest.mouseMove(pair.adversarial, QPoint(round(float(across[0])) + step, round(float(down[0]))))
+        move_mouse(pair.adversarial, QPoint(round(float(across[0])) + step, round(float(down[0]))))
         QApplication.processEvents()
     qtbot.waitUntil(lambda: not np.array_equal(picture(pair.clean), plain))
 
