@@ -1,5 +1,6 @@
 """How a model sees a cloud: its logits, the loss, and the gradient of the loss with respect to the points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.models import Classifier, answering
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits (B, K) and latents (B, D) -> what an attack raises, (B,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +22,7 @@ class Evaluation:
     latent: Tensor
     """(B, D)"""
     loss: Tensor
-    """(B,), cross-entropy to the label in nats."""
+    """(B,), cross-entropy to the label in nats, or the loss that was asked for."""
     gradient: Tensor | None = None
     """(B, N, 3), d loss_i / d cloud_i of each sample on its own (sum reduction), or None where it was not asked."""
 
@@ -28,7 +32,9 @@ class Evaluation:
         return self.logits.argmax(1)
 
 
-def evaluate(model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool) -> Evaluation:
+def evaluate(
+    model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool, loss: Loss | None = None
+) -> Evaluation:
     """Ask the model in eval mode (whatever its own is, which it keeps), with or without the input gradient.
 
     The gradient is taken with respect to the points only: the weights' ``.grad`` stays as it was.
@@ -37,10 +43,11 @@ def evaluate(model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool
     ----------
     clouds : Tensor (B, N, 3)
     label : Tensor (B,), the class the loss refers to.
+    loss : another loss than the cross-entropy to the label.
     """
     with answering(model) as classifier, torch.set_grad_enabled(gradient):
         points = clouds.detach().requires_grad_(gradient)
         logits, latent = classifier(points)
-        loss = F.cross_entropy(logits, label, reduction="none")
-        slope = torch.autograd.grad(loss.sum(), points)[0] if gradient else None
-    return Evaluation(logits.detach(), latent.detach(), loss.detach(), slope)
+        value = F.cross_entropy(logits, label, reduction="none") if loss is None else loss(logits, latent)
+        slope = torch.autograd.grad(value.sum(), points)[0] if gradient else None
+    return Evaluation(logits.detach(), latent.detach(), value.detach(), slope)

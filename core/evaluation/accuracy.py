@@ -77,6 +77,18 @@ class Verdicts(Answers):
     def accuracy(self) -> Rate:
         return Rate(int(self.correct.sum()), len(self.label))
 
+    def top(self, most: int) -> list[Rate]:
+        """Accuracy where the true class need only be among the k most probable, for k = 1 to ``most`` (Fig. 4)."""
+        own = np.take_along_axis(self.logits, self.label[:, None], axis=1)
+        tie = np.arange(self.logits.shape[1]) < self.label[:, None]  # as argmax decides
+        rank = ((self.logits > own) | ((self.logits == own) & tie)).sum(axis=1)
+        return [Rate(int((rank < k).sum()), len(rank)) for k in range(1, most + 1)]
+
+    def confusion(self) -> NDArray[np.int64]:
+        """(K, K), clouds of each true class (row) by predicted class (column)."""
+        classes = self.logits.shape[1]
+        return np.bincount(self.label * classes + self.prediction, minlength=classes**2).reshape(classes, classes)
+
     @property
     def true_confidence(self) -> Array:
         """(n,), softmax probability of the true class."""
@@ -153,10 +165,7 @@ def evaluate_accuracy(
         If the split holds no cloud, or clouds of fewer points than are asked for.
     """
     options = options or EvaluationOptions()
-    stored = split.points.shape[1]
-    if options.points > stored or not len(split):
-        raise ValueError(f"{options.points} points were asked for, and the split has {len(split)} clouds of {stored}.")
-    rows = choose_rows(split.labels, options.clouds or len(split))
+    rows = chosen_clouds(split, options)
     device = device_of(model)
     generator = torch.Generator().manual_seed(options.seed)
     clean: list[Arrays] = []
@@ -187,6 +196,20 @@ def evaluate_accuracy(
         logits, latent, far, wide = _joined(moved)
         report = replace(report, adversarial=Attacked(logits, latent, labels, far, wide))
     yield Done(report, complete=done == len(rows))
+
+
+def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]:
+    """Rows of the split that are measured.
+
+    Raises
+    ------
+    ValueError
+        If the split holds no cloud, or clouds of fewer points than are asked for.
+    """
+    stored = split.points.shape[1]
+    if options.points > stored or not len(split):
+        raise ValueError(f"{options.points} points were asked for, and the split has {len(split)} clouds of {stored}.")
+    return choose_rows(split.labels, options.clouds or len(split))
 
 
 def _arrays(evaluation: Evaluation | None) -> Arrays:

@@ -106,7 +106,7 @@ def train(
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
         report: AccuracyReport | None = None
-        for event in evaluate_accuracy(model, validation, options.attack, evaluation):
+        for event in evaluate_accuracy(learner.result, validation, options.attack, evaluation):
             match event:
                 case Progress(clouds):
                     yield Progress(done + clouds, total, f"{text}, validation")

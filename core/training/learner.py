@@ -1,15 +1,17 @@
 """The networks of a training run and one gradient step on them."""
 
+import copy
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.attacks import Attack
 from core.models import evaluating
 from core.training.options import TrainOptions
 
@@ -43,7 +45,9 @@ class Learner:
         self.model = model
         self.discriminator = discriminator
         self.progress = 0.0
-        """Share of the whole run that is done, for ``feature_ramp``."""
+        """Share of the whole run that is done, for the ramps."""
+        self.result = copy.deepcopy(model).requires_grad_(False) if options.averaging else model
+        """The model that is measured and kept: the running average of ``model``, or itself."""
         self._fabric = fabric
         self._networks = [network for network in (model, discriminator) if network is not None]
         self._optimisers = [
@@ -69,16 +73,37 @@ class Learner:
 
     def learn(self, label: Tensor, *feeds: Feed) -> None:
         """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,)."""
-        with _products_in_tf32() if self.options.precision == "tf32" else nullcontext():
-            losses = [self._losses(label, feed) for feed in feeds]
-            for step, parts in zip(self._steps, zip(*losses, strict=True), strict=True):
-                step.zero_grad()
-                self._fabric.backward(torch.stack(parts).mean())
-                step.step()
+        with self._arithmetic():
+            losses = [self._losses(label, feed, *self._forwards[0](feed.clouds)) for feed in feeds]
+            self._descend(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
 
-    def _losses(self, label: Tensor, feed: Feed) -> list[Tensor]:
+    def agree(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
+        """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""
+        with self._arithmetic():
+            (logits, latent), (moved, _) = self._forwards[0](clean), self._forwards[0](adversarial)
+            [loss] = self._losses(label, Feed(clean, REAL), logits, latent)
+            gap = divergence(logits, moved).mean()
+            self._count("disagreement", gap * len(label), len(label))
+            self._count("accuracy_adversarial", (moved.argmax(1) == label).sum(), len(label))
+            self._descend(loss + self.options.trades_weight * gap)
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        return _products_in_tf32() if self.options.precision == "tf32" else nullcontext()
+
+    def _descend(self, *losses: Tensor) -> None:
+        """One step of each network down its loss, and of the average after the model."""
+        for step, loss in zip(self._steps, losses, strict=True):
+            step.zero_grad()
+            self._fabric.backward(loss)
+            step.step()
+        if self.result is not self.model:
+            count = float(next(iter(self._optimisers[0].state.values()))["step"])
+            decay = min(self.options.averaging, (1 + count) / (10 + count))  # the first weights are soon forgotten
+            for mean, now in zip(self.result.state_dict().values(), self.model.state_dict().values(), strict=True):
+                mean.lerp_(now, 1 - decay) if mean.is_floating_point() else mean.copy_(now)
+
+    def _losses(self, label: Tensor, feed: Feed, logits: Tensor, latent: Tensor) -> list[Tensor]:
         """The model's loss, L_cls (+ weighted L_feat); and L_dis, the discriminator's, where there is one."""
-        logits, latent = self._forwards[0](feed.clouds)
         loss = F.cross_entropy(logits, label, label_smoothing=self.options.label_smoothing)
         kind = "adversarial" if feed.domain == ADVERSARIAL else "clean"
         self._count(f"loss_{kind}", loss * len(label), len(label))
@@ -87,15 +112,28 @@ class Learner:
         if self.discriminator is None:
             return [loss]
 
-        real, domain = torch.full_like(label, REAL), torch.full_like(label, feed.domain)
-        with _frozen(self.discriminator):
-            feature_loss = F.cross_entropy(self.discriminator(latent), real)
+        domain = torch.full_like(label, feed.domain)
+        feature_loss = self.feature_loss(latent).mean()
         verdict = self._forwards[1](latent.detach())
         discriminator_loss = F.cross_entropy(verdict, domain)
         self._count("feature_loss", feature_loss * len(label), len(label))
         self._count("discriminator_loss", discriminator_loss * len(label), len(label))
         self._count("discriminator_accuracy", (verdict.argmax(1) == domain).sum(), len(label))
         return [loss + self.feature_weight * feature_loss, discriminator_loss]
+
+    def feature_loss(self, latent: Tensor) -> Tensor:
+        """L_feat of each latent, (B, D) -> (B,): how far the discriminator is from taking it for real."""
+        assert self.discriminator is not None
+        with _frozen(self.discriminator):
+            verdict = self.discriminator(latent)
+        return F.cross_entropy(verdict, verdict.new_full(verdict.shape[:1], REAL, dtype=torch.long), reduction="none")
+
+    @property
+    def attack(self) -> Attack:
+        """The attack of the options, with its budget at this point of the run."""
+        ramp = self.options.epsilon_ramp
+        done = min(1.0, self.progress * self.options.epochs / ramp) if ramp else 1.0
+        return self.options.attack.at(done * self.options.epsilon)
 
     @property
     def feature_weight(self) -> float:
@@ -107,8 +145,10 @@ class Learner:
         self._counts[name] += count
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on, but for the model's weights: the discriminator and Adam's moments."""
+        """All the next step depends on but the model's weights: their average, the discriminator, Adam's moments."""
         tensors: dict[str, Tensor] = {}
+        if self.result is not self.model:
+            tensors |= {f"average/{name}": value for name, value in self.result.state_dict().items()}
         if self.discriminator is not None:
             tensors |= {f"discriminator/{name}": value for name, value in self.discriminator.state_dict().items()}
         for number, optimiser in enumerate(self._optimisers):
@@ -123,6 +163,8 @@ class Learner:
         for name, value in state.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = value
+        if self.result is not self.model:
+            self.result.load_state_dict(parts["average"])
         if self.discriminator is not None:
             self.discriminator.load_state_dict(parts["discriminator"])
         moments: list[dict[int, dict[str, Tensor]]] = [defaultdict(dict) for _ in self._optimisers]
@@ -133,6 +175,12 @@ class Learner:
             optimiser.load_state_dict({"state": values, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
+def divergence(clean: Tensor, adversarial: Tensor) -> Tensor:
+    """KL(softmax(clean) || softmax(adversarial)) of two batches of logits (B, K), in nats, (B,)."""
+    logs = F.log_softmax(adversarial, dim=1), F.log_softmax(clean, dim=1)
+    return F.kl_div(*logs, reduction="none", log_target=True).sum(dim=1)
+
+
 def build_discriminator(model: nn.Module, width: int) -> nn.Module:
     """Two linear layers from the latents of ``model`` to logits (B, 2) of ``REAL`` and ``ADVERSARIAL``.
 
@@ -140,7 +188,12 @@ def build_discriminator(model: nn.Module, width: int) -> nn.Module:
     """
     with evaluating(model), torch.no_grad():
         latent = model(torch.zeros(1, 1, 3)).latent
-    return nn.Sequential(nn.Linear(latent.shape[1], width), nn.LeakyReLU(0.2), nn.Linear(width, 2))
+    return discriminator_of(latent.shape[1], width)
+
+
+def discriminator_of(size: int, width: int) -> nn.Module:
+    """The same for latents (B, size)."""
+    return nn.Sequential(nn.Linear(size, width), nn.LeakyReLU(0.2), nn.Linear(width, 2))
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from core.devices import DeviceName
 from core.models import ARCHITECTURES
 from core.options import Options, option
 
-RegimeName = Literal["simple", "adversarial", "defense"]
+RegimeName = Literal["simple", "adversarial", "defense", "pgd", "trades", "defense-pgd"]
+MANY_STEPS = 7
+"""Gradient steps of the regimes that are about more than one, as in Madry et al. 2018."""
 
 
 class TrainOptions(Options):
@@ -23,7 +25,10 @@ class TrainOptions(Options):
     model: Literal["pointnet"] = option("pointnet", "Architecture of the classifier.")
     model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
     regime: RegimeName = option(
-        "simple", "What it learns from: clean clouds; also adversarial ones; also against a discriminator of the two."
+        "simple",
+        "What it learns from. simple: clean clouds; adversarial: and their FGSM versions; defense: and a discriminator "
+        "of the two; pgd: PGD versions alone; trades: clean clouds and agreement with PGD versions; defense-pgd: "
+        "defense with PGD against classifier and discriminator.",
     )
     epochs: int = option(40, "Times every training cloud is seen.", unit="epochs", low=1, high=10_000)
     batch_size: int = option(32, "Clouds in one gradient step.", unit="clouds", low=4, high=4096)
@@ -52,7 +57,13 @@ class TrainOptions(Options):
 
     epsilon: float = option(0.1, "Budget of the adversarial clouds that are trained on.", unit="r", low=0.0, high=2.0)
     direction: Direction = option("sign", "How a gradient becomes their perturbation (the readings of FGSM).")
-    attack_steps: int = option(1, "Gradient steps to make them: 1 is FGSM.", low=1, high=100)
+    attack_steps: int | None = option(
+        None,
+        "Gradient steps to make them: 1 is FGSM. Empty is 7, from a random start, in the regimes named after PGD and "
+        "in trades, and 1 in the others.",
+        low=1,
+        high=100,
+    )
     attack_step_size: float | None = option(
         None,
         "Length of one such step; empty is 2.5 epsilon / steps, and epsilon for a single step.",
@@ -60,11 +71,24 @@ class TrainOptions(Options):
         low=0.0,
         advanced=True,
     )
+    epsilon_ramp: int = option(
+        0, "Time over which that budget grows from 0; 0 begins with all of it.", unit="epochs", low=0, high=10_000
+    )
     attack_mode: Literal["eval", "train"] = option(
         "eval", "Mode of the model while it is attacked: with running or with batch statistics.", advanced=True
     )
     updates: Literal["alternate", "joint"] = option(
         "alternate", "A step on the clean batch, then one on its adversarial batch; or one step on both.", advanced=True
+    )
+
+    trades_weight: float = option(
+        3.0, "Weight of the agreement of clean and adversarial verdicts in trades.", low=0.0, high=1000.0
+    )
+    averaging: float = option(
+        0.0,
+        "Decay of a running average of the weights, which is then what is measured and kept; 0 is none.",
+        low=0.0,
+        high=0.99999,
     )
 
     discriminator_width: int = option(
@@ -105,7 +129,7 @@ class TrainOptions(Options):
             "fgsm",
             epsilon=self.epsilon,
             direction=self.direction,
-            steps=self.attack_steps,
+            steps=self.attack_steps or (MANY_STEPS if self.regime in ("pgd", "trades", "defense-pgd") else 1),
             step_size=self.attack_step_size,
         )
 

@@ -4,6 +4,13 @@
 * adversarial: L_cls on the clean batch, then on its adversarial version, made anew from the weights of that moment.
 * defense: the same batches with L_cls, L_feat and L_dis, and a discriminator of latents.
 
+and those beyond it:
+
+* pgd: L_cls on adversarial batches alone, made by PGD from a random start (Madry et al. 2018).
+* trades: L_cls on the clean batch, and agreement with the verdicts on its PGD version, which is made to disagree (Zhang
+  et al. 2019).
+* defense-pgd: defense, with batches that PGD makes against L_cls and L_feat together, which is what the model learns.
+
 L_cls = CE(C(E(x)), y) trains extractor E and classifier C. L_feat = CE(D(z), real) trains E alone to pass any latent
 z = E(x) for that of a real cloud. L_dis = CE(D(z), t) trains the discriminator D alone to tell real (t = 0) from
 adversarial (t = 1). The paper calls D(z) the probability of t = 0, yet the binary cross-entropy it prints drives D(z)
@@ -14,14 +21,16 @@ reading that agrees with the rest of its text.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attacks import evaluate
+from core.attacks import Attack, Loss, evaluate, random_move
 from core.models import Classifier
-from core.training.learner import ADVERSARIAL, REAL, Feed, Learner
-from core.training.options import RegimeName, TrainOptions
+from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, divergence
+from core.training.options import RegimeName
 
 
 @dataclass(frozen=True)
@@ -41,36 +50,77 @@ def _clean(learner: Learner, clouds: Tensor, label: Tensor) -> None:
 
 
 def _clean_and_adversarial(learner: Learner, clouds: Tensor, label: Tensor) -> None:
+    _both(learner, clouds, label, lambda: _attacked(learner, clouds, label))
+
+
+def _pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
+    learner.learn(label, Feed(_attacked(learner, clouds, label, random_start=True), ADVERSARIAL))
+
+
+def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
+    clean = evaluate(learner.model, clouds, label, gradient=False).logits
+    adversarial = _attacked(learner, clouds, label, lambda logits, _: divergence(clean, logits), random_start=True)
+    learner.agree(label, clouds, adversarial)
+
+
+def _defense_pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
+    def learned(logits: Tensor, latent: Tensor) -> Tensor:
+        return F.cross_entropy(logits, label, reduction="none") + learner.feature_weight * learner.feature_loss(latent)
+
+    _both(learner, clouds, label, lambda: _attacked(learner, clouds, label, learned, random_start=True))
+
+
+def _both(learner: Learner, clouds: Tensor, label: Tensor, attacked: Callable[[], Tensor]) -> None:
     feeds = [Feed(clouds, REAL)]
     if learner.options.updates == "alternate":
         learner.learn(label, feeds.pop())
-    adversarial = perturbed(learner.model, clouds, label, learner.options)
-    learner.learn(label, *feeds, Feed(adversarial, ADVERSARIAL))
+    learner.learn(label, *feeds, Feed(attacked(), ADVERSARIAL))
 
 
 REGIMES: Mapping[RegimeName, Regime] = {
     "simple": Regime("simple training", _clean),
     "adversarial": Regime("adversarial training", _clean_and_adversarial, robust=True),
     "defense": Regime("Defense-PointNet training", _clean_and_adversarial, robust=True, discriminator=True),
+    "pgd": Regime("PGD adversarial training", _pgd, robust=True),
+    "trades": Regime("TRADES training", _trades, robust=True),
+    "defense-pgd": Regime("Defense-PointNet training with PGD", _defense_pgd, robust=True, discriminator=True),
 }
 
 
-def perturbed(model: nn.Module, clouds: Tensor, label: Tensor, options: TrainOptions) -> Tensor:
-    """The last iterate (B, N, 3) of the options' attack on clouds (B, N, 3).
+def perturbed(
+    model: nn.Module,
+    clouds: Tensor,
+    label: Tensor,
+    attack: Attack,
+    mode: Literal["eval", "train"] = "eval",
+    loss: Loss | None = None,
+    *,
+    random_start: bool = False,
+) -> Tensor:
+    """The last iterate (B, N, 3) of an attack on clouds (B, N, 3), the model being in ``mode``.
 
     It costs one gradient a step. ``Attack.run`` would also evaluate the last iterate, which the training step is about
-    to do. Weights, running statistics and modes stay as they were.
+    to do. Weights, running statistics and modes stay as they were. A random start takes its seed from PyTorch.
     """
-    attack = options.attack
-    if attack.epsilon == 0:
+    epsilon = attack.epsilon
+    if epsilon == 0:
         return clouds
     move = torch.zeros_like(clouds)
-    with _batch_statistics(model) if options.attack_mode == "train" else nullcontext(model) as victim:
+    if random_start and attack.steps > 1:
+        move = random_move(attack.constraint, clouds.shape, int(torch.randint(2**62, ())), clouds)
+    with _batch_statistics(model) if mode == "train" else nullcontext(model) as victim:
         for _ in range(attack.steps):
-            gradient = evaluate(victim, clouds + attack.epsilon * move, label, gradient=True).gradient
+            gradient = evaluate(victim, clouds + epsilon * move, label, gradient=True, loss=loss).gradient
             assert gradient is not None
-            move = attack.moved(move, gradient, attack.epsilon)
-    return clouds + attack.epsilon * move
+            move = attack.moved(move, gradient, epsilon)
+    return clouds + epsilon * move
+
+
+def _attacked(
+    learner: Learner, clouds: Tensor, label: Tensor, loss: Loss | None = None, *, random_start: bool = False
+) -> Tensor:
+    mode = learner.options.attack_mode
+    return perturbed(learner.model, clouds, label, learner.attack, mode, loss, random_start=random_start)
 
 
 @contextmanager

@@ -108,7 +108,7 @@ class Run:
         """Keep a finished epoch."""
         self.history.append({"epoch": len(self.history) + 1, **metrics})
         if self.best_epoch == len(self.history):
-            save_model(self.folder / BEST, learner.model, self._card(metrics))
+            save_model(self.folder / BEST, learner.result, self._card(metrics))
         append_jsonl(self.folder / METRICS, self.history[-1])
         save_model(self.folder / LAST, learner.model, self._card(metrics), training=learner.state())
 
@@ -117,7 +117,7 @@ class Run:
         if complete:
             self._write_record(complete=True)
         elif not self.history:
-            save_model(self.folder / BEST, learner.model, self._card({}))
+            save_model(self.folder / BEST, learner.result, self._card({}))
         best = self.best_epoch
         metrics = {key: value for key, value in self.history[best - 1].items() if key != "epoch"} if best else {}
         return RunResult(self.folder, len(self.history), best, metrics)

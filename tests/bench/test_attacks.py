@@ -112,7 +112,7 @@ def test_new_fgsm(compare: Compare) -> None:
     options = TrainOptions(epsilon=EPSILON)
 
     def ours(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return perturbed(model, x, y, options)
+        return perturbed(model, x, y, options.attack)
 
     check_in_double_precision(ours, fgsm_peers, "torchattacks", "foolbox")  # ART has single precision only
     x, y = clouds(1)

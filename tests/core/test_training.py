@@ -160,7 +160,7 @@ class TestInnerAttack:
         x, y = toy_batch()
         model = build("pointnet", 3).train()
         before, clean = deepcopy(model.state_dict()), x.clone()
-        moved = perturbed(model, x, y, toy_options(attack_mode=mode, attack_steps=2))
+        moved = perturbed(model, x, y, toy_options(attack_steps=2).attack, mode)
         assert torch.equal(x, clean)
         assert not torch.equal(moved, x)
         assert (moved - x).abs().max() <= 0.05 + 1e-6
@@ -174,14 +174,14 @@ class TestInnerAttack:
         chosen = toy_options(direction=direction, attack_steps=steps)
         model = build("pointnet", 3).train()
         state = result(chosen.attack.run(model, x, y))
-        torch.testing.assert_close(perturbed(model, x, y, chosen), state.current)
+        torch.testing.assert_close(perturbed(model, x, y, chosen.attack), state.current)
 
     def test_with_batch_statistics_follows_the_gradient_of_the_training_mode(self) -> None:
         x, y = toy_batch()
         model = build("pointnet", 3, {"dropout": 0.0}).train()
         points = x.clone().requires_grad_()
         gradient = torch.autograd.grad(F.cross_entropy(deepcopy(model)(points).logits, y, reduction="sum"), points)[0]
-        moved = perturbed(model, x, y, toy_options(attack_mode="train"))
+        moved = perturbed(model, x, y, toy_options().attack, "train")
         torch.testing.assert_close(moved, x + 0.05 * gradient.sign())
 
 

@@ -1,0 +1,111 @@
+"""One step away from every test cloud: the five readings of the first paper's epsilon, beside noise of the same size.
+
+The direction of a one-step attack does not depend on epsilon, so one gradient of each cloud serves all budgets.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.attacks import DIRECTIONS, Attack, evaluate, preset
+from core.clouds import linf, rmse
+from core.datasets import Split
+from core.evaluation.accuracy import EvaluationOptions, Rate, chosen_clouds
+from core.events import Cancel, Done, Event, Progress
+from core.models import Classifier
+from core.predict import device_of, predict
+
+NOISES: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "random sign": lambda clouds, source: torch.randint(0, 2, clouds.shape, generator=source).to(clouds) * 2 - 1,
+    "Gaussian": lambda clouds, source: torch.randn(clouds.shape, generator=source).to(clouds),
+}
+"""Clouds (B, N, 3) -> moves of the size of epsilon = 1 that know nothing of the model. random sign: the L-infinity
+distance of sign; Gaussian: an RMSE of 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """A model's verdicts on n clouds that one step has moved."""
+
+    direction: str
+    """A reading of FGSM, or a noise."""
+    epsilon: float
+    correct: NDArray[np.bool_]
+    """(n,)"""
+    linf: NDArray[np.float64]
+    """(n,), realised L-infinity distance in unit-sphere radii."""
+    rmse: NDArray[np.float64]
+    """(n,), realised root mean square over the 3N coordinates, in unit-sphere radii."""
+
+    @property
+    def accuracy(self) -> Rate:
+        return Rate(int(self.correct.sum()), len(self.correct))
+
+
+def one_step(
+    model: Classifier,
+    split: Split,
+    attacks: Mapping[str, Attack],
+    noises: Sequence[str],
+    epsilons: Sequence[float],
+    options: EvaluationOptions,
+    cancel: Cancel | None = None,
+) -> Iterator[Event]:
+    """Move every cloud along each attack's first step and each noise, to each epsilon.
+
+    Parameters
+    ----------
+    attacks : by name; only their direction, constraint and objective count.
+    noises : names of ``NOISES``.
+
+    Yields
+    ------
+    Progress after each batch, then Done with a list of ``Moved``, direction by direction, of the clouds reached.
+    """
+    device, source = device_of(model), torch.Generator().manual_seed(options.seed)
+    still = [(name, epsilon) for name in (*attacks, *noises) for epsilon in epsilons]
+    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in still]
+    rows, complete = chosen_clouds(split, options), False
+    for start in range(0, len(rows), options.batch_size):
+        part = rows[start : start + options.batch_size]
+        points, truth = np.array(split.points[part, : options.points]), split.labels[part]
+        clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(truth).to(device)
+        gradient = evaluate(model, clouds, label, gradient=True).gradient if attacks else None
+        moves: dict[str, Callable[[float], Tensor]] = {}
+        for name, attack in attacks.items():
+            assert gradient is not None
+            moves[name] = partial(attack.moved, torch.zeros_like(clouds), gradient)
+        for name in noises:
+            noise = NOISES[name](clouds, source)
+            moves[name] = lambda _, noise=noise: noise  # type: ignore[misc]
+        for (name, epsilon), answers in zip(still, found, strict=True):
+            moved = (clouds + epsilon * moves[name](epsilon)).cpu().numpy()
+            right = predict(model, moved, options.batch_size).prediction == truth
+            answers.append((right, linf(points, moved), rmse(points, moved)))
+        complete = start + len(part) == len(rows)
+        yield Progress(start + len(part), len(rows), "clouds moved")
+        if cancel and cancel.requested:
+            break
+    table = [
+        Moved(*cell, *(np.concatenate(column) for column in zip(*answers, strict=True)))
+        for cell, answers in zip(still, found, strict=True)
+    ]
+    yield Done(table, complete=complete)
+
+
+def readings(
+    model: Classifier,
+    split: Split,
+    epsilons: Sequence[float],
+    options: EvaluationOptions,
+    cancel: Cancel | None = None,
+) -> Iterator[Event]:
+    """``one_step`` in every reading of the first paper's ``x + epsilon * gradient``, and in both noises."""
+    attacks: dict[str, Attack] = {direction: preset("fgsm", direction=direction) for direction in DIRECTIONS}
+    return one_step(model, split, attacks, tuple(NOISES), epsilons, options, cancel)

@@ -1,0 +1,83 @@
+"""Accuracy over the budget: the robustness curve and the area under it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attacks import Attack
+from core.datasets import Split
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, evaluate_accuracy
+from core.evaluation.onestep import Moved, one_step
+from core.events import Cancel, Done, Event, Progress
+from core.models import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Verdicts on n clouds at each of a row of budgets."""
+
+    epsilons: NDArray[np.float64]
+    """(E,), rising, in unit-sphere radii."""
+    correct: NDArray[np.bool_]
+    """(E, n)"""
+
+    @property
+    def accuracies(self) -> list[Rate]:
+        return [Rate(int(row.sum()), len(row)) for row in self.correct]
+
+    @property
+    def area(self) -> float:
+        """Mean accuracy over the range of budgets, 0..1: the area under the curve, the range being 1."""
+        value = np.trapezoid(self.correct.mean(axis=1), self.epsilons)
+        return float(value / (self.epsilons[-1] - self.epsilons[0]))
+
+
+def sweep(
+    model: Classifier,
+    split: Split,
+    attack: Attack,
+    epsilons: Sequence[float],
+    options: EvaluationOptions,
+    cancel: Cancel | None = None,
+) -> Iterator[Event]:
+    """Attack every cloud anew at each budget; a one-step attack asks for one gradient only.
+
+    Yields
+    ------
+    Progress, then Done with the ``Sweep`` of the budgets (of a one-step attack: the clouds) that were reached; None if
+    none was.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two budgets, or they do not rise.
+    """
+    if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
+        raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
+    if attack.total_steps == 1:
+        for event in one_step(model, split, {"attack": attack}, (), epsilons, options, cancel):
+            if isinstance(event, Done):
+                yield Done(_joined(event.value), event.complete)
+            else:
+                yield event
+        return
+    reached: list[AccuracyReport] = []
+    complete = True
+    for index, epsilon in enumerate(epsilons):
+        for event in evaluate_accuracy(model, split, attack.at(epsilon), options, cancel):
+            match event:
+                case Progress(done, total):
+                    yield Progress(index * total + done, len(epsilons) * total, f"epsilon {epsilon:g}")
+                case Done(report, complete):
+                    reached += [report] if complete else []
+        if not complete:
+            break
+    correct = [report.adversarial.correct for report in reached if report.adversarial is not None]
+    yield Done(Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None, complete)
+
+
+def _joined(cells: Sequence[Moved]) -> Sweep:
+    return Sweep(np.array([cell.epsilon for cell in cells]), np.array([cell.correct for cell in cells]))

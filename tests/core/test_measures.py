@@ -1,0 +1,197 @@
+"""Top-k, confusion, confidence, sweeps, readings, bootstrap and the fresh discriminator, against closed forms."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn.metrics import confusion_matrix, top_k_accuracy_score
+
+from core.attacks import DIRECTIONS, preset
+from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
+from core.evaluation.bootstrap import bootstrap
+from core.evaluation.confidence import DEFINITIONS, reliability
+from core.evaluation.onestep import NOISES, readings
+from core.evaluation.probe import fresh_discriminator
+from core.evaluation.sweep import Sweep, sweep
+from core.events import Cancel, Done, Progress, result
+from tests.core.toys import settled_pointnet, toy_split
+
+OPTIONS = EvaluationOptions(points=32, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    return settled_pointnet(32).float()
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Verdicts:
+    rng = np.random.default_rng(0)
+    label = rng.integers(6, size=200)
+    logits = rng.normal(size=(200, 6)) + 1.5 * np.eye(6)[label]
+    return Verdicts(logits.astype(np.float32), np.zeros((200, 0), np.float32), label)
+
+
+class TestVerdicts:
+    def test_top_k_is_scikit_learns(self, verdicts: Verdicts) -> None:
+        expected = [top_k_accuracy_score(verdicts.label, verdicts.logits, k=k) for k in range(1, 6)]
+        assert [rate.value for rate in verdicts.top(5)] == pytest.approx(expected)
+        assert verdicts.top(6)[-1].value == 1.0
+
+    def test_top_1_is_the_accuracy_even_where_logits_tie(self) -> None:
+        tied = Verdicts(np.zeros((3, 3), np.float32), np.zeros((3, 0), np.float32), np.arange(3))
+        assert tied.top(3) == [Rate(1, 3), Rate(2, 3), Rate(3, 3)]
+        assert tied.top(1) == [tied.accuracy]
+
+    def test_confusion_is_scikit_learns(self, verdicts: Verdicts) -> None:
+        expected = confusion_matrix(verdicts.label, verdicts.prediction, labels=range(6))
+        np.testing.assert_array_equal(verdicts.confusion(), expected)
+
+
+class TestConfidence:
+    def test_each_definition_is_what_its_name_says(self, verdicts: Verdicts) -> None:
+        chances = softmax(verdicts.logits.astype(float), axis=1)
+        own = chances[np.arange(200), verdicts.label]
+        values = {name: definition.values(verdicts) for name, definition in DEFINITIONS.items()}
+        np.testing.assert_allclose(values["predicted"], chances.max(1), rtol=1e-5)
+        np.testing.assert_allclose(values["true"], own, rtol=1e-5)
+        np.testing.assert_allclose(values["correct"], own[verdicts.correct], rtol=1e-5)
+        assert ((values["margin"] > 0) == verdicts.correct).all()
+
+    def test_a_model_as_often_right_as_it_says_is_calibrated(self) -> None:
+        rng = np.random.default_rng(1)
+        right = rng.uniform(0.5, 1, 40_000)
+        logits = np.stack([np.log(right), np.log(1 - right)], axis=1).astype(np.float32)
+        label = (rng.random(40_000) > right).astype(int)
+        honest = reliability(Verdicts(logits, np.zeros((40_000, 0), np.float32), label))
+        boastful = reliability(Verdicts(3 * logits, np.zeros((40_000, 0), np.float32), label))
+        assert honest.error < 0.01
+        assert boastful.error > 0.1
+        assert honest.count.sum() == 40_000
+
+    def test_one_bin_is_the_gap_of_confidence_and_accuracy(self) -> None:
+        logits = np.tile(np.log([0.9, 0.1]).astype(np.float32), (10, 1))
+        found = reliability(Verdicts(logits, np.zeros((10, 0), np.float32), np.arange(10) % 2))
+        assert found.error == pytest.approx(0.4, abs=1e-6)
+        assert found.count.tolist() == [10]
+
+
+class TestOneStep:
+    def test_every_reading_equals_the_attack_of_that_direction(self, model: torch.nn.Module) -> None:
+        split = toy_split(20, 32)
+        table = result(readings(model, split, [0.05, 0.1], OPTIONS))
+        assert [(cell.direction, cell.epsilon) for cell in table] == [
+            (name, epsilon) for name in (*DIRECTIONS, *NOISES) for epsilon in (0.05, 0.1)
+        ]
+        for cell in table[:10]:
+            attack = preset("fgsm", direction=cell.direction, epsilon=cell.epsilon)
+            report = result(evaluate_accuracy(model, split, attack, OPTIONS))
+            np.testing.assert_array_equal(cell.correct, report.adversarial.correct)
+            np.testing.assert_allclose(cell.rmse, report.adversarial.rmse, rtol=1e-5)
+            np.testing.assert_allclose(cell.linf, report.adversarial.linf, rtol=1e-5)
+
+    def test_noise_has_the_size_it_is_compared_at(self, model: torch.nn.Module) -> None:
+        cells = result(readings(model, toy_split(20, 32), [0.1], OPTIONS))
+        sign, gaussian = cells[-2:]
+        np.testing.assert_allclose(sign.linf, 0.1, rtol=1e-5)
+        np.testing.assert_allclose(sign.rmse, 0.1, rtol=1e-5)
+        assert gaussian.rmse.mean() == pytest.approx(0.1, rel=0.05)
+
+    def test_stopped_early_it_keeps_what_it_has(self, model: torch.nn.Module) -> None:
+        cancel = Cancel()
+        cancel.request()
+        *progress, done = readings(model, toy_split(20, 32), [0.1], OPTIONS, cancel)
+        assert isinstance(done, Done)
+        assert not done.complete
+        assert {len(cell.correct) for cell in done.value} == {8}
+        assert [event.done for event in progress if isinstance(event, Progress)] == [8]
+
+
+class TestSweep:
+    def test_one_step_and_many_evaluations_agree(self, model: torch.nn.Module) -> None:
+        split, attack, epsilons = toy_split(20, 32), preset("fgsm"), [0.0, 0.05, 0.2]
+        found: Sweep = result(sweep(model, split, attack, epsilons, OPTIONS))
+        for epsilon, right in zip(epsilons, found.correct, strict=True):
+            report = result(evaluate_accuracy(model, split, attack.at(epsilon), OPTIONS))
+            np.testing.assert_array_equal(right, report.adversarial.correct)
+
+    def test_an_attack_of_many_steps_is_run_at_each_budget(self, model: torch.nn.Module) -> None:
+        split, attack = toy_split(10, 32), preset("bim", steps=3)
+        found: Sweep = result(sweep(model, split, attack, [0.0, 0.1], OPTIONS))
+        report = result(evaluate_accuracy(model, split, attack.at(0.1), OPTIONS))
+        np.testing.assert_array_equal(found.correct[1], report.adversarial.correct)
+        np.testing.assert_array_equal(found.correct[0], report.clean.correct)
+
+    def test_the_area_of_a_straight_line_is_its_mean(self) -> None:
+        epsilons = np.linspace(0, 0.3, 7)
+        falling = Sweep(epsilons, np.arange(6) < np.arange(6, -1, -1)[:, None])
+        assert [rate.hits for rate in falling.accuracies] == [6, 5, 4, 3, 2, 1, 0]
+        assert falling.area == pytest.approx(0.5)
+
+    @pytest.mark.parametrize("epsilons", [[0.1], [0.1, 0.1], [0.2, 0.1]])
+    def test_budgets_that_make_no_curve_are_refused(self, model: torch.nn.Module, epsilons: list[float]) -> None:
+        with pytest.raises(ValueError, match="at least two rising budgets"):
+            result(sweep(model, toy_split(3, 32), preset("fgsm"), epsilons, OPTIONS))
+
+
+class TestBootstrap:
+    @given(st.integers(1, 199))
+    def test_of_one_seed_it_is_the_binomials_interval(self, hits: int) -> None:
+        estimate = bootstrap((np.arange(200) < hits)[None])
+        spread = np.sqrt(hits / 200 * (1 - hits / 200) / 200)
+        assert estimate.value == hits / 200
+        assert estimate.low <= estimate.value <= estimate.high
+        assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * spread, abs=0.012)
+
+    def test_seeds_that_differ_widen_it(self) -> None:
+        clouds = np.arange(400) % 10 < 8
+        same = bootstrap(np.stack([clouds] * 3))
+        unlike = bootstrap(np.stack([clouds, np.ones(400), np.arange(400) % 10 < 6]))
+        assert same.value == pytest.approx(unlike.value)
+        assert unlike.high - unlike.low > 2 * (same.high - same.low)
+
+    def test_a_paired_difference_is_narrower_than_two_intervals(self) -> None:
+        rng = np.random.default_rng(0)
+        first = rng.random((1, 1000)) < 0.8
+        second = first ^ (rng.random((1, 1000)) < 0.02)
+        paired = bootstrap(first.astype(float) - second)
+        assert paired.high - paired.low < 0.5 * (bootstrap(first).high - bootstrap(first).low)
+
+    def test_nothing_has_no_mean(self) -> None:
+        with pytest.raises(ValueError, match="outcomes of the shape"):
+            bootstrap(np.zeros((1, 0)))
+
+
+class TestFreshDiscriminator:
+    @staticmethod
+    def report(shift: float, seed: int) -> AccuracyReport:
+        rng = np.random.default_rng(seed)
+        clean, moved = rng.normal(size=(2, 300, 16)).astype(np.float32)
+        label = np.zeros(300, int)
+        verdicts = Verdicts(np.zeros((300, 2), np.float32), clean, label)
+        far = np.zeros(300)
+        return AccuracyReport(label, verdicts, Attacked(verdicts.logits, moved + np.float32(shift), label, far, far))
+
+    def test_it_tells_apart_what_differs_and_not_what_is_alike(self) -> None:
+        assert fresh_discriminator(self.report(2.0, 0), self.report(2.0, 1)).value > 0.99
+        assert fresh_discriminator(self.report(0.0, 0), self.report(0.0, 1)).value == pytest.approx(0.5, abs=0.08)
+
+    def test_it_is_the_same_at_every_call_and_disturbs_no_other_randomness(self) -> None:
+        before = torch.random.get_rng_state()
+        first, second = (fresh_discriminator(self.report(0.3, 0), self.report(0.3, 1)) for _ in range(2))
+        assert first == second
+        assert torch.equal(before, torch.random.get_rng_state())
+
+    def test_the_size_of_the_latents_does_not_matter(self) -> None:
+        fit, test = self.report(2.0, 0), self.report(2.0, 1)
+
+        def scaled(report: AccuracyReport) -> AccuracyReport:
+            assert report.adversarial is not None
+            clean, moved = (replace(v, latent=1e-4 * v.latent) for v in (report.clean, report.adversarial))
+            return replace(report, clean=clean, adversarial=moved)
+
+        assert fresh_discriminator(scaled(fit), scaled(test)).value > 0.99
