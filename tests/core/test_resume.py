@@ -18,6 +18,9 @@ from tests.core.toys import toy_dataset, toy_options, toy_run
 
 TIMES = {"seconds", "clouds_per_second"}
 
+EVERYTHING = {"regime": "defense-pgd", "feature_ramp": True, "averaging": 0.9, "epsilon_ramp": 2, "attack_steps": 2}
+"""Options of a run with every kind of state that has to survive."""
+
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
@@ -57,7 +60,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 def unbroken(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("unbroken") / "run"
-    toy_run(folder, regime="defense", feature_ramp=True)
+    toy_run(folder, **EVERYTHING)
     return folder
 
 
@@ -67,7 +70,7 @@ class TestResume:
         self, tmp_path: Path, unbroken: Path, epochs: int, batches: int
     ) -> None:
         folder = tmp_path / "run"
-        chosen = toy_options(regime="defense", feature_ramp=True)
+        chosen = toy_options(**EVERYTHING)
         closed_after(train(toy_dataset(), chosen, folder), epochs, batches)
         torch.manual_seed(99)
         events = list(train(toy_dataset(), chosen, folder, resume=True))
@@ -84,7 +87,7 @@ from core.events import Epoch, Progress
 from core.training import TrainOptions, train
 from tests.core.toys import toy_dataset
 torch.set_num_threads(1)
-options = TrainOptions.model_validate_json({toy_options(regime="defense", feature_ramp=True).model_dump_json()!r})
+options = TrainOptions.model_validate_json({toy_options(**EVERYTHING).model_dump_json()!r})
 epochs = batches = 0
 for event in train(toy_dataset(), options, Path({str(folder)!r})):
     epochs += isinstance(event, Epoch)
@@ -96,17 +99,17 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
         killed = subprocess.run([sys.executable, "-c", script], cwd=root, env=os.environ | {"PYTHONPATH": str(root)})
         assert killed.returncode == -signal.SIGKILL
         assert read_card(folder / "last.safetensors").epochs == 1
-        toy_run(folder, resume=True, regime="defense", feature_ramp=True)
+        toy_run(folder, resume=True, **EVERYTHING)
         assert_same_run(folder, unbroken)
 
     def test_what_an_unfinished_epoch_left_behind_is_dropped(self, tmp_path: Path, unbroken: Path) -> None:
         folder = tmp_path / "run"
-        closed_after(train(toy_dataset(), toy_options(regime="defense", feature_ramp=True), folder), 1)
+        closed_after(train(toy_dataset(), toy_options(**EVERYTHING), folder), 1)
         append_jsonl(folder / "metrics.jsonl", {"epoch": 2, "validation_clean": 1.0, "validation_adversarial": 1.0})
         with (folder / "metrics.jsonl").open("a") as file:
             file.write('{"epoch": 3, "loss_')
         (folder / ".last-0123abcd.safetensors").write_bytes(b"half a file")
-        toy_run(folder, resume=True, regime="defense", feature_ramp=True)
+        toy_run(folder, resume=True, **EVERYTHING)
         assert_same_run(folder, unbroken)
         assert {path.name for path in folder.iterdir()} == {path.name for path in unbroken.iterdir()}
 

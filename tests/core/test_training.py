@@ -19,23 +19,29 @@ from core.training import REGIMES, TrainOptions, command, train, trained_on
 from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, build_discriminator
 from core.training.options import RegimeName
 from core.training.regimes import perturbed
-from tests.core.toys import CLASSES, toy_batch, toy_dataset, toy_options, toy_run
+from tests.core.toys import CLASSES, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
 
 TIMES = {"seconds", "clouds_per_second"}
 
 
-@pytest.mark.parametrize(("regime", "count"), [("simple", 8), ("adversarial", 4), ("defense", 4)])
+@pytest.mark.parametrize(
+    ("regime", "count"),
+    [("simple", 8), ("adversarial", 4), ("defense", 4), ("pgd", 8), ("trades", 8), ("defense-pgd", 4)],
+)
 def test_each_regime_learns_the_toys_and_reports_its_metrics(tmp_path: Path, regime: str, count: int) -> None:
     dataset = toy_dataset(96, 30)
     events = list(train(dataset, toy_options(regime=regime, epochs=count, batch_size=12), tmp_path / "run"))
     assert isinstance(events[0], Note)
     epochs = [event for event in events if isinstance(event, Epoch)]
     assert [event.index for event in epochs] == list(range(1, count + 1))
-    expected = {"loss_clean", "accuracy_clean", "validation_clean", "validation_adversarial", "learning_rate", *TIMES}
-    expected |= {"loss_adversarial", "accuracy_adversarial"} if regime != "simple" else set()
-    expected |= {"feature_loss", "discriminator_loss", "discriminator_accuracy"} if regime == "defense" else set()
+    expected = {"validation_clean", "validation_adversarial", "learning_rate", *TIMES}
+    expected |= {"loss_clean", "accuracy_clean"} if regime != "pgd" else set()
+    expected |= {"loss_adversarial"} if regime not in ("simple", "trades") else set()
+    expected |= {"accuracy_adversarial"} if regime != "simple" else set()
+    expected |= {"disagreement"} if regime == "trades" else set()
+    expected |= {"feature_loss", "discriminator_loss", "discriminator_accuracy"} if "defense" in regime else set()
     assert epochs[-1].metrics.keys() == expected
-    assert epochs[-1].metrics["loss_clean"] < epochs[0].metrics["loss_clean"]
+    assert all(epochs[-1].metrics[loss] < epochs[0].metrics[loss] for loss in expected & {"loss_clean"})
 
     done = events[-1]
     assert isinstance(done, Done)
@@ -153,8 +159,80 @@ class TestLosses:
             norms.append(float(model.penalty.detach()))
         assert norms[1] < norms[0]
 
+    def test_trades_is_the_clean_loss_and_the_weighted_divergence(self) -> None:
+        x, y = toy_batch()
+        moved = x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0}).train()
+        byhand = deepcopy(model)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(trades_weight=2.0))
+        learner.agree(y, x, moved)
+        clean, other = byhand(x).logits, byhand(moved).logits
+        chances = clean.softmax(1)
+        gap = (chances * (chances / other.softmax(1)).log()).sum(1).mean()
+        (F.cross_entropy(clean, y) + 1e-3 * byhand.penalty + 2.0 * gap).backward()
+        for mine, theirs in zip(model.parameters(), byhand.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-5)
+        assert learner.tally["disagreement"] == pytest.approx(float(gap.detach()), rel=1e-4)
+
+    def test_the_average_follows_the_weights_and_is_the_result(self) -> None:
+        x, y = toy_batch()
+        torch.manual_seed(0)
+        model = build("pointnet", 3)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(averaging=0.5))
+        byhand = {name: value.clone() for name, value in model.state_dict().items()}
+        for step in range(1, 4):
+            learner.learn(y, Feed(x, REAL))
+            decay = min(0.5, (1 + step) / (10 + step))
+            for name, value in model.state_dict().items():
+                if value.is_floating_point():
+                    byhand[name] = decay * byhand[name] + (1 - decay) * value
+        for name, value in learner.result.state_dict().items():
+            if value.is_floating_point():
+                torch.testing.assert_close(value, byhand[name])
+            else:
+                assert torch.equal(value, model.state_dict()[name])
+        assert all(value.grad is None for value in learner.result.parameters())
+
+    def test_without_averaging_the_model_is_the_result(self, learner: Learner) -> None:
+        assert learner.result is learner.model
+
+    def test_the_budget_can_grow_over_the_first_epochs(self, learner: Learner) -> None:
+        chosen = toy_options(epochs=10, epsilon=0.2, epsilon_ramp=4)
+        ramped = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(learner.model), None, chosen)
+        budgets = []
+        for ramped.progress in (0.0, 0.2, 0.4, 1.0):
+            budgets.append(ramped.attack.epsilon)
+        assert budgets == pytest.approx([0.0, 0.1, 0.2, 0.2])
+
 
 class TestInnerAttack:
+    def test_from_a_random_start_stays_in_the_budget_and_takes_its_seed_from_pytorch(self) -> None:
+        x, y = toy_batch()
+        model, attack = build("pointnet", 3).train(), toy_options(attack_steps=3).attack
+        found = []
+        for seed in (0, 0, 1):
+            torch.manual_seed(seed)
+            found.append(perturbed(model, x, y, attack, random_start=True))
+        assert torch.equal(found[0], found[1])
+        assert not torch.equal(found[0], found[2])
+        assert all((moved - x).abs().max() <= 0.05 + 1e-6 for moved in found)
+
+    def test_raises_the_loss_it_is_given(self) -> None:
+        x, y = toy_batch()
+        model, attack = settled_pointnet(64).float(), toy_options(attack_steps=5).attack
+
+        def first_logit(logits: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+            return logits[:, 0]
+
+        moved = perturbed(model, x, y, attack, loss=first_logit)
+        assert (model(moved).logits[:, 0] > model(x).logits[:, 0]).all()
+
+    def test_the_regimes_of_many_steps_take_seven_unless_told_otherwise(self) -> None:
+        steps = {regime: toy_options(regime=regime).attack.steps for regime in REGIMES}
+        assert steps == {"simple": 1, "adversarial": 1, "defense": 1, "pgd": 7, "trades": 7, "defense-pgd": 7}
+        assert toy_options(regime="pgd", attack_steps=3).attack.steps == 3
+
     @pytest.mark.parametrize("mode", ["eval", "train"])
     def test_leaves_weights_statistics_gradients_and_mode_as_they_were(self, mode: str) -> None:
         x, y = toy_batch()
