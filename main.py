@@ -24,7 +24,7 @@ def main(words: list[str] | None = None) -> int:
     if not words:
         return open_studio(())
 
-    from core.cli import cli, run
+    from core.commands import cli, run
 
     @cli.command(name="open")
     def open_(*paths: Path, as_json: Json = False) -> None:

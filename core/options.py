@@ -3,6 +3,7 @@
 Forms, tooltips, command-line help and run records are derived from these fields; nothing is declared twice.
 """
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -34,10 +35,11 @@ def explain(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-def partial(options: type[Options]) -> type[Options]:
-    """The same fields, all optional: what a person changed of some preset's options."""
+def partial(options: type[Options], without: Collection[str] = ()) -> type[Options]:
+    """The same fields but some, all optional: what a person changed of some preset's options."""
     fields: dict[str, Any] = {
         name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
         for name, field in options.model_fields.items()
+        if name not in without
     }
     return create_model(f"{options.__name__}Changes", __base__=Options, **fields)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Card(BaseModel):
     """How the points were drawn."""
     fingerprint: str
     """SHA-256 over the exact clouds, labels, names, classes and split sizes."""
+
+    @property
+    def drawn_up(self) -> Literal["y", "z"]:
+        """The axis that figures put up; y where it is not known."""
+        return "z" if self.up_axis == "z" else "y"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +119,11 @@ def choose_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     order = np.argsort(labels, kind="stable")
     if count >= len(order):
         return np.sort(order)
-    picked = order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(np.int64))]
-    firsts = order[np.searchsorted(labels[order], np.unique(labels))]
-    missing = firsts[~np.isin(labels[firsts], labels[picked])]
-    return np.sort(np.concatenate([picked[: max(0, count - len(missing))], missing]))
+    firsts = np.searchsorted(labels[order], np.unique(labels))
+    sure = order[firsts] if len(firsts) <= count else order[:0]
+    others = order[~np.isin(order, sure)]
+    places = np.linspace(0, len(others) - 1, count - len(sure)).round().astype(np.int64)
+    return np.sort(np.concatenate([sure, others[places]]))
 
 
 @dataclass(frozen=True)

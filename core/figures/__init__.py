@@ -6,17 +6,30 @@ adversarial is orange in all of them. Figures are returned, not shown; ``save`` 
 
 from core.figures.charts import confidence_bars, curves
 from core.figures.clouds import contact_sheet, pair_figure
+from core.figures.evaluation import class_counts, confidence_boxes, confusion_pair, reliability, top_k
 from core.figures.maps import tsne_pair
+from core.figures.samples import sample_bars, verdicts
 from core.figures.style import COLUMN, PAGE, class_style, save
+from core.figures.tradeoff import ParetoPoint, front, pareto
 
 __all__ = [
     "COLUMN",
     "PAGE",
+    "ParetoPoint",
+    "class_counts",
     "class_style",
     "confidence_bars",
+    "confidence_boxes",
+    "confusion_pair",
     "contact_sheet",
     "curves",
+    "front",
     "pair_figure",
+    "pareto",
+    "reliability",
+    "sample_bars",
     "save",
+    "top_k",
     "tsne_pair",
+    "verdicts",
 ]

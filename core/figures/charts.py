@@ -1,17 +1,19 @@
 """Figures of numbers: confidences and curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from core.figures.style import ADVERSARIAL, CLEAN, FAINT, MARKERS, PAGE, PETROFF, styled
 
+SIDES = (("Clean", CLEAN), ("Adversarial", ADVERSARIAL))
 DASHES = ("-", "--", "-.", ":")
 OTHERS = [PETROFF[index] for index in (4, 8, 2, 5, 9)]  # purple, slate, red, brown, cyan
 
@@ -39,29 +41,14 @@ def confidence_bars(
     width : float
         Inches.
     """
-    values = np.asarray(confidences, dtype=np.float64)
-    if values.shape != (len(models), 2, len(classes)):
-        raise ValueError(
-            f"Confidences must be of shape {(len(models), 2, len(classes))}: models, clean and adversarial, classes; "
-            f"not {values.shape}."
-        )
-    order = np.argsort(-values.max(axis=(0, 1)), kind="stable")
-    shown = [truth, *order[order != truth][: top - 1]]
-    shown.sort(key=list(order).index)
-    places = np.arange(len(shown))
+    values, shown = top_classes(confidences, models, classes, truth, top)
     figure = Figure(figsize=(width, 0.85 + 0.27 * len(shown)), layout="constrained")
     panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    places = name_classes(panels[0], shown, classes, truth)
     for axes, model, pair in zip(panels, models, values, strict=True):
         for offset, colour, row in zip((-0.2, 0.2), (CLEAN, ADVERSARIAL), pair[:, shown], strict=True):
-            axes.barh(places + offset, row, height=0.38, color=colour)
-            for place, value in zip(places + offset, row, strict=True):
-                if value >= 0.005:
-                    axes.text(value + 0.02, place, f"{value:.2f}", va="center", size=7)
-        axes.set(title=model, xlabel="Confidence", xlim=(0, 1.2), xticks=[0, 0.5, 1], ylim=(len(shown) - 0.5, -0.5))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(places, [f"{classes[index]}{' (true)' if index == truth else ''}" for index in shown])
-    panels[0].get_yticklabels()[shown.index(truth)].set_weight("bold")
+            draw_bars(axes, places + offset, row, 0.38, colour)
+        axes.set(title=model, xlabel="Confidence", xlim=(0, 1.2), xticks=[0, 0.5, 1])
     handles = [Patch(color=CLEAN, label="clean"), Patch(color=ADVERSARIAL, label="adversarial")]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
@@ -85,28 +72,76 @@ def curves(
     x = np.asarray(x)
     figure = Figure(figsize=(width, width / len(panels) * 0.66 + 0.3), layout="constrained")
     names = dict.fromkeys(name for lines in panels.values() for name in lines)
-    looks = {name: _look(name, index, len(x)) for index, name in enumerate(names)}
+    sides = {"clean": {"color": CLEAN}, "adversarial": {"color": ADVERSARIAL}}
+    looks = {
+        name: look(index, len(x)) | sides.get(name.split()[0].lower(), {})  # blue and orange are kept for the sides
+        for index, name in enumerate(names)
+    }
     for axes, (label, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for name, values in lines.items():
             axes.plot(x, values, **looks[name])
         axes.set(xlabel=xlabel, ylabel=label)
         if np.issubdtype(x.dtype, np.integer):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(color=FAINT, linewidth=0.5)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
+        ground(axes)
+    handles = [Line2D([], [], label=name, **style) for name, style in looks.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
-def _look(name: str, index: int, points: int) -> dict[str, Any]:
-    """Colour, dash and, where there are few points, marker of a curve; blue and orange are kept for the two sides."""
-    sides = {"clean": CLEAN, "adversarial": ADVERSARIAL}
+def top_classes(
+    confidences: ArrayLike, models: Sequence[str], classes: Sequence[str], truth: int, top: int
+) -> tuple[NDArray[np.float64], list[int]]:
+    """``confidences`` (models, 2, classes) and, by confidence, the ``top`` classes any model is most sure of, or true.
+
+    Raises
+    ------
+    ValueError
+        If confidences are of another shape.
+    """
+    values = np.asarray(confidences, dtype=np.float64)
+    if values.shape != (len(models), 2, len(classes)):
+        raise ValueError(
+            f"Confidences must be of shape {(len(models), 2, len(classes))}: models, clean and adversarial, classes; "
+            f"not {values.shape}."
+        )
+    order = np.argsort(-values.max(axis=(0, 1)), kind="stable")
+    shown = [truth, *order[order != truth][: top - 1]]
+    return values, sorted(shown, key=list(order).index)
+
+
+def name_classes(axes: Axes, shown: Sequence[int], classes: Sequence[str], truth: int) -> NDArray[Any]:
+    """Name the rows of a bar chart, first on top and the true class in bold; returns where they are."""
+    places = np.arange(len(shown))
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(places, [f"{classes[index]}{' (true)' if index == truth else ''}" for index in shown])
+    axes.get_yticklabels()[shown.index(truth)].set_fontweight("bold")
+    return places
+
+
+def draw_bars(axes: Axes, places: NDArray[Any], values: NDArray[Any], height: float, colour: Any) -> None:
+    """Draw a bar for each confidence, with the number at its end."""
+    axes.barh(places, values, height=height, color=colour)
+    for place, value in zip(places, values, strict=True):
+        if value >= 0.005:
+            axes.text(value + 0.02, place, f"{value:.2f}", va="center", size=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def look(index: int, points: int) -> dict[str, Any]:
+    """Colour, dash and, where there are few points, marker of curve ``index``; no two of the first 20 are the same."""
     return {
-        "color": sides.get(name.split()[0].lower(), OTHERS[index % len(OTHERS)]),
+        "color": OTHERS[index % len(OTHERS)],
         "linestyle": DASHES[index % len(DASHES)],
         "linewidth": 1.2,
         "marker": MARKERS[index % len(MARKERS)] if points <= 12 else None,
         "markersize": 3,
     }
+
+
+def ground(axes: Axes, which: Literal["x", "y", "both"] = "both") -> None:
+    """Put a faint grid behind a chart, and take away the frame's top and right."""
+    axes.grid(axis=which, color=FAINT, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

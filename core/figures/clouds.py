@@ -12,6 +12,8 @@ from scipy.spatial import KDTree
 from core.figures.style import ADVERSARIAL, CLEAN, COLUMN, MUTED, PAGE, styled
 
 Up = Literal["y", "z"]
+Array = NDArray[np.float64]
+View = tuple[Array, Array, Array]  # of a cloud, as _view returns it
 LIGHT = np.array([-0.45, 0.65, 0.61])  # to the right, up, towards us
 
 
@@ -73,14 +75,10 @@ def pair_figure(
     width : float
         Inches.
     """
-    views = [_view(clean, up), _view(adversarial, up)]
-    both = np.concatenate([xy for xy, _, _ in views])
-    low, high = both.min(axis=0), both.max(axis=0)
-    margin = 0.06 * float((high - low).max())
-    (left, bottom), (right, top) = low - margin, high + margin
+    views, frame = view_pair((clean, adversarial), up)
+    across, upward = np.ptp(frame, axis=0)
     share = (1 - 0.97 / width) / 2  # of the width, for each cloud; models' names take 0.97 inches
-    scale = share * width / float(right - left)  # inches for a unit of the clouds
-    line, picture = 0.16, scale * float(top - bottom)
+    line, picture = 0.16, share * width * float(upward / across)
     height = picture + line * (len(verdicts) + 1.5)
     figure = Figure(figsize=(width, height))
     base = 1 - (line * 1.3 + picture) / height  # where the pictures stand
@@ -92,9 +90,7 @@ def pair_figure(
         edge = 1 - (2 - side) * share
         middle: dict[str, Any] = {"x": edge + share / 2, "size": 7, "ha": "center", "va": "center"}
         figure.text(y=1 - line * 0.7 / height, s=titles[side], weight="bold", color=colour, **middle)
-        axes = _plain_axes(figure, (edge, base, share, picture / height))
-        axes.set(xlim=(left, right), ylim=(bottom, top))
-        _draw(axes, *views[side], colour, scale)
+        draw_cloud(figure, (edge, base, share, picture / height), views[side], frame, colour)
         for pair, y in zip(verdicts.values(), rows, strict=True):
             label, confidence = pair[side]
             sign, weight = ("✓", "normal") if label == truth else ("✗", "bold")
@@ -108,7 +104,24 @@ def _plain_axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
     return axes
 
 
-def _view(cloud: ArrayLike, up: Up) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def view_pair(clouds: Sequence[ArrayLike], up: Up) -> tuple[list[View], Array]:
+    """Views of clouds (N, 3), and the corners (2, 2) of the frame that all of them fit in, with a margin."""
+    views = [_view(cloud, up) for cloud in clouds]
+    seen = np.concatenate([xy for xy, _, _ in views])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    margin = 0.06 * (high - low).max()
+    return views, np.stack([low - margin, high + margin])
+
+
+def draw_cloud(figure: Figure, box: tuple[float, float, float, float], view: View, frame: Array, colour: Any) -> None:
+    """Draw a view in ``box`` (left, bottom, width, height, in shares of ``figure``), as large as ``frame`` fits."""
+    axes = _plain_axes(figure, box)
+    axes.set(xlim=frame[:, 0], ylim=frame[:, 1], aspect="equal")
+    scale = float((figure.get_size_inches() * box[2:] / np.ptp(frame, axis=0)).min())
+    _draw(axes, *view, colour, scale)
+
+
+def _view(cloud: ArrayLike, up: Up) -> View:
     """Three-quarter view of a cloud (N, 3): positions (N, 2), nearness (N,) from 0 to 1, normals (N, 3) towards us."""
     points = np.asarray(cloud, dtype=np.float64)
     if up == "z":

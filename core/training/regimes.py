@@ -43,6 +43,8 @@ class Regime:
     robust: bool = False
     """Whether adversarial accuracy counts in the choice of the best epoch."""
     discriminator: bool = False
+    feeds: int = 2
+    """Clouds that a step learns from for each training cloud."""
 
 
 def _clean(learner: Learner, clouds: Tensor, label: Tensor) -> None:
@@ -78,10 +80,10 @@ def _both(learner: Learner, clouds: Tensor, label: Tensor, attacked: Callable[[]
 
 
 REGIMES: Mapping[RegimeName, Regime] = {
-    "simple": Regime("simple training", _clean),
+    "simple": Regime("simple training", _clean, feeds=1),
     "adversarial": Regime("adversarial training", _clean_and_adversarial, robust=True),
     "defense": Regime("Defense-PointNet training", _clean_and_adversarial, robust=True, discriminator=True),
-    "pgd": Regime("PGD adversarial training", _pgd, robust=True),
+    "pgd": Regime("PGD adversarial training", _pgd, robust=True, feeds=1),
     "trades": Regime("TRADES training", _trades, robust=True),
     "defense-pgd": Regime("Defense-PointNet training with PGD", _defense_pgd, robust=True, discriminator=True),
 }

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from core.checkpoints import ModelCard, save_model
-from core.cli import run
+from core.commands import run
 from core.models import build
 from tests.app.studio_window import person, seat, shapes
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import cli
+from core.commands import run
 from core.formats import read_cloud
 from tests.core.toys import CLASSES, toy_split
 
@@ -38,7 +38,7 @@ def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         words = ["train", "--dataset", "folder", "--data-root", str(shapes), "--epochs", "6", "--points", "64"]
-        assert cli.run([*words, "--batch-size", "8", "--out", str(folder)]) == 0
+        assert run([*words, "--batch-size", "8", "--out", str(folder)]) == 0
     return folder
 
 
@@ -49,7 +49,7 @@ def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     """The one JSON object that a command prints."""
-    assert cli.run([*words, "--json"]) == 0, capsys.readouterr().err
+    assert run([*words, "--json"]) == 0, capsys.readouterr().err
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return printed
 
@@ -60,7 +60,7 @@ def table_of(path: Path) -> list[dict[str, str]]:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    code = cli.run(list(words))
+    code = run(list(words))
     text = capsys.readouterr().err
     assert "Traceback" not in text
     return code, " ".join(text.split())

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from core.clouds import Cloud
-from core.datasets import REGISTRY, Dataset, DatasetError, base, open_dataset, shapes16
+from core.datasets import REGISTRY, Dataset, DatasetError, open_dataset, shapes16
 from core.datasets.modelnet40 import MODELNET16
-from core.datasets.shapenetpart import OFFICIAL
 from core.events import Done, Note, Progress
 from core.formats import FormatError, write_cloud
 
@@ -308,30 +307,6 @@ def shapenet_root(root: Path, lists: dict[str, list[str]]) -> Path:
     return root
 
 
-def test_the_full_official_lists_give_the_split_of_the_paper(tmp_path, monkeypatch):
-    lists = shared("shapenetcore_partanno_segmentation_benchmark_v0_normal")
-    monkeypatch.setattr(base, "POINTS", 4)
-    root = tmp_path / "full"
-    shutil.copytree(lists / "train_test_split", root / "train_test_split")
-    shutil.copy(lists / "synsetoffset2category.txt", root)
-    tiny = tmp_path / "tiny.txt"
-    tiny.write_text("0 0 0 0 0 1 7.0\n1 0 0 0 0 1 7.0\n0 1 0 0 0 1 7.0\n0 0 1 0 0 1 7.0\n")
-    for path in (root / "train_test_split").iterdir():
-        for entry in json.loads(path.read_text()):
-            file = root / f"{entry.removeprefix('shape_data/')}.txt"
-            file.parent.mkdir(exist_ok=True)
-            if not file.exists():
-                os.link(tiny, file)
-    dataset, notes = opened("shapenetpart", root, tmp_path / "cache")
-    assert notes == []
-    assert_sound(dataset)
-    assert dataset.card.splits == OFFICIAL == {"train": 12137, "val": 1870, "test": 2874}
-    assert len(dataset.card.classes) == 16
-    assert class_counts(dataset, "test")["cap"] == 11
-    names = Counter(name for split in dataset.splits.values() for name in split.names)
-    assert len(names) == 16881 - 35  # the official lists name 35 shapes twice
-
-
 def test_the_genuine_caps_are_read_though_the_rest_of_the_archive_is_missing(tmp_path):
     root = shared("shapenetcore_partanno_segmentation_benchmark_v0_normal")
     sentence = refused("shapenetpart", root, tmp_path)
@@ -346,7 +321,7 @@ def test_the_genuine_caps_are_read_though_the_rest_of_the_archive_is_missing(tmp
     assert_sound(dataset)
     assert class_counts(dataset, "test") == {"cap": 11}
     assert dataset.card.classes.index("cap") == 2
-    assert (dataset.card.up_axis, dataset.card.points) == ("y", 2048)
+    assert (dataset.card.up_axis, dataset.card.points) == ("y", 2500)
 
 
 def test_the_genuine_samples_of_the_older_layout_are_read(tmp_path):
@@ -372,7 +347,7 @@ def test_both_listed_layouts_of_shapenetpart_are_read(tmp_path, layout):
     assert_sound(dataset)
     assert dataset.card.classes == ("airplane", "bag", "cap", "table")
     assert dataset.split("train").names == ["airplane_a1", "bag_b1"]
-    assert len(np.unique(dataset.split("test").points[0], axis=0)) == 2048
+    assert len(np.unique(dataset.split("test").points[0], axis=0)) == 2500
 
 
 def test_the_layout_with_a_folder_for_each_split_is_read(tmp_path):

@@ -1,0 +1,82 @@
+"""``pointward attack``."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from core import live
+from core.checkpoints import load_model, resolve_model
+from core.commands.shared import FGSM, AttackChoice, Device, Json, cli
+from core.console import UserError, follow, show
+from core.devices import choose_device
+from core.formats import read_cloud, write_cloud
+
+
+@cli.command
+def attack(
+    file: Path,
+    *,
+    model: str = "pointnet-simple",
+    choice: AttackChoice = FGSM,
+    true_class: str | None = None,
+    target: str | None = None,
+    points: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Attack one cloud or mesh, print the verdicts, and write the adversarial cloud.
+
+    Parameters
+    ----------
+    file
+        A cloud (.ply .pcd .xyz .txt .pts .npy .npz .h5) or a mesh (.off .obj .stl .ply), sampled by area.
+    model
+        A built-in model, a run folder or a .safetensors file.
+    true_class
+        The class to move away from; the default is the model's verdict on the clean cloud.
+    target
+        The class to move towards.
+    points
+        Points of the cloud; the default is what the model was trained with.
+    seed
+        Source of the sampling and of random restarts.
+    out
+        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it.
+    """
+    loaded = load_model(resolve_model(model), choose_device(device))
+    classes = loaded.card.classes
+    for name in (target, true_class):
+        if name is not None and name not in classes:
+            raise UserError(f"The model knows no class {name!r}; its classes are: {', '.join(classes)}.")
+    label, wanted = (None if name is None else classes.index(name) for name in (true_class, target))
+    chosen = choice.build(targeted=wanted is not None)
+    cloud = replace(read_cloud(file, loaded.card.points if points is None else points, seed), label=label)
+    setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
+    attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
+    if not complete:
+        raise UserError("Stopped before the attack was over, so nothing was written.")
+    scene = attacked.scene
+    if out is not None:
+        write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
+    verdict = [
+        {"class": classes[row.argmax()], "confidence": float(row.max())}
+        for row in (scene.clean[0], scene.adversarial[0])
+    ]
+    show(
+        {
+            "file": str(file),
+            "model": loaded.name,
+            "attack": choice.attack,
+            **chosen.model_dump(),
+            "points": len(cloud.points),
+            "label": classes[scene.label],
+            "clean": verdict[0],
+            "adversarial": verdict[1],
+            "fooled": scene.fooled()[0],
+            "loss": scene.loss,
+            "distances": asdict(scene.distances),
+            "out": str(out) if out is not None else None,
+        },
+        as_json,
+    )

@@ -1,0 +1,40 @@
+"""``pointward datasets``."""
+
+from pathlib import Path
+
+from core.commands.shared import AllowMissing, DataRoot, Json, cli, find_dataset
+from core.console import show
+from core.datasets import REGISTRY
+
+
+@cli.command
+def datasets(
+    name: str | None = None,
+    *,
+    data_root: DataRoot = None,
+    allow_missing: AllowMissing = False,
+    sheet: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """List the datasets, or open one and print its card.
+
+    Parameters
+    ----------
+    name
+        Dataset to open; without it all are listed.
+    sheet
+        Picture (.png .svg .pdf) of the first test shapes of every class.
+    """
+    if name is None:
+        show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
+        return
+    data = find_dataset(name, data_root, allow_missing)
+    if sheet is not None:
+        from core.figures import contact_sheet, save
+
+        split = data.split("test")
+        rows = [row for label in range(len(data.card.classes)) for row in (split.labels == label).nonzero()[0][:4]]
+        clouds = [data.cloud("test", row, 1024) for row in rows]
+        points, names = [cloud.points for cloud in clouds], [cloud.class_name or "" for cloud in clouds]
+        save(contact_sheet(points, names, columns=8, up=data.card.drawn_up), sheet)
+    show(data.card.model_dump(), as_json)

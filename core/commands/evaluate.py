@@ -1,0 +1,55 @@
+"""``pointward evaluate``."""
+
+from pathlib import Path
+
+from core.commands.shared import STOPPED, Json, Trial, cli
+from core.console import follow, show
+from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.records import write_csv
+
+
+@cli.command
+def evaluate(
+    trial: Trial,
+    *,
+    clouds: int | None = None,
+    points: int | None = None,
+    seed: int = 0,
+    records: Path | None = None,
+    as_json: Json = False,
+) -> int:
+    """Clean and adversarial accuracy of a model on test clouds, with the realised distances.
+
+    Parameters
+    ----------
+    clouds
+        Test clouds to use; the default is all.
+    points
+        Points of each cloud; the default is what the model was trained with.
+    seed
+        Source of random restarts.
+    records
+        CSV file for one line per cloud.
+    """
+    model, data, attack = trial.open()
+    options = EvaluationOptions(clouds=clouds, points=model.card.points if points is None else points, seed=seed)
+    report, complete = follow(
+        lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
+    )
+    if records is not None:
+        write_csv(records, report.records)
+    show(
+        {
+            "model": model.name,
+            "weights": model.sha256,
+            "dataset": data.card.name,
+            "fingerprint": data.card.fingerprint,
+            "attack": trial.choice.attack,
+            **attack.model_dump(),
+            "points": options.points,
+            **report.summary(),
+            "complete": complete,
+        },
+        as_json,
+    )
+    return 0 if complete else STOPPED

@@ -1,0 +1,61 @@
+"""``pointward reproduce``."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
+from core.console import CONSOLE, follow, show
+from core.reproduction.options import ReproduceOptions, TrainingChanges, recipe
+
+
+@cli.command
+def reproduce(
+    paper: Literal["defense-pointnet"],
+    *,
+    out: Path,
+    dataset: str = "shapes16",
+    data_root: DataRoot = None,
+    allow_missing: AllowMissing = False,
+    runs: Annotated[tuple[Path, ...], Parameter(name="--from", negative="")] = (),
+    options: Annotated[ReproduceOptions | None, Flat] = None,
+    training: Annotated[TrainingChanges | None, Flat] = None,  # type: ignore[valid-type]
+    as_json: Json = False,
+) -> int:
+    """Train, measure and report everything that a paper shows. Called again, it goes on where it was ended.
+
+    Parameters
+    ----------
+    paper
+        The paper to reproduce.
+    out
+        Folder of the runs, tables, figures, records and report.html.
+    dataset
+        Dataset to train and test on. On shapenetpart the trainings are the paper's.
+    runs
+        Runs, or folders of runs, that are used in the place of trainings; may be given more than once.
+    """
+    from core.reproduction.defense_pointnet import reproduce as reproducing  # half a second to import
+
+    data = find_dataset(dataset, data_root, allow_missing)
+    changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)
+    findings, complete = follow(
+        lambda cancel: reproducing(
+            data, options or ReproduceOptions(), recipe(dataset) | changes, out, cancel, runs=runs, data_root=data_root
+        ),
+        f"reproducing {paper}",
+    )
+    if findings is None:
+        CONSOLE.print(f"Stopped. What is finished is in {out}; the same command goes on there.", highlight=False)
+        return STOPPED
+    accuracies = {
+        label: {
+            "clean": findings.clean(label).value,
+            "adversarial": findings.adversarial(label).value,
+            "pgd": findings.strong(label).value,
+        }
+        for label in findings.groups
+    }
+    show({"report": str(out / "report.html"), **accuracies, "complete": complete}, as_json)
+    return 0

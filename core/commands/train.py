@@ -1,0 +1,56 @@
+"""``pointward train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from core import training
+from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
+from core.console import follow, show
+from core.training import TrainOptions
+
+
+@cli.command
+def train(
+    *,
+    dataset: str | None = None,
+    data_root: DataRoot = None,
+    allow_missing: AllowMissing = False,
+    out: Path | None = None,
+    resume: bool = False,
+    options: Annotated[TrainOptions | None, Flat] = None,
+    as_json: Json = False,
+) -> int:
+    """Train a model in one of the regimes of the first paper.
+
+    Parameters
+    ----------
+    dataset
+        Dataset to train on; the default is shapes16, and for --resume the run's own.
+    out
+        Run folder; the default is runs/DATASET-REGIME.
+    resume
+        Continue the run in --out after its last full epoch, with its own options; --epochs may differ. A run that was
+        ended before it began is begun.
+    """
+    options = options or TrainOptions()
+    folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
+    resume = resume and training.begun(folder)
+    if resume and dataset is None:
+        dataset, root = training.remembered(folder)
+        data_root = data_root or root
+    data = find_dataset(dataset or "shapes16", data_root, allow_missing)
+    result, complete = follow(
+        lambda cancel: training.train(data, options, folder, cancel, resume=resume, data_root=data_root),
+        f"training {options.regime}",
+    )
+    show(
+        {
+            "run": str(result.folder),
+            "epochs": result.epochs,
+            "best_epoch": result.best_epoch,
+            "metrics": dict(result.metrics),
+            "complete": complete,
+        },
+        as_json,
+    )
+    return 0 if complete else STOPPED

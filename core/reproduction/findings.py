@@ -1,0 +1,84 @@
+"""Everything a reproduction has measured, by model, and what follows from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attacks import Attack
+from core.datasets import Dataset
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.bootstrap import Estimate, bootstrap
+from core.reproduction.measure import Mapped, Measured
+from core.reproduction.options import ReproduceOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """The measurements of all models, and what they were made with."""
+
+    dataset: Dataset
+    options: ReproduceOptions
+    attack: Attack
+    """The paper's, at the budget of the trainings."""
+    pgd: Attack
+    evaluation: EvaluationOptions
+    measured: list[Measured]
+    maps: Mapping[str, Mapped]
+
+    @cached_property
+    def groups(self) -> dict[str, list[Measured]]:
+        """The measurements of each model by its label, seed after seed."""
+        found: dict[str, list[Measured]] = {}
+        for each in self.measured:
+            found.setdefault(each.entry.label, []).append(each)
+        return found
+
+    @property
+    def first(self) -> dict[str, Measured]:
+        """Of each model the training with the lowest seed, which the figures show."""
+        return {label: group[0] for label, group in self.groups.items()}
+
+    def clean(self, label: str) -> Estimate:
+        return self._estimate(label, lambda each: each.fgsm.clean.correct)
+
+    def adversarial(self, label: str) -> Estimate:
+        return self._estimate(label, fgsm_outcomes)
+
+    def strong(self, label: str) -> Estimate:
+        return self._estimate(label, pgd_outcomes)
+
+    def transfer(self, label: str) -> Estimate | None:
+        """Accuracy on the adversarial clouds of simple training; None of that itself."""
+        if any(each.transfer is None for each in self.groups[label]):
+            return None
+        return self._estimate(label, lambda each: each.transfer.correct if each.transfer else np.zeros(0, bool))
+
+    def gain(self, better: str, than: str) -> Estimate | None:
+        """Adversarial accuracy of one model over that of another, by the same clouds and seeds; None without both."""
+        if not {better, than} <= self.groups.keys():
+            return None
+        pairs = list(zip(self.groups[better], self.groups[than], strict=False))
+        return bootstrap([fgsm_outcomes(one).astype(float) - fgsm_outcomes(two) for one, two in pairs])
+
+    @property
+    def red_flags(self) -> list[str]:
+        """The models that are right more often on adversarial clouds than on clean ones."""
+        return [label for label in self.groups if self.adversarial(label).value > self.clean(label).value]
+
+    def _estimate(self, label: str, outcomes: Callable[[Measured], NDArray[np.bool_]]) -> Estimate:
+        return bootstrap([outcomes(each) for each in self.groups[label]])
+
+
+def fgsm_outcomes(each: Measured) -> NDArray[np.bool_]:
+    """(n,), which verdicts are right under the paper's attack."""
+    assert each.fgsm.adversarial is not None
+    return each.fgsm.adversarial.correct
+
+
+def pgd_outcomes(each: Measured) -> NDArray[np.bool_]:
+    """(n,), which verdicts are right under PGD."""
+    assert each.pgd.adversarial is not None
+    return each.pgd.adversarial.correct

@@ -1,0 +1,295 @@
+"""All that is measured of one model, each part in a file of its own, so that a killed reproduction goes on there."""
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attacks import Attack
+from core.checkpoints import LoadedModel
+from core.datasets import Dataset
+from core.embedding import TsneOptions, separation
+from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
+from core.evaluation.latents import LatentMap, LatentOptions, latent_map
+from core.evaluation.onestep import Moved, readings
+from core.evaluation.probe import fresh_discriminator
+from core.evaluation.sweep import Sweep, sweep
+from core.evaluation.transfer import transferred
+from core.events import Cancel, Done, Event, Note, Progress
+from core.records import plain, write_npz
+from core.reproduction.models import Entry
+
+T = TypeVar("T")
+Arrays = Mapping[str, NDArray[Any]]
+READINGS = (0.1, 0.2)
+"""The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
+SWEEP = tuple(float(epsilon) for epsilon in np.linspace(0, 0.3, 13).round(3))
+PROBED = 2000
+"""Training clouds a fresh discriminator is fitted on."""
+
+
+class StoppedEarly(Exception):  # noqa: N818  not an error
+    """The work was asked to end before it was whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """A t-SNE map of clean and adversarial latents, and how well classes keep apart."""
+
+    xy: NDArray[np.float32]
+    """(2n, 2)"""
+    labels: NDArray[np.int64]
+    adversarial: NDArray[np.bool_]
+    separations: NDArray[np.float64]
+    """(4, 2): silhouette and purity of clean and adversarial clouds, first in the latent space, then in the map."""
+    kl: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The measurements of one model."""
+
+    entry: Entry
+    model: LoadedModel
+    history: list[dict[str, float]]
+    """Metrics of each epoch of its training."""
+    steps: int
+    """Gradient steps of its training."""
+    fgsm: AccuracyReport
+    """Clean clouds, and the paper's attack at the budget of the training."""
+    pgd: AccuracyReport
+    transfer: Attacked | None
+    """Adversarial clouds of the simple model of the same seed; None of that model itself."""
+    readings: list[Moved]
+    sweep: Sweep
+    probe: Rate
+    """A fresh discriminator's verdicts on latents of test clouds."""
+
+
+class Ledger:
+    """Runs parts of the work, keeps their results, and counts how much of the whole is done.
+
+    The unit of the work is one cloud passing through a network once.
+    """
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self._folder, self._total, self._done = folder, total, 0
+
+    def part(self, weight: int, text: str, events: Iterator[Event]) -> Generator[Event, None, Any]:
+        """Follow ``events`` as a part of the whole; returns the value of their Done.
+
+        Raises
+        ------
+        StoppedEarly
+            If it is not complete.
+        """
+        value = None
+        for event in events:
+            match event:
+                case Progress(done, total, what):
+                    share = self._done + weight * done / max(total, 1)
+                    yield Progress(round(share), self._total, f"{text}: {what}" if what else text)
+                case Done(value, complete):
+                    if not complete:
+                        raise StoppedEarly
+                case Note(sentence):
+                    yield Note(f"{text}: {sentence}")
+        self._done += weight
+        yield Progress(self._done, self._total, text)
+        return value
+
+    def kept(
+        self, name: str, key: Mapping[str, Any], weight: int, form: "Form[T]", events: Callable[[], Iterator[Event]]
+    ) -> Generator[Event, None, T]:
+        """The result in the file ``name``.npz if it was made for ``key``; else it is made, and put there."""
+        path, text = self._folder / f"{name}.npz", name.replace("/", ", ")
+        mark = hashlib.sha256(json.dumps(plain(key), sort_keys=True).encode()).hexdigest()
+        if path.is_file():
+            with np.load(path) as stored:
+                if str(stored["key"]) == mark:
+                    self._done += weight
+                    yield Progress(self._done, self._total, text)
+                    return form.read({part: stored[part] for part in stored.files})
+        value = yield from self.part(weight, text, events())
+        arrays = form.write(value)
+        write_npz(path, {**arrays, "key": np.array(mark)})
+        return form.read(arrays)  # what a later call will read, so both go on with the same
+
+
+@dataclass(frozen=True)
+class Form(Generic[T]):
+    """How a result is put into arrays and taken from them."""
+
+    write: Callable[[T], Arrays]
+    read: Callable[[Arrays], T]
+
+
+def _no_latents(logits: NDArray[Any]) -> NDArray[np.float32]:
+    return np.zeros((len(logits), 0), np.float32)
+
+
+def _attacked(arrays: Arrays) -> Attacked:
+    logits = arrays["logits"]
+    return Attacked(logits, _no_latents(logits), arrays["label"], arrays["linf"], arrays["rmse"])
+
+
+def _attacked_arrays(moved: Attacked) -> Arrays:
+    return {"logits": moved.logits, "label": moved.label, "linf": moved.linf, "rmse": moved.rmse}
+
+
+def _report_arrays(report: AccuracyReport) -> Arrays:
+    assert report.adversarial is not None
+    return {"row": report.row, "clean": report.clean.logits, **_attacked_arrays(report.adversarial)}
+
+
+def _report(arrays: Arrays) -> AccuracyReport:
+    clean = Verdicts(arrays["clean"], _no_latents(arrays["clean"]), arrays["label"])
+    return AccuracyReport(arrays["row"], clean, _attacked(arrays))
+
+
+REPORT = Form(_report_arrays, _report)
+ATTACKED = Form(_attacked_arrays, _attacked)
+RATE = Form[Rate](
+    lambda rate: {"hits": np.array(rate.hits), "n": np.array(rate.n)},
+    lambda arrays: Rate(int(arrays["hits"]), int(arrays["n"])),
+)
+SWEPT = Form[Sweep](
+    lambda swept: {"epsilons": swept.epsilons, "correct": swept.correct},
+    lambda arrays: Sweep(arrays["epsilons"], arrays["correct"]),
+)
+TABLE = Form[list[Moved]](
+    lambda cells: {
+        name: np.array([getattr(cell, name) for cell in cells])
+        for name in ("direction", "epsilon", "correct", "linf", "rmse")
+    },
+    lambda arrays: [
+        Moved(str(name), float(epsilon), *rest)
+        for name, epsilon, *rest in zip(
+            *(arrays[name] for name in ("direction", "epsilon", "correct", "linf", "rmse")), strict=True
+        )
+    ],
+)
+MAP = Form[Mapped](
+    lambda made: {**vars(made), "kl": np.array(made.kl)},
+    lambda arrays: Mapped(
+        arrays["xy"], arrays["labels"], arrays["adversarial"], arrays["separations"], float(arrays["kl"])
+    ),
+)
+
+
+def measuring_work(clouds: int, pgd_steps: int) -> int:
+    """Passes that ``measure`` makes over ``clouds`` test clouds; a gradient counts as two."""
+    passes = 4 + 3 * pgd_steps + 4 + (2 + 2 * 7) + (2 + len(SWEEP))
+    return clouds * passes + 4 * PROBED
+
+
+def measure(
+    entry: Entry,
+    model: LoadedModel,
+    simple: LoadedModel | None,
+    history: tuple[list[dict[str, float]], int],
+    dataset: Dataset,
+    attack: Attack,
+    pgd: Attack,
+    options: EvaluationOptions,
+    ledger: Ledger,
+    cancel: Cancel | None,
+) -> Generator[Event, None, Measured]:
+    """Measure one model on the test split; returns the ``Measured``.
+
+    ``simple`` is the model whose adversarial clouds are transferred, None where there is no other.
+    """
+    test, clouds = dataset.split("test"), options.clouds or len(dataset.split("test"))
+    base = {"weights": model.sha256, "dataset": dataset.card.fingerprint, "options": options.model_dump()}
+
+    def part(name: str, weight: int, form: Form[T], key: Any, events: Callable[[], Iterator[Event]]) -> Any:
+        return ledger.kept(f"measured/{entry.name}/{name}", {**base, name: key}, weight, form, events)
+
+    module, fgsm_key = model.module, attack.model_dump()
+    fgsm = yield from part(
+        "fgsm", 4 * clouds, REPORT, fgsm_key, lambda: evaluate_accuracy(module, test, attack, options, cancel)
+    )
+    stronger = yield from part(
+        "pgd",
+        (1 + 3 * pgd.steps) * clouds,
+        REPORT,
+        pgd.model_dump(),
+        lambda: evaluate_accuracy(module, test, pgd, options, cancel),
+    )
+    transfer = None
+    if simple is not None:
+        transfer = yield from part(
+            "transfer",
+            4 * clouds,
+            ATTACKED,
+            [fgsm_key, simple.sha256],
+            lambda: transferred(simple.module, module, test, attack, options, cancel),
+        )
+    table = yield from part(
+        "readings", 16 * clouds, TABLE, READINGS, lambda: readings(module, test, READINGS, options, cancel)
+    )
+    swept = yield from part(
+        "sweep",
+        (2 + len(SWEEP)) * clouds,
+        SWEPT,
+        [SWEEP, fgsm_key],
+        lambda: sweep(module, test, attack, SWEEP, options, cancel),
+    )
+    probe = yield from part(
+        "discriminator", 4 * PROBED, RATE, fgsm_key, lambda: _probed(module, dataset, attack, options, cancel)
+    )
+    return Measured(entry, model, *history, fgsm, stronger, transfer, table, swept, probe)
+
+
+def _probed(
+    module: Any, dataset: Dataset, attack: Attack, options: EvaluationOptions, cancel: Cancel | None
+) -> Iterator[Event]:
+    reports: list[AccuracyReport] = []
+    train = options.model_copy(update={"clouds": min(PROBED, options.clouds or PROBED)})
+    for split, chosen in (("train", train), ("test", options)):
+        for event in evaluate_accuracy(module, dataset.split(split), attack, chosen, cancel):
+            match event:
+                case Progress(done, total):
+                    yield Progress(done + len(reports) * total, 2 * total, "latents")
+                case Done(report, complete):
+                    reports.append(report)
+                    if not complete:
+                        yield Done(None, complete=False)
+                        return
+    yield Done(fresh_discriminator(*reports))
+
+
+def mapped(
+    entry: Entry, model: LoadedModel, dataset: Dataset, attack: Attack, clouds: int, points: int, ledger: Ledger,
+    cancel: Cancel | None,
+) -> Generator[Event, None, Mapped]:  # fmt: skip
+    """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
+    options, chosen = LatentOptions(clouds=clouds, points=points), TsneOptions()
+    key = {
+        "weights": model.sha256,
+        "dataset": dataset.card.fingerprint,
+        "attack": attack.model_dump(),
+        "options": options.model_dump(),
+        "map": chosen.model_dump(),
+    }
+
+    def making() -> Iterator[Event]:
+        for event in latent_map(model.module, dataset.split("test"), attack, options, chosen, cancel):
+            if isinstance(event, Done) and event.value is not None:
+                yield Done(_separated(event.value), event.complete)
+            else:
+                yield event
+
+    return ledger.kept(f"measured/{entry.name}/map", key, 10 * clouds, MAP, making)
+
+
+def _separated(made: LatentMap) -> Mapped:
+    halves = (~made.adversarial, made.adversarial)
+    found = [separation(points[half], made.labels[half]) for points in (made.latents, made.map.xy) for half in halves]
+    table = np.array([(each.silhouette, each.purity) for each in found])
+    return Mapped(made.map.xy, made.labels, made.adversarial, table, made.map.kl)

@@ -1,0 +1,91 @@
+"""The report: tables and figures as files, records of every test cloud, and one page that holds all of them."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from core.figures import save
+from core.files import atomic_path
+from core.records import provenance, write_csv, write_json
+from core.reproduction.figures import Plate, plates
+from core.reproduction.findings import Findings
+from core.reproduction.measure import Measured
+from core.reproduction.tables import tables
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report.html"
+
+
+def write_report(findings: Findings, folder: Path) -> None:
+    """Write tables/ (CSV, Markdown, LaTeX), figures/ (PDF, SVG), records/ (CSV), report.json and report.html."""
+    made = tables(findings)
+    for name, table in made.items():
+        for suffix in (".csv", ".md", ".tex"):
+            table.write(folder / "tables" / f"{name}{suffix}")
+    drawn = list(plates(findings))
+    for plate in drawn:
+        for suffix in (".pdf", ".svg"):
+            save(plate.figure, folder / "figures" / f"{plate.name}{suffix}")
+    for each in findings.measured:
+        write_csv(folder / "records" / f"{each.entry.name}.csv", records(findings, each))
+    card = findings.dataset.card
+    made_with = provenance(
+        findings.options,
+        dataset=card.fingerprint,
+        weights={each.entry.name: each.model.sha256 for each in findings.measured},
+    )
+    write_json(folder / "report.json", {**made_with, "red_flags": red_flags(findings)})
+    page = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined)
+    text = page.render(
+        card=card,
+        findings=findings,
+        options=findings.options.model_dump(),
+        flags=red_flags(findings),
+        tables={name: Markup(table.html()) for name, table in made.items()},
+        plates=[{"name": plate.name, "caption": plate.caption, "image": _embedded(plate)} for plate in drawn],
+        versions=made_with["versions"],
+        time=made_with["time"],
+    )
+    with atomic_path(folder / "report.html") as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def records(findings: Findings, each: Measured) -> dict[str, Any]:
+    """One line per test cloud, as the columns of a table."""
+    names = np.asarray(findings.dataset.split("test").names)[each.fgsm.row]
+    stronger = each.pgd.records
+    columns = {"name": names, **each.fgsm.records}
+    columns |= {f"pgd_{name}": stronger[f"adversarial_{name}"] for name in ("prediction", "confidence", "loss")}
+    columns |= {f"pgd_{name}": stronger[name] for name in ("linf", "rmse")}
+    if each.transfer is not None:
+        columns["transfer_prediction"] = each.transfer.prediction
+    return columns
+
+
+def red_flags(findings: Findings) -> list[str]:
+    """A sentence for each model that is better on adversarial clouds than on clean ones, with what decides."""
+    sentences = []
+    for label in findings.red_flags:
+        clean, adversarial, strong = findings.clean(label), findings.adversarial(label), findings.strong(label)
+        transfer = findings.transfer(label)
+        others = (
+            f", and adversarial clouds made on simple training leave {100 * transfer.value:.2f} %" if transfer else ""
+        )
+        sentences.append(
+            f"{label} is right on {100 * adversarial.value:.2f} % of the adversarial clouds and on "
+            f"{100 * clean.value:.2f} % of the clean ones. An attack can only lower a model's accuracy, so this is a "
+            "sign of label leaking or of gradients that lead nowhere, until another attack says otherwise. What decides: "
+            f"PGD-{findings.pgd.steps} at {findings.pgd.epsilon:g} leaves {100 * strong.value:.2f} %{others}."
+        )
+    return sentences
+
+
+def _embedded(plate: Plate) -> str:
+    """The figure as the address of an image, so that the page needs no other file."""
+    with io.BytesIO() as buffer:
+        plate.figure.savefig(buffer, format="png", dpi=160)
+        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
