@@ -6,7 +6,14 @@ adversarial is orange in all of them. Figures are returned, not shown; ``save`` 
 
 from core.figures.charts import confidence_bars, curves
 from core.figures.clouds import contact_sheet, pair_figure
-from core.figures.evaluation import class_counts, confidence_boxes, confusion_pair, reliability, top_k
+from core.figures.evaluation import (
+    class_counts,
+    confidence_boxes,
+    confusion_pair,
+    reliability,
+    robustness_curves,
+    top_k,
+)
 from core.figures.maps import tsne_pair
 from core.figures.samples import sample_bars, verdicts
 from core.figures.style import COLUMN, PAGE, class_style, save
@@ -27,6 +34,7 @@ __all__ = [
     "pair_figure",
     "pareto",
     "reliability",
+    "robustness_curves",
     "sample_bars",
     "save",
     "top_k",

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from core.figures.charts import SIDES, ground, look
-from core.figures.style import CLEAN, INK, MUTED, PAGE, styled
+from core.figures.style import CLEAN, COLUMN, INK, MUTED, PAGE, styled
 
 Bins = tuple[ArrayLike, ArrayLike, ArrayLike]
 
@@ -39,6 +39,31 @@ def top_k(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], width: float = PAGE
         ground(axes)
     panels[0].set_ylabel("Top-k accuracy (%)")
     _legend(figure, {name: look(index, last) for index, name in enumerate(percents)})
+    return figure
+
+
+@styled
+def robustness_curves(epsilons: ArrayLike, curves: Mapping[str, ArrayLike], width: float = COLUMN) -> Figure:
+    """Accuracy of every model over the budget of an attack.
+
+    Parameters
+    ----------
+    epsilons : (E,)
+        Rising, in unit-sphere radii.
+    curves : mapping
+        From a model's name to its accuracies (E,), 0 to 1.
+    width : float
+        Inches.
+    """
+    budgets = np.asarray(epsilons, dtype=np.float64)
+    figure = Figure(figsize=(width, 0.75 * width), layout="constrained")
+    axes = figure.subplots()
+    looks = {name: look(index, len(budgets)) for index, name in enumerate(curves)}
+    for name, values in curves.items():
+        axes.plot(budgets, 100 * np.asarray(values, dtype=np.float64), **looks[name])
+    axes.set(xlabel="Epsilon (unit-sphere radii)", ylabel="Accuracy (%)", ylim=(0, 101))
+    ground(axes)
+    _legend(figure, looks)
     return figure
 
 

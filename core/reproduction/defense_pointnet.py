@@ -20,6 +20,7 @@ from core.training.runs import METRICS
 
 MAPPED = ("simple", "defense")
 """The regimes of Figures 8 and 9."""
+_FEWEST = 16  # clouds of a t-SNE map
 _TRAINED = 6
 """Passes that one training step on a cloud is worth."""
 
@@ -74,6 +75,10 @@ def _reproduced(
     runs: Sequence[Path],
     data_root: Path | None,
 ) -> Generator[Event, None, Findings]:
+    if len(dataset.split("test")) < _FEWEST:
+        raise ValueError(
+            f"{dataset.card.name} has {len(dataset.split('test'))} test clouds, and the t-SNE maps need {_FEWEST}."
+        )
     entries = yield from planned(dataset, options, training, folder, runs)
     test, first = dataset.split("test"), entries[0].options
     attack = preset("fgsm", epsilon=first.epsilon, direction=first.direction)

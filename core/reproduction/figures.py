@@ -155,23 +155,22 @@ def _moved(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np
 
 def _maps(findings: Findings) -> Iterator[Plate]:
     for number, (label, made) in zip((8, 9), findings.maps.items(), strict=False):
-        options = TsneOptions()
-        map = Map(made.xy, made.kl, 0, options, None, None, complete=True)
+        map = Map(made.xy, made.kl, 0, TsneOptions(perplexity=made.perplexity), None, None, complete=True)
         figure = figures.tsne_pair(map, made.labels, made.adversarial, findings.dataset.card.classes)
         yield Plate(
             f"figure-{number}",
             figure,
             f"Fig. {number}. One t-SNE map of the 1024-D latents of {len(made.labels) // 2} clean and as many "
-            f"adversarial test clouds, {label} training (perplexity {options.perplexity:g}, KL {made.kl:.2f} nats).",
+            f"adversarial test clouds, {label} training (perplexity {made.perplexity:g}, KL {made.kl:.2f} nats).",
         )
 
 
 def _sweep(findings: Findings) -> Plate:
     lines = {
-        label: 100 * np.mean([each.sweep.correct.mean(axis=1) for each in group], axis=0)
+        label: np.mean([each.sweep.correct.mean(axis=1) for each in group], axis=0)
         for label, group in findings.groups.items()
     }
-    figure = figures.curves(findings.measured[0].sweep.epsilons, {"Accuracy (%)": lines}, "Epsilon (r)", figures.COLUMN)
+    figure = figures.robustness_curves(findings.measured[0].sweep.epsilons, lines)
     return Plate("sweep", figure, f"Accuracy under FGSM {findings.attack.direction} over the budget.")
 
 

@@ -60,8 +60,9 @@ class Findings:
         """Adversarial accuracy of one model over that of another, by the same clouds and seeds; None without both."""
         if not {better, than} <= self.groups.keys():
             return None
-        pairs = list(zip(self.groups[better], self.groups[than], strict=False))
-        return bootstrap([fgsm_outcomes(one).astype(float) - fgsm_outcomes(two) for one, two in pairs])
+        first, second = ({each.entry.options.seed: each for each in self.groups[label]} for label in (better, than))
+        seeds = first.keys() & second.keys()
+        return bootstrap([fgsm_outcomes(first[seed]).astype(float) - fgsm_outcomes(second[seed]) for seed in seeds])
 
     @property
     def red_flags(self) -> list[str]:

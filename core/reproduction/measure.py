@@ -48,6 +48,7 @@ class Mapped:
     separations: NDArray[np.float64]
     """(4, 2): silhouette and purity of clean and adversarial clouds, first in the latent space, then in the map."""
     kl: float
+    perplexity: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +89,13 @@ class Ledger:
         StoppedEarly
             If it is not complete.
         """
-        value = None
+        value, furthest = None, 0.0
         for event in events:
             match event:
                 case Progress(done, total, what):
-                    share = self._done + weight * done / max(total, 1)
-                    yield Progress(round(share), self._total, f"{text}: {what}" if what else text)
+                    furthest = max(furthest, done / max(total, 1))  # some begin to count anew on their way
+                    at = self._done + round(weight * furthest)
+                    yield Progress(at, self._total, f"{text}: {what}" if what else text)
                 case Done(value, complete):
                     if not complete:
                         raise StoppedEarly
@@ -102,6 +104,10 @@ class Ledger:
         self._done += weight
         yield Progress(self._done, self._total, text)
         return value
+
+    def skip(self, weight: int) -> None:
+        """Count a part that is not needed."""
+        self._done += weight
 
     def kept(
         self, name: str, key: Mapping[str, Any], weight: int, form: "Form[T]", events: Callable[[], Iterator[Event]]
@@ -112,7 +118,7 @@ class Ledger:
         if path.is_file():
             with np.load(path) as stored:
                 if str(stored["key"]) == mark:
-                    self._done += weight
+                    self.skip(weight)
                     yield Progress(self._done, self._total, text)
                     return form.read({part: stored[part] for part in stored.files})
         value = yield from self.part(weight, text, events())
@@ -175,17 +181,33 @@ TABLE = Form[list[Moved]](
     ],
 )
 MAP = Form[Mapped](
-    lambda made: {**vars(made), "kl": np.array(made.kl)},
+    lambda made: {name: np.asarray(value) for name, value in vars(made).items()},
     lambda arrays: Mapped(
-        arrays["xy"], arrays["labels"], arrays["adversarial"], arrays["separations"], float(arrays["kl"])
+        arrays["xy"],
+        arrays["labels"],
+        arrays["adversarial"],
+        arrays["separations"],
+        float(arrays["kl"]),
+        float(arrays["perplexity"]),
     ),
 )
 
 
 def measuring_work(clouds: int, pgd_steps: int) -> int:
     """Passes that ``measure`` makes over ``clouds`` test clouds; a gradient counts as two."""
-    passes = 4 + 3 * pgd_steps + 4 + (2 + 2 * 7) + (2 + len(SWEEP))
-    return clouds * passes + 4 * PROBED
+    return sum(_weights(clouds, pgd_steps).values())
+
+
+def _weights(clouds: int, pgd_steps: int) -> dict[str, int]:
+    """The passes of each part of ``measure``."""
+    return {
+        "fgsm": 4 * clouds,
+        "pgd": (1 + 3 * pgd_steps) * clouds,
+        "transfer": 4 * clouds,
+        "readings": 16 * clouds,
+        "sweep": (2 + len(SWEEP)) * clouds,
+        "discriminator": 4 * PROBED,
+    }
 
 
 def measure(
@@ -204,46 +226,33 @@ def measure(
 
     ``simple`` is the model whose adversarial clouds are transferred, None where there is no other.
     """
-    test, clouds = dataset.split("test"), options.clouds or len(dataset.split("test"))
+    module, test = model.module, dataset.split("test")
     base = {"weights": model.sha256, "dataset": dataset.card.fingerprint, "options": options.model_dump()}
+    weights = _weights(min(options.clouds or len(test), len(test)), pgd.steps)
 
-    def part(name: str, weight: int, form: Form[T], key: Any, events: Callable[[], Iterator[Event]]) -> Any:
-        return ledger.kept(f"measured/{entry.name}/{name}", {**base, name: key}, weight, form, events)
+    def part(name: str, form: Form[T], key: Any, events: Callable[[], Iterator[Event]]) -> Generator[Event, None, T]:
+        return ledger.kept(f"measured/{entry.name}/{name}", {**base, name: key}, weights[name], form, events)
 
-    module, fgsm_key = model.module, attack.model_dump()
-    fgsm = yield from part(
-        "fgsm", 4 * clouds, REPORT, fgsm_key, lambda: evaluate_accuracy(module, test, attack, options, cancel)
-    )
-    stronger = yield from part(
-        "pgd",
-        (1 + 3 * pgd.steps) * clouds,
-        REPORT,
-        pgd.model_dump(),
-        lambda: evaluate_accuracy(module, test, pgd, options, cancel),
-    )
+    plain_key, strong_key = attack.model_dump(), pgd.model_dump()
+    fgsm = yield from part("fgsm", REPORT, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel))
+    strong = yield from part("pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, options, cancel))
     transfer = None
-    if simple is not None:
+    if simple is None:
+        ledger.skip(weights["transfer"])
+    else:
+        surrogate = simple.module
         transfer = yield from part(
             "transfer",
-            4 * clouds,
             ATTACKED,
-            [fgsm_key, simple.sha256],
-            lambda: transferred(simple.module, module, test, attack, options, cancel),
+            [plain_key, simple.sha256],
+            lambda: transferred(surrogate, module, test, attack, options, cancel),
         )
-    table = yield from part(
-        "readings", 16 * clouds, TABLE, READINGS, lambda: readings(module, test, READINGS, options, cancel)
-    )
+    table = yield from part("readings", TABLE, READINGS, lambda: readings(module, test, READINGS, options, cancel))
     swept = yield from part(
-        "sweep",
-        (2 + len(SWEEP)) * clouds,
-        SWEPT,
-        [SWEEP, fgsm_key],
-        lambda: sweep(module, test, attack, SWEEP, options, cancel),
+        "sweep", SWEPT, [SWEEP, plain_key], lambda: sweep(module, test, attack, SWEEP, options, cancel)
     )
-    probe = yield from part(
-        "discriminator", 4 * PROBED, RATE, fgsm_key, lambda: _probed(module, dataset, attack, options, cancel)
-    )
-    return Measured(entry, model, *history, fgsm, stronger, transfer, table, swept, probe)
+    probe = yield from part("discriminator", RATE, plain_key, lambda: _probed(module, dataset, attack, options, cancel))
+    return Measured(entry, model, *history, fgsm, strong, transfer, table, swept, probe)
 
 
 def _probed(
@@ -261,7 +270,8 @@ def _probed(
                     if not complete:
                         yield Done(None, complete=False)
                         return
-    yield Done(fresh_discriminator(*reports))
+    fit, unseen = reports
+    yield Done(fresh_discriminator(fit, unseen))
 
 
 def mapped(
@@ -269,7 +279,9 @@ def mapped(
     cancel: Cancel | None,
 ) -> Generator[Event, None, Mapped]:  # fmt: skip
     """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
-    options, chosen = LatentOptions(clouds=clouds, points=points), TsneOptions()
+    usual = TsneOptions().perplexity  # of few clouds less, for it has to stay below a third of the points
+    chosen = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
+    options = LatentOptions(clouds=clouds, points=points)
     key = {
         "weights": model.sha256,
         "dataset": dataset.card.fingerprint,
@@ -292,4 +304,4 @@ def _separated(made: LatentMap) -> Mapped:
     halves = (~made.adversarial, made.adversarial)
     found = [separation(points[half], made.labels[half]) for points in (made.latents, made.map.xy) for half in halves]
     table = np.array([(each.silhouette, each.purity) for each in found])
-    return Mapped(made.map.xy, made.labels, made.adversarial, table, made.map.kl)
+    return Mapped(made.map.xy, made.labels, made.adversarial, table, made.map.kl, made.map.options.perplexity)

@@ -19,7 +19,7 @@ class Entry:
     """One training: of a regime, with a seed."""
 
     label: str
-    """The regime; the run's own name where it is not one of those the reproduction asked for."""
+    """The regime, or the run's own name."""
     options: TrainOptions
     folder: Path
     """Of the run."""
@@ -34,12 +34,16 @@ class Entry:
 def planned(
     dataset: Dataset, options: ReproduceOptions, training: dict[str, Any], folder: Path, runs: Sequence[Path]
 ) -> Generator[Event, None, list[Entry]]:
-    """The entries, seed after seed; runs found under ``runs`` take the place of trainings of their regime and seed.
+    """The entries, seed after seed; runs found under ``runs`` take the place of trainings of their regime and seed,
+    or are added: under their regime, and under their own name where that has been found already.
 
     Yields Notes about runs that can't be used, and returns the entries.
     """
-    found: dict[tuple[str, int], Entry] = {}
-    extra: list[Entry] = []
+    entries: dict[tuple[str, int], Entry] = {}
+    for seed in range(options.seeds):
+        for regime in options.regimes:
+            chosen = TrainOptions.model_validate(training | {"regime": regime, "seed": seed, "clouds": options.subset})
+            entries[regime, seed] = Entry(regime, chosen, folder / "runs" / f"{regime}-seed{seed}")
     for run in (run for root in runs for run in _runs_under(root)):
         record = read_json(run / OPTIONS)
         if record["dataset"] != dataset.card.fingerprint:
@@ -48,18 +52,10 @@ def planned(
             yield Note(f"{run} is not finished and is left out; resume it with `pointward train --resume`.")
         else:
             chosen = stored_options(run)
-            key = (chosen.regime, chosen.seed)
-            if chosen.regime in options.regimes and chosen.seed < options.seeds and key not in found:
-                found[key] = Entry(chosen.regime, chosen, run, found=True)
-            else:
-                extra.append(Entry(run.name, chosen, run, found=True))
-    entries = []
-    for seed in range(options.seeds):
-        for regime in options.regimes:
-            chosen = TrainOptions.model_validate(training | {"regime": regime, "seed": seed, "clouds": options.subset})
-            own = Entry(regime, chosen, folder / "runs" / f"{regime}-seed{seed}")
-            entries.append(found.get((regime, seed), own))
-    return [*entries, *extra]
+            place = entries.get((chosen.regime, chosen.seed))
+            label = run.name if place is not None and place.found else chosen.regime
+            entries[label, chosen.seed] = Entry(label, chosen, run, found=True)
+    return list(entries.values())
 
 
 def _runs_under(root: Path) -> list[Path]:

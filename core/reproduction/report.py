@@ -78,8 +78,8 @@ def red_flags(findings: Findings) -> list[str]:
         sentences.append(
             f"{label} is right on {100 * adversarial.value:.2f} % of the adversarial clouds and on "
             f"{100 * clean.value:.2f} % of the clean ones. An attack can only lower a model's accuracy, so this is a "
-            "sign of label leaking or of gradients that lead nowhere, until another attack says otherwise. What decides: "
-            f"PGD-{findings.pgd.steps} at {findings.pgd.epsilon:g} leaves {100 * strong.value:.2f} %{others}."
+            "sign of label leaking or of gradients that lead nowhere, until another attack says otherwise. What "
+            f"decides: PGD-{findings.pgd.steps} at {findings.pgd.epsilon:g} leaves {100 * strong.value:.2f} %{others}."
         )
     return sentences
 

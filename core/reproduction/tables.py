@@ -11,6 +11,8 @@ from core.reproduction.measure import READINGS, Measured
 from core.tables import Cell, Table
 from core.training import REGIMES, TrainOptions
 
+OWN = "discriminator_accuracy"
+"""The metric of the discriminator that trains along."""
 PAPER = {"simple": (96.62, 86.57), "adversarial": (93.04, 94.92), "defense": (94.08, 96.35)}
 """Table I as printed, in %: accuracy on real and on adversarial clouds. The text has 96.96 for the first."""
 PAPER_EPSILON = {0.1: 86.57, 0.2: 64.78}
@@ -180,9 +182,7 @@ def separations(findings: Findings) -> Table:
 def discriminators(findings: Findings) -> Table:
     rows = []
     for label, group in findings.groups.items():
-        trained = [
-            line[key] for each in group for line in each.history[-1:] if (key := "discriminator_accuracy") in line
-        ]
+        trained = [each.history[-1][OWN] for each in group if OWN in each.history[-1]]
         last = percent(float(np.mean(trained))) if trained else None
         low, high = group[0].probe.interval
         fresh = np.mean([each.probe.value for each in group])
@@ -213,7 +213,6 @@ def work(findings: Findings) -> Table:
                 gradients,
                 f"{seconds / 60:.1f}",
                 each.model.card.epochs,
-                each.model.sha256[:12],
                 "found" if each.entry.found else "trained here",
             )
         )
@@ -228,7 +227,6 @@ def work(findings: Findings) -> Table:
             "Attack steps a batch",
             "Minutes",
             "Best epoch",
-            "Weights (SHA-256)",
             "Origin",
         ),
         rows,
