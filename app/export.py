@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,21 @@ def export_picture(parent: QWidget, view: QWidget) -> str | None:
     if not view.grab().save(name):
         raise ValueError(f"{name} could not be written. Check the folder, its permissions and the free space.")
     return f"Saved {name}."
+
+
+def save_as(parent: QWidget, title: str, name: str, kinds: str, write: Callable[[Path], None]) -> str | None:
+    """Ask for a file, ``name`` suggested, and let ``write`` make it; what was done, None if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        Those of ``write``.
+    """
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    if not chosen:
+        return None
+    write(Path(chosen))
+    return f"Saved {chosen}."
 
 
 def command(scene: Scene, preset: str, source: Path) -> str:

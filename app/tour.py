@@ -98,6 +98,7 @@ class Tour:
             self._drag_until_it_flips()
             self._step_pgd()
             self._train()
+            self._evaluate()
             self._map_latents()
             self._light()
         except TourError as error:
@@ -251,13 +252,43 @@ class Tour:
         window.store.set_primary(window.store.models[0].name)
         self._until(lambda: self._settled(window.store.epsilon), "the first model's verdict")
 
+    def _evaluate(self) -> None:
+        """Measure all models on a few clouds, and open the first of those that most often go wrong the same way."""
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        window, panel = self.window, self.window.evaluation
+        self._choose(window.attack.preset, "FGSM")
+        self._until(lambda: self._settled(window.store.epsilon), "FGSM")
+        window.work.setCurrentWidget(panel)
+        self._type(panel.form, "clouds", "64")
+        QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+        self._until(lambda: panel.job is not None, "the evaluation to start")
+        self._until(lambda: panel.job is None, "the evaluation")
+        result, view = panel.result, panel.view
+        assert result is not None
+        table = result.table()
+        self._note(
+            f"measured {len(table.rows)} models: {table.title}",
+            accuracies={str(row[0]): [round(float(cell), 1) for cell in (row[1], row[3])] for row in table.rows},
+        )
+        QTest.mouseClick(view.figures["confusion"], Qt.MouseButton.LeftButton)
+        wrong = result.measured[0].sides[1].confusion()
+        wrong[range(len(wrong)), range(len(wrong))] = 0
+        true, predicted = divmod(int(wrong.argmax()), len(wrong))
+        cells = view.matrix.widget()
+        QTest.mouseClick(cells, Qt.MouseButton.LeftButton, pos=cells.cell(1, true, predicted).center())
+        cloud = window.store.cloud
+        assert cloud is not None
+        self._until(lambda: self._scene_of(cloud.name), f"the verdicts on {cloud.name}")
+        self._note(f"clicked a cell: {view.stepper.text}", **self._seen())
+        self._picture("evaluated")
+
     def _map_latents(self) -> None:
         from PySide6.QtCore import Qt
         from PySide6.QtTest import QTest
 
         window, panel = self.window, self.window.latents
-        self._choose(window.attack.preset, "FGSM")
-        self._until(lambda: self._settled(window.store.epsilon), "FGSM")
         window.work.setCurrentWidget(panel)
         self._type(panel.clouds_form, "clouds", "128")
         self._type(panel.form, "perplexity", "15")

@@ -29,6 +29,7 @@ from app.jobstrip import JobStrip
 from app.notify import LogPanel, Severity, Toasts, sentence
 from app.palette import CommandPalette
 from app.panels.attack import AttackPanel
+from app.panels.evaluation import EvaluationPanel
 from app.panels.latents import LatentsPanel
 from app.panels.library import LibraryPanel
 from app.panels.parts import label
@@ -84,6 +85,7 @@ class Window(QMainWindow):
         self.attack = AttackPanel(self.store, self.studio, self.actions_)
         self.verdict = VerdictPanel(self.store)
         self.training = TrainingPanel(self.store, self.jobs)
+        self.evaluation = EvaluationPanel(self.store, self.jobs)
         self.latents = LatentsPanel(self.store, self.jobs)
         self._lay_out()
         self._connect()
@@ -106,7 +108,7 @@ class Window(QMainWindow):
         self.menuBar().setCornerWidget(self._corner)  # which lays it out anew
         for model in start.models:
             self.store.add_model(model)
-        for panel in (self.training, self.latents):
+        for panel in (self.training, self.evaluation, self.latents):
             panel.fill()
         self.attack.load(self.remembered.attack)
         self.store.set_cloud(start.cloud)
@@ -288,6 +290,7 @@ class Window(QMainWindow):
         self.work = QTabWidget(documentMode=True)
         self.work.setAccessibleName("Work area")
         self.work.addTab(self.training, "Train")
+        self.work.addTab(self.evaluation, "Evaluate")
         self.work.addTab(self.latents, "Latents")
         self._main = QSplitter(Qt.Orientation.Vertical, objectName="main")
         self._main.addWidget(self._upper)
@@ -340,8 +343,9 @@ class Window(QMainWindow):
         self.library.openClicked.connect(self._ask_file)
         self.training.modelReady.connect(self.open_path)
         self.training.failed.connect(self._complain)
-        self.latents.failed.connect(self._complain)
-        self.latents.said.connect(self._say)
+        for panel in (self.evaluation, self.latents):
+            panel.failed.connect(self._complain)
+            panel.said.connect(self._say)
 
     def _handlers(self) -> dict[str, Callable[..., object]]:
         """What each action of the table does; the panels are made by the time any is triggered."""

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QCursor, QPen
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QToolTip, QVBoxLayout, QWidget
 
@@ -16,9 +16,17 @@ from app import theme
 from app.views.paint import plot_pen
 from app.views.plot import COMPACT_HEIGHT, Key, Plot
 
-Style = Literal["solid", "dash", "dot"]
-_PENS = {"solid": Qt.PenStyle.SolidLine, "dash": Qt.PenStyle.DashLine, "dot": Qt.PenStyle.DotLine}
+Style = Literal["solid", "dash", "dot", "dashdot"]
+STYLES: tuple[Style, ...] = get_args(Style)
+_PENS = dict(
+    zip(
+        STYLES,
+        (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine),
+        strict=True,
+    )
+)
 FRAME_MS = 100  # points that arrive within one frame are drawn together
+REACH = 10  # pixels from a point within which a click means it
 FEW = 40  # up to so many points each is also marked by a dot
 
 
@@ -52,6 +60,8 @@ class CurveView(QWidget):
         Names of the axes, such as "epoch" and "loss".
     y_unit
         Unit of y, such as "nats".
+    x_step
+        Distance of the marks of x; without it, whatever fits.
     y_range
         Fixed limits of y; without them the axis follows what is visible.
     empty
@@ -62,6 +72,8 @@ class CurveView(QWidget):
 
     hovered = Signal(object)
     """x under the mouse, None when it has left."""
+    picked = Signal(str, float)
+    """Name of the line and x of the point that a person clicked on."""
 
     def __init__(
         self,
@@ -69,6 +81,7 @@ class CurveView(QWidget):
         y_label: str,
         *,
         y_unit: str = "",
+        x_step: float | None = None,
         y_range: tuple[float, float] | None = None,
         empty: str = "",
         compact: bool = False,
@@ -80,10 +93,11 @@ class CurveView(QWidget):
         self._cursor: float | None = None
         self._series: dict[str, _Series] = {}
         self._plot = Plot(empty, axes=not compact)
-        self._key = Key(self._readings)
+        self._key = Key(self._readings, "0.00e-00" if y_range is None else "00.00")
         self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
         theme.role(self._log, "flat")
         self._later = QTimer(self, singleShot=True, interval=FRAME_MS)
+        self._plot.bottom.setTickSpacing(x_step, x_step)
         if y_range is not None:
             self._plot.box.setYRange(*y_range, padding=0.06)
         layout = QVBoxLayout(self)
@@ -100,6 +114,8 @@ class CurveView(QWidget):
             self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"{y_label} over {x_label}")
         self._plot.hovered.connect(self.hovered)
+        self._plot.clicked.connect(self._pick)
+        self.set_stale = self._plot.set_stale
         self.hovered.connect(self._read)
         self._log.toggled.connect(self._redraw)
         self._later.timeout.connect(self._redraw)
@@ -129,7 +145,7 @@ class CurveView(QWidget):
                 f'the line "{name}" has x of shape {xs.shape} and y of {ys.shape}; two equal lists are needed'
             )
         known = isinstance(getattr(theme.current(), colour_role, None), QColor)
-        if not known or style not in get_args(Style):
+        if not known or style not in STYLES:
             raise ValueError(f'the line "{name}" asks for {colour_role} and {style}, which the theme does not have')
         old = self._series.get(name)
         line = old.line if old else self._plot.add_line()
@@ -189,6 +205,18 @@ class CurveView(QWidget):
         self._plot.set_empty(not any(series.x for series in self._series.values()))
         self._key.update()
         self.setAccessibleDescription(self._sentence(None))
+
+    def _pick(self, at: QPointF) -> None:
+        near = []
+        for name, series in self._series.items():
+            x, y = series.line.getOriginalDataset()  # as drawn, whatever the axis
+            if x is None:
+                continue
+            away = self._plot.away(np.column_stack([x, y]), at)
+            away[~np.isfinite(away)] = np.inf
+            near.append((away.min(), name, float(x[away.argmin()])))
+        if near and min(near)[0] <= REACH:
+            self.picked.emit(*min(near)[1:])
 
     def _read(self, x: float | None) -> None:
         self._cursor = x

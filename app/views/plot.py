@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QRect, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from numpy.typing import NDArray
+from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
+from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QToolTip, QWidget
 
 from app import theme
 from app.views import hud
@@ -21,10 +24,13 @@ class Plot(pg.GraphicsView):
     """
 
     hovered = Signal(object)
+    clicked = Signal(QPointF)
+    """Where a person clicked, in the coordinates of the axes."""
 
-    def __init__(self, sentence: str, *, axes: bool) -> None:
+    def __init__(self, sentence: str, *, axes: bool, tip: Callable[[QPointF], str] | None = None) -> None:
+        """``tip``: what the tooltip says at a place of the axes."""
         super().__init__()
-        self._sentence = sentence
+        self._sentence, self._tip = sentence, tip
         self._empty = True
         self.left, self.bottom = pg.AxisItem("left"), pg.AxisItem("bottom")
         self.box = pg.ViewBox(enableMenu=False)
@@ -50,6 +56,7 @@ class Plot(pg.GraphicsView):
         self._cursor_line = pg.InfiniteLine(angle=90)
         self.box.addItem(self._cursor_line, ignoreBounds=True)
         self.set_cursor(None)
+        self.scene().sigMouseClicked.connect(self._click)
 
     def dress(self, x_label: str, y_label: str) -> None:
         now = theme.current()
@@ -78,6 +85,14 @@ class Plot(pg.GraphicsView):
         self._cells.setVisible(not empty)
         self.viewport().update()
 
+    def set_stale(self, stale: bool) -> None:
+        """Dim what is plotted: it does not belong to the settings any more."""
+        self.box.setOpacity(0.6 if stale else 1.0)
+
+    def away(self, places: NDArray[np.floating], at: QPointF) -> NDArray[np.floating]:
+        """(n,) distances in pixels of places (n, 2) from a place, both in the coordinates of the axes."""
+        return np.linalg.norm((places - (at.x(), at.y())) / self.box.viewPixelSize(), axis=1)
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         place = self.mapToScene(event.position().toPoint())
@@ -91,6 +106,18 @@ class Plot(pg.GraphicsView):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.box.enableAutoRange(axis="x")
 
+    def _click(self, event: MouseClickEvent) -> None:
+        inside = not self._empty and self.box.sceneBoundingRect().contains(event.scenePos())
+        if inside and event.button() == Qt.MouseButton.LeftButton and not event.double():
+            self.clicked.emit(self.box.mapSceneToView(event.scenePos()))
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and self._tip is not None:
+            place = self.box.mapSceneToView(self.mapToScene(event.pos()))
+            QToolTip.showText(event.globalPos(), self._tip(place), self)
+            return True
+        return super().viewportEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if self._empty and self._sentence:
@@ -101,9 +128,10 @@ class Plot(pg.GraphicsView):
 class Key(QWidget):
     """The names of the lines with their numbers in places of one width, so that nothing moves while they change."""
 
-    def __init__(self, readings: Callable[[], Iterator[tuple[str, QPen, str]]]) -> None:
+    def __init__(self, readings: Callable[[], Iterator[tuple[str, QPen, str]]], widest: str) -> None:
+        """``widest``: a number that takes as much room as any."""
         super().__init__()
-        self._readings = readings
+        self._readings, self._widest = readings, widest
         self.setFixedHeight(theme.CONTROL_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -111,7 +139,7 @@ class Key(QWidget):
         now, font = theme.current(), theme.tabular(theme.font(theme.CAPTION_PX))
         metrics = QFontMetrics(font)
         readings = list(self._readings())
-        number_width = metrics.horizontalAdvance("0.00e-00") + theme.SPACE_S
+        number_width = metrics.horizontalAdvance(self._widest) + theme.SPACE_S
         room = self.width() - theme.SPACE_S - (18 + theme.SPACE_XS + number_width) * len(readings)
         widths = [metrics.horizontalAdvance(name) + 2 for name, _, _ in readings]
         longest = max(widths, default=0)

@@ -77,12 +77,17 @@ class Verdicts(Answers):
     def accuracy(self) -> Rate:
         return Rate(int(self.correct.sum()), len(self.label))
 
-    def top(self, most: int) -> list[Rate]:
-        """Accuracy where the true class need only be among the k most probable, for k = 1 to ``most`` (Fig. 4)."""
+    @property
+    def rank(self) -> NDArray[np.int64]:
+        """(n,), place of the true class among the classes by probability: 1 where the verdict is right."""
         own = np.take_along_axis(self.logits, self.label[:, None], axis=1)
         tie = np.arange(self.logits.shape[1]) < self.label[:, None]  # as argmax decides
-        rank = ((self.logits > own) | ((self.logits == own) & tie)).sum(axis=1)
-        return [Rate(int((rank < k).sum()), len(rank)) for k in range(1, most + 1)]
+        return np.asarray(1 + ((self.logits > own) | ((self.logits == own) & tie)).sum(axis=1))
+
+    def top(self, most: int) -> list[Rate]:
+        """Accuracy where the true class need only be among the k most probable, for k = 1 to ``most`` (Fig. 4)."""
+        rank = self.rank
+        return [Rate(int((rank <= k).sum()), len(rank)) for k in range(1, most + 1)]
 
     def confusion(self) -> NDArray[np.int64]:
         """(K, K), clouds of each true class (row) by predicted class (column)."""

@@ -29,9 +29,14 @@ class Sweep:
         return [Rate(int(row.sum()), len(row)) for row in self.correct]
 
     @property
+    def shares(self) -> NDArray[np.float64]:
+        """(E,), the accuracies as shares in 0..1."""
+        return np.asarray(self.correct.mean(axis=1))
+
+    @property
     def area(self) -> float:
         """Mean accuracy over the range of budgets, 0..1: the area under the curve, the range being 1."""
-        value = np.trapezoid(self.correct.mean(axis=1), self.epsilons)
+        value = np.trapezoid(self.shares, self.epsilons)
         return float(value / (self.epsilons[-1] - self.epsilons[0]))
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QToolButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
@@ -54,6 +54,21 @@ def test_the_mouse_reads_out_the_nearest_point(view: CurveView) -> None:
     assert 3 < seen[-1] < 6
     move_mouse(plot(view), QPoint(5, 5))
     assert seen[-1] is None, "beside the axes there is nothing to read"
+
+
+def test_a_click_on_a_point_means_it_and_one_beside_means_nothing(view: CurveView) -> None:
+    view.set_series("clean", [0, 1, 2], [1, 1, 1], "clean")
+    view.set_series("adversarial", [0, 1, 2], [1, 2, 3], "adv")
+    view.set_series("none", [], [], "muted")
+    QApplication.processEvents()
+    seen: list = []
+    view.picked.connect(lambda *what: seen.append(what))
+    plane = view.findChild(QGraphicsView)
+    for at in ((1, 2), (1, 1), (1.5, 1.8)):
+        place = plane.mapFromScene(plane.box.mapViewToScene(QPointF(*at)))
+        move_mouse(plot(view), place)
+        QTest.mouseClick(plot(view), Qt.MouseButton.LeftButton, pos=place)
+    assert seen == [("adversarial", 1.0), ("clean", 1.0)]
 
 
 def test_the_picture_stays_where_it_is_while_numbers_change(view: CurveView, qtbot: QtBot) -> None:

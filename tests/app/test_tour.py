@@ -21,6 +21,8 @@ STORY = (
     "stepped PGD",
     "trained two epochs",
     "loaded the trained model",
+    "measured 4 models",
+    "clicked a cell",
     "made a t-SNE map",
     "the marker moved over the map",
     "exported the figure",
@@ -67,6 +69,14 @@ def test_the_tour_sees_what_the_attack_does(tour):
     assert stepped["step"] == 5
     assert 0 < stepped["linf"] <= stepped["epsilon"] + 1e-4
     assert len(seen(report, "loaded the trained model")["models"]) == 4
+    measured = seen(report, "measured 4 models")["accuracies"]
+    assert all(0 <= value <= 100 for pair in measured.values() for value in pair)
+    clean, adversarial = measured["simple"]
+    assert clean > adversarial
+    clicked = seen(report, "clicked a cell")
+    true, predicted = clicked["did"].split("adversarial, ")[1].split(":")[0].split(" → ")
+    verdict = clicked["verdicts"]["pointnet-simple"]
+    assert verdict["adversarial"][0] == predicted != true
     assert len(seen(report, "the marker moved")["marker"]) == 2
     latencies = report["slider_to_paint_ms"]
     assert latencies["n"] == len(latencies["all"]) > 50

@@ -26,7 +26,7 @@ def begin(person, iterations=50):
         panel.job.cancel()
         person.until(lambda: panel.job is None, "the end of the map before")
     tabs = window.work.tabBar()
-    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(1).center())
+    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(2).center())
     for field, value in {"clouds": CLOUDS, "points": 128}.items():
         person.type_option(panel.clouds_form, field, str(value))
     for field, value in {"perplexity": 5, "early_iterations": 25, "iterations": iterations}.items():

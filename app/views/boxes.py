@@ -1,0 +1,211 @@
+"""Box plots: how values of clean and of adversarial clouds are spread, for each of a few models."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike, NDArray
+from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from app import theme
+from app.views.paint import faint, plot_pen
+from app.views.plot import Plot
+
+SIDES = ("clean", "adversarial")
+OFFSET, HALF = 0.2, 0.16  # of a box from the middle of its group, and half its width; groups are 1 apart
+ROOM = 3  # groups that the plot has room for at least, so that few boxes don't get as broad as planks
+REACH = 8  # pixels from an outlier within which the mouse means it
+WHISKERS = 1.5  # times the interquartile range (Tukey)
+RULE = "Box: quartiles, median · whiskers: to the last value within 1.5 interquartile ranges · dots: outliers"
+
+
+class Box:
+    """Of n >= 1 finite values, standing at ``x``.
+
+    Attributes
+    ----------
+    ends : lower whisker, quartile, median, quartile, upper whisker.
+    outliers : indices of the values outside of the whiskers.
+    """
+
+    def __init__(self, x: float, values: NDArray[np.floating]) -> None:
+        self.x, self.values = x, values
+        low, middle, high = np.percentile(values, (25, 50, 75))
+        reach = WHISKERS * (high - low)
+        far = (values < low - reach) | (values > high + reach)
+        held = values[~far]
+        self.ends = (min(held.min(), low), low, middle, high, max(held.max(), high))
+        self.outliers = np.flatnonzero(far)
+
+    def inside(self) -> NDArray[np.int64]:
+        """Indices of the values between the quartiles, those next to the median first."""
+        _, low, middle, high, _ = self.ends
+        held = np.flatnonzero((self.values >= low) & (self.values <= high))
+        return held[np.argsort(abs(self.values[held] - middle), kind="stable")]
+
+
+class BoxView(QWidget):
+    """A pair of boxes, clean and adversarial, for each model. Arrows go from box to box, Enter picks one."""
+
+    picked = Signal(int, int, object)
+    """Group, side (0 clean, 1 adversarial), and indices (m,) of the values that a person means, the first ones first:
+    those between the quartiles of a box that was clicked, or the outliers under the mouse."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._names: list[str] = []
+        self._label = ""
+        self._boxes: dict[tuple[int, int], Box] = {}  # by group and side; none where there is no value
+        self._at = 0  # the box that the keyboard is on
+        self._plot = Plot("Nothing was measured.", axes=True, tip=self._tip)
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._plot.box.setMouseEnabled(x=False, y=False)
+        self._bars = [pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[]) for _ in SIDES]
+        self._lines = [pg.PlotCurveItem(connect="pairs") for _ in (*SIDES, "median")]
+        self._dots = [pg.ScatterPlotItem(size=5, pen=None) for _ in SIDES]
+        self._focus = pg.PlotCurveItem()
+        for item in (*self._bars, *self._lines, *self._dots, self._focus):
+            self._plot.box.addItem(item)
+        rule = QLabel(RULE, wordWrap=True)
+        theme.role(rule, "caption")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_XS)
+        layout.addWidget(self._plot, 1)
+        layout.addWidget(rule)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Box plots")
+        self.set_stale = self._plot.set_stale
+        self._plot.clicked.connect(self._click)
+        theme.notifier.changed.connect(self._draw)
+        self._draw()
+
+    def set_boxes(
+        self, names: Sequence[str], clean: Sequence[ArrayLike], adversarial: Sequence[ArrayLike], label: str
+    ) -> None:
+        """Show the values (n,) of each model, which are finite, with ``label`` beside the vertical axis."""
+        self._names, self._label = list(names), label
+        self._boxes = {}
+        for group, pair in enumerate(zip(clean, adversarial, strict=True)):
+            for side, values in enumerate(np.asarray(values, float) for values in pair):
+                if len(values):
+                    self._boxes[group, side] = Box(group + (2 * side - 1) * OFFSET, values)
+        self._at = 0
+        self._draw()
+
+    def sizeHint(self) -> QSize:
+        return QSize(420, 240)
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        now, boxes = theme.current(), list(self._boxes.items())
+        self._plot.dress("", self._label)
+        self._plot.set_empty(not boxes)
+        for side, (bars, colour) in enumerate(zip(self._bars, (now.clean, now.adv), strict=True)):
+            mine = [box for (_, its), box in boxes if its == side]
+            bars.setOpts(
+                x0=[box.x - HALF for box in mine],
+                x1=[box.x + HALF for box in mine],
+                y0=[box.ends[1] for box in mine],
+                y1=[box.ends[3] for box in mine],
+                brush=faint(colour, 0.3),
+                pen=plot_pen(colour, 1.2),
+            )
+        focused = [boxes[self._at][1]] if self.hasFocus() and boxes else []
+        self._focus.setData(*np.concatenate([np.empty((0, 2)), *map(_rim, focused)]).T, pen=plot_pen(now.text, 2.5))
+        for line, colour, side in zip(self._lines, (now.clean, now.adv, now.text), (0, 1, None), strict=True):
+            mine = [box for (_, its), box in boxes if side in (its, None)]
+            ends = [_median(box) for box in mine] if side is None else [_whiskers(box) for box in mine]
+            line.setData(*np.concatenate([np.empty((0, 2)), *ends]).T, pen=plot_pen(colour, 2 if side is None else 1.2))
+        for side, (dots, colour) in enumerate(zip(self._dots, (now.clean, now.adv), strict=True)):
+            mine = [box for (_, its), box in boxes if its == side]
+            places = np.concatenate([np.empty((0, 2)), *(_outliers(box) for box in mine)])
+            dots.setData(*places.T, brush=faint(colour, 0.6))
+        self._plot.bottom.setTicks([[(group, self._caption(group)) for group in range(len(self._names))]])
+        spare = (max(len(self._names), ROOM) - len(self._names)) / 2
+        self._plot.box.setXRange(-0.5 - spare, len(self._names) - 0.5 + spare, padding=0)
+        everything = np.concatenate([[0.0, 1.0], *(box.values for _, box in boxes)])
+        self._plot.box.setYRange(everything.min(), everything.max(), padding=0.04)
+        self.setAccessibleDescription("; ".join(self._words(*key).replace("\n", ", ") for key in self._boxes))
+
+    def _caption(self, group: int) -> str:
+        counts = dict.fromkeys(
+            str(len(self._boxes[group, side].values)) if (group, side) in self._boxes else "0" for side in (0, 1)
+        )
+        return f"{self._names[group]}\nn = {', '.join(counts)}"
+
+    def _words(self, group: int, side: int) -> str:
+        box = self._boxes[group, side]
+        _, low, middle, high, _ = (f"{end:.3g}" for end in box.ends)
+        return (
+            f"{self._names[group]}, {SIDES[side]}\nmedian {middle}, quartiles {low} to {high}\n"
+            f"n = {len(box.values)}, {len(box.outliers)} outliers"
+        )
+
+    # --- mouse and keys -----------------------------------------------------------------------------------------
+
+    def _found(self, at: QPointF) -> tuple[tuple[int, int], NDArray[np.int64]] | None:
+        """The group, the side and the values at a place: outliers before a box."""
+        for key, box in self._boxes.items():
+            away = self._plot.away(_outliers(box), at)
+            near = np.flatnonzero(away <= REACH)
+            if near.size:
+                return key, box.outliers[near[np.argsort(away[near])]]
+        for key, box in self._boxes.items():
+            pixel = self._plot.box.viewPixelSize()[1]
+            if abs(at.x() - box.x) <= HALF and box.ends[1] - 3 * pixel <= at.y() <= box.ends[3] + 3 * pixel:
+                return key, box.inside()  # a box may be as thin as a line
+        return None
+
+    def _click(self, at: QPointF) -> None:
+        found = self._found(at)
+        if found is not None:
+            self.picked.emit(*found[0], found[1])
+
+    def _tip(self, at: QPointF) -> str:
+        for key, box in self._boxes.items():
+            if abs(at.x() - box.x) <= HALF:
+                return self._words(*key)
+        return ""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        move = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(event.key())
+        if move is not None and self._boxes:
+            self._at = (self._at + move) % len(self._boxes)
+            self._draw()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._boxes:
+            key, box = list(self._boxes.items())[self._at]
+            self.picked.emit(*key, box.inside())
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._draw()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._draw()
+
+
+def _median(box: Box) -> NDArray[np.floating]:
+    return np.array([(box.x - HALF, box.ends[2]), (box.x + HALF, box.ends[2])])
+
+
+def _rim(box: Box) -> NDArray[np.floating]:
+    corners = ((-1, 1), (1, 1), (1, 3), (-1, 3), (-1, 1))
+    return np.array([(box.x + side * HALF, box.ends[end]) for side, end in corners])
+
+
+def _whiskers(box: Box) -> NDArray[np.floating]:
+    """Ends of four lines: both whiskers and their caps."""
+    low, first, _, third, high = box.ends
+    caps = [(box.x + side * HALF / 2, end) for end in (low, high) for side in (-1, 1)]
+    return np.array([(box.x, low), (box.x, first), (box.x, third), (box.x, high), *caps])
+
+
+def _outliers(box: Box) -> NDArray[np.floating]:
+    return np.column_stack([np.full(len(box.outliers), box.x), box.values[box.outliers]])

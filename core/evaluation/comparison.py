@@ -1,0 +1,233 @@
+"""Several models measured on the same clouds with the same attack: the source of the Evaluate tab's every number."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attacks import Attack
+from core.checkpoints import LoadedModel
+from core.clouds import Cloud
+from core.datasets import Dataset
+from core.evaluation.accuracy import (
+    AccuracyReport,
+    Attacked,
+    EvaluationOptions,
+    Rate,
+    Verdicts,
+    chosen_clouds,
+    evaluate_accuracy,
+)
+from core.evaluation.confidence import BINS, DEFINITIONS, reliability
+from core.evaluation.sweep import Sweep, sweep
+from core.events import Cancel, Done, Event, Progress, Step
+from core.options import option
+from core.tables import Cell, Table
+
+TOP = 5
+"""Largest k of the top-k accuracies, where there are so many classes."""
+
+
+class ComparisonOptions(EvaluationOptions):
+    """Which clouds several models are measured on, and at which budgets."""
+
+    clouds: int | None = option(
+        400, "Clouds to use, drawn evenly from the classes; empty takes all.", unit="clouds", low=1
+    )
+    split: Literal["test", "train"] = option("test", "Part of the dataset that the clouds are of.")
+    budgets: int | None = option(
+        7, "Budgets of the epsilon sweep, evenly spaced from 0; empty leaves it out.", low=3, high=100
+    )
+    sweep_to: float = option(0.3, "Largest budget of the epsilon sweep.", unit="r", low=0.001, high=2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What one model made of the clouds."""
+
+    model: LoadedModel
+    report: AccuracyReport
+    sweep: Sweep | None
+    """From epsilon 0 on; None if it was left out, or stopped before its end."""
+
+    @property
+    def sides(self) -> tuple[Verdicts, Attacked]:
+        """Verdicts on the clean and on the adversarial clouds."""
+        assert self.report.adversarial is not None
+        return self.report.clean, self.report.adversarial
+
+    def top(self) -> NDArray[np.float64]:
+        """(2, k), top-k accuracies on the clean and on the adversarial clouds, k from 1 to ``TOP``."""
+        most = min(TOP, self.sides[0].logits.shape[1])
+        return np.array([[rate.value for rate in side.top(most)] for side in self.sides])
+
+    def confidences(self, key: str) -> tuple[list[NDArray[np.floating]], list[NDArray[np.int64]]]:
+        """Of a definition of ``DEFINITIONS``, clean and adversarial: its values (m,), and which clouds these are of."""
+        values = [DEFINITIONS[key].values(side) for side in self.sides]
+        places = [
+            np.arange(len(side.label)) if len(found) == len(side.label) else np.flatnonzero(side.correct)
+            for side, found in zip(self.sides, values, strict=True)
+        ]
+        return values, places
+
+    def cells(self) -> dict[str, Cell]:
+        """A line of the table: accuracies in %, distances in unit-sphere radii (r), confidences and areas in 0..1."""
+        clean, moved = self.sides
+        return {
+            "Model": self.model.card.title,
+            "Clean accuracy (%)": 100 * clean.accuracy.value,
+            "Clean 95 % interval": _interval(clean.accuracy),
+            "Adversarial accuracy (%)": 100 * moved.accuracy.value,
+            "Adversarial 95 % interval": _interval(moved.accuracy),
+            "Mean L-infinity (r)": float(moved.linf.mean()),
+            "Mean RMSE (r)": float(moved.rmse.mean()),
+            "Clean confidence": float(clean.confidence.mean()),
+            "Adversarial confidence": float(moved.confidence.mean()),
+            "Clean ECE": reliability(clean).error,
+            "Adversarial ECE": reliability(moved).error,
+            "Area under sweep": None if self.sweep is None else self.sweep.area,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One or more models, all measured on the same n clouds of one split."""
+
+    dataset: Dataset
+    attack: Attack
+    options: ComparisonOptions
+    measured: tuple[Measured, ...]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n,), places of the clouds in their split."""
+        return self.measured[0].report.row
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.card.classes
+
+    def cloud(self, place: int) -> Cloud:
+        """The clean cloud at a place of 0..n-1, of the points that were measured."""
+        return self.dataset.cloud(self.options.split, int(self.rows[place]), self.options.points)
+
+    def table(self) -> Table:
+        """A line for each model."""
+        lines = [measured.cells() for measured in self.measured]
+        steps = self.attack.total_steps
+        return Table(
+            f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds; "
+            f"{self.attack.direction} attack at epsilon {self.attack.epsilon:.3g} r, "
+            f"{steps} step{'s' if steps > 1 else ''}",
+            list(lines[0]),
+            [list(line.values()) for line in lines],
+            f"Intervals: Wilson's, in %. r: unit-sphere radii. ECE: expected calibration error, {BINS} bins. "
+            f"Area: mean adversarial accuracy over epsilon from 0 to {self.options.sweep_to:g} r.",
+        )
+
+    def records(self) -> dict[str, NDArray[Any]]:
+        """One line per model and cloud, as the columns of a table; from them the table above can be computed."""
+        split, names = self.dataset.split(self.options.split), np.asarray(self.classes)
+        parts = []
+        for measured in self.measured:
+            columns = measured.report.records
+            for kind, side in zip(("clean", "adversarial"), measured.sides, strict=True):
+                columns[f"{kind}_prediction"] = names[side.prediction]
+                columns[f"{kind}_rank"] = side.rank
+            if all(each.sweep for each in self.measured) and measured.sweep is not None:
+                for epsilon, correct in zip(measured.sweep.epsilons, measured.sweep.correct, strict=True):
+                    columns[f"correct_at_{epsilon:.4g}"] = correct
+            parts.append(
+                {
+                    "model": np.full(len(self.rows), measured.model.card.title),
+                    "cloud": np.asarray([split.names[row] for row in self.rows]),
+                    **columns,
+                    "label": names[columns["label"]],
+                }
+            )
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def compare(
+    models: Sequence[LoadedModel],
+    dataset: Dataset,
+    attack: Attack,
+    options: ComparisonOptions | None = None,
+    cancel: Cancel | None = None,
+) -> Iterator[Event]:
+    """Measure each model, attacked through its own gradients, at the attack's budget and at those of the sweep.
+
+    Yields
+    ------
+    Progress over all the work; after each model a Step, in the same pieces, with the ``Comparison`` so far; at last
+    Done with that of all models, or of those whose accuracies are whole; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, one has other classes than the dataset, the attack is targeted, or the split holds no
+        cloud or smaller ones than are asked for.
+    """
+    options = options or ComparisonOptions()
+    _check(models, dataset, attack)
+    split = dataset.split(options.split)
+    budgets = [] if options.budgets is None else np.linspace(0, options.sweep_to, options.budgets)[1:].tolist()
+    n = len(chosen_clouds(split, options))
+    swept = n * (1 if budgets and attack.total_steps == 1 else len(budgets))
+    total, done = len(models) * (n + swept), 0
+    measured: list[Measured] = []
+    for model in models:
+        title = model.card.title
+        report, whole = yield from _part(
+            evaluate_accuracy(model.module, split, attack, options, cancel), done, total, f"clouds of {title}"
+        )
+        if not whole:
+            break
+        curve = None
+        if budgets:
+            found, whole = yield from _part(
+                sweep(model.module, split, attack, budgets, options, cancel), done + n, total, f"sweep of {title}"
+            )
+            if whole:
+                still = report.clean.correct  # no budget, no perturbation: as the clean cloud
+                curve = Sweep(np.append(0.0, found.epsilons), np.vstack([still, found.correct]))
+        measured.append(Measured(model, report, curve))
+        done += n + swept
+        if whole:
+            yield Step(done, total, Comparison(dataset, attack, options, tuple(measured)))
+        if not whole or (cancel and cancel.requested):
+            break
+    complete = len(measured) == len(models) and whole
+    yield Done(Comparison(dataset, attack, options, tuple(measured)) if measured else None, complete)
+
+
+def _check(models: Sequence[LoadedModel], dataset: Dataset, attack: Attack) -> None:
+    if not models:
+        raise ValueError("There is no model to measure: choose one or more.")
+    for model in models:
+        if tuple(model.card.classes) != tuple(dataset.card.classes):
+            raise ValueError(
+                f"{model.card.title} knows other classes than {dataset.card.name}: "
+                "choose models that were trained on this dataset."
+            )
+    if attack.objective == "targeted":
+        raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")
+
+
+def _part(events: Iterator[Event], before: int, total: int, text: str) -> Generator[Event, None, tuple[Any, bool]]:
+    """Pass an operation's Progress on as part of the whole; its result, and whether that is complete."""
+    value, complete = None, False
+    for event in events:
+        match event:
+            case Progress(done):
+                yield Progress(before + done, total, text)
+            case Done(value, complete):
+                pass
+    return value, complete
+
+
+def _interval(rate: Rate) -> str:
+    low, high = (f"{100 * limit:.1f}" for limit in rate.interval)
+    return f"{low}–{high}"

@@ -1,0 +1,348 @@
+"""The Evaluate tab: models are measured together, and every number leads to its clouds and to a file."""
+
+import csv
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsView, QMenu, QToolButton
+
+from app import theme
+from app.progress import Status
+from app.views.boxes import OFFSET
+from tests.app.looking import where
+from tests.app.mouse import move_mouse
+from tests.app.studio_window import person, seat, shapes
+from tests.app.test_window_training import answer
+
+__all__ = ["person", "seat", "shapes"]
+
+CLOUDS, POINTS = 32, 128
+
+
+def begin(person, clouds=CLOUDS, points=POINTS):
+    """Fill in the form of the Evaluate tab and press the button; the job."""
+    window, panel = person.window, person.window.evaluation
+    if panel.job is not None:
+        panel.job.cancel()
+        person.until(lambda: panel.job is None, "the end of the evaluation before")
+    tabs = window.work.tabBar()
+    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(1).center())
+    for field, value in {"clouds": clouds, "points": points, "budgets": 4}.items():
+        person.type_option(panel.form, field, str(value))
+    person.click(panel.start)
+    assert panel.job is not None
+    return panel.job
+
+
+def made(person):
+    """The evaluation of three models by FGSM, made by the first test that needs it and kept for the others."""
+    panel = person.window.evaluation
+    complete = panel.result is not None and len(panel.result.measured) == 3
+    if not complete or panel.result.options.points != POINTS or panel.job is not None:
+        begin(person)
+        person.until(lambda: panel.job is None, "the evaluation")
+    person.window.work.setCurrentWidget(panel)
+    return panel.result
+
+
+def show(person, text):
+    person.click(person.named(QToolButton, text))
+    QApplication.processEvents()
+
+
+def click_on_axes(plane, x, y):
+    place = plane.mapFromScene(plane.box.mapViewToScene(QPointF(x, y)))
+    move_mouse(plane.viewport(), place)
+    QTest.mouseClick(plane.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def expect_clouds(person, places):
+    """See that these clouds of the comparison are offered, and the first of them shown."""
+    view, store = person.window.evaluation.view, person.store
+    split = store.dataset.split("test")
+    names = [split.names[row] for row in view.comparison.rows[places]]
+    person.until(lambda: store.cloud.name == names[0], "the first cloud")
+    plural = "s" if len(names) > 1 else ""
+    assert view.stepper.text.endswith(f": 1 of {len(names)} cloud{plural}")
+    assert store.cloud.points.shape == (POINTS, 3)
+    return names
+
+
+def test_all_models_are_measured_and_the_numbers_shown(person, shot):
+    panel = person.window.evaluation
+    begin(person)
+    assert panel.start.isHidden()
+    assert panel.stop.isVisible()
+    assert not panel.export.isEnabled()
+    person.until(lambda: panel.job is None, "the evaluation")
+    result, table = panel.result, panel.view.table
+    titles = [model.card.title for model in person.store.models]
+    assert [table.horizontalHeaderItem(k).text() for k in range(4)] == ["", *titles]
+    lines = {table.item(line, 0).text(): line for line in range(table.rowCount())}
+    for column, measured in enumerate(result.measured, 1):
+        clean, moved = measured.sides
+        assert len(clean.label) == CLOUDS
+        shown = float(table.item(lines["Clean accuracy (%)"], column).text())
+        assert shown == pytest.approx(100 * np.mean(clean.prediction == clean.label), rel=5e-3)
+        low, high = moved.accuracy.interval
+        interval = table.item(lines["Adv. 95 % interval"], column).text()
+        assert interval == f"{100 * low:.1f}–{100 * high:.1f}"
+        assert table.item(lines["Mean L-infinity (r)"], column).text() == "0.100"
+        assert table.item(lines["Area under sweep"], column).text() == f"{measured.sweep.area:#.3g}"
+    assert f"{CLOUDS} clouds" in panel.status.text()
+    assert panel.view.empty.isHidden() or not panel.view.empty.isVisible()
+    shot(person.window, "evaluate")
+
+
+def test_what_is_measured_is_shown_while_the_rest_goes_on(person):
+    panel = person.window.evaluation
+    panel.view.comparison = panel.result = None
+    job = begin(person)
+    person.until(lambda: panel.view.comparison is not None, "the first model")
+    first = panel.view.table.horizontalHeaderItem(1).text()
+    assert first == person.store.models[0].card.title
+    person.until(lambda: panel.job is None, "the evaluation")
+    assert job.status is Status.DONE
+    assert panel.view.table.columnCount() == 4
+
+
+def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
+    made(person)
+    view, now = person.window.evaluation.view, theme.current()
+    show(person, "Top-k")
+    for plot, colour, other in zip(view.top_k, (now.clean, now.adv), (now.adv, now.clean), strict=True):
+        assert where(plot, colour, 40).any()
+        assert not where(plot, other, 40).any()
+    show(person, "Confidence")
+    assert where(view.boxes, now.clean, 40).any()
+    assert where(view.boxes, now.adv, 40).any()
+    shot(person.window, "evaluate-confidence")
+    show(person, "Epsilon sweep")
+    assert where(view.sweep, now.adv, 40).any()
+    assert "area" in view.sweep.accessibleDescription()
+    show(person, "Confusion")
+    assert view.matrix.accessibleDescription().startswith("clean: ")
+    assert where(view.matrix, now.clean, 40).any()
+    shot(person.window, "evaluate-confusion")
+
+
+def test_the_meaning_of_confidence_is_chosen(person):
+    result, view = made(person), person.window.evaluation.view
+    show(person, "Confidence")
+    person.choose(view.definition, "Confidence of right verdicts")
+    right = int(result.measured[0].sides[1].correct.sum())
+    assert "adversarial, median" in view.boxes.accessibleDescription()
+    assert f"n = {right}" in view.boxes.accessibleDescription()
+    person.choose(view.definition, "Confidence in the predicted class")
+    assert view.boxes.accessibleDescription().count(f"n = {CLOUDS}") == 6
+
+
+def test_a_cell_opens_its_clouds_one_after_the_other(person):
+    result, view = made(person), person.window.evaluation.view
+    show(person, "Confusion")
+    title = person.store.models[1].card.title
+    person.choose(view.model, title)
+    _, moved = result.measured[1].sides
+    confusion = moved.confusion()
+    true, predicted = np.unravel_index(confusion.argmax(), confusion.shape)
+    assert confusion[true, predicted] > 1
+    cells = view.matrix.widget()
+    place = cells.cell(1, int(true), int(predicted)).center()
+    view.matrix.ensureVisible(place.x(), place.y())
+    QTest.mouseClick(cells, Qt.MouseButton.LeftButton, pos=place)
+    places = np.flatnonzero((moved.label == true) & (moved.prediction == predicted))
+    names = expect_clouds(person, places)
+    assert person.store.primary == person.store.models[1].name
+    scene = person.settle()
+    assert scene.setup.cloud.name == names[0]
+    answer = scene.adversarial[scene.setup.primary]
+    assert answer.argmax() == predicted, "the pair view shows what the cell says"
+    person.click(view.stepper.next)
+    person.until(lambda: person.store.cloud.name == names[1], "the next cloud")
+    assert f": 2 of {len(names)} clouds" in view.stepper.text
+    person.click(view.stepper.previous)
+    person.click(view.stepper.previous)
+    person.until(lambda: person.store.cloud.name == names[-1], "the last cloud, around the end")
+    person.settle()
+
+
+def test_a_point_of_the_sweep_opens_what_is_misclassified_there(person):
+    result, view = made(person), person.window.evaluation.view
+    show(person, "Epsilon sweep")
+    curve = result.measured[0].sweep
+    assert not curve.correct[-1].all()
+    click_on_axes(view.sweep.findChild(QGraphicsView), curve.epsilons[-1], 100 * curve.shares[-1])
+    expect_clouds(person, np.flatnonzero(~curve.correct[-1]))
+    assert person.store.epsilon == pytest.approx(0.3)
+    assert person.store.primary == person.store.models[0].name
+    scene = person.settle()
+    assert scene.fooled()[scene.setup.primary]
+    assert person.window.evaluation.stale.isHidden(), "another epsilon makes nothing stale"
+
+
+def test_a_point_of_top_k_opens_what_is_missed(person):
+    result, view = made(person), person.window.evaluation.view
+    show(person, "Top-k")
+    moved = result.measured[0].sides[1]
+    missed = np.flatnonzero(moved.rank > 1)
+    assert missed.size
+    click_on_axes(view.top_k[1].findChild(QGraphicsView), 1, 100 * moved.accuracy.value)
+    expect_clouds(person, missed)
+    assert "true class not in the top 1" in view.stepper.text
+    person.settle()
+
+
+def test_a_box_opens_the_cloud_next_to_its_median(person):
+    result, view = made(person), person.window.evaluation.view
+    show(person, "Confidence")
+    person.choose(view.definition, "Confidence in the true class")
+    (_, values), _ = result.measured[0].confidences("true")
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    inside = np.flatnonzero((values >= low) & (values <= high))
+    places = inside[np.argsort(abs(values[inside] - middle), kind="stable")]
+    click_on_axes(view.boxes.findChild(QGraphicsView), OFFSET, (low + high) / 2)
+    expect_clouds(person, places)
+    person.settle()
+
+
+def test_the_keyboard_reaches_a_cell(person):
+    made(person)
+    view = person.window.evaluation.view
+    show(person, "Confusion")
+    cells = view.matrix.widget()
+    view.figures["confusion"].setFocus()
+    for _ in range(4):
+        if not cells.hasFocus():
+            QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+    assert cells.hasFocus()
+    QTest.keyClick(cells, Qt.Key.Key_Return)
+    airplane = person.store.classes[0]
+    person.until(lambda: person.store.cloud.class_name == airplane, "a cloud of the first cell")
+    assert f"{airplane} → {airplane}" in view.stepper.text
+    person.settle()
+
+
+def choose_in_menu(person, text):
+    """Open the Export menu with the mouse and choose an entry."""
+    person.click(person.window.evaluation.export)
+    person.until(lambda: isinstance(QApplication.activePopupWidget(), QMenu), "the menu")
+    menu = QApplication.activePopupWidget()
+    action = next(action for action in menu.actions() if action.text() == text)
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+
+
+@pytest.mark.parametrize("figure", ["Top-k", "Confidence", "Epsilon sweep", "Confusion"])
+def test_each_figure_is_exported(person, tmp_path, monkeypatch, figure):
+    made(person)
+    show(person, figure)
+    for ending, head in (("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")):
+        path = tmp_path / f"figure.{ending}"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
+        choose_in_menu(person, "Figure shown…")
+        assert path.read_bytes().startswith(head)
+        assert any(str(path) in text for text in person.said())
+    assert QImage(str(tmp_path / "figure.png")).width() > 300
+
+
+def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
+    result = made(person)
+    for ending in ("csv", "tex", "md"):
+        path = tmp_path / f"table.{ending}"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
+        choose_in_menu(person, "Table…")
+        assert person.store.models[2].card.title in path.read_text()
+    with (tmp_path / "table.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert float(lines[1]["Clean accuracy (%)"]) == 100 * result.measured[1].sides[0].accuracy.value
+    assert r"\begin{table}" in (tmp_path / "table.tex").read_text()
+    path = tmp_path / "records.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    choose_in_menu(person, "Records of every cloud…")
+    with path.open() as file:
+        records = list(csv.DictReader(file))
+    assert len(records) == 3 * CLOUDS
+    right = [record["adversarial_prediction"] == record["label"] for record in records[:CLOUDS]]
+    assert np.mean(right) == result.measured[0].sides[1].accuracy.value
+
+
+def test_a_file_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
+    made(person)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "table.doc"), ""))
+    choose_in_menu(person, "Table…")
+    (text,) = person.complaints()
+    assert "doc" in text
+
+
+def test_results_say_that_they_are_old_once_models_or_attack_are_others(person):
+    made(person)
+    panel = person.window.evaluation
+    assert panel.stale.isHidden()
+    tick = next(box for box in panel.findChildren(QCheckBox) if box.text() == person.store.models[0].card.title)
+    for _ in range(2):
+        QTest.mouseClick(tick, Qt.MouseButton.LeftButton, pos=tick.rect().center() / 4)
+        assert panel.stale.isVisible() != tick.isChecked()
+    person.choose(person.window.attack.preset, "BIM")
+    person.settle()
+    assert panel.stale.isVisible()
+    person.choose(person.window.attack.preset, "FGSM")
+    person.settle()
+    assert panel.stale.isHidden()
+
+
+def test_without_a_ticked_model_there_is_nothing_to_press(person):
+    panel = person.window.evaluation
+    person.window.work.setCurrentWidget(panel)
+    ticks = [panel.models.itemAt(k).widget() for k in range(panel.models.count())]
+    for tick in ticks:
+        tick.setFocus()
+        QTest.keyClick(tick, Qt.Key.Key_Space)
+    assert not panel.start.isEnabled()
+    assert "Tick at least one model" in panel.view.empty.text()
+    for tick in ticks:
+        QTest.keyClick(tick, Qt.Key.Key_Space)
+    assert panel.start.isEnabled()
+
+
+def test_stopping_keeps_the_models_that_are_whole(person):
+    panel = person.window.evaluation
+    panel.view.comparison = panel.result = None
+    begin(person, clouds=48, points=1024)
+    person.until(lambda: panel.view.comparison is not None, "the first model")
+    person.click(panel.stop)
+    person.until(lambda: panel.job is None, "the end")
+    assert 1 <= len(panel.result.measured) < 3
+    assert panel.export.isEnabled()
+    assert panel.view.table.columnCount() == 1 + len(panel.result.measured)
+
+
+def test_cancelling_keeps_the_result_before(person):
+    before = made(person)
+    panel = person.window.evaluation
+    job = begin(person, clouds=48, points=1024)
+    person.until(lambda: "of all" in panel.status.text(), "some progress")
+    answer("Cancel it")
+    person.click(person.named(QToolButton, "Cancel"))
+    person.until(lambda: panel.job is None, "the end")
+    assert job.status is Status.CANCELLED
+    assert panel.result is before
+    assert panel.view.comparison is before
+    assert panel.stale.isVisible(), "the form asks for other clouds than these"
+
+
+def test_what_cannot_be_measured_is_refused_in_a_sentence(person):
+    panel = person.window.evaluation
+    begin(person, points=5000)
+    person.until(lambda: panel.job is None, "the refusal")
+    (text,) = person.complaints()
+    assert "5000 points were asked for" in text
+    person.type_option(panel.form, "points", str(POINTS))
+    goal = person.window.attack._goal
+    goal.setCurrentIndex(1)
+    person.click(panel.start)
+    person.until(lambda: panel.job is None, "the refusal")
+    (text,) = person.complaints()
+    assert "untargeted" in text
+    goal.setCurrentIndex(0)
