@@ -190,10 +190,7 @@ class ComparisonView(QSplitter):
             case "confidence":
                 values = {title: each.confidences(self.definition.currentData())[0] for title, each in measured.items()}
                 clean, adversarial = ({title: pair[side] for title, pair in values.items()} for side in (0, 1))
-                made = figures.confidence_boxes(clean, adversarial, self.definition.currentText())
-                if self.definition.currentData() == "margin":  # the only one that is not a probability
-                    made.axes[0].autoscale(axis="y")
-                return made
+                return figures.confidence_boxes(clean, adversarial, self.definition.currentText())
             case "sweep":
                 swept = {_swept(each): each.sweep for each in measured.values() if each.sweep is not None}
                 if not swept:

@@ -73,12 +73,11 @@ def save_as(parent: QWidget, title: str, name: str, kinds: str, write: Callable[
 
 def command(scene: Scene, preset: str, source: Path) -> str:
     """The command line that repeats the scene's attack on the file its cloud came from."""
-    from core.checkpoints import WEIGHTS
 
     setup = scene.setup
     model = setup.models[setup.primary]
     words = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", preset]
-    words += ["--model", model.name if model.path is None or model.path.parent == WEIGHTS else str(model.path)]
+    words += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
     for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     if setup.cloud.class_name in setup.classes:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # torch is loaded behind the painted window, so nothing here 
     from core.datasets import Dataset
     from core.live import Outcome, Scene
 
+VERDICTS = 3
+"""Shipped models that give a verdict before anyone has chosen: as many as fit beside each other."""
 SPLIT = "test"
 """The part of a dataset that is looked at: shapes that no shipped model was trained on."""
 
@@ -85,6 +87,12 @@ class Store(QObject):
 
     def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
         """Add a model, shown at once, in place of one from the same file; a name or title that is taken is numbered."""
+        name = self._add(model)
+        if primary or not self.primary:
+            self.primary = name
+        self.modelsChanged.emit()
+
+    def _add(self, model: LoadedModel) -> str:
         same = model.path or model.name
         others = [known for known in self.models if (known.path or known.name) != same]
         card = model.card
@@ -96,8 +104,20 @@ class Store(QObject):
         model = replace(model, card=card)
         self.models = (*others, model)
         self.shown |= {model.name}
-        if primary or not self.primary:
-            self.primary = model.name
+        return model.name
+
+    def set_shipped(self, models: tuple[LoadedModel, ...]) -> None:
+        """Put the models that come with the program for a dataset before the others, in place of another dataset's.
+
+        The first is attacked, and the first three give their verdicts.
+        """
+        others = [model for model in self.models if not model.shipped]
+        hidden = {model.name for model in others} - self.shown | {model.name for model in models[VERDICTS:]}
+        self.models, self.shown = (), frozenset()
+        for model in (*models, *others):
+            self._add(model)
+        self.shown -= hidden
+        self.primary = self.models[0].name if self.models else ""
         self.modelsChanged.emit()
 
     def set_shown(self, name: str, shown: bool) -> None:

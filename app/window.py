@@ -42,6 +42,7 @@ from core.datasets import REGISTRY
 from core.events import Cancel, Event, Note, Progress
 
 if TYPE_CHECKING:
+    from core.checkpoints import LoadedModel
     from core.datasets import Dataset
     from core.live import Scene
     from core.startup import Startup
@@ -106,8 +107,7 @@ class Window(QMainWindow):
     def _started(self, start: Startup) -> None:
         self.device.setText(start.device)
         self.menuBar().setCornerWidget(self._corner)  # which lays it out anew
-        for model in start.models:
-            self.store.add_model(model)
+        self.store.set_shipped(start.models)
         for panel in (self.training, self.evaluation, self.latents):
             panel.fill()
         self.attack.load(self.remembered.attack)
@@ -152,11 +152,26 @@ class Window(QMainWindow):
             return  # another one was asked for since
         self.store.set_dataset(dataset, root)
         primary = self.store.primary_model
-        if primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
+        if primary is not None and tuple(primary.card.classes) == tuple(dataset.card.classes):
+            return
+        from core.checkpoints import builtin_models
+        from core.startup import shipped_models
+
+        name = dataset.card.name
+        if builtin_models(name):
+            job = self._run(f"loading the models of {name}", lambda _: shipped_models(name))
+            job.events.connect(self._note)
+            job.finished_ok.connect(lambda models: self._shipped(dataset, models))
+        else:
             self._say(
-                f"No model in the list was trained on {dataset.card.name}: their verdicts name the classes they know. "
+                f"No model in the list was trained on {name}: their verdicts name the classes they know. "
                 "Train one in the Train tab."
             )
+
+    def _shipped(self, dataset: Dataset, models: tuple[LoadedModel, ...]) -> None:
+        if models and self.store.dataset is dataset:
+            self.store.set_shipped(models)
+            self._say(f"The models that come with the program for {dataset.card.name} are in the list.")
 
     def _opened(self, path: Path, thing: Any) -> None:
         from core.clouds import Cloud

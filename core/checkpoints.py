@@ -71,6 +71,11 @@ class LoadedModel:
     def name(self) -> str:
         return self.card.name
 
+    @property
+    def shipped(self) -> bool:
+        """Whether it came with the program."""
+        return self.path is not None and self.path.parent == WEIGHTS
+
 
 def save_model(
     path: Path,
@@ -155,16 +160,21 @@ def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, T
         return card, _weights(file), {name.removeprefix(_TRAINING): file.get_tensor(name) for name in names}
 
 
-def builtin_models() -> dict[str, Path]:
-    """The models that come with the program: name -> file, in the order they are to be shown."""
-    return {Path(file).stem: WEIGHTS / file for file in _index()}
+def builtin_models(dataset: str | None = None) -> dict[str, Path]:
+    """The models that come with the program, or those of one dataset: name -> file, in the order to be shown in."""
+    return {
+        Path(file).stem: WEIGHTS / file
+        for file, entry in _index().items()
+        if dataset is None or entry["dataset"] == dataset
+    }
 
 
 def save_builtin(module: nn.Module, card: ModelCard) -> Path:
     """Put a model, as float16, among those that come with the program; one of the same name is replaced."""
     path = WEIGHTS / f"{card.name}.safetensors"
     save_model(path, module, card, half=True)
-    entry = {"title": card.title, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = {"title": card.title, "dataset": card.dataset, "sha256": sha256}
     write_json(WEIGHTS / "index.json", {**_index(), path.name: entry})
     return path
 

@@ -12,6 +12,7 @@ from core.events import Done, Event, Note, Progress
 if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
     from core.checkpoints import LoadedModel
 
+FIRST_DATASET = "shapes16"
 FIRST_CLASS, FIRST_SEED = "chair", 117
 """Under FGSM at 0.1 the simple model takes it for a table, and the others still for a chair."""
 
@@ -26,24 +27,37 @@ class Startup:
 
 
 def startup() -> Iterator[Event]:
-    """Load PyTorch, then the shipped models, then make one shape; ``Done`` with a ``Startup``.
-
-    A damaged model is left out with a ``Note``; the others are there.
-    """
-    yield Progress(0, 5, "loading PyTorch")
-    from core.checkpoints import builtin_models, load_model
+    """Load PyTorch, then the models of the first dataset, then make one shape; ``Done`` with a ``Startup``."""
+    yield Progress(0, 1, "loading PyTorch")
     from core.datasets.shapes16 import CATEGORIES, make_shape
     from core.devices import choose_device, describe_device, leave_room_to_paint
 
     leave_room_to_paint()
-    device, models, paths = choose_device("auto"), [], builtin_models()
-    for place, (name, path) in enumerate(paths.items(), 1):
-        yield Progress(place, len(paths) + 2, f"loading {name}")
+    models: tuple[LoadedModel, ...] = ()
+    for event in shipped_models(FIRST_DATASET):
+        if isinstance(event, Done):
+            models = event.value
+        else:
+            yield event
+    points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
+    cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
+    yield Done(Startup(models, cloud, describe_device(choose_device("auto"))))
+
+
+def shipped_models(dataset: str) -> Iterator[Event]:
+    """Load the models that come with the program for a dataset; ``Done`` with a tuple of ``LoadedModel``.
+
+    A damaged model is left out with a ``Note``; the others are there.
+    """
+    from core.checkpoints import builtin_models, load_model
+    from core.devices import choose_device
+
+    device, paths = choose_device("auto"), builtin_models(dataset)
+    models = []
+    for place, (name, path) in enumerate(paths.items()):
+        yield Progress(place, len(paths), f"loading {name}")
         try:
             models.append(load_model(path, device))
         except ValueError as error:
             yield Note(str(error))
-    points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
-    cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
-    yield Progress(len(paths) + 2, len(paths) + 2, "ready")
-    yield Done(Startup(tuple(models), cloud, describe_device(device)))
+    yield Done(tuple(models))

@@ -76,7 +76,7 @@ def confidence_boxes(
     Parameters
     ----------
     clean, adversarial : mapping
-        From a model's name to confidences (n,), 0 to 1; where there is none, no box is drawn.
+        From a model's name to confidences (n,), probabilities or margins; where there is none, no box is drawn.
     ylabel : str
         Which confidence it is.
     width : float
@@ -107,10 +107,12 @@ def confidence_boxes(
             capprops={"color": colour},
             flierprops={"marker": "o", "markersize": 2, "markeredgewidth": 0, "markerfacecolor": colour, "alpha": 0.3},
         )
-        axes.set_ylim(-0.03, 1.03)
         names = [f"{name}\nn = {len(array):,}" for name, array in values.items()]
         _name_columns(axes, names, 3, width / 2 - 0.4)
         ground(axes, "y")
+    low, high = panels[0].get_ylim()
+    if low > -0.1 and high < 1.1:  # probabilities
+        panels[0].set_ylim(-0.03, 1.03)
     panels[0].set_ylabel(ylabel)
     rule = "Box: quartiles and median. Whiskers: to the last value within 1.5 IQR of the box. Dots: outliers."
     figure.supxlabel(textwrap.fill(rule, int(17 * width)), size=7, color=MUTED)

@@ -12,6 +12,9 @@ from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate
 from core.events import Done, Event
 from core.files import atomic_path
 
+ATTACKS = {"fgsm": preset("fgsm"), "pgd-20": preset("pgd", epsilon=0.05, steps=20, restarts=0)}
+"""Under which shipped models are measured."""
+
 
 def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Iterator[Event]:
     """Round a run's best weights to float16, measure them on the test split, and put them among the built-in models.
@@ -26,19 +29,17 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
     with torch.no_grad():
         for weight in loaded.module.parameters():
             weight.copy_(weight.half())
-    attack = preset("fgsm")
-    options = EvaluationOptions(points=loaded.card.points)
-    for event in evaluate_accuracy(loaded.module, dataset.split("test"), attack, options):
-        if isinstance(event, Done):
-            report: AccuracyReport = event.value
-        else:
-            yield event
-    assert report.adversarial is not None
-    metrics = {
-        "test_clean": report.clean.accuracy.value,
-        f"test_fgsm_{attack.epsilon:g}": report.adversarial.accuracy.value,
-        "test_clouds": len(report.row),
-    }
+    options = EvaluationOptions(points=min(loaded.card.points, dataset.split("test").points.shape[1]))
+    metrics: dict[str, float] = {}
+    for kind, attack in ATTACKS.items():
+        for event in evaluate_accuracy(loaded.module, dataset.split("test"), attack, options):
+            if isinstance(event, Done):
+                report: AccuracyReport = event.value
+            else:
+                yield event
+        assert report.adversarial is not None
+        metrics |= {"test_clouds": len(report.row), "test_clean": report.clean.accuracy.value}
+        metrics[f"test_{kind}_{attack.epsilon:g}"] = report.adversarial.accuracy.value
     card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics})
     path = save_builtin(loaded.module, card)
     with atomic_path(path.with_suffix(".md")) as part:

@@ -210,7 +210,7 @@ def test_what_was_chosen_is_there_at_the_next_start(shapes, tmp_path):
 def test_damaged_settings_and_weights_do_not_keep_the_window_from_opening(shapes, tmp_path, monkeypatch):
     weights = tmp_path / "weights"
     weights.mkdir()
-    (weights / "index.json").write_text('{"pointnet-simple.safetensors": {"sha256": "0"}}')
+    (weights / "index.json").write_text('{"pointnet-simple.safetensors": {"dataset": "shapes16", "sha256": "0"}}')
     (weights / "pointnet-simple.safetensors").write_bytes(b"no weights")
     monkeypatch.setattr("core.checkpoints.WEIGHTS", weights)
     monkeypatch.setitem(REGISTRY, "shapes16", small(shapes))
