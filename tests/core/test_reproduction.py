@@ -274,7 +274,10 @@ def test_on_its_own_dataset_the_recipe_is_the_papers() -> None:
     assert recipe("shapes16") == {}
 
 
-def test_the_command_on_the_built_in_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_on_the_built_in_shapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     words = f"reproduce defense-pointnet --dataset shapes16 --out {tmp_path} --epochs 2 --subset 512 --json"
     assert run(words.split()) == 0
     assert '"complete": true' in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """ShapeNet-Part at its full official size: the official lists, each shape with a tiny cloud of its own."""
 
+import csv
 import json
 import shutil
 from collections import Counter
@@ -16,7 +17,9 @@ from core.datasets import Dataset, open_dataset
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import Note, Progress, result
 from core.models import build
-from core.training import TrainOptions
+from core.reproduction.defense_pointnet import reproduce
+from core.reproduction.options import ReproduceOptions, recipe
+from core.training import TrainOptions, stored_options
 from core.training.batches import batches
 from tests.core.test_datasets import class_counts, opened, shared
 
@@ -130,6 +133,19 @@ def test_a_model_of_2500_points_is_tested_on_as_many(full: Full) -> None:
     options = EvaluationOptions(clouds=16, points=2500)
     report = result(evaluate_accuracy(model, full.dataset.split("test"), None, options))
     assert len(report.row) == 16
+
+
+def test_the_reproduction_trains_as_the_first_paper_does(full: Full, tmp_path: Path) -> None:
+    """On 64 clouds, chosen by few others, so that it takes seconds; all else is the command without options."""
+    options = ReproduceOptions(subset=64, pgd_steps=1, map_clouds=16)
+    result(reproduce(full.dataset, options, recipe("shapenetpart") | {"epochs": 1, "validation": 0.01}, tmp_path))
+    chosen = stored_options(tmp_path / "runs/defense-seed0")
+    assert (chosen.points, chosen.replacement, chosen.batch_size) == (2500, True, 32)
+    assert (chosen.learning_rate, chosen.decay, chosen.decay_every) == (1e-3, 0.5, 20)
+    with (tmp_path / "tables/work.csv").open() as file:
+        assert {row["Points"] for row in csv.DictReader(file)} == {"2,500"}
+    page = " ".join((tmp_path / "report.html").read_text(encoding="utf-8").split())
+    assert "12,137 training and 2,874 test clouds of 16 classes" in page
 
 
 def test_a_missing_file_is_named(full: Full, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
