@@ -18,8 +18,12 @@ from app.views.curves import CurveView
 from core.events import Cancel, Epoch, Event, Note
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.evaluation.accuracy import Rate
     from core.training import RunResult, TrainOptions
 
+PROBED = 400  # clouds of each kind, of train and of test, for a fresh discriminator
 LOSSES = {"loss_clean": ("clean", "clean", "solid"), "loss_adversarial": ("adversarial", "adv", "solid")}
 ACCURACIES = {
     "validation_clean": ("val.", "clean", "solid"),
@@ -57,6 +61,13 @@ class TrainingPanel(QWidget):
             "Cancel", "close", self._cancel, tip="End now; the folder stays and can be resumed from its last full epoch"
         )
         self.resume = button("Resume", "play", self._resume, tip="Go on with the run that was ended early")
+        self.probe = button(
+            "Fresh discriminator",
+            "evaluate",
+            self._probe,
+            tip="Can a new discriminator tell this run's latents of clean "
+            "and adversarial clouds apart? 50 % is what a coin has",
+        )
         self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
         self.status = label("Choose a regime and press Train. The window stays free while it runs.", "caption")
         self.status.setWordWrap(True)
@@ -67,7 +78,7 @@ class TrainingPanel(QWidget):
 
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for made in (self.start, self.resume, self.pause, self.stop, self.cancel, self.load):
+        for made in (self.start, self.resume, self.pause, self.stop, self.cancel, self.load, self.probe):
             buttons.addWidget(made)
         buttons.addWidget(self.status, 1)
         plots = QWidget()
@@ -144,6 +155,39 @@ class TrainingPanel(QWidget):
     def _resume(self) -> None:
         self.begin(self._left, resume=True)
 
+    def _probe(self) -> None:
+        """Fit a fresh discriminator on the latents of the run that has ended."""
+        from core.checkpoints import load_model, resolve_model
+        from core.evaluation.accuracy import EvaluationOptions
+        from core.evaluation.probe import probe
+        from core.training import stored_options
+
+        dataset, folder, cancel = self._store.dataset, self._folder, Cancel()
+        if dataset is None or folder is None or self.job is not None:
+            return
+        options = stored_options(folder)
+        points = min(options.points, dataset.split("test").points.shape[1])
+
+        def work() -> Iterator[Event]:
+            model = load_model(resolve_model(folder))
+            if model.card.fingerprint != dataset.card.fingerprint:
+                raise ValueError(f"The run was trained on {model.card.dataset}: open that dataset first.")
+            return probe(model.module, dataset, options.attack, EvaluationOptions(clouds=PROBED, points=points), cancel)
+
+        self.job = self._jobs.submit("fitting a fresh discriminator", work, cancel, unit="clouds")
+        self.job.changed.connect(self._show)
+        self.job.finished_ok.connect(self._probed)
+        self.job.stopped.connect(lambda _: self._end("Stopped before the discriminator was fitted."))
+        self.job.failed.connect(lambda sentence, _: self._end(sentence))
+        self._show()
+
+    def _probed(self, rate: Rate) -> None:
+        low, high = rate.interval
+        self._end(
+            f"A fresh discriminator is right about {100 * rate.value:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of "
+            f"{rate.n:,} latents of clean and adversarial test clouds; a coin about 50 %."
+        )
+
     def _pause(self) -> None:
         if self.job is not None:
             (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
@@ -192,7 +236,8 @@ class TrainingPanel(QWidget):
         self.start.setVisible(not running)
         self.start.setEnabled(self._store.dataset is not None and self._form_place.widget() is not None)
         self.resume.setVisible(not running and self._left is not None)
-        self.load.setVisible(not running and self._folder is not None)
+        for made in (self.load, self.probe):
+            made.setVisible(not running and self._folder is not None)
         for made in (self.pause, self.stop, self.cancel):
             made.setVisible(running)
             made.setEnabled(not stopping)

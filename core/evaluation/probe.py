@@ -4,13 +4,46 @@ The discriminator that trained along ends near 50 % both where the latents agree
 has nothing to do but this tells the two cases apart.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 
-from core.evaluation.accuracy import AccuracyReport, Rate
+from core.attacks import Attack
+from core.datasets import Dataset
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, evaluate_accuracy
+from core.events import Cancel, Done, Event, Progress
+from core.models import Classifier
 from core.training.learner import ADVERSARIAL, REAL, discriminator_of
 
 STEPS, LEARNING_RATE = 400, 1e-3
+PROBED = 2000
+"""Training clouds that it is fitted on, at most."""
+
+
+def probe(
+    model: Classifier, dataset: Dataset, attack: Attack, options: EvaluationOptions, cancel: Cancel | None = None
+) -> Iterator[Event]:
+    """Attack training clouds and the test clouds of ``options``, fit a discriminator on the former, try the latter.
+
+    Yields
+    ------
+    Progress, then Done with its accuracy (``Rate``) on the test clouds; None if it was stopped.
+    """
+    reports: list[AccuracyReport] = []
+    fit = options.model_copy(update={"clouds": min(PROBED, options.clouds or PROBED)})
+    for split, chosen in (("train", fit), ("test", options)):
+        for event in evaluate_accuracy(model, dataset.split(split), attack, chosen, cancel):
+            match event:
+                case Progress(done, total):
+                    yield Progress(done + len(reports) * total, 2 * total, "latents")
+                case Done(report, complete):
+                    if not complete:
+                        yield Done(None, complete=False)
+                        return
+                    reports.append(report)
+    fitted, unseen = reports
+    yield Done(fresh_discriminator(fitted, unseen))
 
 
 def fresh_discriminator(fit: AccuracyReport, test: AccuracyReport, width: int = 256, seed: int = 0) -> Rate:

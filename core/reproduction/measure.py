@@ -17,7 +17,7 @@ from core.embedding import TsneOptions, separation
 from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
 from core.evaluation.latents import LatentMap, LatentOptions, latent_map
 from core.evaluation.onestep import Moved, readings
-from core.evaluation.probe import fresh_discriminator
+from core.evaluation.probe import PROBED, probe
 from core.evaluation.sweep import Sweep, sweep
 from core.evaluation.transfer import transferred
 from core.events import Cancel, Done, Event, Note, Progress
@@ -29,8 +29,6 @@ Arrays = Mapping[str, NDArray[Any]]
 READINGS = (0.1, 0.2)
 """The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
 SWEEP = tuple(float(epsilon) for epsilon in np.linspace(0, 0.3, 13).round(3))
-PROBED = 2000
-"""Training clouds a fresh discriminator is fitted on."""
 
 
 class StoppedEarly(Exception):  # noqa: N818  not an error
@@ -251,27 +249,8 @@ def measure(
     swept = yield from part(
         "sweep", SWEPT, [SWEEP, plain_key], lambda: sweep(module, test, attack, SWEEP, options, cancel)
     )
-    probe = yield from part("discriminator", RATE, plain_key, lambda: _probed(module, dataset, attack, options, cancel))
-    return Measured(entry, model, *history, fgsm, strong, transfer, table, swept, probe)
-
-
-def _probed(
-    module: Any, dataset: Dataset, attack: Attack, options: EvaluationOptions, cancel: Cancel | None
-) -> Iterator[Event]:
-    reports: list[AccuracyReport] = []
-    train = options.model_copy(update={"clouds": min(PROBED, options.clouds or PROBED)})
-    for split, chosen in (("train", train), ("test", options)):
-        for event in evaluate_accuracy(module, dataset.split(split), attack, chosen, cancel):
-            match event:
-                case Progress(done, total):
-                    yield Progress(done + len(reports) * total, 2 * total, "latents")
-                case Done(report, complete):
-                    reports.append(report)
-                    if not complete:
-                        yield Done(None, complete=False)
-                        return
-    fit, unseen = reports
-    yield Done(fresh_discriminator(fit, unseen))
+    fresh = yield from part("discriminator", RATE, plain_key, lambda: probe(module, dataset, attack, options, cancel))
+    return Measured(entry, model, *history, fgsm, strong, transfer, table, swept, fresh)
 
 
 def mapped(

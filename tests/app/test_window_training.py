@@ -1,6 +1,7 @@
 """The Train tab: a model is trained beside the slider, paused, stopped, cancelled, loaded."""
 
 import json
+import re
 from datetime import datetime
 
 import pytest
@@ -71,6 +72,18 @@ def test_two_epochs_are_trained_and_the_model_judges_beside_the_others(person):
     person.click(panel.load)
     person.until(lambda: person.store.primary == run.name, "the trained model")
     assert len(person.settle().setup.models) == len(person.shipped) + 1
+
+
+def test_a_fresh_discriminator_is_tried_on_the_latents_of_the_run(person):
+    panel = person.window.training
+    begin(person, epochs=1)
+    person.until(lambda: panel.job is None, "the epoch")
+    person.click(panel.probe)
+    assert panel.job.title == "fitting a fresh discriminator"
+    assert panel.probe.isHidden()
+    person.until(lambda: panel.job is None, "the discriminator")
+    assert re.match(r"A fresh discriminator is right about [\d.]+ % \([\d.]+ to [\d.]+ %\) of", panel.status.text())
+    assert not panel.load.isHidden(), "the run can still be loaded"
 
 
 def test_training_pauses_goes_on_and_keeps_what_it_has(person):
