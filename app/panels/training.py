@@ -166,13 +166,13 @@ class TrainingPanel(QWidget):
         if dataset is None or folder is None or self.job is not None:
             return
         options = stored_options(folder)
-        points = min(options.points, dataset.split("test").points.shape[1])
+        chosen = EvaluationOptions(clouds=PROBED, points=min(options.points, dataset.split("test").points.shape[1]))
 
         def work() -> Iterator[Event]:
             model = load_model(resolve_model(folder))
             if model.card.fingerprint != dataset.card.fingerprint:
                 raise ValueError(f"The run was trained on {model.card.dataset}: open that dataset first.")
-            return probe(model.module, dataset, options.attack, EvaluationOptions(clouds=PROBED, points=points), cancel)
+            return probe(model.module, dataset, options.attack, chosen, options.discriminator_width, cancel)
 
         self.job = self._jobs.submit("fitting a fresh discriminator", work, cancel, unit="clouds")
         self.job.changed.connect(self._show)

@@ -115,7 +115,7 @@ class Attack(Options):
         if evaluation is None or evaluation.gradient is None:
             evaluation = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=True)
         assert evaluation.gradient is not None
-        velocity = self._accelerated(velocity, evaluation.gradient)
+        velocity = self.accelerated(velocity, evaluation.gradient)
         move = self.moved(move, velocity, state.epsilon)
 
         count = state.step + 1
@@ -132,8 +132,10 @@ class Attack(Options):
             )
         return replace(state, move=move, evaluation=now, best_move=best_move, best=best, velocity=velocity, step=count)
 
-    def _accelerated(self, velocity: Tensor, gradient: Tensor) -> Tensor:
-        """Dong et al. 2018, equation 6; each gradient counts at an L1 norm of 3N, whose average is 1 a coordinate."""
+    def accelerated(self, velocity: Tensor, gradient: Tensor) -> Tensor:
+        """The velocity after a gradient, both (B, N, 3); the gradient itself without momentum.
+
+        Dong et al. 2018, equation 6; each gradient counts at an L1 norm of 3N, whose average is 1 a coordinate."""
         if self.momentum == 0:
             return gradient
         size = gradient.abs().mean(dim=(-2, -1), keepdim=True)

@@ -32,7 +32,8 @@ def reproduce(
     out
         Folder of the runs, tables, figures, records and report.html.
     dataset
-        Dataset to train and test on. On shapenetpart the trainings are the paper's.
+        Dataset to train and test on. On shapenetpart the trainings are the paper's and, where it is silent, those of
+        the code it builds on.
     runs
         Runs, or folders of runs, that are used in the place of trainings; may be given more than once.
     """

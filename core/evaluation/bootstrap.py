@@ -25,7 +25,8 @@ def bootstrap(outcomes: ArrayLike) -> Estimate:
     """Mean of ``outcomes`` (seeds, n): 1 for a right verdict, 0 for a wrong one; or the difference of two such tables.
 
     Clouds are drawn anew, the same for all seeds; with several seeds these are drawn anew as well, so the interval
-    covers another test set and another training. Of a single seed it covers another test set only.
+    covers another test set and another training. Of a single seed it covers another test set only, and of two or three
+    seeds it is too narrow: in simulations, 82 and 90 % of such intervals hold the truth.
 
     Raises
     ------

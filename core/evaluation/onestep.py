@@ -61,7 +61,7 @@ def one_step(
 
     Parameters
     ----------
-    attacks : by name; only their direction, constraint and objective count.
+    attacks : by name; further steps and restarts do not count.
     noises : names of ``NOISES``.
 
     Yields
@@ -69,8 +69,8 @@ def one_step(
     Progress after each batch, then Done with a list of ``Moved``, direction by direction, of the clouds reached.
     """
     device, source = device_of(model), torch.Generator().manual_seed(options.seed)
-    still = [(name, epsilon) for name in (*attacks, *noises) for epsilon in epsilons]
-    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in still]
+    cells = [(name, epsilon) for name in (*attacks, *noises) for epsilon in epsilons]
+    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in cells]
     rows, complete = chosen_clouds(split, options), False
     for start in range(0, len(rows), options.batch_size):
         part = rows[start : start + options.batch_size]
@@ -80,11 +80,12 @@ def one_step(
         moves: dict[str, Callable[[float], Tensor]] = {}
         for name, attack in attacks.items():
             assert gradient is not None
-            moves[name] = partial(attack.moved, torch.zeros_like(clouds), gradient)
+            still = torch.zeros_like(clouds)
+            moves[name] = partial(attack.moved, still, attack.accelerated(still, gradient))
         for name in noises:
             noise = NOISES[name](clouds, source)
             moves[name] = lambda _, noise=noise: noise  # type: ignore[misc]
-        for (name, epsilon), answers in zip(still, found, strict=True):
+        for (name, epsilon), answers in zip(cells, found, strict=True):
             moved = (clouds + epsilon * moves[name](epsilon)).cpu().numpy()
             right = predict(model, moved, options.batch_size).prediction == truth
             answers.append((right, linf(points, moved), rmse(points, moved)))
@@ -94,7 +95,7 @@ def one_step(
             break
     table = [
         Moved(*cell, *(np.concatenate(column) for column in zip(*answers, strict=True)))
-        for cell, answers in zip(still, found, strict=True)
+        for cell, answers in zip(cells, found, strict=True)
     ]
     yield Done(table, complete=complete)
 

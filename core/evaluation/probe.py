@@ -22,9 +22,16 @@ PROBED = 2000
 
 
 def probe(
-    model: Classifier, dataset: Dataset, attack: Attack, options: EvaluationOptions, cancel: Cancel | None = None
+    model: Classifier,
+    dataset: Dataset,
+    attack: Attack,
+    options: EvaluationOptions,
+    width: int,
+    cancel: Cancel | None = None,
 ) -> Iterator[Event]:
     """Attack training clouds and the test clouds of ``options``, fit a discriminator on the former, try the latter.
+
+    ``width`` is the number of its hidden units.
 
     Yields
     ------
@@ -43,10 +50,10 @@ def probe(
                         return
                     reports.append(report)
     fitted, unseen = reports
-    yield Done(fresh_discriminator(fitted, unseen))
+    yield Done(fresh_discriminator(fitted, unseen, width))
 
 
-def fresh_discriminator(fit: AccuracyReport, test: AccuracyReport, width: int = 256, seed: int = 0) -> Rate:
+def fresh_discriminator(fit: AccuracyReport, test: AccuracyReport, width: int) -> Rate:
     """Accuracy on ``test`` of a discriminator fitted on ``fit``; 50 % is what a coin has.
 
     Both reports hold clean and adversarial latents of one model, of different clouds. The network is that of the
@@ -55,7 +62,7 @@ def fresh_discriminator(fit: AccuracyReport, test: AccuracyReport, width: int = 
     (x, domain), (unseen, truth) = _pairs(fit), _pairs(test)
     mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         network = discriminator_of(x.shape[1], width)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     with torch.enable_grad():

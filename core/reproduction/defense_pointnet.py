@@ -96,8 +96,8 @@ def _reproduced(
     models = {entry.name: load_model(resolve_model(entry.folder)) for entry in entries}
     measured: list[Measured] = []
     for entry in entries:
-        model, first_simple = models[entry.name], next(each.name for each in entries if each.options.regime == "simple")
-        simple = models.get(f"simple-seed{entry.options.seed}", models[first_simple])
+        model = models[entry.name]
+        simple = models.get(f"simple-seed{entry.options.seed}", models.get("simple-seed0"))
         measured.append(
             (
                 yield from measure(

@@ -22,6 +22,9 @@ from core.reproduction.tables import top_rates
 SAMPLES = {"figure-1": "airplane", "figure-6": "car", "figure-7": "table"}
 """The class of the paper's sample in each figure that shows one."""
 
+MAPS = {"simple": 8, "defense": 9}
+"""The number of the figure that maps a regime's latents."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plate:
@@ -92,22 +95,23 @@ def _samples(findings: Findings) -> Iterator[tuple[str, Plate]]:
         return
     taken: set[int] = set()
     for name, wanted in SAMPLES.items():
-        row, sentence = _sample(findings, shown, wanted, taken)
-        taken.add(int(findings.dataset.split("test").labels[row]))
+        present = [int(k) for k in np.unique(shown["simple"].fgsm.clean.label) if k not in taken]
+        if not present:
+            return  # fewer classes than figures
+        classes = findings.dataset.card.classes
+        truth = classes.index(wanted) if wanted in classes and classes.index(wanted) in present else present[0]
+        row, sentence = _sample(findings, shown, truth)
+        taken.add(truth)
         yield name, _sample_plate(findings, shown, name, row, sentence)
 
 
-def _sample(findings: Findings, shown: dict[str, Measured], wanted: str, taken: set[int]) -> tuple[int, str]:
-    """The row of the cloud to show, and how it was chosen.
+def _sample(findings: Findings, shown: dict[str, Measured], truth: int) -> tuple[int, str]:
+    """The row of the cloud of class ``truth`` to show, and how it was chosen.
 
-    The first of the paper's class that all models know and that, attacked on simple, fools simple alone: what the
+    The first that all models know and that, attacked on simple, fools simple alone: what the
     paper's figure shows. Where there is none, the first that fools simple; where that is missing too, the first.
     """
-    classes = findings.dataset.card.classes
-    label = shown["simple"].fgsm.clean.label
-    present = [k for k in np.unique(label) if k not in taken]
-    truth = classes.index(wanted) if wanted in classes and classes.index(wanted) in present else int(present[0])
-    of_class = label == truth
+    name, of_class = findings.dataset.card.classes[truth], shown["simple"].fgsm.clean.label == truth
     known = np.all([each.fgsm.clean.correct for each in shown.values()], axis=0)
     fooled = ~_sides(shown["simple"])[1].correct
     others = [each.transfer.correct for each in shown.values() if each.transfer is not None]
@@ -117,7 +121,7 @@ def _sample(findings: Findings, shown: dict[str, Measured], wanted: str, taken: 
             place = int(candidates.argmax())
             break
     sentence = (
-        f"Of {of_class.sum()} test clouds of the class {classes[truth]}, {alone.sum()} are as in the paper: known to "
+        f"Of {of_class.sum()} test clouds of the class {name}, {alone.sum()} are as in the paper: known to "
         "all models when clean, and lost to simple training alone when attacked on it. The first such cloud is shown"
         + ("." if alone.any() else "; there being none, the first of the class that comes closest.")
     )
@@ -154,7 +158,8 @@ def _moved(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np
 
 
 def _maps(findings: Findings) -> Iterator[Plate]:
-    for number, (label, made) in zip((8, 9), findings.maps.items(), strict=False):
+    for label, made in findings.maps.items():
+        number = MAPS[label]
         map = Map(made.xy, made.kl, 0, TsneOptions(perplexity=made.perplexity), None, None, complete=True)
         figure = figures.tsne_pair(map, made.labels, made.adversarial, findings.dataset.card.classes)
         yield Plate(

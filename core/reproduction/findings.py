@@ -61,13 +61,19 @@ class Findings:
         if not {better, than} <= self.groups.keys():
             return None
         first, second = ({each.entry.options.seed: each for each in self.groups[label]} for label in (better, than))
-        seeds = first.keys() & second.keys()
+        seeds = sorted(first.keys() & second.keys())
+        if not seeds:
+            return None
         return bootstrap([fgsm_outcomes(first[seed]).astype(float) - fgsm_outcomes(second[seed]) for seed in seeds])
 
     @property
-    def red_flags(self) -> list[str]:
-        """The models that are right more often on adversarial clouds than on clean ones."""
-        return [label for label in self.groups if self.adversarial(label).value > self.clean(label).value]
+    def red_flags(self) -> dict[str, Estimate]:
+        """The models that are right more often on adversarial clouds than on clean ones, and by how much."""
+        gaps = {
+            label: bootstrap([fgsm_outcomes(each).astype(float) - each.fgsm.clean.correct for each in group])
+            for label, group in self.groups.items()
+        }
+        return {label: gap for label, gap in gaps.items() if gap.value > 0}
 
     def _estimate(self, label: str, outcomes: Callable[[Measured], NDArray[np.bool_]]) -> Estimate:
         return bootstrap([outcomes(each) for each in self.groups[label]])

@@ -20,7 +20,7 @@ from core.evaluation.onestep import Moved, readings
 from core.evaluation.probe import PROBED, probe
 from core.evaluation.sweep import Sweep, sweep
 from core.evaluation.transfer import transferred
-from core.events import Cancel, Done, Event, Note, Progress
+from core.events import Cancel, Done, Epoch, Event, Note, Progress
 from core.records import plain, write_npz
 from core.reproduction.models import Entry
 
@@ -29,6 +29,10 @@ Arrays = Mapping[str, NDArray[Any]]
 READINGS = (0.1, 0.2)
 """The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
 SWEEP = tuple(float(epsilon) for epsilon in np.linspace(0, 0.3, 13).round(3))
+
+
+VERSION = 1
+"""Of the measurements: raised when one of them changes, so that results of before are made anew."""
 
 
 class StoppedEarly(Exception):  # noqa: N818  not an error
@@ -99,6 +103,8 @@ class Ledger:
                         raise StoppedEarly
                 case Note(sentence):
                     yield Note(f"{text}: {sentence}")
+                case Epoch():
+                    yield event
         self._done += weight
         yield Progress(self._done, self._total, text)
         return value
@@ -112,7 +118,7 @@ class Ledger:
     ) -> Generator[Event, None, T]:
         """The result in the file ``name``.npz if it was made for ``key``; else it is made, and put there."""
         path, text = self._folder / f"{name}.npz", name.replace("/", ", ")
-        mark = hashlib.sha256(json.dumps(plain(key), sort_keys=True).encode()).hexdigest()
+        mark = hashlib.sha256(json.dumps(plain({**key, "version": VERSION}), sort_keys=True).encode()).hexdigest()
         if path.is_file():
             with np.load(path) as stored:
                 if str(stored["key"]) == mark:
@@ -231,6 +237,7 @@ def measure(
     def part(name: str, form: Form[T], key: Any, events: Callable[[], Iterator[Event]]) -> Generator[Event, None, T]:
         return ledger.kept(f"measured/{entry.name}/{name}", {**base, name: key}, weights[name], form, events)
 
+    width = entry.options.discriminator_width
     plain_key, strong_key = attack.model_dump(), pgd.model_dump()
     fgsm = yield from part("fgsm", REPORT, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel))
     strong = yield from part("pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, options, cancel))
@@ -249,7 +256,12 @@ def measure(
     swept = yield from part(
         "sweep", SWEPT, [SWEEP, plain_key], lambda: sweep(module, test, attack, SWEEP, options, cancel)
     )
-    fresh = yield from part("discriminator", RATE, plain_key, lambda: probe(module, dataset, attack, options, cancel))
+    fresh = yield from part(
+        "discriminator",
+        RATE,
+        [plain_key, width],
+        lambda: probe(module, dataset, attack, options, width, cancel),
+    )
     return Measured(entry, model, *history, fgsm, strong, transfer, table, swept, fresh)
 
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from core.checkpoints import BEST
 from core.datasets import Dataset
 from core.events import Event, Note
-from core.records import read_json
 from core.reproduction.options import ReproduceOptions
 from core.training import TrainOptions
-from core.training.runs import OPTIONS, begun, stored_options
+from core.training.runs import begun, stored
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,19 @@ def planned(
     entries: dict[tuple[str, int], Entry] = {}
     for seed in range(options.seeds):
         for regime in options.regimes:
-            chosen = TrainOptions.model_validate(training | {"regime": regime, "seed": seed, "clouds": options.subset})
+            wanted = TrainOptions.model_validate(training | {"regime": regime, "seed": seed, "clouds": options.subset})
+            chosen = TrainOptions.model_validate(wanted.model_dump())  # all are set, so a run with others is refused
             entries[regime, seed] = Entry(regime, chosen, folder / "runs" / f"{regime}-seed{seed}")
-    for run in (run for root in runs for run in _runs_under(root)):
-        record = read_json(run / OPTIONS)
+    for run in dict.fromkeys(run.resolve() for root in runs for run in _runs_under(root)):
+        chosen, record = stored(run)
         if record["dataset"] != dataset.card.fingerprint:
             yield Note(f"{run} was trained on another dataset and is left out.")
         elif not record["complete"]:
             yield Note(f"{run} is not finished and is left out; resume it with `pointward train --resume`.")
         else:
-            chosen = stored_options(run)
-            place = entries.get((chosen.regime, chosen.seed))
-            label = run.name if place is not None and place.found else chosen.regime
+            names = chain((chosen.regime, run.name), (f"{run.name}-{number}" for number in count(2)))
+            free = (name for name in names if (place := entries.get((name, chosen.seed))) is None or not place.found)
+            label = next(free)
             entries[label, chosen.seed] = Entry(label, chosen, run, found=True)
     return list(entries.values())
 

@@ -1,6 +1,8 @@
 """What a reproduction is asked to do, and how the paper trains on each dataset."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from core.options import Options, option, partial
 from core.training.options import RegimeName, TrainOptions
@@ -11,7 +13,9 @@ PAPER: tuple[RegimeName, ...] = ("simple", "adversarial", "defense")
 class ReproduceOptions(Options):
     """Which models are compared, and on how much they are measured."""
 
-    regimes: tuple[RegimeName, ...] = option(PAPER, "Regimes to train and compare; the first three are the paper's.")
+    regimes: Annotated[tuple[RegimeName, ...], Field(min_length=1)] = option(
+        PAPER, "Regimes to train and compare; the first three are the paper's."
+    )
     seeds: int = option(1, "Trainings of each regime, with seeds 0, 1, ...; more can be added later.", low=1, high=100)
     subset: int | None = option(
         None, "Training clouds, and test clouds at most, drawn evenly from the classes; empty takes all.", low=32

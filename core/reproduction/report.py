@@ -16,35 +16,45 @@ from core.reproduction.figures import Plate, plates
 from core.reproduction.findings import Findings
 from core.reproduction.measure import Measured
 from core.reproduction.tables import tables
+from core.training import command
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "report.html"
 
 
 def write_report(findings: Findings, folder: Path) -> None:
     """Write tables/ (CSV, Markdown, LaTeX), figures/ (PDF, SVG), records/ (CSV), report.json and report.html."""
-    made = tables(findings)
-    for name, table in made.items():
-        for suffix in (".csv", ".md", ".tex"):
-            table.write(folder / "tables" / f"{name}{suffix}")
-    drawn = list(plates(findings))
-    for plate in drawn:
-        for suffix in (".pdf", ".svg"):
-            save(plate.figure, folder / "figures" / f"{plate.name}{suffix}")
-    for each in findings.measured:
-        write_csv(folder / "records" / f"{each.entry.name}.csv", records(findings, each))
+    made, drawn = tables(findings), list(plates(findings))
+    with atomic_path(folder / "tables") as part:
+        for name, table in made.items():
+            for suffix in (".csv", ".md", ".tex"):
+                table.write(part / f"{name}{suffix}")
+    with atomic_path(folder / "figures") as part:
+        for plate in drawn:
+            for suffix in (".pdf", ".svg"):
+                save(plate.figure, part / f"{plate.name}{suffix}")
+    with atomic_path(folder / "records") as part:
+        for each in findings.measured:
+            write_csv(part / f"{each.entry.name}.csv", records(findings, each))
     card = findings.dataset.card
     made_with = provenance(
         findings.options,
         dataset=card.fingerprint,
         weights={each.entry.name: each.model.sha256 for each in findings.measured},
     )
-    write_json(folder / "report.json", {**made_with, "red_flags": red_flags(findings)})
+    runs = {
+        each.entry.name: {"options": each.entry.options, "folder": each.entry.folder, "found": each.entry.found}
+        for each in findings.measured
+    }
+    flags = red_flags(findings)
+    commands = [command(each.entry.options, card.name) for each in findings.measured]
+    write_json(folder / "report.json", {**made_with, "dataset_name": card.name, "runs": runs, "red_flags": flags})
     page = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined)
     text = page.render(
         card=card,
         findings=findings,
         options=findings.options.model_dump(),
-        flags=red_flags(findings),
+        flags=flags,
+        commands=commands,
         tables={name: Markup(table.html()) for name, table in made.items()},
         plates=[{"name": plate.name, "caption": plate.caption, "image": _embedded(plate)} for plate in drawn],
         versions=made_with["versions"],
@@ -69,18 +79,20 @@ def records(findings: Findings, each: Measured) -> dict[str, Any]:
 def red_flags(findings: Findings) -> list[str]:
     """A sentence for each model that is better on adversarial clouds than on clean ones, with what decides."""
     sentences = []
-    for label in findings.red_flags:
-        clean, adversarial, strong = findings.clean(label), findings.adversarial(label), findings.strong(label)
-        transfer = findings.transfer(label)
-        others = (
-            f", and adversarial clouds made on simple training leave {100 * transfer.value:.2f} %" if transfer else ""
-        )
+    for label, gap in findings.red_flags.items():
+        adversarial, strong, transfer = findings.adversarial(label), findings.strong(label), findings.transfer(label)
+        checks = {f"PGD-{findings.pgd.steps} at {findings.pgd.epsilon:g}": strong}
+        checks |= {"FGSM made on simple training": transfer} if transfer is not None else {}
+        worse = [name for name, found in checks.items() if found.value < adversarial.value]
+        chance = "more than chance explains" if gap.low > 0 else "within chance"
         sentences.append(
             f"{label} is right on {100 * adversarial.value:.2f} % of the adversarial clouds and on "
-            f"{100 * clean.value:.2f} % of the clean ones. An attack can only lower a model's accuracy, so this is a "
-            "sign of label leaking or of gradients that lead nowhere, until another attack says otherwise. What "
-            f"decides: PGD-{findings.pgd.steps} at {findings.pgd.epsilon:g} leaves {100 * strong.value:.2f} %{others}."
-        )
+            f"{100 * findings.clean(label).value:.2f} % of the clean ones: a gain of {gap.percent()} points, "
+            f"{chance}. One that is real is a sign of label leaking, or of gradients that lead nowhere. What decides: "
+            + ", ".join(f"{name} leaves {100 * found.value:.2f} %" for name, found in checks.items())
+            + (f"; so {' and '.join(worse)} finds what this FGSM does not, and its number is no robustness."
+               if worse else "; neither finds what this FGSM does not.")
+        )  # fmt: skip
     return sentences
 
 

@@ -47,6 +47,7 @@ def accuracy(findings: Findings) -> Table:
         rows.append(
             (
                 label,
+                len(findings.groups[label]),
                 findings.clean(label).percent(),
                 findings.adversarial(label).percent(),
                 findings.strong(label).percent(),
@@ -59,6 +60,7 @@ def accuracy(findings: Findings) -> Table:
         "Table I. Accuracy on the test set (%)",
         (
             "Training",
+            "Seeds",
             "Clean",
             f"FGSM {attack.direction} {attack.epsilon:g}",
             f"PGD-{pgd.steps} {pgd.epsilon:g}",
@@ -68,8 +70,9 @@ def accuracy(findings: Findings) -> Table:
         ),
         rows,
         f"{len(test):,} test clouds of {findings.dataset.card.name}, {findings.evaluation.points:,} points each; in "
-        f"brackets 95 % bootstrap intervals over clouds and, where there are several, over the {findings.options.seeds}"
-        " seed(s). Adversarial clouds are made anew for every model, but for the column of those made on simple.",
+        "brackets 95 % bootstrap intervals over clouds and, where there are several, over seeds (of one seed they say "
+        "nothing of another training; of two or three they are somewhat too narrow). Adversarial clouds are made anew "
+        "for every model, but for the column of those made on simple.",
     )
 
 
@@ -79,12 +82,14 @@ def claim(findings: Findings) -> Table:
         gain = findings.gain(better, than)
         if gain is not None:
             verdict = "holds" if gain.low > 0 else "does not hold" if gain.high < 0 else "undecided"
-            rows.append((f"{better} over {than}", gain.percent(), verdict))
+            seeds = min(len(findings.groups[label]) for label in (better, than))
+            rows.append((f"{better} over {than}", gain.percent(), f"{verdict} ({seeds} seed{'s' * (seeds > 1)})"))
     return Table(
         "The paper's claim: adversarial accuracy gained (percentage points)",
         ("Comparison", "Gain", "That the first is better"),
         rows,
-        "Paired over clouds and seeds. Undecided means that the 95 % interval holds zero.",
+        "Paired over clouds and seeds. Undecided means that the 95 % interval holds zero; what one seed shows is of "
+        "these two trainings, not yet of the regimes.",
     )
 
 
@@ -96,15 +101,17 @@ def epsilon_readings(findings: Findings) -> Table:
         shares = [np.mean([each.readings[index].accuracy.value for each in findings.groups[label]]) for label in labels]
         sizes = f"{cell.linf.mean():.4f}", f"{cell.rmse.mean():.4f}"
         rows.append((cell.direction, f"{cell.epsilon:g}", *sizes, *(percent(float(share)) for share in shares)))
-    rows += [("the paper", f"{epsilon:g}", None, None, f"{PAPER_EPSILON[epsilon]:.2f}", *[None] * (len(labels) - 1))
-             for epsilon in READINGS if example == "simple"]  # fmt: skip
+    for epsilon in READINGS if "simple" in labels else ():
+        printed = [f"{PAPER_EPSILON[epsilon]:.2f}" if label == "simple" else None for label in labels]
+        rows.append(("the paper", f"{epsilon:g}", None, None, *printed))
     return Table(
         "Every reading of epsilon, and noise of the same size (accuracy, %)",
         ("Direction", "Epsilon", "L-infinity", "RMSE", *labels),
         rows,
         f"Realised distances are means over the test clouds of {example}, in unit-sphere radii. raw is the equation as "
         "printed (gradient of the summed loss), raw-mean the same with the loss averaged over a batch of 32; sign, "
-        "per-point and l2 move every coordinate, every point, or the whole cloud by epsilon. Noise knows no model.",
+        "per-point and l2 move every coordinate that has a gradient, every such point, or the whole cloud by epsilon "
+        "(points that win no channel of PointNet have none). Noise knows no model and moves all.",
     )
 
 
@@ -192,7 +199,8 @@ def discriminators(findings: Findings) -> Table:
         ("Training", "Its own, last epoch", "A fresh one", "Interval of the first seed"),
         rows,
         "50 % is what a coin has. The fresh discriminator, of the same two layers, is fitted on latents of training "
-        "clouds and measured on test clouds: it tells apart a discriminator that died from latents that agree.",
+        "clouds and measured on test clouds: it tells apart a discriminator that died from latents that agree. "
+        "The model is that of the best epoch.",
     )
 
 
@@ -231,8 +239,8 @@ def work(findings: Findings) -> Table:
         ),
         rows,
         "Regimes that learn from clean and adversarial batches in turn make twice the gradient steps of the others on "
-        "the same clouds. The best epoch is that of the highest validation accuracy; test clouds played no part in it. "
-        + differences(findings),
+        "the same clouds. The best epoch is that of the highest validation accuracy; a tenth of "
+        "the training clouds is kept aside for it, test clouds play no part. " + differences(findings),
     )
 
 

@@ -46,8 +46,6 @@ class Learner:
         self.discriminator = discriminator
         self.progress = 0.0
         """Share of the whole run that is done, for the ramps."""
-        self.result = copy.deepcopy(model).requires_grad_(False) if options.averaging else model
-        """The model that is measured and kept: the running average of ``model``, or itself."""
         self._fabric = fabric
         self._networks = [network for network in (model, discriminator) if network is not None]
         self._optimisers = [
@@ -55,6 +53,8 @@ class Learner:
         ]
         pairs = [fabric.setup(*pair) for pair in zip(self._networks, self._optimisers, strict=True)]
         self._forwards, self._steps = zip(*pairs, strict=True)
+        self.result = copy.deepcopy(model).requires_grad_(False) if options.averaging else model  # on the device by now
+        """The model that is measured and kept: the running average of ``model``, or itself."""
         self.begin_epoch(1)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -80,8 +80,9 @@ class Learner:
     def agree(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
         """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""
         with self._arithmetic():
-            (logits, latent), (moved, _) = self._forwards[0](clean), self._forwards[0](adversarial)
-            [loss] = self._losses(label, Feed(clean, REAL), logits, latent)
+            logits, latent = self._forwards[0](clean)
+            [loss] = self._losses(label, Feed(clean, REAL), logits, latent)  # with the penalty of this pass
+            moved, _ = self._forwards[0](adversarial)
             gap = divergence(logits, moved).mean()
             self._count("disagreement", gap * len(label), len(label))
             self._count("accuracy_adversarial", (moved.argmax(1) == label).sum(), len(label))

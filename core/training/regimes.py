@@ -19,7 +19,7 @@ reading that agrees with the rest of its text.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,7 +60,8 @@ def _pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
 
 
 def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    clean = evaluate(learner.model, clouds, label, gradient=False).logits
+    with _victim(learner.model, learner.options.attack_mode) as victim:
+        clean = evaluate(victim, clouds, label, gradient=False).logits
     adversarial = _attacked(learner, clouds, label, lambda logits, _: divergence(clean, logits), random_start=True)
     learner.agree(label, clouds, adversarial)
 
@@ -108,9 +109,9 @@ def perturbed(
     if epsilon == 0:
         return clouds
     move = torch.zeros_like(clouds)
-    if random_start and attack.steps > 1:
+    if random_start:
         move = random_move(attack.constraint, clouds.shape, int(torch.randint(2**62, ())), clouds)
-    with _batch_statistics(model) if mode == "train" else nullcontext(model) as victim:
+    with _victim(model, mode) as victim:
         for _ in range(attack.steps):
             gradient = evaluate(victim, clouds + epsilon * move, label, gradient=True, loss=loss).gradient
             assert gradient is not None
@@ -123,6 +124,10 @@ def _attacked(
 ) -> Tensor:
     mode = learner.options.attack_mode
     return perturbed(learner.model, clouds, label, learner.attack, mode, loss, random_start=random_start)
+
+
+def _victim(model: nn.Module, mode: Literal["eval", "train"]) -> AbstractContextManager[Classifier]:
+    return _batch_statistics(model) if mode == "train" else nullcontext(model)
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class Run:
     @classmethod
     def create(cls, folder: Path, options: TrainOptions, dataset: Card, data_root: Path | None) -> "Run":
         """Begin a run in a folder that does not exist or is empty."""
+        if folder.is_dir():
+            _sweep_up(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ValueError(f"{folder} exists already: choose another folder, or resume the run in it.")
         device = describe_device(choose_device(options.device))
@@ -74,19 +76,18 @@ class Run:
     @classmethod
     def resume(cls, folder: Path, options: TrainOptions, dataset: Card) -> "Run":
         """Take up the run in ``folder``. Options that were not set are the run's own; only epochs may differ."""
-        stored, record = _stored(folder)
+        before, record = stored(folder)
         for field in sorted(options.model_fields_set - {"epochs"}):
-            was, wanted = getattr(stored, field), getattr(options, field)
+            was, wanted = getattr(before, field), getattr(options, field)
             if was != wanted:
                 raise ValueError(f"The run in {folder} has {field} = {was!r}, so it can't go on with {wanted!r}.")
         if record["dataset"] != dataset.fingerprint:
             raise ValueError(f"The run in {folder} was trained on another {record['dataset_name']} than this one.")
-        epochs = options.epochs if "epochs" in options.model_fields_set else stored.epochs
-        options = TrainOptions.model_validate(stored.model_dump() | {"epochs": epochs})
+        epochs = options.epochs if "epochs" in options.model_fields_set else before.epochs
+        options = TrainOptions.model_validate(before.model_dump() | {"epochs": epochs})
         run = cls(folder, options, dataset, record | {"options": options})
         run._write_record(complete=False)
-        for leftover in folder.glob(".*-????????.*"):  # what a kill kept from taking its place
-            leftover.unlink()
+        _sweep_up(folder)
         finished = read_card(folder / LAST).epochs if (folder / LAST).is_file() else 0
         lines = read_jsonl(folder / METRICS) if (folder / METRICS).is_file() else []
         run.history = lines[:finished]
@@ -161,6 +162,12 @@ class Run:
         write_json(self.folder / OPTIONS, {**self._record, "complete": complete})
 
 
+def _sweep_up(folder: Path) -> None:
+    """Remove what a kill kept from taking its place."""
+    for leftover in folder.glob(".*-????????.*"):
+        leftover.unlink()
+
+
 def stored_options(folder: Path) -> TrainOptions:
     """The options of the run in ``folder``.
 
@@ -169,7 +176,7 @@ def stored_options(folder: Path) -> TrainOptions:
     ValueError
         If there is no run, or it was made with options this version does not have.
     """
-    return _stored(folder)[0]
+    return stored(folder)[0]
 
 
 def begun(folder: Path) -> bool:
@@ -206,7 +213,14 @@ def command(options: TrainOptions, dataset: str) -> str:
     return shlex.join(words)
 
 
-def _stored(folder: Path) -> tuple[TrainOptions, dict[str, Any]]:
+def stored(folder: Path) -> tuple[TrainOptions, dict[str, Any]]:
+    """The options of the run in ``folder`` and the record they are in: dataset, versions, whether it is complete.
+
+    Raises
+    ------
+    ValueError
+        If there is no run, or it was made with options this version does not have.
+    """
     if not (folder / OPTIONS).is_file():
         raise ValueError(f"There is no run to resume in {folder}: it has no {OPTIONS}.")
     record = read_json(folder / OPTIONS)

@@ -14,7 +14,7 @@ from core.attacks import DIRECTIONS, preset
 from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
-from core.evaluation.onestep import NOISES, readings
+from core.evaluation.onestep import NOISES, one_step, readings
 from core.evaluation.probe import fresh_discriminator
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Progress, result
@@ -119,6 +119,12 @@ class TestSweep:
             report = result(evaluate_accuracy(model, split, attack.at(epsilon), OPTIONS))
             np.testing.assert_array_equal(right, report.adversarial.correct)
 
+    def test_one_step_with_momentum_moves_as_that_attack_does(self, model: torch.nn.Module) -> None:
+        split, attack = toy_split(20, 32), preset("mi", steps=1, direction="raw", epsilon=0.2)
+        [moved] = result(one_step(model, split, {"mi": attack}, (), [0.2], OPTIONS))
+        report = result(evaluate_accuracy(model, split, attack, OPTIONS))
+        np.testing.assert_allclose(moved.rmse, report.adversarial.rmse, rtol=1e-5)
+
     def test_an_attack_of_many_steps_is_run_at_each_budget(self, model: torch.nn.Module) -> None:
         split, attack = toy_split(10, 32), preset("bim", steps=3)
         found: Sweep = result(sweep(model, split, attack, [0.0, 0.1], OPTIONS))
@@ -177,12 +183,12 @@ class TestFreshDiscriminator:
         return AccuracyReport(label, verdicts, Attacked(verdicts.logits, moved + np.float32(shift), label, far, far))
 
     def test_it_tells_apart_what_differs_and_not_what_is_alike(self) -> None:
-        assert fresh_discriminator(self.report(2.0, 0), self.report(2.0, 1)).value > 0.99
-        assert fresh_discriminator(self.report(0.0, 0), self.report(0.0, 1)).value == pytest.approx(0.5, abs=0.08)
+        assert fresh_discriminator(self.report(2.0, 0), self.report(2.0, 1), 64).value > 0.99
+        assert fresh_discriminator(self.report(0.0, 0), self.report(0.0, 1), 64).value == pytest.approx(0.5, abs=0.08)
 
     def test_it_is_the_same_at_every_call_and_disturbs_no_other_randomness(self) -> None:
         before = torch.random.get_rng_state()
-        first, second = (fresh_discriminator(self.report(0.3, 0), self.report(0.3, 1)) for _ in range(2))
+        first, second = (fresh_discriminator(self.report(0.3, 0), self.report(0.3, 1), 64) for _ in range(2))
         assert first == second
         assert torch.equal(before, torch.random.get_rng_state())
 
@@ -194,4 +200,4 @@ class TestFreshDiscriminator:
             clean, moved = (replace(v, latent=1e-4 * v.latent) for v in (report.clean, report.adversarial))
             return replace(report, clean=clean, adversarial=moved)
 
-        assert fresh_discriminator(scaled(fit), scaled(test)).value > 0.99
+        assert fresh_discriminator(scaled(fit), scaled(test), 64).value > 0.99

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from core.commands import run
+from core.datasets import Dataset, Split
 from core.evaluation.accuracy import Verdicts
 from core.evaluation.bootstrap import Estimate
 from core.events import Cancel, Done, Event, Note, Progress
@@ -159,7 +162,7 @@ class TestReport:
             (Estimate(-0.1, -0.15, -0.05), "does not hold"),
         ):
             monkeypatch.setattr(Findings, "gain", lambda *_, estimate=estimate: estimate)
-            assert claim(findings).rows[0][2] == verdict
+            assert claim(findings).rows[0][2] == f"{verdict} (1 seed)"
 
 
 class TestRedFlag:
@@ -243,6 +246,47 @@ for count, _ in enumerate(reproduce(toy_dataset(96, 60), options, {TRAINING!r}, 
             "adversarial-seed1": "trained here",
             "defense-seed0": "found",
         }
+
+
+class TestOddInput:
+    def test_other_options_than_those_of_the_runs_are_refused(
+        self, tmp_path: Path, unbroken: tuple[Path, list[Event]]
+    ) -> None:
+        shutil.copytree(unbroken[0] / "runs", tmp_path / "runs")
+        without = {name: value for name, value in TRAINING.items() if name != "points"}
+        with pytest.raises(ValueError, match="has points = 32, so it can't go on with 1024"):
+            list(reproduce(toy_dataset(96, 60), ReproduceOptions.model_validate(SMALL), without, tmp_path))
+
+    def test_two_classes_and_one_regime_make_a_report(self, tmp_path: Path) -> None:
+        whole = toy_dataset(96, 60)
+        splits = {name: pairs_of(whole.split(name)) for name in ("train", "test")}
+        card = whole.card.model_copy(update={"classes": whole.card.classes[:2]})
+        options = ReproduceOptions.model_validate(SMALL | {"regimes": ["adversarial"]})
+        done = list(reproduce(Dataset(card, splits), options, TRAINING, tmp_path))[-1]
+        assert isinstance(done, Done)
+        assert done.complete
+        [row] = table(tmp_path, "table-1")
+        assert row["FGSM made on simple"] == ""
+
+    def test_no_regime_and_too_few_test_clouds_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ValidationError, match="regimes"):
+            ReproduceOptions(regimes=())
+        with pytest.raises(ValueError, match="toys has 9 test clouds, and the t-SNE maps need 16"):
+            list(reproduce(toy_dataset(96, 9), ReproduceOptions(), TRAINING, tmp_path))
+
+    def test_models_without_a_seed_in_common_are_not_compared(self, findings: Findings) -> None:
+        moved = []
+        for each in findings.measured:
+            seed = 7 if each.entry.label == "defense" else 0
+            options = each.entry.options.model_copy(update={"seed": seed})
+            moved.append(replace(each, entry=replace(each.entry, options=options)))
+        assert replace(findings, measured=moved).gain("defense", "adversarial") is None
+
+
+def pairs_of(split: Split) -> Split:
+    """The clouds of the first two classes."""
+    rows = np.flatnonzero(split.labels < 2)
+    return Split(split.points[rows], split.labels[rows], [split.names[row] for row in rows])
 
 
 class TestFoundRuns:

@@ -113,6 +113,11 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
         assert_same_run(folder, unbroken)
         assert {path.name for path in folder.iterdir()} == {path.name for path in unbroken.iterdir()}
 
+    def test_a_run_killed_before_its_record_stood_is_begun(self, tmp_path: Path) -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run/.options-0123abcd.json").write_text("{")
+        assert toy_run(tmp_path / "run", epochs=1).epochs == 1
+
     def test_a_damaged_folder_is_refused_in_one_sentence(self, tmp_path: Path) -> None:
         folder = tmp_path / "run"
         toy_run(folder, epochs=1)

@@ -16,7 +16,7 @@ from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, build
 from core.records import read_json, read_jsonl
 from core.training import REGIMES, TrainOptions, command, train, trained_on
-from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, build_discriminator
+from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, build_discriminator, divergence
 from core.training.options import RegimeName
 from core.training.regimes import perturbed
 from tests.core.toys import CLASSES, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
@@ -217,6 +217,20 @@ class TestInnerAttack:
         assert torch.equal(found[0], found[1])
         assert not torch.equal(found[0], found[2])
         assert all((moved - x).abs().max() <= 0.05 + 1e-6 for moved in found)
+
+    def test_one_step_of_trades_starts_away_from_the_clean_cloud(self) -> None:
+        """At the clean cloud itself the divergence has no slope but rounding."""
+        x, y = toy_batch()
+        model, attack = settled_pointnet(64).float(), toy_options(attack_steps=1, epsilon=0.02).attack
+        clean = model(x).logits.detach()
+
+        def gap(logits: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+            return divergence(clean, logits)
+
+        torch.manual_seed(0)
+        moved, stuck = (perturbed(model, x, y, attack, loss=gap, random_start=start) for start in (True, False))
+        reached = [float(divergence(clean, model(cloud).logits).sum().detach()) for cloud in (moved, stuck)]
+        assert reached[0] > reached[1]
 
     def test_raises_the_loss_it_is_given(self) -> None:
         x, y = toy_batch()
