@@ -111,13 +111,15 @@ class Store(QObject):
 
         The first is attacked, and the first three give their verdicts.
         """
-        others = [model for model in self.models if not model.shipped]
-        hidden = {model.name for model in others} - self.shown | {model.name for model in models[VERDICTS:]}
-        self.models, self.shown = (), frozenset()
-        for model in (*models, *others):
-            self._add(model)
-        self.shown -= hidden
-        self.primary = self.models[0].name if self.models else ""
+        primary = self.primary_model
+        others = {model: model.name in self.shown for model in self.models if not model.shipped}
+        self.models, self.shown, self.primary = (), frozenset(), ""
+        for place, model in enumerate((*models, *others)):
+            name = self._add(model)
+            if not others.get(model, place < VERDICTS):
+                self.shown -= {name}
+            if not self.primary or (model is primary and models and model.card.classes == models[0].card.classes):
+                self.primary = name  # one's own model stays the attacked one where it fits
         self.modelsChanged.emit()
 
     def set_shown(self, name: str, shown: bool) -> None:

@@ -151,21 +151,24 @@ class Window(QMainWindow):
         if self._wanted_dataset != (dataset.card.name, root):
             return  # another one was asked for since
         self.store.set_dataset(dataset, root)
-        primary = self.store.primary_model
-        if primary is not None and tuple(primary.card.classes) == tuple(dataset.card.classes):
-            return
         from core.checkpoints import builtin_models
         from core.startup import shipped_models
 
-        name = dataset.card.name
+        name, primary = dataset.card.name, self.store.primary_model
+        if any(model.shipped and model.card.dataset == name for model in self.store.models):
+            return
         if builtin_models(name):
             job = self._run(f"loading the models of {name}", lambda _: shipped_models(name))
             job.events.connect(self._note)
             job.finished_ok.connect(lambda models: self._shipped(dataset, models))
-        else:
+        elif primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
             self._say(
                 f"No model in the list was trained on {name}: their verdicts name the classes they know. "
                 "Train one in the Train tab."
+            )
+        elif primary is not None and primary.card.dataset != name:
+            self._say(
+                f"The attacked model was trained on {primary.card.dataset}, which has the same classes as {name}."
             )
 
     def _shipped(self, dataset: Dataset, models: tuple[LoadedModel, ...]) -> None:

@@ -44,6 +44,9 @@ class EvaluationPanel(QWidget):
         self.job: Job | None = None
         self.result: Comparison | None = None
         self._made_with: tuple[object, ...] | None = None
+        self._making: tuple[object, ...] | None = None
+        self._shown_with: tuple[object, ...] | None = None
+        self._partial: Comparison | None = None
         self._left_out: frozenset[str] = frozenset()
         """Names of the models that are not ticked."""
         self.models = QVBoxLayout()
@@ -160,7 +163,7 @@ class EvaluationPanel(QWidget):
             return
         dataset, models, attack, options = wanted
         attack, cancel = attack.at(self._store.epsilon), Cancel()
-        self._making = wanted
+        self._making, self._partial = wanted, None
         self.job = self._jobs.submit(
             "evaluation", lambda: compare(models, dataset, attack, options, cancel), cancel, unit="clouds"
         )
@@ -179,7 +182,8 @@ class EvaluationPanel(QWidget):
         for event in events:
             match event:
                 case Step(_, _, comparison):
-                    self._put(comparison)
+                    self._partial = comparison
+                    self._put(comparison, self._making)
                 case Progress(done, total, text):
                     self.status.setText(f"{text} · {100 * done // total} % of all")
 
@@ -188,14 +192,15 @@ class EvaluationPanel(QWidget):
         self.job = None
         if result is not None:
             self.result, self._made_with = result, self._making
-        self._put(self.result)
+        self._put(self.result, self._made_with)
         self._show()
 
     def _refused(self, sentence: str, _: str) -> None:
-        self._finished(None)
+        self._finished(self._partial)  # the models before the one that failed
         self.failed.emit(sentence)
 
-    def _put(self, comparison: Comparison | None) -> None:
+    def _put(self, comparison: Comparison | None, made_with: tuple[object, ...] | None) -> None:
+        self._shown_with = made_with
         if comparison is not None and comparison is not self.view.comparison:
             self.view.put(comparison)
 
@@ -208,7 +213,7 @@ class EvaluationPanel(QWidget):
         self.stop.setVisible(running)
         self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         self.export.setEnabled(done)
-        stale = done and wanted != self._made_with
+        stale = self.view.comparison is not None and self._shown_with != (self._making if running else wanted)
         self.stale.setVisible(stale)
         self.view.set_stale(stale)
         attack = f"{self._store.preset.upper()} at ε {self._store.epsilon:.3f} r"
@@ -232,8 +237,10 @@ class EvaluationPanel(QWidget):
 
     def _open(self, cloud: Cloud, model: str, epsilon: float | None) -> None:
         """Show a cloud in the pair view as the mark was about it: attacked through this model, at this epsilon."""
-        if any(known.name == model for known in self._store.models):
-            self._store.set_primary(model)
+        if all(known.name != model for known in self._store.models):
+            self.said.emit(f"{model} is not in the list of models any more: open it again to see its attack.")
+            return
+        self._store.set_primary(model)
         if epsilon is not None:
             self._store.set_epsilon(min(epsilon, EPSILON_MAX))
         self._store.set_cloud(cloud)

@@ -292,6 +292,36 @@ def test_results_say_that_they_are_old_once_models_or_attack_are_others(person):
     assert panel.stale.isHidden()
 
 
+def test_a_mark_of_a_model_that_is_gone_opens_nothing(person):
+    result, panel, before = made(person), person.window.evaluation, person.store.cloud
+    said = []
+    panel.said.connect(said.append)
+    gone = person.store.models[1]
+    person.store.models = tuple(model for model in person.store.models if model is not gone)
+    person.store.modelsChanged.emit()
+    show(person, "Confusion")
+    person.choose(panel.view.model, gone.card.title)
+    _, moved = result.measured[1].sides
+    true, predicted = np.unravel_index(moved.confusion().argmax(), moved.confusion().shape)
+    cells = panel.view.matrix.widget()
+    place = cells.cell(1, int(true), int(predicted)).center()
+    panel.view.matrix.ensureVisible(place.x(), place.y())
+    QTest.mouseClick(cells, Qt.MouseButton.LeftButton, pos=place)
+    assert said == [f"{gone.name} is not in the list of models any more: open it again to see its attack."]
+    assert person.store.cloud is before
+
+
+def test_measuring_anew_does_not_pass_old_numbers_off_as_new(person):
+    made(person)
+    panel = person.window.evaluation
+    person.choose(person.window.attack.preset, "BIM")
+    person.settle()
+    person.click(panel.start)
+    assert panel.stale.isVisible(), "the table is still FGSM's"
+    person.until(lambda: panel.job is None, "the evaluation")
+    assert panel.stale.isHidden()
+
+
 def test_without_a_ticked_model_there_is_nothing_to_press(person):
     panel = person.window.evaluation
     person.window.work.setCurrentWidget(panel)
