@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 
-from core.checkpoints import ModelCard, save_model
+from core.checkpoints import ModelCard, builtin_models, load_model, save_model
 from core.commands import run
+from core.datasets import REGISTRY, Spec, folder
+from core.datasets.shapes16 import make_shape
 from core.models import build
-from tests.app.studio_window import person, seat, shapes
+from tests.app.studio_window import opened, person, seat, shapes
 
 __all__ = ["person", "seat", "shapes"]
 
@@ -284,3 +287,28 @@ def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
     assert float(rows["‖δ‖∞"]) == pytest.approx(scene.distances.linf, rel=0.01)
     verdict = scene.setup.classes[scene.clean[0].argmax()]
     assert rows[scene.setup.models[0].card.title].startswith(verdict)
+
+
+def test_the_models_of_a_dataset_come_with_it(shapes, tmp_path, monkeypatch):
+    """ModelNet16 brings its own, in place of those of the built-in shapes; what a person loaded stays."""
+    known = load_model(builtin_models("modelnet16")["modelnet16-simple"]).card.classes
+    for split in ("train", "test"):
+        for name in known:
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            np.save(tmp_path / "data" / split / name / "0.npy", make_shape("chair", [0, split == "test"]))
+    spec = Spec("Like it.", "A folder.", lambda *_: replace(folder.find(tmp_path / "data"), name="modelnet16"))
+    with opened(shapes, tmp_path / "home") as person:
+        monkeypatch.setitem(REGISTRY, "modelnet16", spec)
+        person.window.open_dataset("modelnet16", tmp_path / "data")
+        person.until(lambda: person.store.classes == known, "the models of ModelNet16")
+        assert {model.name for model in person.store.models} == set(builtin_models("modelnet16"))
+        assert [model.name for model in person.store.verdict_models] == [
+            "modelnet16-simple",
+            "modelnet16-adversarial",
+            "modelnet16-defense",
+        ]
+        person.settle()
+        person.window.open_dataset("shapes16")
+        person.until(lambda: person.store.primary == "pointnet-simple", "those of the built-in shapes again")
+        assert all(model.card.dataset == "shapes16" for model in person.store.models)
+        person.settle()
