@@ -7,7 +7,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from core.figures import save
 from core.files import atomic_path
@@ -55,7 +54,7 @@ def write_report(findings: Findings, folder: Path) -> None:
         options=findings.options.model_dump(),
         flags=flags,
         commands=commands,
-        tables={name: Markup(table.html()) for name, table in made.items()},
+        tables={name: table.html() for name, table in made.items()},
         plates=[{"name": plate.name, "caption": plate.caption, "image": _embedded(plate)} for plate in drawn],
         versions=made_with["versions"],
         time=made_with["time"],
