@@ -186,7 +186,7 @@ class ComparisonView(QSplitter):
         measured = {each.model.card.title: each for each in self.comparison.measured}
         match self.key:
             case "top-k":
-                return figures.top_k({title: tuple(each.top()) for title, each in measured.items()})
+                return figures.top_k({title: tuple(each.report.top()) for title, each in measured.items()})
             case "confidence":
                 values = {title: each.confidences(self.definition.currentData())[0] for title, each in measured.items()}
                 clean, adversarial = ({title: pair[side] for title, pair in values.items()} for side in (0, 1))
@@ -198,7 +198,7 @@ class ComparisonView(QSplitter):
                 lines = {name: curve.shares for name, curve in swept.items()}
                 return figures.robustness_curves(next(iter(swept.values())).epsilons, lines)
             case _:
-                clean, adversarial = measured[self.model.currentText()].sides
+                clean, adversarial = measured[self.model.currentText()].report.sides
                 return figures.confusion_pair(clean.confusion(), adversarial.confusion(), self.comparison.classes)
 
     # --- drawing ------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class ComparisonView(QSplitter):
                 for side, (view, (_, colour)) in enumerate(zip(self.top_k, SIDES, strict=True)):
                     view.clear()
                     for each, style in zip(measured, cycle(STYLES)):
-                        rates = 100 * each.top()[side]
+                        rates = 100 * each.report.top()[side]
                         view.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
             case "confidence":
                 values = [each.confidences(self.definition.currentData())[0] for each in measured]
@@ -249,7 +249,7 @@ class ComparisonView(QSplitter):
                     if each.sweep is not None:
                         self.sweep.set_series(_swept(each), each.sweep.epsilons, 100 * each.sweep.shares, "adv", style)
             case "confusion":
-                clean, adversarial = measured[self.model.currentIndex()].sides
+                clean, adversarial = measured[self.model.currentIndex()].report.sides
                 self.matrix.set_matrices(self.comparison.classes, clean.confusion(), adversarial.confusion())
 
     # --- the clouds behind a mark -------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ class ComparisonView(QSplitter):
     def _pick_top(self, side: int, title: str, k: int) -> None:
         assert self.comparison is not None
         measured = next(each for each in self.comparison.measured if each.model.card.title == title)
-        missed = np.flatnonzero(measured.sides[side].rank > k)
+        missed = np.flatnonzero(measured.report.sides[side].rank > k)
         self._offer(measured, side, missed, f"true class not in the top {k}")
 
     def _pick_box(self, group: int, side: int, indices: NDArray[np.int64]) -> None:
@@ -277,7 +277,7 @@ class ComparisonView(QSplitter):
     def _pick_cell(self, side: int, true: int, predicted: int) -> None:
         assert self.comparison is not None
         measured, names = self.comparison.measured[self.model.currentIndex()], self.comparison.classes
-        verdicts = measured.sides[side]
+        verdicts = measured.report.sides[side]
         places = np.flatnonzero((verdicts.label == true) & (verdicts.prediction == predicted))
         self._offer(measured, side, places, f"{names[true]} → {names[predicted]}")
 

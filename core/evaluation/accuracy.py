@@ -131,6 +131,17 @@ class AccuracyReport:
     adversarial: Attacked | None = None
     """None if no attack was asked for."""
 
+    @property
+    def sides(self) -> tuple[Verdicts, Attacked]:
+        """Verdicts on the clean and on the adversarial clouds, of a report that has both."""
+        assert self.adversarial is not None
+        return self.clean, self.adversarial
+
+    def top(self, most: int = 5) -> NDArray[np.float64]:
+        """(2, k), top-k accuracies on the clean and on the adversarial clouds, for k to ``most`` or all classes."""
+        most = min(most, self.clean.logits.shape[1])
+        return np.array([[rate.value for rate in side.top(most)] for side in self.sides])
+
     def summary(self) -> dict[str, Any]:
         """Accuracies with 95 % intervals and realised distances, for a record or a table."""
         values = {"n": len(self.row), **_described("clean", self.clean)}

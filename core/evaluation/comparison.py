@@ -13,10 +13,8 @@ from core.clouds import Cloud
 from core.datasets import Dataset
 from core.evaluation.accuracy import (
     AccuracyReport,
-    Attacked,
     EvaluationOptions,
     Rate,
-    Verdicts,
     chosen_clouds,
     evaluate_accuracy,
 )
@@ -25,9 +23,6 @@ from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Event, Progress, Step
 from core.options import option
 from core.tables import Cell, Table
-
-TOP = 5
-"""Largest k of the top-k accuracies, where there are so many classes."""
 
 
 class ComparisonOptions(EvaluationOptions):
@@ -52,29 +47,18 @@ class Measured:
     sweep: Sweep | None
     """From epsilon 0 on; None if it was left out, or stopped before its end."""
 
-    @property
-    def sides(self) -> tuple[Verdicts, Attacked]:
-        """Verdicts on the clean and on the adversarial clouds."""
-        assert self.report.adversarial is not None
-        return self.report.clean, self.report.adversarial
-
-    def top(self) -> NDArray[np.float64]:
-        """(2, k), top-k accuracies on the clean and on the adversarial clouds, k from 1 to ``TOP``."""
-        most = min(TOP, self.sides[0].logits.shape[1])
-        return np.array([[rate.value for rate in side.top(most)] for side in self.sides])
-
     def confidences(self, key: str) -> tuple[list[NDArray[np.floating]], list[NDArray[np.int64]]]:
         """Of a definition of ``DEFINITIONS``, clean and adversarial: its values (m,), and which clouds these are of."""
-        values = [DEFINITIONS[key].values(side) for side in self.sides]
+        values = [DEFINITIONS[key].values(side) for side in self.report.sides]
         places = [
             np.arange(len(side.label)) if len(found) == len(side.label) else np.flatnonzero(side.correct)
-            for side, found in zip(self.sides, values, strict=True)
+            for side, found in zip(self.report.sides, values, strict=True)
         ]
         return values, places
 
     def cells(self) -> dict[str, Cell]:
         """A line of the table: accuracies in %, distances in unit-sphere radii (r), confidences and areas in 0..1."""
-        clean, moved = self.sides
+        clean, moved = self.report.sides
         return {
             "Model": self.model.card.title,
             "Clean accuracy (%)": 100 * clean.accuracy.value,
@@ -133,7 +117,7 @@ class Comparison:
         parts = []
         for measured in self.measured:
             columns = measured.report.records
-            for kind, side in zip(("clean", "adversarial"), measured.sides, strict=True):
+            for kind, side in zip(("clean", "adversarial"), measured.report.sides, strict=True):
                 columns[f"{kind}_prediction"] = names[side.prediction]
                 columns[f"{kind}_rank"] = side.rank
             if all(each.sweep for each in self.measured) and measured.sweep is not None:

@@ -10,14 +10,12 @@ from matplotlib.figure import Figure
 from core import figures
 from core.attacks import Attack
 from core.embedding import Map, TsneOptions
-from core.evaluation.accuracy import Verdicts
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.events import result
 from core.predict import predict
 from core.reproduction.findings import Findings
 from core.reproduction.measure import Measured
 from core.reproduction.options import PAPER
-from core.reproduction.tables import top_rates
 
 SAMPLES = {"figure-1": "airplane", "figure-6": "car", "figure-7": "table"}
 """The class of the paper's sample in each figure that shows one."""
@@ -58,19 +56,14 @@ def _classes(findings: Findings) -> Plate:
 
 
 def _top_k(findings: Findings) -> Plate:
-    rates = {label: top_rates(each) for label, each in findings.first.items()}
-    curves = {label: ([r.value for r in clean], [r.value for r in moved]) for label, (clean, moved) in rates.items()}
+    tops = {label: each.fgsm.top() for label, each in findings.first.items()}
+    curves = {label: (clean, moved) for label, (clean, moved) in tops.items()}
     caption = "Fig. 4. Top-k accuracy on clean and on adversarial test clouds."
     return Plate("figure-4", figures.top_k(curves), caption)
 
 
-def _sides(each: Measured) -> tuple[Verdicts, Verdicts]:
-    assert each.fgsm.adversarial is not None
-    return each.fgsm.clean, each.fgsm.adversarial
-
-
 def _confidences(findings: Findings) -> Iterator[Plate]:
-    sides = {label: _sides(each) for label, each in findings.first.items()}
+    sides = {label: each.fgsm.sides for label, each in findings.first.items()}
     for name, definition in DEFINITIONS.items():
         clean, moved = ({label: definition.values(pair[side]) for label, pair in sides.items()} for side in (0, 1))
         yield Plate(
@@ -113,7 +106,7 @@ def _sample(findings: Findings, shown: dict[str, Measured], truth: int) -> tuple
     """
     name, of_class = findings.dataset.card.classes[truth], shown["simple"].fgsm.clean.label == truth
     known = np.all([each.fgsm.clean.correct for each in shown.values()], axis=0)
-    fooled = ~_sides(shown["simple"])[1].correct
+    fooled = ~shown["simple"].fgsm.sides[1].correct
     others = [each.transfer.correct for each in shown.values() if each.transfer is not None]
     alone = of_class & known & fooled & np.all([np.ones_like(fooled), *others], axis=0)
     for candidates in (alone, of_class & known & fooled, of_class & known, of_class):
@@ -195,7 +188,7 @@ def _pareto(findings: Findings) -> Plate:
 
 def _confusions(findings: Findings) -> Iterator[Plate]:
     for label, each in findings.first.items():
-        clean, adversarial = (verdicts.confusion() for verdicts in _sides(each))
+        clean, adversarial = (verdicts.confusion() for verdicts in each.fgsm.sides)
         figure = figures.confusion_pair(clean, adversarial, findings.dataset.card.classes)
         yield Plate(f"confusion-{label}", figure, f"What {label} training takes each class for.")
 

@@ -45,10 +45,10 @@ class Findings:
         return self._estimate(label, lambda each: each.fgsm.clean.correct)
 
     def adversarial(self, label: str) -> Estimate:
-        return self._estimate(label, fgsm_outcomes)
+        return self._estimate(label, lambda each: each.fgsm.sides[1].correct)
 
     def strong(self, label: str) -> Estimate:
-        return self._estimate(label, pgd_outcomes)
+        return self._estimate(label, lambda each: each.pgd.sides[1].correct)
 
     def transfer(self, label: str) -> Estimate | None:
         """Accuracy on the adversarial clouds of simple training; None of that itself."""
@@ -64,28 +64,19 @@ class Findings:
         seeds = sorted(first.keys() & second.keys())
         if not seeds:
             return None
-        return bootstrap([fgsm_outcomes(first[seed]).astype(float) - fgsm_outcomes(second[seed]) for seed in seeds])
+        pairs = [[each[seed].fgsm.sides[1].correct.astype(float) for each in (first, second)] for seed in seeds]
+        return bootstrap([one - two for one, two in pairs])
 
     @property
     def red_flags(self) -> dict[str, Estimate]:
         """The models that are right more often on adversarial clouds than on clean ones, and by how much."""
         gaps = {
-            label: bootstrap([fgsm_outcomes(each).astype(float) - each.fgsm.clean.correct for each in group])
+            label: bootstrap(
+                [np.subtract(*(side.correct.astype(float) for side in each.fgsm.sides[::-1])) for each in group]
+            )
             for label, group in self.groups.items()
         }
         return {label: gap for label, gap in gaps.items() if gap.value > 0}
 
     def _estimate(self, label: str, outcomes: Callable[[Measured], NDArray[np.bool_]]) -> Estimate:
         return bootstrap([outcomes(each) for each in self.groups[label]])
-
-
-def fgsm_outcomes(each: Measured) -> NDArray[np.bool_]:
-    """(n,), which verdicts are right under the paper's attack."""
-    assert each.fgsm.adversarial is not None
-    return each.fgsm.adversarial.correct
-
-
-def pgd_outcomes(each: Measured) -> NDArray[np.bool_]:
-    """(n,), which verdicts are right under PGD."""
-    assert each.pgd.adversarial is not None
-    return each.pgd.adversarial.correct

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.evaluation.accuracy import Rate
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.reproduction.findings import Findings
-from core.reproduction.measure import READINGS, Measured
+from core.reproduction.measure import READINGS
 from core.tables import Cell, Table
 from core.training import REGIMES, TrainOptions
 
@@ -117,26 +116,18 @@ def epsilon_readings(findings: Findings) -> Table:
 
 def top_k(findings: Findings) -> Table:
     rows = [
-        (label, side, *(percent(rate.value) for rate in rates))
+        (label, side, *map(percent, rates))
         for label, each in findings.first.items()
-        for side, rates in zip(("clean", "adversarial"), top_rates(each), strict=True)
+        for side, rates in zip(("clean", "adversarial"), each.fgsm.top().tolist(), strict=True)
     ]
     most = len(rows[0]) - 2
     return Table("Top-k accuracy (%)", ("Training", "Clouds", *(f"k = {k}" for k in range(1, most + 1))), rows)
 
 
-def top_rates(each: Measured) -> tuple[list[Rate], list[Rate]]:
-    """Top-1 to top-5 accuracies on clean and on adversarial clouds."""
-    assert each.fgsm.adversarial is not None
-    most = min(5, each.fgsm.clean.logits.shape[1])
-    return each.fgsm.clean.top(most), each.fgsm.adversarial.top(most)
-
-
 def confidence(findings: Findings) -> Table:
     rows: list[Sequence[Cell]] = []
     for label, each in findings.first.items():
-        assert each.fgsm.adversarial is not None
-        for side, verdicts in (("clean", each.fgsm.clean), ("adversarial", each.fgsm.adversarial)):
+        for side, verdicts in zip(("clean", "adversarial"), each.fgsm.sides, strict=True):
             cells = []
             for definition in DEFINITIONS.values():
                 values = definition.values(verdicts)

@@ -83,7 +83,7 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
     assert [table.horizontalHeaderItem(k).text() for k in range(4)] == ["", *titles]
     lines = {table.item(line, 0).text(): line for line in range(table.rowCount())}
     for column, measured in enumerate(result.measured, 1):
-        clean, moved = measured.sides
+        clean, moved = measured.report.sides
         assert len(clean.label) == CLOUDS
         shown = float(table.item(lines["Clean accuracy (%)"], column).text())
         assert shown == pytest.approx(100 * np.mean(clean.prediction == clean.label), rel=5e-3)
@@ -133,7 +133,7 @@ def test_the_meaning_of_confidence_is_chosen(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Confidence")
     person.choose(view.definition, "Confidence of right verdicts")
-    right = int(result.measured[0].sides[1].correct.sum())
+    right = int(result.measured[0].report.sides[1].correct.sum())
     assert "adversarial, median" in view.boxes.accessibleDescription()
     assert f"n = {right}" in view.boxes.accessibleDescription()
     person.choose(view.definition, "Confidence in the predicted class")
@@ -145,7 +145,7 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
     show(person, "Confusion")
     title = person.store.models[1].card.title
     person.choose(view.model, title)
-    _, moved = result.measured[1].sides
+    _, moved = result.measured[1].report.sides
     confusion = moved.confusion()
     true, predicted = np.unravel_index(confusion.argmax(), confusion.shape)
     assert confusion[true, predicted] > 1
@@ -186,7 +186,7 @@ def test_a_point_of_the_sweep_opens_what_is_misclassified_there(person):
 def test_a_point_of_top_k_opens_what_is_missed(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Top-k")
-    moved = result.measured[0].sides[1]
+    moved = result.measured[0].report.sides[1]
     missed = np.flatnonzero(moved.rank > 1)
     assert missed.size
     click_on_axes(view.top_k[1].findChild(QGraphicsView), 1, 100 * moved.accuracy.value)
@@ -256,7 +256,7 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
         assert person.store.models[2].card.title in path.read_text()
     with (tmp_path / "table.csv").open() as file:
         lines = list(csv.DictReader(file))
-    assert float(lines[1]["Clean accuracy (%)"]) == 100 * result.measured[1].sides[0].accuracy.value
+    assert float(lines[1]["Clean accuracy (%)"]) == 100 * result.measured[1].report.sides[0].accuracy.value
     assert r"\begin{table}" in (tmp_path / "table.tex").read_text()
     path = tmp_path / "records.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
@@ -265,7 +265,7 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
         records = list(csv.DictReader(file))
     assert len(records) == 3 * CLOUDS
     right = [record["adversarial_prediction"] == record["label"] for record in records[:CLOUDS]]
-    assert np.mean(right) == result.measured[0].sides[1].accuracy.value
+    assert np.mean(right) == result.measured[0].report.sides[1].accuracy.value
 
 
 def test_a_file_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
@@ -301,7 +301,7 @@ def test_a_mark_of_a_model_that_is_gone_opens_nothing(person):
     person.store.modelsChanged.emit()
     show(person, "Confusion")
     person.choose(panel.view.model, gone.card.title)
-    _, moved = result.measured[1].sides
+    _, moved = result.measured[1].report.sides
     true, predicted = np.unravel_index(moved.confusion().argmax(), moved.confusion().shape)
     cells = panel.view.matrix.widget()
     place = cells.cell(1, int(true), int(predicted)).center()

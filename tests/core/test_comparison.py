@@ -60,7 +60,7 @@ def test_each_model_is_measured_as_if_it_were_alone(comparison: Comparison, mode
     split = DATASET.split("test")
     for measured, model in zip(comparison.measured, models, strict=True):
         alone = result(evaluate_accuracy(model.module, split, FGSM, OPTIONS))
-        clean, moved = measured.sides
+        clean, moved = measured.report.sides
         np.testing.assert_array_equal(measured.report.row, alone.row)
         np.testing.assert_allclose(clean.logits, alone.clean.logits, rtol=1e-5)
         np.testing.assert_allclose(moved.logits, alone.adversarial.logits, rtol=1e-5)
@@ -68,7 +68,7 @@ def test_each_model_is_measured_as_if_it_were_alone(comparison: Comparison, mode
         assert measured.sweep is not None
         np.testing.assert_allclose(measured.sweep.epsilons, curve.epsilons)
         np.testing.assert_array_equal(measured.sweep.correct, curve.correct)
-    assert len({measured.sides[0].logits.tobytes() for measured in comparison.measured}) == 2
+    assert len({measured.report.sides[0].logits.tobytes() for measured in comparison.measured}) == 2
 
 
 @pytest.mark.parametrize("attack", [FGSM, preset("bim", epsilon=0.1, steps=2)])
@@ -97,7 +97,7 @@ def test_the_table_has_the_numbers_of_the_measures(comparison: Comparison) -> No
     table = comparison.table()
     for row, measured in zip(table.rows, comparison.measured, strict=True):
         line = dict(zip(table.columns, row, strict=True))
-        clean, moved = measured.sides
+        clean, moved = measured.report.sides
         assert line["Model"] == measured.model.card.title
         assert line["Clean accuracy (%)"] == pytest.approx(100 * np.mean(clean.prediction == clean.label))
         low, high = clean.accuracy.interval
@@ -119,7 +119,7 @@ def test_the_records_give_the_table_back(comparison: Comparison, tmp_path: Path)
     assert len(lines) == 2 * 12
     for measured in comparison.measured:
         mine = [line for line in lines if line["model"] == measured.model.card.title]
-        for kind, side in zip(("clean", "adversarial"), measured.sides, strict=True):
+        for kind, side in zip(("clean", "adversarial"), measured.report.sides, strict=True):
             right = [line[f"{kind}_prediction"] == line["label"] for line in mine]
             assert np.mean(right) == pytest.approx(side.accuracy.value)
             assert right == [line[f"{kind}_rank"] == "1" for line in mine]
@@ -131,7 +131,7 @@ def test_the_records_give_the_table_back(comparison: Comparison, tmp_path: Path)
 def test_the_clouds_of_a_confidence_are_those_it_is_about(comparison: Comparison) -> None:
     first = comparison.measured[0]
     for key in DEFINITIONS:
-        for values, places, side in zip(*first.confidences(key), first.sides, strict=True):
+        for values, places, side in zip(*first.confidences(key), first.report.sides, strict=True):
             assert len(values) == len(places)
             if key == "correct":
                 np.testing.assert_array_equal(places, np.flatnonzero(side.prediction == side.label))
