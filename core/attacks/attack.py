@@ -56,6 +56,19 @@ class State:
         """(B, N, 3), the result: the best iterate."""
         return self.clean + self.epsilon * self.best_move
 
+    def of(self, rows: Tensor) -> "State":
+        """The same state of some of the clouds: an index (M,) or a mask (B,)."""
+        return replace(
+            self,
+            clean=self.clean[rows],
+            label=self.label[rows],
+            move=self.move[rows],
+            evaluation=self.evaluation and self.evaluation.of(rows),
+            best_move=self.best_move[rows],
+            best=self.best and self.best.of(rows),
+            velocity=self.velocity[rows],
+        )
+
 
 class Attack(Options):
     """A gradient attack, composed of direction, budget, steps and restarts."""
@@ -149,6 +162,30 @@ class Attack(Options):
             share = 1.0 if self.steps == 1 else self.travel / self.steps
         direction = DIRECTIONS[self.direction](self._sign * gradient)
         return PROJECTIONS[self.constraint](move + share * direction)
+
+    def finish(self, model: Classifier, state: State, *, until_fooled: bool = False) -> Iterator[tuple[Tensor, State]]:
+        """Make all steps that are left.
+
+        Parameters
+        ----------
+        until_fooled : end with each cloud once its best iterate fools the model. The clouds that are fooled at last are
+            the same, for no later iterate takes that back; how strongly they are fooled is not. A random restart draws
+            another point.
+
+        Yields
+        ------
+        The last state of the clouds that ended together, and their places (M,) in the batch; of all clouds at once
+        without ``until_fooled``.
+        """
+        place = torch.arange(len(state.label), device=state.label.device)
+        while state.step < self.total_steps and len(place):
+            state = self.step(model, state)
+            assert state.best is not None
+            if until_fooled and state.step < self.total_steps:
+                ended = self.fooled(state.best.prediction, state.label)
+                yield place[ended], state.of(ended)
+                place, state = place[~ended], state.of(~ended)
+        yield place, state
 
     def refit(self, state: State, epsilon: float) -> State:
         """The best perturbation so far, rescaled into another budget. Exact for one-step attacks, and asks no model."""

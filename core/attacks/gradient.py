@@ -31,6 +31,11 @@ class Evaluation:
         """(B,), the predicted class."""
         return self.logits.argmax(1)
 
+    def of(self, rows: Tensor) -> "Evaluation":
+        """The answer to some of the clouds: an index (M,) or a mask (B,)."""
+        slope = None if self.gradient is None else self.gradient[rows]
+        return Evaluation(self.logits[rows], self.latent[rows], self.loss[rows], slope)
+
 
 def evaluate(
     model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool, loss: Loss | None = None

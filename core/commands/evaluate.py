@@ -1,6 +1,9 @@
 """``pointward evaluate``."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from core.commands.shared import STOPPED, Json, Trial, cli
 from core.console import follow, show
@@ -14,6 +17,7 @@ def evaluate(
     *,
     clouds: int | None = None,
     points: int | None = None,
+    until_fooled: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     records: Path | None = None,
     as_json: Json = False,
@@ -26,13 +30,20 @@ def evaluate(
         Test clouds to use; the default is all.
     points
         Points of each cloud; the default is what the model was trained with.
+    until_fooled
+        End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
     seed
         Source of random restarts.
     records
         CSV file for one line per cloud.
     """
     model, data, attack = trial.open()
-    options = EvaluationOptions(clouds=clouds, points=model.card.points if points is None else points, seed=seed)
+    options = EvaluationOptions(
+        clouds=clouds,
+        points=model.card.points if points is None else points,
+        until_fooled=until_fooled,
+        seed=seed,
+    )
     report, complete = follow(
         lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
     )
@@ -47,6 +58,7 @@ def evaluate(
             "attack": trial.choice.attack,
             **attack.model_dump(),
             "points": options.points,
+            "until_fooled": until_fooled,
             **report.summary(),
             "complete": complete,
         },

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
+from torch import Tensor
 
 from core.attacks import Attack, Evaluation
 from core.clouds import linf, rmse
@@ -29,6 +30,11 @@ class EvaluationOptions(Options):
     )
     points: int = option(
         1024, "Points of each cloud: the first so many, the same for every model.", unit="points", low=1, high=100_000
+    )
+    until_fooled: bool = option(
+        False,
+        "End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.",
+        advanced=True,
     )
     seed: int = option(0, "Source of an attack's random starts.", low=0, high=2**31 - 1, advanced=True)
     batch_size: int = option(32, "Clouds in one pass.", unit="clouds", low=1, high=4096, advanced=True)
@@ -168,8 +174,15 @@ def evaluate_accuracy(
     attack: Attack | None = None,
     options: EvaluationOptions | None = None,
     cancel: Cancel | None = None,
+    *,
+    surrogate: Classifier | None = None,
 ) -> Iterator[Event]:
     """Ask the model about clean clouds and, with an attack, about their adversarial versions.
+
+    Parameters
+    ----------
+    surrogate : the model that is attacked in the place of ``model``, which is asked about the clouds this gives: the
+        attack is transferred.
 
     Yields
     ------
@@ -182,7 +195,6 @@ def evaluate_accuracy(
     """
     options = options or EvaluationOptions()
     rows = chosen_clouds(split, options)
-    device = device_of(model)
     generator = torch.Generator().manual_seed(options.seed)
     clean: list[Arrays] = []
     moved: list[Arrays] = []
@@ -191,16 +203,15 @@ def evaluate_accuracy(
         chosen = rows[start : start + options.batch_size]
         points = np.array(split.points[chosen, : options.points])
         if attack is None:
-            answers = predict(model, points, options.batch_size)
-            clean.append((answers.logits, answers.latent))
+            clean.append(_answers(model, points))
         else:
-            label = torch.from_numpy(split.labels[chosen]).to(device)
-            state = attack.start(model, torch.from_numpy(points).to(device), label, generator)
-            clean.append(_arrays(state.evaluation))
-            while state.step < attack.total_steps:
-                state = attack.step(model, state)
-            adversarial = state.adversarial.cpu().numpy()
-            moved.append((*_arrays(state.best), linf(points, adversarial), rmse(points, adversarial)))
+            attacked = model if surrogate is None else surrogate
+            label = torch.from_numpy(split.labels[chosen])
+            before, adversarial, after = _attacked(attacked, attack, points, label, generator, options.until_fooled)
+            if surrogate is not None:
+                before, after = _answers(model, points), _answers(model, adversarial)
+            clean.append(before)
+            moved.append((*after, linf(points, adversarial), rmse(points, adversarial)))
         done += len(chosen)
         yield Progress(done, len(rows), "clouds evaluated")
         if cancel and cancel.requested:
@@ -228,9 +239,27 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
     return choose_rows(split.labels, options.clouds or len(split))
 
 
+def _answers(model: Classifier, points: Array) -> Arrays:
+    answers = predict(model, points)
+    return answers.logits, answers.latent
+
+
 def _arrays(evaluation: Evaluation | None) -> Arrays:
     assert evaluation is not None
     return evaluation.logits.cpu().numpy(), evaluation.latent.cpu().numpy()
+
+
+def _attacked(
+    model: Classifier, attack: Attack, points: Array, label: Tensor, generator: torch.Generator, until_fooled: bool
+) -> tuple[Arrays, Array, Arrays]:
+    """The model's answers to clouds (B, N, 3), their adversarial versions, and its answers to these."""
+    device = device_of(model)
+    state = attack.start(model, torch.from_numpy(points).to(device), label.to(device), generator)
+    places, ends = zip(*attack.finish(model, state, until_fooled=until_fooled), strict=True)
+    order = torch.cat(places).argsort().cpu().numpy()
+    adversarial = np.concatenate([end.adversarial.cpu().numpy() for end in ends])[order]
+    logits, latent = _joined([_arrays(end.best) for end in ends])
+    return _arrays(state.evaluation), adversarial, (logits[order], latent[order])
 
 
 def _joined(parts: list[Arrays]) -> Arrays:

@@ -175,8 +175,7 @@ def compare(
                 sweep(model.module, split, attack, budgets, options, cancel), done + n, total, f"sweep of {title}"
             )
             if whole:
-                still = report.clean.correct  # no budget, no perturbation: as the clean cloud
-                curve = Sweep(np.append(0.0, found.epsilons), np.vstack([still, found.correct]))
+                curve = found.from_zero(report.clean.correct)
         measured.append(Measured(model, report, curve))
         done += n + swept
         if whole:

@@ -4,19 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from core.attacks import Attack
-from core.datasets import Split, choose_rows
+from core.datasets import Split
 from core.embedding import Map, Separation, TsneOptions, separation, tsne
-from core.events import Cancel, Done, Event, Note, Progress, Step
+from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.events import Cancel, Done, Event, Note, Step
 from core.models import Classifier
 from core.options import Options, option
-from core.predict import device_of
 
 Floats = NDArray[np.float32]
-_BATCH = 16
 
 
 class LatentOptions(Options):
@@ -65,31 +63,21 @@ def latent_map(
     Yields ``Progress`` while attacking, ``Step`` with a ``LatentMap`` as the map forms (its first frames have no
     separation yet), and ``Done`` with the last one; stopped before the attack is over, ``Done(None)``.
     """
-    rows = choose_rows(split.labels, options.clouds)
-    device, generator = device_of(model), torch.Generator().manual_seed(tsne_options.seed)
-    clean, moved, verdicts = [], [], []
+    chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
     yield Note("attacking the test clouds")
-    for start in range(0, len(rows), _BATCH):
-        part = rows[start : start + _BATCH]
-        x = torch.from_numpy(np.array(split.points[part][:, : options.points], np.float32)).to(device)
-        y = torch.from_numpy(split.labels[part]).to(device)
-        state = attack.start(model, x, y, generator)
-        assert state.evaluation is not None
-        clean.append((state.evaluation.latent.cpu().numpy(), state.evaluation.prediction.cpu().numpy()))
-        while state.step < attack.total_steps:
-            state = attack.step(model, state)
-        assert state.best is not None
-        moved.append((state.best.latent.cpu().numpy(), state.best.prediction.cpu().numpy()))
-        yield Progress(start + len(part), len(rows), "clouds attacked")
-        if cancel and cancel.requested:
-            yield Done(None, complete=False)
-            return
-    verdicts = [prediction for _, prediction in (*clean, *moved)]
-    latents = np.concatenate([latent for latent, _ in (*clean, *moved)])
-    labels = np.tile(split.labels[rows], 2)
-    adversarial = np.repeat([False, True], len(rows))
-    both = np.tile(rows, 2)
-    predicted = np.concatenate(verdicts)
+    for event in evaluate_accuracy(model, split, attack, chosen, cancel):
+        match event:
+            case Done(report, complete):
+                if not complete:
+                    yield Done(None, complete=False)
+                    return
+            case _:
+                yield event
+    clean, moved = report.sides
+    latents = np.concatenate([side.latent for side in (clean, moved)])
+    predicted = np.concatenate([side.prediction for side in (clean, moved)])
+    labels, both = np.tile(clean.label, 2), np.tile(report.row, 2)
+    adversarial = np.repeat([False, True], len(report.row))
     for event in tsne(latents, tsne_options, cancel):
         match event:
             case Step(index, total, map):

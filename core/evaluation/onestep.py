@@ -28,6 +28,12 @@ NOISES: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
 """Clouds (B, N, 3) -> moves of the size of epsilon = 1 that know nothing of the model. random sign: the L-infinity
 distance of sign; Gaussian: an RMSE of 1."""
 
+FGSM: Mapping[str, Attack] = {direction: preset("fgsm", direction=direction) for direction in DIRECTIONS}
+"""Every reading of the first paper's ``x + epsilon * gradient``."""
+
+Cell = tuple[str, float]
+"""The name of an attack or a noise, and a budget."""
+
 
 @dataclass(frozen=True, eq=False)
 class Moved:
@@ -52,39 +58,38 @@ def one_step(
     model: Classifier,
     split: Split,
     attacks: Mapping[str, Attack],
-    noises: Sequence[str],
-    epsilons: Sequence[float],
+    cells: Sequence[Cell],
     options: EvaluationOptions,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Move every cloud along each attack's first step and each noise, to each epsilon.
+    """Move every cloud along the first steps of attacks, and along noises, by the budgets of ``cells``.
 
     Parameters
     ----------
     attacks : by name; further steps and restarts do not count.
-    noises : names of ``NOISES``.
+    cells : of names of ``attacks`` and of ``NOISES``.
 
     Yields
     ------
-    Progress after each batch, then Done with a list of ``Moved``, direction by direction, of the clouds reached.
+    Progress after each batch, then Done with a ``Moved`` for each cell, of the clouds that were reached.
     """
     device, source = device_of(model), torch.Generator().manual_seed(options.seed)
-    cells = [(name, epsilon) for name in (*attacks, *noises) for epsilon in epsilons]
+    asked = {name for name, _ in cells}
     found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in cells]
     rows, complete = chosen_clouds(split, options), False
     for start in range(0, len(rows), options.batch_size):
         part = rows[start : start + options.batch_size]
         points, truth = np.array(split.points[part, : options.points]), split.labels[part]
         clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(truth).to(device)
-        gradient = evaluate(model, clouds, label, gradient=True).gradient if attacks else None
+        gradient = evaluate(model, clouds, label, gradient=True).gradient
+        assert gradient is not None
         moves: dict[str, Callable[[float], Tensor]] = {}
         for name, attack in attacks.items():
-            assert gradient is not None
             still = torch.zeros_like(clouds)
             moves[name] = partial(attack.moved, still, attack.accelerated(still, gradient))
-        for name in noises:
-            noise = NOISES[name](clouds, source)
-            moves[name] = lambda _, noise=noise: noise  # type: ignore[misc]
+        for name, noise in NOISES.items():
+            if name in asked:
+                moves[name] = partial(_always, noise(clouds, source))
         for (name, epsilon), answers in zip(cells, found, strict=True):
             moved = (clouds + epsilon * moves[name](epsilon)).cpu().numpy()
             right = predict(model, moved, options.batch_size).prediction == truth
@@ -100,13 +105,10 @@ def one_step(
     yield Done(table, complete=complete)
 
 
-def readings(
-    model: Classifier,
-    split: Split,
-    epsilons: Sequence[float],
-    options: EvaluationOptions,
-    cancel: Cancel | None = None,
-) -> Iterator[Event]:
-    """``one_step`` in every reading of the first paper's ``x + epsilon * gradient``, and in both noises."""
-    attacks: dict[str, Attack] = {direction: preset("fgsm", direction=direction) for direction in DIRECTIONS}
-    return one_step(model, split, attacks, tuple(NOISES), epsilons, options, cancel)
+def _always(move: Tensor, _: float) -> Tensor:
+    return move
+
+
+def readings(epsilons: Sequence[float]) -> list[Cell]:
+    """Every reading of ``FGSM`` and every noise, each by each of the budgets."""
+    return [(name, epsilon) for name in (*FGSM, *NOISES) for epsilon in epsilons]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.evaluation.onestep import Moved, one_step
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
@@ -25,10 +25,6 @@ class Sweep:
     """(E, n)"""
 
     @property
-    def accuracies(self) -> list[Rate]:
-        return [Rate(int(row.sum()), len(row)) for row in self.correct]
-
-    @property
     def shares(self) -> NDArray[np.float64]:
         """(E,), the accuracies as shares in 0..1."""
         return np.asarray(self.correct.mean(axis=1))
@@ -38,6 +34,10 @@ class Sweep:
         """Mean accuracy over the range of budgets, 0..1: the area under the curve, the range being 1."""
         value = np.trapezoid(self.shares, self.epsilons)
         return float(value / (self.epsilons[-1] - self.epsilons[0]))
+
+    def from_zero(self, clean: NDArray[np.bool_]) -> "Sweep":
+        """The same with the budget 0 in front: no perturbation, so the verdicts (n,) are those on the clean clouds."""
+        return Sweep(np.append(0.0, self.epsilons), np.vstack([clean, self.correct]))
 
 
 def sweep(
@@ -63,16 +63,17 @@ def sweep(
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
     if attack.total_steps == 1:
-        for event in one_step(model, split, {"attack": attack}, (), epsilons, options, cancel):
+        for event in one_step(model, split, {"": attack}, [("", epsilon) for epsilon in epsilons], options, cancel):
             if isinstance(event, Done):
-                yield Done(_joined(event.value), event.complete)
+                yield Done(swept(event.value), event.complete)
             else:
                 yield event
         return
+    soon = options.model_copy(update={"until_fooled": True})  # whether a cloud fools is all that is asked
     reached: list[AccuracyReport] = []
     complete = True
     for index, epsilon in enumerate(epsilons):
-        for event in evaluate_accuracy(model, split, attack.at(epsilon), options, cancel):
+        for event in evaluate_accuracy(model, split, attack.at(epsilon), soon, cancel):
             match event:
                 case Progress(done, total):
                     yield Progress(index * total + done, len(epsilons) * total, f"epsilon {epsilon:g}")
@@ -84,5 +85,6 @@ def sweep(
     yield Done(Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None, complete)
 
 
-def _joined(cells: Sequence[Moved]) -> Sweep:
+def swept(cells: Sequence[Moved]) -> Sweep:
+    """The sweep that the cells of one attack are, in rising order of their budgets."""
     return Sweep(np.array([cell.epsilon for cell in cells]), np.array([cell.correct for cell in cells]))

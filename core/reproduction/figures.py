@@ -107,7 +107,7 @@ def _sample(findings: Findings, shown: dict[str, Measured], truth: int) -> tuple
     name, of_class = findings.dataset.card.classes[truth], shown["simple"].fgsm.clean.label == truth
     known = np.all([each.fgsm.clean.correct for each in shown.values()], axis=0)
     fooled = ~shown["simple"].fgsm.sides[1].correct
-    others = [each.transfer.correct for each in shown.values() if each.transfer is not None]
+    others = [each.transfer.sides[1].correct for each in shown.values() if each.transfer is not None]
     alone = of_class & known & fooled & np.all([np.ones_like(fooled), *others], axis=0)
     for candidates in (alone, of_class & known & fooled, of_class & known, of_class):
         if candidates.any():

@@ -52,9 +52,10 @@ class Findings:
 
     def transfer(self, label: str) -> Estimate | None:
         """Accuracy on the adversarial clouds of simple training; None of that itself."""
-        if any(each.transfer is None for each in self.groups[label]):
+        reports = [each.transfer for each in self.groups[label] if each.transfer is not None]
+        if len(reports) < len(self.groups[label]):
             return None
-        return self._estimate(label, lambda each: each.transfer.correct if each.transfer else np.zeros(0, bool))
+        return bootstrap([report.sides[1].correct for report in reports])
 
     def gain(self, better: str, than: str) -> Estimate | None:
         """Adversarial accuracy of one model over that of another, by the same clouds and seeds; None without both."""

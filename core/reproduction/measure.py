@@ -10,16 +10,15 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack
+from core.attacks import Attack, Direction
 from core.checkpoints import LoadedModel
 from core.datasets import Dataset
 from core.embedding import TsneOptions, separation
 from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
 from core.evaluation.latents import LatentMap, LatentOptions, latent_map
-from core.evaluation.onestep import Moved, readings
+from core.evaluation.onestep import FGSM, Cell, Moved, one_step, readings
 from core.evaluation.probe import PROBED, probe
-from core.evaluation.sweep import Sweep, sweep
-from core.evaluation.transfer import transferred
+from core.evaluation.sweep import Sweep, swept
 from core.events import Cancel, Done, Epoch, Event, Note, Progress
 from core.records import plain, write_npz
 from core.reproduction.models import Entry
@@ -28,8 +27,8 @@ T = TypeVar("T")
 Arrays = Mapping[str, NDArray[Any]]
 READINGS = (0.1, 0.2)
 """The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
-SWEEP = tuple(float(epsilon) for epsilon in np.linspace(0, 0.3, 13).round(3))
-
+SWEEP = tuple(float(epsilon) for epsilon in np.linspace(0, 0.3, 13).round(3))[1:]
+"""Budgets beside 0."""
 
 VERSION = 1
 """Of the measurements: raised when one of them changes, so that results of before are made anew."""
@@ -66,8 +65,9 @@ class Measured:
     fgsm: AccuracyReport
     """Clean clouds, and the paper's attack at the budget of the training."""
     pgd: AccuracyReport
-    transfer: Attacked | None
-    """Adversarial clouds of the simple model of the same seed; None of that model itself."""
+    """Until each cloud is fooled."""
+    transfer: AccuracyReport | None
+    """The attack made on the simple model of the same seed; None of that model itself."""
     readings: list[Moved]
     sweep: Sweep
     probe: Rate
@@ -143,34 +143,32 @@ def _no_latents(logits: NDArray[Any]) -> NDArray[np.float32]:
     return np.zeros((len(logits), 0), np.float32)
 
 
-def _attacked(arrays: Arrays) -> Attacked:
-    logits = arrays["logits"]
-    return Attacked(logits, _no_latents(logits), arrays["label"], arrays["linf"], arrays["rmse"])
-
-
-def _attacked_arrays(moved: Attacked) -> Arrays:
-    return {"logits": moved.logits, "label": moved.label, "linf": moved.linf, "rmse": moved.rmse}
-
-
 def _report_arrays(report: AccuracyReport) -> Arrays:
-    assert report.adversarial is not None
-    return {"row": report.row, "clean": report.clean.logits, **_attacked_arrays(report.adversarial)}
+    clean, moved = report.sides
+    return {
+        "row": report.row,
+        "label": clean.label,
+        "clean": clean.logits,
+        "adversarial": moved.logits,
+        "linf": moved.linf,
+        "rmse": moved.rmse,
+    }
 
 
 def _report(arrays: Arrays) -> AccuracyReport:
-    clean = Verdicts(arrays["clean"], _no_latents(arrays["clean"]), arrays["label"])
-    return AccuracyReport(arrays["row"], clean, _attacked(arrays))
+    label, clean, moved = arrays["label"], arrays["clean"], arrays["adversarial"]
+    far = arrays["linf"], arrays["rmse"]
+    return AccuracyReport(
+        arrays["row"],
+        Verdicts(clean, _no_latents(clean), label),
+        Attacked(moved, _no_latents(moved), label, *far),
+    )
 
 
 REPORT = Form(_report_arrays, _report)
-ATTACKED = Form(_attacked_arrays, _attacked)
 RATE = Form[Rate](
     lambda rate: {"hits": np.array(rate.hits), "n": np.array(rate.n)},
     lambda arrays: Rate(int(arrays["hits"]), int(arrays["n"])),
-)
-SWEPT = Form[Sweep](
-    lambda swept: {"epsilons": swept.epsilons, "correct": swept.correct},
-    lambda arrays: Sweep(arrays["epsilons"], arrays["correct"]),
 )
 TABLE = Form[list[Moved]](
     lambda cells: {
@@ -207,9 +205,8 @@ def _weights(clouds: int, pgd_steps: int) -> dict[str, int]:
     return {
         "fgsm": 4 * clouds,
         "pgd": (1 + 3 * pgd_steps) * clouds,
-        "transfer": 4 * clouds,
-        "readings": 16 * clouds,
-        "sweep": (2 + len(SWEEP)) * clouds,
+        "transfer": 5 * clouds,
+        "one-step": (2 + len({*readings(READINGS), *_sweep_of("sign")})) * clouds,
         "discriminator": 4 * PROBED,
     }
 
@@ -238,9 +235,10 @@ def measure(
         return ledger.kept(f"measured/{entry.name}/{name}", {**base, name: key}, weights[name], form, events)
 
     width = entry.options.discriminator_width
-    plain_key, strong_key = attack.model_dump(), pgd.model_dump()
+    soon = options.model_copy(update={"until_fooled": True})
+    plain_key, strong_key = attack.model_dump(), [pgd.model_dump(), soon.model_dump()]
     fgsm = yield from part("fgsm", REPORT, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel))
-    strong = yield from part("pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, options, cancel))
+    strong = yield from part("pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, soon, cancel))
     transfer = None
     if simple is None:
         ledger.skip(weights["transfer"])
@@ -248,21 +246,26 @@ def measure(
         surrogate = simple.module
         transfer = yield from part(
             "transfer",
-            ATTACKED,
+            REPORT,
             [plain_key, simple.sha256],
-            lambda: transferred(surrogate, module, test, attack, options, cancel),
+            lambda: evaluate_accuracy(module, test, attack, options, cancel, surrogate=surrogate),
         )
-    table = yield from part("readings", TABLE, READINGS, lambda: readings(module, test, READINGS, options, cancel))
-    swept = yield from part(
-        "sweep", SWEPT, [SWEEP, plain_key], lambda: sweep(module, test, attack, SWEEP, options, cancel)
-    )
+    paper, curve = readings(READINGS), _sweep_of(attack.direction)
+    cells = sorted({*paper, *curve})  # some are of both
+    moved = yield from part("one-step", TABLE, cells, lambda: one_step(module, test, FGSM, cells, options, cancel))
+    found = dict(zip(cells, moved, strict=True))
+    table, sweep = [found[cell] for cell in paper], swept([found[cell] for cell in curve])
     fresh = yield from part(
         "discriminator",
         RATE,
         [plain_key, width],
         lambda: probe(module, dataset, attack, options, width, cancel),
     )
-    return Measured(entry, model, *history, fgsm, strong, transfer, table, swept, fresh)
+    return Measured(entry, model, *history, fgsm, strong, transfer, table, sweep.from_zero(fgsm.clean.correct), fresh)
+
+
+def _sweep_of(direction: Direction) -> list[Cell]:
+    return [(direction, epsilon) for epsilon in SWEEP]
 
 
 def mapped(

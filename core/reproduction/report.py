@@ -66,12 +66,11 @@ def write_report(findings: Findings, folder: Path) -> None:
 def records(findings: Findings, each: Measured) -> dict[str, Any]:
     """One line per test cloud, as the columns of a table."""
     names = np.asarray(findings.dataset.split("test").names)[each.fgsm.row]
-    stronger = each.pgd.records
+    stronger = each.pgd.sides[1]
     columns = {"name": names, **each.fgsm.records}
-    columns |= {f"pgd_{name}": stronger[f"adversarial_{name}"] for name in ("prediction", "confidence", "loss")}
-    columns |= {f"pgd_{name}": stronger[name] for name in ("linf", "rmse")}
+    columns |= {"pgd_prediction": stronger.prediction, "pgd_linf": stronger.linf, "pgd_rmse": stronger.rmse}
     if each.transfer is not None:
-        columns["transfer_prediction"] = each.transfer.prediction
+        columns["transfer_prediction"] = each.transfer.sides[1].prediction
     return columns
 
 

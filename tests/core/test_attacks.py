@@ -190,6 +190,42 @@ class TestBestIterate:
             assert (more.best.loss >= short.best.loss)[fooled == before].all()  # type: ignore[union-attr]
 
 
+class TestFinish:
+    @pytest.mark.parametrize(("name", "restarts"), [("fgsm", 0), ("bim", 0), ("mi", 0), ("pgd", 0), ("pgd", 2)])
+    def test_it_makes_the_steps_of_the_attack(self, name: str, restarts: int) -> None:
+        model, (x, y) = settled_pointnet(N), batch(6, 3)
+        attack = preset(name, epsilon=0.2, restarts=restarts)
+        begun = attack.start(model, x, y, torch.Generator().manual_seed(0))
+        [(place, state)] = attack.finish(model, begun)
+        assert place.tolist() == list(range(6))
+        assert torch.equal(state.adversarial, attacked(attack, model, x, y).adversarial)
+        assert state.step == attack.total_steps
+
+    @pytest.mark.parametrize("objective", ["untargeted", "targeted"])
+    @pytest.mark.parametrize("name", ["fgsm", "bim", "mi", "pgd"])
+    def test_ending_once_fooled_fools_the_same_clouds(self, name: str, objective: str) -> None:
+        model, (x, y) = settled_pointnet(N), batch(12, 3)
+        attack = preset(name, epsilon=0.12, restarts=0, objective=objective)
+        whole = attacked(attack, model, x, y)
+        assert whole.best is not None
+        expected = attack.fooled(whole.best.prediction, y)
+        ends = list(attack.finish(model, attack.start(model, x, y), until_fooled=True))
+        places = torch.cat([place for place, _ in ends])
+        assert sorted(places.tolist()) == list(range(12))
+        found, steps = torch.empty_like(expected), set()
+        for place, state in ends:
+            if not len(place):
+                continue
+            assert state.best is not None
+            assert torch.equal(state.clean, x[place])
+            torch.testing.assert_close(model(state.adversarial).logits, state.best.logits)
+            found[place] = attack.fooled(state.best.prediction, state.label)
+            steps.add(state.step)
+        assert torch.equal(found, expected)
+        if attack.steps > 1 and objective == "untargeted":
+            assert len(steps) > 1, "a useful case ends at several steps"
+
+
 class TestGradientsThatVanish:
     @pytest.mark.parametrize("direction", get_args(Direction))
     def test_give_no_move_and_no_nan(self, direction: Direction) -> None:

@@ -124,7 +124,7 @@ def test_the_records_give_the_table_back(comparison: Comparison, tmp_path: Path)
             assert np.mean(right) == pytest.approx(side.accuracy.value)
             assert right == [line[f"{kind}_rank"] == "1" for line in mine]
         assert measured.sweep is not None
-        assert np.mean([line["correct_at_0.2"] == "True" for line in mine]) == measured.sweep.accuracies[2].value
+        assert np.mean([line["correct_at_0.2"] == "True" for line in mine]) == measured.sweep.shares[2]
         assert [line["cloud"] for line in mine] == [DATASET.split("test").names[row] for row in comparison.rows]
 
 

@@ -79,6 +79,39 @@ def test_adversarial_answers_and_distances_are_those_of_the_attack(model: nn.Mod
     np.testing.assert_allclose(report.adversarial.rmse, rmse(x, state.adversarial), rtol=1e-2)
 
 
+def test_ending_once_fooled_asks_less_and_finds_the_same_accuracy(model: nn.Module) -> None:
+    attack, asked = preset("pgd", epsilon=0.05, steps=6, restarts=0), [0]
+
+    def counted(clouds: torch.Tensor) -> Output:
+        asked[0] += len(clouds)
+        answer: Output = model(clouds)
+        return answer
+
+    reports, counts = [], []
+    for until_fooled in (False, True):
+        asked[0] = 0
+        options = EvaluationOptions(points=48, until_fooled=until_fooled)
+        reports.append(result(evaluate_accuracy(counted, toy_split(20), attack, options)))
+        counts.append(asked[0])
+    whole, soon = reports
+    np.testing.assert_array_equal(soon.adversarial.correct, whole.adversarial.correct)
+    np.testing.assert_allclose(soon.clean.logits, whole.clean.logits, rtol=1e-4, atol=1e-5)
+    assert counts[1] < counts[0] == 20 * 7
+    assert soon.adversarial.linf.max() <= 0.05 + 1e-6
+
+
+def test_transferred_the_attack_is_made_on_one_model_and_judged_by_another(model: nn.Module) -> None:
+    attack, split = preset("fgsm", epsilon=0.1), toy_split(20)
+    options = EvaluationOptions(points=48, batch_size=8)
+    own = result(evaluate_accuracy(model, split, attack, options))
+    report = result(evaluate_accuracy(extents, split, attack, options, surrogate=model))
+    assert report.clean.accuracy == Rate(20, 20)
+    np.testing.assert_array_equal(report.adversarial.linf, own.adversarial.linf)
+    x, y = torch.from_numpy(split.points[:, :48].copy()), torch.from_numpy(split.labels)
+    moved = result(attack.run(model, x, y)).adversarial
+    np.testing.assert_allclose(report.adversarial.logits, extents(moved).logits, rtol=1e-4, atol=1e-4)
+
+
 def test_without_an_attack_only_the_clean_clouds_are_asked_about(model: nn.Module) -> None:
     report = evaluated(model, None)
     assert report.adversarial is None

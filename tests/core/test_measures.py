@@ -14,7 +14,7 @@ from core.attacks import DIRECTIONS, preset
 from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
-from core.evaluation.onestep import NOISES, one_step, readings
+from core.evaluation.onestep import FGSM, NOISES, one_step, readings
 from core.evaluation.probe import fresh_discriminator
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Progress, result
@@ -83,7 +83,7 @@ class TestConfidence:
 class TestOneStep:
     def test_every_reading_equals_the_attack_of_that_direction(self, model: torch.nn.Module) -> None:
         split = toy_split(20, 32)
-        table = result(readings(model, split, [0.05, 0.1], OPTIONS))
+        table = result(one_step(model, split, FGSM, readings([0.05, 0.1]), OPTIONS))
         assert [(cell.direction, cell.epsilon) for cell in table] == [
             (name, epsilon) for name in (*DIRECTIONS, *NOISES) for epsilon in (0.05, 0.1)
         ]
@@ -95,7 +95,7 @@ class TestOneStep:
             np.testing.assert_allclose(cell.linf, report.adversarial.linf, rtol=1e-5)
 
     def test_noise_has_the_size_it_is_compared_at(self, model: torch.nn.Module) -> None:
-        cells = result(readings(model, toy_split(20, 32), [0.1], OPTIONS))
+        cells = result(one_step(model, toy_split(20, 32), FGSM, readings([0.1]), OPTIONS))
         sign, gaussian = cells[-2:]
         np.testing.assert_allclose(sign.linf, 0.1, rtol=1e-5)
         np.testing.assert_allclose(sign.rmse, 0.1, rtol=1e-5)
@@ -104,7 +104,7 @@ class TestOneStep:
     def test_stopped_early_it_keeps_what_it_has(self, model: torch.nn.Module) -> None:
         cancel = Cancel()
         cancel.request()
-        *progress, done = readings(model, toy_split(20, 32), [0.1], OPTIONS, cancel)
+        *progress, done = one_step(model, toy_split(20, 32), FGSM, readings([0.1]), OPTIONS, cancel)
         assert isinstance(done, Done)
         assert not done.complete
         assert {len(cell.correct) for cell in done.value} == {8}
@@ -121,7 +121,7 @@ class TestSweep:
 
     def test_one_step_with_momentum_moves_as_that_attack_does(self, model: torch.nn.Module) -> None:
         split, attack = toy_split(20, 32), preset("mi", steps=1, direction="raw", epsilon=0.2)
-        [moved] = result(one_step(model, split, {"mi": attack}, (), [0.2], OPTIONS))
+        [moved] = result(one_step(model, split, {"mi": attack}, [("mi", 0.2)], OPTIONS))
         report = result(evaluate_accuracy(model, split, attack, OPTIONS))
         np.testing.assert_allclose(moved.rmse, report.adversarial.rmse, rtol=1e-5)
 
@@ -135,7 +135,7 @@ class TestSweep:
     def test_the_area_of_a_straight_line_is_its_mean(self) -> None:
         epsilons = np.linspace(0, 0.3, 7)
         falling = Sweep(epsilons, np.arange(6) < np.arange(6, -1, -1)[:, None])
-        assert [rate.hits for rate in falling.accuracies] == [6, 5, 4, 3, 2, 1, 0]
+        np.testing.assert_allclose(falling.shares, np.arange(6, -1, -1) / 6)
         assert falling.area == pytest.approx(0.5)
 
     @pytest.mark.parametrize("epsilons", [[0.1], [0.1, 0.1], [0.2, 0.1]])
