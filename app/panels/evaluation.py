@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QHBoxLayout,
-    QMenu,
-    QScrollArea,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
-from app import export, theme
+from app import theme
 from app.comparison import ComparisonView
-from app.jobs import Job, JobList, Status
-from app.notify import sentence
+from app.jobs import JobList, Status
+from app.panels.job import JobPanel
 from app.panels.parts import button, label
 from app.store import Store
 from app.studio import EPSILON_MAX
@@ -32,16 +21,11 @@ if TYPE_CHECKING:
     from core.evaluation.comparison import Comparison
 
 
-class EvaluationPanel(QWidget):
+class EvaluationPanel(JobPanel):
     """Measure the models that are ticked under the present attack; show, open and export what comes of it."""
 
-    failed = Signal(str)
-    said = Signal(str)
-
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._store, self._jobs = store, jobs
-        self.job: Job | None = None
+        super().__init__(store, jobs, parent)
         self.result: Comparison | None = None
         self._made_with: tuple[object, ...] | None = None
         self._making: tuple[object, ...] | None = None
@@ -51,9 +35,6 @@ class EvaluationPanel(QWidget):
         """Names of the models that are not ticked."""
         self.models = QVBoxLayout()
         self.models.setSpacing(0)
-        self._form_place = QScrollArea(widgetResizable=True)
-        self._form_place.setMinimumWidth(260)
-        self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.start = button("Evaluate", "evaluate", self.begin, role="primary")
         self.stop = button(
             "Stop and keep", "stop", self._stop, tip="End now; the models that are measured by then are kept"
@@ -65,8 +46,6 @@ class EvaluationPanel(QWidget):
         menu.addAction("Records of every cloud…", self._export_records)
         self.export.setMenu(menu)
         self.stale = label("settings changed – evaluate again", "chip-warn")
-        self.status = label("", "caption")
-        self.status.setWordWrap(True)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
         for made in (self.start, self.stop, self.export, self.stale):
@@ -76,13 +55,7 @@ class EvaluationPanel(QWidget):
         self.stale.hide()
         self.view = ComparisonView(buttons, self.status)
         self.view.opened.connect(self._open)
-        splitter = QSplitter(Qt.Orientation.Horizontal, objectName="evaluation")
-        splitter.addWidget(self._form_place)
-        splitter.addWidget(self.view)
-        splitter.setStretchFactor(1, 1)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(splitter)
+        self._lay_out("evaluation", 260, self.view)
         for changed in (store.datasetChanged, store.modelsChanged):
             changed.connect(self._list_models)
         for changed in (store.attackChanged, store.epsilonChanged):
@@ -164,19 +137,11 @@ class EvaluationPanel(QWidget):
         dataset, models, attack, options = wanted
         attack, cancel = attack.at(self._store.epsilon), Cancel()
         self._making, self._partial = wanted, None
-        self.job = self._jobs.submit(
+        job = self._jobs.submit(
             "evaluation", lambda: compare(models, dataset, attack, options, cancel), cancel, unit="clouds"
         )
-        self.job.events.connect(self._watch)
-        self.job.changed.connect(self._show)
-        self.job.finished_ok.connect(self._finished)
-        self.job.stopped.connect(self._finished)
-        self.job.failed.connect(self._refused)
-        self._show()
-
-    def _stop(self) -> None:
-        if self.job is not None:
-            self.job.stop_and_keep()
+        job.events.connect(self._watch)
+        self._take(job, self._finished, self._finished, self._refused)
 
     def _watch(self, events: list[Event]) -> None:
         for event in events:
@@ -261,12 +226,3 @@ class EvaluationPanel(QWidget):
 
         records = self.result.records() if self.result is not None else {}
         self._save("Export records", "records.csv", "*.csv", lambda path: write_csv(path, records))
-
-    def _save(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
-        try:
-            told = export.save_as(self, title, name, f"Files ({endings})", write)
-        except (OSError, ValueError) as error:
-            self.failed.emit(sentence(error))
-        else:
-            if told is not None:
-                self.said.emit(told)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import theme
-from app.jobs import Job, JobList, Status
-from app.notify import sentence
-from app.panels.parts import button, label
+from app.jobs import JobList, Status
+from app.panels.job import JobPanel
+from app.panels.parts import button
 from app.store import SPLIT, Store
 from app.views.scatter import MapView
 from core.clouds import SHOWN
@@ -25,16 +24,11 @@ if TYPE_CHECKING:
     from core.live import Scene
 
 
-class LatentsPanel(QWidget):
+class LatentsPanel(JobPanel):
     """Fit the map of the attacked model's latents; export it; open a point's cloud; follow the slider."""
 
-    failed = Signal(str)
-    said = Signal(str)
-
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._store, self._jobs = store, jobs
-        self.job: Job | None = None
+        super().__init__(store, jobs, parent)
         self.result: LatentMap | None = None
         self._placer: Placer | None = None
         self.place: np.ndarray | None = None
@@ -42,17 +36,12 @@ class LatentsPanel(QWidget):
         self._made_with: tuple[object, ...] = ()
         self._dataset: Dataset | None = None
         """Of the map that is shown."""
-        self._form_place = QScrollArea(widgetResizable=True)
-        self._form_place.setMinimumWidth(260)
-        self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.start = button("Make the map", "latents", self.begin, role="primary")
         self.stop = button("Stop and keep", "stop", self._stop)
         self.figure = button(
             "Export figure…", "export", self._ask_figure, tip="The pair of Figures 8 and 9 as PNG, SVG or PDF"
         )
         self.coordinates = button("Export coordinates…", "export", self._ask_coordinates)
-        self.status = label("", "caption")
-        self.status.setWordWrap(True)
         self.map = MapView()
         self.map.picked.connect(self._open)
 
@@ -66,14 +55,7 @@ class LatentsPanel(QWidget):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
         column.addLayout(buttons)
         column.addWidget(self.map, 1)
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.setObjectName("latents")
-        splitter.addWidget(self._form_place)
-        splitter.addWidget(right)
-        splitter.setStretchFactor(1, 1)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(splitter)
+        self._lay_out("latents", 260, right)
         store.sceneChanged.connect(self._follow)
         for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged):
             changed.connect(self._show)
@@ -120,19 +102,11 @@ class LatentsPanel(QWidget):
         cancel = Cancel()
 
         self._making = wanted
-        self.job = self._jobs.submit(
+        job = self._jobs.submit(
             "t-SNE map", lambda: latent_map(model.module, split, attack, options, tsne_options, cancel), cancel
         )
-        self.job.events.connect(self._watch)
-        self.job.changed.connect(self._show)
-        self.job.finished_ok.connect(self._finished)
-        self.job.stopped.connect(self._finished)
-        self.job.failed.connect(self._refused)
-        self._show()
-
-    def _stop(self) -> None:
-        if self.job is not None:
-            self.job.stop_and_keep()
+        job.events.connect(self._watch)
+        self._take(job, self._finished, self._finished, self._refused)
 
     def export_figure(self, path: Path) -> None:
         """Write the figure pair; PNG, SVG or PDF by the path's ending."""
@@ -143,7 +117,6 @@ class LatentsPanel(QWidget):
         titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
         result = self.result
         save(tsne_pair(result.map, result.labels, result.adversarial, self.classes, titles), path)
-        self.said.emit(f"The figure is in {path}.")
 
     def export_coordinates(self, path: Path) -> None:
         """Write the map as CSV: place, class, verdict and kind of every point."""
@@ -152,7 +125,6 @@ class LatentsPanel(QWidget):
 
         assert self.result is not None
         write_csv(path, coordinates(self.result, self.classes))
-        self.said.emit(f"The coordinates are in {path}.")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -246,17 +218,7 @@ class LatentsPanel(QWidget):
             self.status.setText("A joint map of the attacked model's 1024-D latents, clean and adversarial.")
 
     def _ask_figure(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export figure", "latents.pdf", "Figures (*.pdf *.svg *.png)")
-        if name:
-            self._try(self.export_figure, Path(name))
+        self._save("Export figure", "latents.pdf", "*.pdf *.svg *.png", self.export_figure)
 
     def _ask_coordinates(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export coordinates", "latents.csv", "Tables (*.csv)")
-        if name:
-            self._try(self.export_coordinates, Path(name))
-
-    def _try(self, export: object, path: Path) -> None:
-        try:
-            export(path)  # type: ignore[operator]
-        except (OSError, ValueError) as error:
-            self.failed.emit(sentence(error))
+        self._save("Export coordinates", "latents.csv", "*.csv", self.export_coordinates)

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import settings, theme
-from app.jobs import Job, JobList, Status
-from app.panels.parts import button, label
+from app.jobs import JobList, Status
+from app.panels.job import JobPanel
+from app.panels.parts import button
 from app.store import Store
 from app.views.curves import CurveView
 from core.events import Cancel, Epoch, Event, Note
@@ -35,23 +36,17 @@ ACCURACIES = {
 """Metric of the engine -> short name in the plot's key, colour, line. A line appears with its first value."""
 
 
-class TrainingPanel(QWidget):
+class TrainingPanel(JobPanel):
     """Train a model on the open dataset in the background, watch it, keep it, load it."""
 
     modelReady = Signal(object)
     """Folder of a finished run that is to be loaded (a Path)."""
-    failed = Signal(str)
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._store, self._jobs = store, jobs
-        self.job: Job | None = None
+        super().__init__(store, jobs, parent)
         self._folder: Path | None = None
         self._left: Path | None = None
         """Folder of a run that was ended early."""
-        self._form_place = QScrollArea(widgetResizable=True)
-        self._form_place.setMinimumWidth(300)
-        self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.start = button("Train", "train", self.begin, role="primary")
         self.pause = button("Pause", "pause", self._pause)
         self.stop = button(
@@ -69,8 +64,7 @@ class TrainingPanel(QWidget):
             "and adversarial clouds apart? 50 % is what a coin has",
         )
         self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
-        self.status = label("Choose a regime and press Train. The window stays free while it runs.", "caption")
-        self.status.setWordWrap(True)
+        self.status.setText("Choose a regime and press Train. The window stays free while it runs.")
         self.loss = CurveView("Epoch", "Loss", y_unit="nat", empty="The loss of every epoch appears here.")
         self.accuracy = CurveView(
             "Epoch", "Accuracy", y_unit="%", y_range=(0, 100), empty="The accuracy of every epoch appears here."
@@ -90,15 +84,8 @@ class TrainingPanel(QWidget):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
         column.addLayout(buttons)
         column.addLayout(row, 1)
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.setObjectName("training")
-        splitter.addWidget(self._form_place)
-        splitter.addWidget(plots)
-        splitter.setStretchFactor(1, 1)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(splitter)
-        store.datasetChanged.connect(lambda _: self._show())
+        self._lay_out("training", 300, plots)
+        store.datasetChanged.connect(self._show)
         self._show()
 
     def fill(self) -> None:
@@ -131,22 +118,14 @@ class TrainingPanel(QWidget):
             view.clear()
         self._left = None
         self.status.setText("Preparing…")
-        self.job = self._jobs.submit(
+        job = self._jobs.submit(
             f"training {options.regime}",
             lambda: train(dataset, options, target, cancel, resume=resume, data_root=root),
             cancel,
             unit="clouds",
         )
-        self.job.events.connect(self._watch)
-        self.job.changed.connect(self._show)
-        self.job.finished_ok.connect(self._finished)
-        self.job.stopped.connect(self._stopped)
-        self.job.failed.connect(self._refused)
-        self._show()
-
-    def _stop(self) -> None:
-        if self.job is not None:
-            self.job.stop_and_keep()
+        job.events.connect(self._watch)
+        self._take(job, self._finished, self._stopped, self._refused)
 
     def _cancel(self) -> None:
         if self.job is not None:
@@ -174,12 +153,12 @@ class TrainingPanel(QWidget):
                 raise ValueError(f"The run was trained on {model.card.dataset}: open that dataset first.")
             return probe(model.module, dataset, options.attack, chosen, options.discriminator_width, cancel)
 
-        self.job = self._jobs.submit("fitting a fresh discriminator", work, cancel, unit="clouds")
-        self.job.changed.connect(self._show)
-        self.job.finished_ok.connect(self._probed)
-        self.job.stopped.connect(lambda _: self._end("Stopped before the discriminator was fitted."))
-        self.job.failed.connect(lambda sentence, _: self._end(sentence))
-        self._show()
+        self._take(
+            self._jobs.submit("fitting a fresh discriminator", work, cancel, unit="clouds"),
+            self._probed,
+            lambda _: self._end("Stopped before the discriminator was fitted."),
+            lambda sentence, _: self._end(sentence),
+        )
 
     def _probed(self, rate: Rate) -> None:
         low, high = rate.interval
@@ -230,7 +209,7 @@ class TrainingPanel(QWidget):
         self.status.setText(sentence)
         self._show()
 
-    def _show(self) -> None:
+    def _show(self, *_: object) -> None:
         running = self.job is not None
         stopping = self.job is not None and self.job.status is Status.STOPPING
         self.start.setVisible(not running)
