@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
     QSplitter,
     QTabWidget,
     QToolButton,
@@ -24,9 +22,10 @@ from PySide6.QtWidgets import (
 )
 
 from app import actions, export, help, settings, theme
-from app.jobs import Job, JobList
+from app.jobs import JobList
 from app.jobstrip import JobStrip
 from app.notify import LogPanel, Severity, Toasts, sentence
+from app.opening import Opener
 from app.palette import CommandPalette
 from app.panels.attack import AttackPanel
 from app.panels.evaluation import EvaluationPanel
@@ -39,17 +38,13 @@ from app.store import Store
 from app.studio import Studio
 from app.views.pair import PairView
 from core.datasets import REGISTRY
-from core.events import Cancel, Event, Note, Progress
 
 if TYPE_CHECKING:
-    from core.checkpoints import LoadedModel
-    from core.datasets import Dataset
     from core.live import Scene
     from core.startup import Startup
 
 FOLD_BELOW = 1280  # pixels of window width under which the library shows thumbnails alone
 BEHIND_MS = 200  # a picture that has not caught up with the slider after this is dimmed and labelled
-READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
 
 _log = logging.getLogger(__name__)
 
@@ -70,11 +65,11 @@ class Window(QMainWindow):
         self.store.epsilon = self.remembered.epsilon
         self.jobs = JobList(parent=self)
         self.studio = Studio(self.store, self.jobs, self)
+        self.opener = Opener(self.store, self.jobs, self)
         self.toasts = Toasts(self)
         self.log = LogPanel(self)
         self.log.setWindowFlag(Qt.WindowType.Tool)
         self._later: list[Path] = []
-        self._wanted_dataset: tuple[str, Path | None] = ("", None)
         self.hung = False
         """After closing: whether a thread did not end when asked, so that the process has to leave without it."""
         self._behind = QTimer(self, singleShot=True, interval=BEHIND_MS)
@@ -100,9 +95,7 @@ class Window(QMainWindow):
 
         self._later = list(paths)
         self.library.say("Loading models…")
-        job = self._run("loading models", lambda _: startup())
-        job.events.connect(self._note)
-        job.finished_ok.connect(self._started)
+        self.opener.run("loading models", lambda _: startup()).finished_ok.connect(self._started)
 
     def _started(self, start: Startup) -> None:
         self.device.setText(start.device)
@@ -114,95 +107,10 @@ class Window(QMainWindow):
         self.store.set_cloud(start.cloud)
         if not start.models:
             self._complain("No model could be loaded. Train one in the Train tab, or open a file of weights.")
-        self.open_dataset("shapes16")
+        self.opener.dataset("shapes16")
         for path in self._later:
-            self.open_path(path)
+            self.opener.path(path)
         self.ready.emit()
-
-    # --- opening ---
-
-    def open_dataset(self, name: str, root: Path | None = None) -> None:
-        """Open a dataset of the registry in the background."""
-        if REGISTRY[name].needs_root and root is None:
-            chosen = QFileDialog.getExistingDirectory(self, f"Folder of {name}", self.remembered.folder)
-            if not chosen:
-                self.library.refresh()
-                return
-            root = Path(chosen)
-        from core.datasets import open_dataset
-
-        self._wanted_dataset = name, root
-        if self.store.dataset is None:
-            self.library.say(f"Preparing {name}. This happens once.")
-        job = self._run(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
-        job.events.connect(self._note)
-        job.finished_ok.connect(lambda dataset: self._opened_dataset(dataset, root))
-        job.failed.connect(lambda *_: self.library.refresh())
-
-    def open_path(self, path: Path) -> None:
-        """Open a cloud, a mesh, weights or a run's folder; a folder of class folders becomes the dataset."""
-        if path.is_dir() and not any(path.glob("*.safetensors")):
-            self.open_dataset("folder", path)
-            return
-        job = self._run(f"opening {path.name}", lambda _: _opening(path))
-        job.finished_ok.connect(lambda thing: self._opened(path, thing))
-
-    def _opened_dataset(self, dataset: Dataset, root: Path | None) -> None:
-        if self._wanted_dataset != (dataset.card.name, root):
-            return  # another one was asked for since
-        self.store.set_dataset(dataset, root)
-        from core.checkpoints import builtin_models
-        from core.startup import shipped_models
-
-        name, primary = dataset.card.name, self.store.primary_model
-        if any(model.shipped and model.card.dataset == name for model in self.store.models):
-            return
-        if builtin_models(name):
-            job = self._run(f"loading the models of {name}", lambda _: shipped_models(name))
-            job.events.connect(self._note)
-            job.finished_ok.connect(lambda models: self._shipped(dataset, models))
-        elif primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
-            self._say(
-                f"No model in the list was trained on {name}: their verdicts name the classes they know. "
-                "Train one in the Train tab."
-            )
-        elif primary is not None and primary.card.dataset != name:
-            self._say(
-                f"The attacked model was trained on {primary.card.dataset}, which has the same classes as {name}."
-            )
-
-    def _shipped(self, dataset: Dataset, models: tuple[LoadedModel, ...]) -> None:
-        if models and self.store.dataset is dataset:
-            self.store.set_shipped(models)
-            self._say(f"The models that come with the program for {dataset.card.name} are in the list.")
-
-    def _opened(self, path: Path, thing: Any) -> None:
-        from core.clouds import Cloud
-
-        settings.add_recent(path)
-        if isinstance(thing, Cloud):
-            self.store.set_cloud(thing, path)
-        else:
-            self.store.add_model(thing, primary=True)
-
-    def _ask_file(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open", settings.load().folder, READABLE)
-        for name in names:
-            self.open_path(Path(name))
-
-    def _ask_folder(self, title: str) -> None:
-        name = QFileDialog.getExistingDirectory(self, title, settings.load().folder or str(settings.runs_dir()))
-        if name:
-            self.open_path(Path(name))
-
-    def _fill_recent(self, menu: QMenu) -> None:
-        menu.clear()
-        for name in settings.load().recent:
-            entry = menu.addAction(name)
-            entry.setEnabled(Path(name).exists())
-            entry.triggered.connect(lambda _=False, path=Path(name): self.open_path(path))
-        if menu.isEmpty():
-            menu.addAction("nothing yet").setEnabled(False)
 
     # --- saving ---
 
@@ -357,21 +265,23 @@ class Window(QMainWindow):
         studio.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
         )
-        self.library.datasetChosen.connect(self.open_dataset)
-        self.library.openClicked.connect(self._ask_file)
-        self.training.modelReady.connect(self.open_path)
-        self.training.failed.connect(self._complain)
-        for panel in (self.evaluation, self.latents):
-            panel.failed.connect(self._complain)
-            panel.said.connect(self._say)
+        opener = self.opener
+        opener.preparing.connect(self.library.say)
+        opener.datasetRefused.connect(self.library.refresh)
+        self.library.datasetChosen.connect(opener.dataset)
+        self.library.openClicked.connect(opener.ask_file)
+        self.training.modelReady.connect(opener.path)
+        for told in (opener, self.training, self.evaluation, self.latents):
+            told.failed.connect(self._complain)
+            told.said.connect(self._say)
 
     def _handlers(self) -> dict[str, Callable[..., object]]:
         """What each action of the table does; the panels are made by the time any is triggered."""
         return {
-            "open_file": self._ask_file,
-            "open_folder": lambda: self._ask_folder("Open a folder of class folders"),
-            "open_run": lambda: self._ask_folder("Open the folder of a training run"),
-            "recent": self._fill_recent,
+            "open_file": self.opener.ask_file,
+            "open_folder": lambda: self.opener.ask_folder("Open a folder of class folders"),
+            "open_run": lambda: self.opener.ask_folder("Open the folder of a training run"),
+            "recent": self.opener.fill_recent,
             "export_clouds": self._export_clouds,
             "export_picture": lambda: self._save(lambda: export.export_picture(self, self.pair)),
             "quit": self.close,
@@ -412,21 +322,6 @@ class Window(QMainWindow):
     def _palette(self) -> CommandPalette:
         return CommandPalette(self, self.actions_)
 
-    def _run(self, title: str, work: Callable[[Cancel], Any]) -> Job:
-        """Submit an operation whose failure is told as a toast."""
-        cancel = Cancel()
-        job = self.jobs.submit(title, lambda: work(cancel), cancel)
-        job.failed.connect(lambda sentence, _: self._complain(sentence))
-        return job
-
-    def _note(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Note):
-                self._say(event.text)
-            elif isinstance(event, Progress) and self.store.dataset is None and event.text:
-                share = f" · {100 * event.done // event.total} %" if event.total else ""
-                self.library.say(f"{event.text[:1].upper()}{event.text[1:]}{share}")
-
     def _say(self, text: str) -> None:
         self.toasts.show(Severity.INFO, text)
 
@@ -442,7 +337,7 @@ class Window(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         for url in event.mimeData().urls():
             if url.isLocalFile():
-                self.open_path(Path(url.toLocalFile()))
+                self.opener.path(Path(url.toLocalFile()))
             else:
                 self._complain("Only files and folders of this machine can be dropped here.")
 
@@ -459,12 +354,3 @@ class Window(QMainWindow):
         )
         self.hung = not (self.studio.close() & self.jobs.close())
         super().closeEvent(event)
-
-
-def _opening(path: Path) -> Any:
-    from core.devices import choose_device
-    from core.events import Done, Progress
-    from core.opening import open_path
-
-    yield Progress(0, 1, f"reading {path.name}")
-    yield Done(open_path(path, choose_device("auto")))

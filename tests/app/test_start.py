@@ -26,7 +26,7 @@ from PySide6.QtCore import Qt
 window.pair.clean.painted.connect(painted, Qt.ConnectionType.SingleShotConnection)
 say, said = window.library.say, []
 window.library.say = lambda text: (said.append(text), say(text))
-window.open_dataset = lambda *_: None
+window.opener.dataset = lambda *_: None
 window.ready.connect(ready)
 application.exec()
 seen["said"] = said

@@ -299,7 +299,7 @@ def test_the_models_of_a_dataset_come_with_it(shapes, tmp_path, monkeypatch):
     spec = Spec("Like it.", "A folder.", lambda *_: replace(folder.find(tmp_path / "data"), name="modelnet16"))
     with opened(shapes, tmp_path / "home") as person:
         monkeypatch.setitem(REGISTRY, "modelnet16", spec)
-        person.window.open_dataset("modelnet16", tmp_path / "data")
+        person.window.opener.dataset("modelnet16", tmp_path / "data")
         person.until(lambda: person.store.classes == known, "the models of ModelNet16")
         assert {model.name for model in person.store.models} == set(builtin_models("modelnet16"))
         assert [model.name for model in person.store.verdict_models] == [
@@ -308,7 +308,7 @@ def test_the_models_of_a_dataset_come_with_it(shapes, tmp_path, monkeypatch):
             "modelnet16-defense",
         ]
         person.settle()
-        person.window.open_dataset("shapes16")
+        person.window.opener.dataset("shapes16")
         person.until(lambda: person.store.primary == "pointnet-simple", "those of the built-in shapes again")
         assert all(model.card.dataset == "shapes16" for model in person.store.models)
         person.settle()
