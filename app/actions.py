@@ -59,7 +59,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "save",
     ),
     ActionInfo(
-        "export_picture", "File", "export", "Export picture…", "Save the pair view as a picture.", "Ctrl+E", "export"
+        "export_picture",
+        "File",
+        "export",
+        "Export picture…",
+        "Save the pair view, or as PDF or SVG a figure of both clouds and all confidences.",
+        "Ctrl+E",
+        "export",
     ),
     ActionInfo("quit", "File", "quit", "Quit", "Close Pointward; jobs are stopped and keep what they have.", "Ctrl+Q"),
     ActionInfo("undo", "Edit", "history", "Undo", "Take back the last attack step.", "Ctrl+Z"),

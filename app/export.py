@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.notify import ask
 
 if TYPE_CHECKING:
+    from core.figures.clouds import Up
     from core.live import Scene
 
 
@@ -40,20 +42,36 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 
-def export_picture(parent: QWidget, view: QWidget) -> str | None:
-    """Ask for a file and save what ``view`` shows; what was done, None if nothing.
+def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) -> str | None:
+    """Ask for a file and save there what ``view`` shows; as PDF or SVG a figure of both clouds and all confidences.
+
+    Returns what was done, None if nothing.
 
     Raises
     ------
-    ValueError
-        If it can't be written.
+    OSError, ValueError
+        If it can't be written, or there is nothing to draw a figure of.
     """
-    name, _ = QFileDialog.getSaveFileName(parent, "Export picture", "pair.png", "Pictures (*.png)")
-    if not name:
-        return None
-    if not view.grab().save(name):
-        raise ValueError(f"{name} could not be written. Check the folder, its permissions and the free space.")
-    return f"Saved {name}."
+
+    def write(path: Path) -> None:
+        if path.suffix.lower() in (".pdf", ".svg"):
+            _draw(scene, up, path)
+        elif not view.grab().save(str(path)):
+            raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
+
+    return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)
+
+
+def _draw(scene: Scene | None, up: Up, path: Path) -> None:
+    from core.figures import sample_bars, save
+
+    if scene is None:
+        raise ValueError("There is no attack to draw yet: open a shape and a model first.")
+    setup = scene.setup
+    confidences = np.stack([scene.clean, scene.adversarial], axis=1)
+    models = [model.card.title for model in setup.models]
+    clouds = setup.cloud.points, scene.points
+    save(sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up), path)
 
 
 def save_as(parent: QWidget, title: str, name: str, kinds: str, write: Callable[[Path], None]) -> str | None:

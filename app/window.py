@@ -119,6 +119,11 @@ class Window(QMainWindow):
         if scene is not None:
             self._save(lambda: export.export_clouds(self, scene))
 
+    def _export_picture(self) -> None:
+        store = self.store
+        up = "z" if store.dataset is None else store.dataset.card.drawn_up
+        self._save(lambda: export.export_picture(self, self.pair, store.scene, up))
+
     def _copy_command(self) -> None:
         scene, source = self.store.scene, self.store.source
         if scene is None:
@@ -283,7 +288,7 @@ class Window(QMainWindow):
             "open_run": lambda: self.opener.ask_folder("Open the folder of a training run"),
             "recent": self.opener.fill_recent,
             "export_clouds": self._export_clouds,
-            "export_picture": lambda: self._save(lambda: export.export_picture(self, self.pair)),
+            "export_picture": self._export_picture,
             "quit": self.close,
             "undo": self.studio.step_back,
             "redo": self.studio.step_again,

@@ -110,12 +110,6 @@ class Verdicts(Answers):
         """(n,), cross-entropy in nats."""
         return -np.take_along_axis(np.asarray(log_softmax(self.logits, axis=1)), self.label[:, None], 1)[:, 0]
 
-    def by_class(self, classes: int) -> list[Rate]:
-        """Accuracy on the clouds of each class."""
-        n = np.bincount(self.label, minlength=classes)
-        hits = np.bincount(self.label[self.correct], minlength=classes)
-        return [Rate(int(hit), int(of)) for hit, of in zip(hits, n, strict=True)]
-
 
 @dataclass(frozen=True, eq=False)
 class Attacked(Verdicts):

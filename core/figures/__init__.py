@@ -4,8 +4,8 @@ Sizes are in inches, for one or two columns of a paper, text has at least 7 pt, 
 adversarial is orange in all of them. Figures are returned, not shown; ``save`` writes them.
 """
 
-from core.figures.charts import confidence_bars, curves
-from core.figures.clouds import contact_sheet, pair_figure
+from core.figures.charts import curves
+from core.figures.clouds import contact_sheet
 from core.figures.evaluation import (
     class_counts,
     confidence_boxes,
@@ -25,13 +25,11 @@ __all__ = [
     "ParetoPoint",
     "class_counts",
     "class_style",
-    "confidence_bars",
     "confidence_boxes",
     "confusion_pair",
     "contact_sheet",
     "curves",
     "front",
-    "pair_figure",
     "pareto",
     "reliability",
     "robustness_curves",

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,42 +15,6 @@ from core.figures.style import ADVERSARIAL, CLEAN, FAINT, MARKERS, PAGE, PETROFF
 SIDES = (("Clean", CLEAN), ("Adversarial", ADVERSARIAL))
 DASHES = ("-", "--", "-.", ":")
 OTHERS = [PETROFF[index] for index in (4, 8, 2, 5, 9)]  # purple, slate, red, brown, cyan
-
-
-@styled
-def confidence_bars(
-    confidences: ArrayLike,
-    models: Sequence[str],
-    classes: Sequence[str],
-    truth: int,
-    top: int = 6,
-    width: float = PAGE,
-) -> Figure:
-    """Confidences of every model for one cloud, clean above adversarial, as Figs 6 and 7 of Defense-PointNet.
-
-    Parameters
-    ----------
-    confidences : (models, 2, classes)
-        Softmax outputs, clean then adversarial.
-    models, classes : sequence of str
-    truth : int
-        The true class, which is always shown, in bold.
-    top : int
-        Classes shown: those any model is most confident of.
-    width : float
-        Inches.
-    """
-    values, shown = top_classes(confidences, models, classes, truth, top)
-    figure = Figure(figsize=(width, 0.85 + 0.27 * len(shown)), layout="constrained")
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    places = name_classes(panels[0], shown, classes, truth)
-    for axes, model, pair in zip(panels, models, values, strict=True):
-        for offset, colour, row in zip((-0.2, 0.2), (CLEAN, ADVERSARIAL), pair[:, shown], strict=True):
-            draw_bars(axes, places + offset, row, 0.38, colour)
-        axes.set(title=model, xlabel="Confidence", xlim=(0, 1.2), xticks=[0, 0.5, 1])
-    handles = [Patch(color=CLEAN, label="clean"), Patch(color=ADVERSARIAL, label="adversarial")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    return figure
 
 
 @styled
@@ -90,9 +53,11 @@ def curves(
 
 
 def top_classes(
-    confidences: ArrayLike, models: Sequence[str], classes: Sequence[str], truth: int, top: int
+    confidences: ArrayLike, models: Sequence[str], classes: Sequence[str], truth: int | None, top: int
 ) -> tuple[NDArray[np.float64], list[int]]:
     """``confidences`` (models, 2, classes) and, by confidence, the ``top`` classes any model is most sure of, or true.
+
+    ``truth`` is None where it is not known.
 
     Raises
     ------
@@ -106,16 +71,18 @@ def top_classes(
             f"not {values.shape}."
         )
     order = np.argsort(-values.max(axis=(0, 1)), kind="stable")
-    shown = [truth, *order[order != truth][: top - 1]]
+    known = [] if truth is None else [truth]
+    shown = [*known, *order[order != truth][: top - len(known)]]
     return values, sorted(shown, key=list(order).index)
 
 
-def name_classes(axes: Axes, shown: Sequence[int], classes: Sequence[str], truth: int) -> NDArray[Any]:
+def name_classes(axes: Axes, shown: Sequence[int], classes: Sequence[str], truth: int | None) -> NDArray[Any]:
     """Name the rows of a bar chart, first on top and the true class in bold; returns where they are."""
     places = np.arange(len(shown))
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks(places, [f"{classes[index]}{' (true)' if index == truth else ''}" for index in shown])
-    axes.get_yticklabels()[shown.index(truth)].set_fontweight("bold")
+    if truth is not None:
+        axes.get_yticklabels()[shown.index(truth)].set_fontweight("bold")
     return places
 
 

@@ -1,6 +1,6 @@
 """Figures of point clouds: shaded, in three-quarter view, drawn with NumPy and a scatter plot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from core.figures.style import ADVERSARIAL, CLEAN, COLUMN, MUTED, PAGE, styled
+from core.figures.style import CLEAN, PAGE, styled
 
 Up = Literal["y", "z"]
 Array = NDArray[np.float64]
@@ -47,54 +47,6 @@ def contact_sheet(
         centre = np.array([(index % columns + 0.5) * cell, -(index // columns) * row - cell / 2])
         _draw(axes, (xy - (low + high) / 2) * scale + centre, nearness, normals, CLEAN, scale)
         axes.text(centre[0], centre[1] - cell / 2 - 0.03, name, ha="center", va="center", size=8)
-    return figure
-
-
-@styled
-def pair_figure(
-    clean: ArrayLike,
-    adversarial: ArrayLike,
-    verdicts: Mapping[str, tuple[tuple[str, float], tuple[str, float]]],
-    truth: str,
-    titles: tuple[str, str] = ("Clean", "Adversarial"),
-    up: Up = "z",
-    width: float = COLUMN,
-) -> Figure:
-    """A cloud and its adversarial counterpart over what each model says of them, as Fig. 1 of Defense-PointNet.
-
-    Parameters
-    ----------
-    clean, adversarial : (N, 3)
-    verdicts : mapping
-        For each model's name its class and confidence, clean and adversarial.
-    truth : str
-        The true class; a verdict that differs is set in bold with a cross.
-    titles : (str, str)
-    up : {"y", "z"}
-        Axis that points up; shapes that face x (z up) or z (y up) are seen from the front.
-    width : float
-        Inches.
-    """
-    views, frame = view_pair((clean, adversarial), up)
-    across, upward = np.ptp(frame, axis=0)
-    share = (1 - 0.97 / width) / 2  # of the width, for each cloud; models' names take 0.97 inches
-    line, picture = 0.16, share * width * float(upward / across)
-    height = picture + line * (len(verdicts) + 1.5)
-    figure = Figure(figsize=(width, height))
-    base = 1 - (line * 1.3 + picture) / height  # where the pictures stand
-    rows = [base - line * (row + 0.4) / height for row in range(len(verdicts))]
-    notes = [(f"True class:\n{truth}", base + picture / 2 / height), *zip(verdicts, rows, strict=True)]
-    for note, y in notes:
-        figure.text(0.03 / width, y, note, size=7, va="center", color=MUTED)
-    for side, colour in enumerate((CLEAN, ADVERSARIAL)):
-        edge = 1 - (2 - side) * share
-        middle: dict[str, Any] = {"x": edge + share / 2, "size": 7, "ha": "center", "va": "center"}
-        figure.text(y=1 - line * 0.7 / height, s=titles[side], weight="bold", color=colour, **middle)
-        draw_cloud(figure, (edge, base, share, picture / height), views[side], frame, colour)
-        for pair, y in zip(verdicts.values(), rows, strict=True):
-            label, confidence = pair[side]
-            sign, weight = ("✓", "normal") if label == truth else ("✗", "bold")
-            figure.text(y=y, s=f"{sign} {label} {confidence:.2f}", weight=weight, **middle)
     return figure
 
 

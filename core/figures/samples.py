@@ -21,7 +21,7 @@ def sample_bars(
     confidences: ArrayLike,
     models: Sequence[str],
     classes: Sequence[str],
-    truth: int,
+    truth: int | None,
     up: Up,
     width: float = PAGE,
 ) -> Figure:
@@ -34,8 +34,8 @@ def sample_bars(
     confidences : (models, 2, classes)
         Softmax outputs, clean then adversarial; the six classes any model is most confident of are shown.
     models, classes : sequence of str
-    truth : int
-        The true class, which is always shown, in bold.
+    truth : int or None
+        The true class, which is always shown, in bold; None where it is not known.
     up : {"y", "z"}
         Axis that points up; shapes that face x (z up) or z (y up) are seen from the front.
     width : float

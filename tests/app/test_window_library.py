@@ -266,6 +266,20 @@ def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
     assert QImage(str(path)).size() == person.window.pair.size()
 
 
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+def test_as_pdf_or_svg_both_clouds_and_all_confidences_are_drawn(person, tmp_path, monkeypatch, ending):
+    path, scene = tmp_path / f"pair.{ending}", person.settle()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    person.press(Qt.Key.Key_E, CTRL)
+    assert person.complaints() == []
+    written = path.read_bytes()
+    if ending == "pdf":
+        assert written.startswith(b"%PDF")
+    else:
+        for text in (*(model.card.title for model in scene.setup.models), "Clean", "Adversarial"):
+            assert f">{text}<" in written.decode()
+
+
 def test_the_copied_command_repeats_the_attack(person, box, capsys):
     drop(person, box)
     cloud_named(person, "box")

@@ -162,11 +162,10 @@ def test_too_many_points_or_no_cloud_are_refused(model: nn.Module) -> None:
         list(evaluate_accuracy(model, empty))
 
 
-def test_accuracy_by_class() -> None:
+def test_a_rate_of_no_cloud_is_nothing_and_one_of_many_has_an_interval() -> None:
     logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1]]
     verdicts = Verdicts(logits, logits, np.array([0, 0, 1, 0, 1]))
     assert verdicts.accuracy == Rate(4, 5)
-    assert verdicts.by_class(3) == [Rate(2, 3), Rate(2, 2), Rate(0, 0)]
-    assert np.isnan(verdicts.by_class(3)[2].value)
-    assert verdicts.by_class(3)[2].interval == (0.0, 1.0)
+    assert np.isnan(Rate(0, 0).value)
+    assert Rate(0, 0).interval == (0.0, 1.0)
     assert str(Rate(96, 100)) == "96.00% (90.16% to 98.43%, n = 100)"

@@ -205,6 +205,12 @@ def test_the_true_class_of_a_sample_is_shown_however_unlikely() -> None:
     assert [label.get_text() for label in labels] == [*CLASSES[:5], "table (true)"]
 
 
+def test_of_a_sample_of_unknown_class_nothing_is_called_true() -> None:
+    confidences = np.linspace(1, 0, 16) * np.ones((1, 2, 1))
+    labels = sample_bars(CLOUDS, confidences, ["simple"], CLASSES, None, "z").axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == list(CLASSES[:6])
+
+
 def test_verdicts_stand_beside_their_cloud_and_are_marked_right_or_wrong_in_the_font_at_hand() -> None:
     figure = verdicts(CLOUDS, [("simple", ("mug", 0.991, True), ("car", 0.6149, False))], "z")
     texts = {text.get_text(): text for text in figure.texts}

@@ -17,10 +17,8 @@ from core.figures import (
     COLUMN,
     PAGE,
     class_style,
-    confidence_bars,
     contact_sheet,
     curves,
-    pair_figure,
     save,
     tsne_pair,
 )
@@ -49,19 +47,15 @@ def ball(seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
-    wrong = {"simple": (("mug", 0.99), ("motorbike", 0.71)), "Defense-PointNet": (("mug", 0.98), ("mug", 0.97))}
-    confidences = np.random.default_rng(0).dirichlet(np.full(16, 0.2), size=(3, 2))
     return {
         "map": chart(),
         "map in a column": chart(width=COLUMN),
         "sheet": contact_sheet([ball(seed) for seed in range(5)], CLASSES[:5], 3),
-        "pair": pair_figure(ball(), ball(1), wrong, "mug"),
-        "bars": confidence_bars(confidences, ["simple", "adversarial", "defense"], CLASSES, truth=11),
         "curves": curves([1, 2, 3], {"Loss (nats)": {"train": [3, 2, 1]}, "Accuracy": {"train": [0.1, 0.5, 0.9]}}),
     }
 
 
-@pytest.mark.parametrize("name", ["map", "map in a column", "sheet", "pair", "bars", "curves"])
+@pytest.mark.parametrize("name", ["map", "map in a column", "sheet", "curves"])
 def test_every_figure_is_legible_and_nothing_runs_off_the_page(figures: dict[str, Figure], name: str) -> None:
     figure = figures[name]
     figure.draw_without_rendering()
@@ -166,31 +160,6 @@ def test_a_tall_cloud_stands_upright_whichever_axis_is_up() -> None:
         points = np.asarray(contact_sheet([cloud], ["tall"], 1, up=up).axes[0].collections[0].get_offsets())
         wide, high = np.ptp(points, axis=0)
         assert high > 2 * wide
-
-
-def test_a_pair_shows_both_clouds_at_one_scale_and_marks_wrong_verdicts(figures: dict[str, Figure]) -> None:
-    figure = figures["pair"]
-    one, other = figure.axes
-    assert one.get_xlim() == other.get_xlim()
-    assert one.get_ylim() == other.get_ylim()
-    words = [text.get_text() for text in figure.texts]
-    assert "✗ motorbike 0.71" in words
-    assert words.count("✓ mug 0.98") == 1
-    assert "True class:\nmug" in words
-
-
-def test_bars_are_as_long_as_confidences_and_the_true_class_is_always_shown() -> None:
-    confidences = np.zeros((2, 2, 16))
-    confidences[:, 0, 4] = confidences[:, 1, 15] = 1
-    figure = confidence_bars(confidences, ["simple", "defense"], CLASSES, truth=0, top=3)
-    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["chair", "table", "airplane (true)"]
-    for axes in figure.axes:
-        clean, adversarial = ([bar.get_width() for bar in bars] for bars in axes.containers)
-        assert clean == [1, 0, 0]
-        assert adversarial == [0, 1, 0]
-    with pytest.raises(ValueError, match=r"must be of shape \(3, 2, 16\).*not \(2, 2, 16\)"):
-        confidence_bars(confidences, ["a", "b", "c"], CLASSES, truth=0)
 
 
 def test_curves_leave_gaps_at_nan_and_a_name_looks_the_same_in_every_panel() -> None:
