@@ -78,7 +78,7 @@ class ComparisonView(QSplitter):
         self.definition, self.model = QComboBox(), QComboBox()
         self.definition.setAccessibleName("Meaning of confidence")
         self.model.setAccessibleName("Model of the confusion matrices")
-        self.top_k = [CurveView("k", name, y_unit="%", x_step=1, y_range=(0, 100)) for name in ("Clean", "Adv.")]
+        self.top_k = [CurveView("k", name, y_unit="%", counted=True, y_range=(0, 100)) for name in ("Clean", "Adv.")]
         self.top_k[0].link_x(self.top_k[1])
         self.boxes = BoxView()
         self.sweep = CurveView(

@@ -65,9 +65,16 @@ class TrainingPanel(JobPanel):
         )
         self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
         self.status.setText("Choose a regime and press Train. The window stays free while it runs.")
-        self.loss = CurveView("Epoch", "Loss", y_unit="nat", empty="The loss of every epoch appears here.")
+        self.loss = CurveView(
+            "Epoch", "Loss", y_unit="nat", counted=True, empty="The loss of every epoch appears here."
+        )
         self.accuracy = CurveView(
-            "Epoch", "Accuracy", y_unit="%", y_range=(0, 100), empty="The accuracy of every epoch appears here."
+            "Epoch",
+            "Accuracy",
+            y_unit="%",
+            counted=True,
+            y_range=(0, 100),
+            empty="The accuracy of every epoch appears here.",
         )
 
         buttons = QHBoxLayout()

@@ -60,8 +60,8 @@ class CurveView(QWidget):
         Names of the axes, such as "epoch" and "loss".
     y_unit
         Unit of y, such as "nats".
-    x_step
-        Distance of the marks of x; without it, whatever fits.
+    counted
+        x is whole numbers, such as epochs: nothing between them is marked.
     y_range
         Fixed limits of y; without them the axis follows what is visible.
     empty
@@ -81,7 +81,7 @@ class CurveView(QWidget):
         y_label: str,
         *,
         y_unit: str = "",
-        x_step: float | None = None,
+        counted: bool = False,
         y_range: tuple[float, float] | None = None,
         empty: str = "",
         compact: bool = False,
@@ -92,12 +92,11 @@ class CurveView(QWidget):
         self._compact = compact
         self._cursor: float | None = None
         self._series: dict[str, _Series] = {}
-        self._plot = Plot(empty, axes=not compact)
+        self._plot = Plot(empty, axes=not compact, counted=counted)
         self._key = Key(self._readings, "0.00e-00" if y_range is None else "00.00")
         self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
         theme.role(self._log, "flat")
         self._later = QTimer(self, singleShot=True, interval=FRAME_MS)
-        self._plot.bottom.setTickSpacing(x_step, x_step)
         if y_range is not None:
             self._plot.box.setYRange(*y_range, padding=0.06)
         layout = QVBoxLayout(self)

@@ -27,12 +27,14 @@ class Plot(pg.GraphicsView):
     clicked = Signal(QPointF)
     """Where a person clicked, in the coordinates of the axes."""
 
-    def __init__(self, sentence: str, *, axes: bool, tip: Callable[[QPointF], str] | None = None) -> None:
-        """``tip``: what the tooltip says at a place of the axes."""
+    def __init__(
+        self, sentence: str, *, axes: bool, counted: bool = False, tip: Callable[[QPointF], str] | None = None
+    ) -> None:
+        """``counted``: x is whole numbers; ``tip``: what the tooltip says at a place of the axes."""
         super().__init__()
         self._sentence, self._tip = sentence, tip
         self._empty = True
-        self.left, self.bottom = pg.AxisItem("left"), pg.AxisItem("bottom")
+        self.left, self.bottom = pg.AxisItem("left"), (_Counted if counted else pg.AxisItem)("bottom")
         self.box = pg.ViewBox(enableMenu=False)
         self.box.setMouseEnabled(x=axes, y=False)
         self.box.setAutoVisible(y=True)
@@ -123,6 +125,13 @@ class Plot(pg.GraphicsView):
         if self._empty and self._sentence:
             painter = QPainter(self.viewport())
             hud.empty(painter, self.viewport().rect(), "Nothing yet", self._sentence)
+
+
+class _Counted(pg.AxisItem):
+    """An axis without marks between whole numbers."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        return [level for level in super().tickSpacing(low, high, size) if level[0] >= 1] or [(1, 0)]
 
 
 class Key(QWidget):

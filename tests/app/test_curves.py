@@ -45,6 +45,22 @@ def test_a_larger_loss_is_drawn_higher(view: CurveView) -> None:
     assert height(view, "adv") < height(view, "clean") - 50
 
 
+@pytest.mark.parametrize(("last", "fewest"), [(1, 2), (2, 2), (7, 3), (150, 3)])
+def test_what_is_counted_is_marked_at_whole_numbers_only(qtbot: QtBot, last: int, fewest: int) -> None:
+    view = CurveView("Epoch", "Loss", counted=True)
+    qtbot.addWidget(view)
+    view.resize(500, 260)
+    with qtbot.waitExposed(view):
+        view.show()
+    view.set_series("clean", np.arange(last + 1), np.ones(last + 1), "clean")
+    QApplication.processEvents()
+    axis = view._plot.bottom
+    low, high = axis.range
+    marks = [mark for _, level in axis.tickValues(low, high, axis.width()) for mark in level]
+    assert len(marks) >= fewest
+    assert all(mark == round(mark) for mark in marks)
+
+
 def test_the_mouse_reads_out_the_nearest_point(view: CurveView) -> None:
     view.set_series("clean", np.arange(11), np.linspace(1, 0, 11), "clean")
     QApplication.processEvents()
