@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QCursor, QPen
+from PySide6.QtGui import QColor, QCursor, QFocusEvent, QKeyEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QToolTip, QVBoxLayout, QWidget
 
 from app import theme
@@ -26,6 +26,14 @@ _PENS = dict(
     )
 )
 FRAME_MS = 100  # points that arrive within one frame are drawn together
+_MOVES = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
+"""Key -> points along the line, and lines further."""
+_PICKS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 REACH = 10  # pixels from a point within which a click means it
 FEW = 40  # up to so many points each is also marked by a dot
 
@@ -52,7 +60,8 @@ class _Series:
 class CurveView(QWidget):
     """Named lines over one axis, a key that also reads out numbers, a switch for a logarithmic axis.
 
-    Drag and wheel move and zoom along x, a double click shows everything again.
+    Drag and wheel move and zoom along x, a double click shows everything again. In a view with the focus, left and
+    right choose a point, up and down another line, and Return picks it as a click does.
 
     Parameters
     ----------
@@ -73,7 +82,7 @@ class CurveView(QWidget):
     hovered = Signal(object)
     """x under the mouse, None when it has left."""
     picked = Signal(str, float)
-    """Name of the line and x of the point that a person clicked on."""
+    """Name of the line and x of the point that a person clicked on, or chose by keys."""
 
     def __init__(
         self,
@@ -92,6 +101,8 @@ class CurveView(QWidget):
         self._compact = compact
         self._cursor: float | None = None
         self._series: dict[str, _Series] = {}
+        self._chosen: tuple[str, float] = ("", float("nan"))
+        """Line and x of the point that keys move."""
         self._plot = Plot(empty, axes=not compact, counted=counted)
         self._key = Key(self._readings, "0.00e-00" if y_range is None else "00.00")
         self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
@@ -109,6 +120,9 @@ class CurveView(QWidget):
         layout.addWidget(self._plot)
         self._key.setVisible(not compact)
         self._log.setVisible(not compact and y_range is None)
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        if not compact:
+            self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         if compact:
             self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"{y_label} over {x_label}")
@@ -202,8 +216,18 @@ class CurveView(QWidget):
                 np.array(series.x), y, pen=pen, symbol="o" if dots else None, symbolBrush=pen.color(), symbolPen=None
             )
         self._plot.set_empty(not any(series.x for series in self._series.values()))
+        self._mark()
         self._key.update()
         self.setAccessibleDescription(self._sentence(None))
+
+    def _mark(self) -> None:
+        """Ring the chosen point while keys would move it."""
+        name, x = self._chosen
+        if not self.hasFocus() or name not in self._series or not self._series[name].x:
+            self._plot.set_mark(None)
+            return
+        at, y = self._series[name].near(x) or (x, float("nan"))
+        self._plot.set_mark((at, y if not self._log.isChecked() else float(np.log10(y)) if y > 0 else float("nan")))
 
     def _pick(self, at: QPointF) -> None:
         near = []
@@ -216,6 +240,40 @@ class CurveView(QWidget):
             near.append((away.min(), name, float(x[away.argmin()])))
         if near and min(near)[0] <= REACH:
             self.picked.emit(*min(near)[1:])
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        lines = [name for name, series in self._series.items() if series.x]
+        if self._compact or not lines or event.key() not in (*_MOVES, *_PICKS):
+            super().keyPressEvent(event)
+            return
+        name, x = self._chosen
+        fresh = name not in lines
+        name = lines[0] if fresh else name
+        if event.key() in _PICKS:
+            if not fresh:
+                self.picked.emit(name, x)
+            return
+        along, across = _MOVES[event.key()]
+        xs = sorted(self._series[name].x)
+        if fresh:
+            x = xs[0]
+        elif across:
+            name = lines[(lines.index(name) + across) % len(lines)]
+            x = (self._series[name].near(x) or (x,))[0]
+        else:
+            x = xs[min(max(int(np.searchsorted(xs, x)) + along, 0), len(xs) - 1)]
+        self._chosen = name, x
+        self._mark()
+        self.hovered.emit(x)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._mark()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._mark()
+        self.hovered.emit(None)
 
     def _read(self, x: float | None) -> None:
         self._cursor = x

@@ -57,6 +57,9 @@ class Plot(pg.GraphicsView):
         self.setCentralItem(self._cells)
         self._cursor_line = pg.InfiniteLine(angle=90)
         self.box.addItem(self._cursor_line, ignoreBounds=True)
+        self._mark = pg.ScatterPlotItem(size=12, brush=None)
+        self._mark.setZValue(2)
+        self.box.addItem(self._mark, ignoreBounds=True)
         self.set_cursor(None)
         self.scene().sigMouseClicked.connect(self._click)
 
@@ -64,6 +67,7 @@ class Plot(pg.GraphicsView):
         now = theme.current()
         self.setBackground(now.canvas)
         self._cursor_line.setPen(plot_pen(now.muted, 1))
+        self._mark.setPen(plot_pen(now.accent, 2))
         for axis, text in ((self.left, y_label), (self.bottom, x_label)):
             axis.setPen(now.border)
             axis.setTextPen(now.muted)
@@ -86,6 +90,10 @@ class Plot(pg.GraphicsView):
         self._empty = empty
         self._cells.setVisible(not empty)
         self.viewport().update()
+
+    def set_mark(self, place: tuple[float, float] | None) -> None:
+        """Put a ring around a place of the axes; None takes it away."""
+        self._mark.setData(*([[], []] if place is None else [[number] for number in place]))
 
     def set_stale(self, stale: bool) -> None:
         """Dim what is plotted: it does not belong to the settings any more."""

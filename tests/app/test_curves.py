@@ -201,3 +201,34 @@ def test_without_points_the_view_says_what_to_do(view: CurveView) -> None:
 def test_what_does_not_fit_is_refused_in_a_sentence(view: CurveView, given: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         view.set_series("clean", **given)
+
+
+def test_keys_choose_a_point_and_return_picks_it(view: CurveView, qtbot: QtBot) -> None:
+    view.set_series("clean", [0, 1, 2], [1.0, 0.8, 0.6], "clean")
+    view.set_series("adversarial", [0, 1, 2], [0.5, 0.4, 0.3], "adv")
+    view.activateWindow()
+    view.setFocus()
+    qtbot.waitUntil(view.hasFocus)
+    picked: list[tuple[str, float]] = []
+    read: list[float | None] = []
+    view.picked.connect(lambda name, x: picked.append((name, x)))
+    view.hovered.connect(read.append)
+    QTest.keyClick(view, Qt.Key.Key_Return)
+    assert picked == []
+    bare = where(plot(view), theme.DARK.accent).sum()
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Return):
+        QTest.keyClick(view, key)
+    assert picked == [("adversarial", 1)]
+    assert read == [0, 1, 1]
+    QApplication.processEvents()
+    ringed = where(plot(view), theme.DARK.accent)
+    assert ringed.sum() > bare
+    for _ in range(5):
+        QTest.keyClick(view, Qt.Key.Key_Right)
+    QTest.keyClick(view, Qt.Key.Key_Up)
+    QTest.keyClick(view, Qt.Key.Key_Space)
+    assert picked[-1] == ("clean", 2)
+    view.clearFocus()
+    QApplication.processEvents()
+    assert where(plot(view), theme.DARK.accent).sum() <= bare
+    assert read[-1] is None
