@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -32,6 +31,8 @@ from core.reproduction.tables import claim
 from core.training import TrainOptions
 from tests.core.toys import toy_dataset, toy_run
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRAINING = {"epochs": 1, "batch_size": 16, "points": 32, "epsilon": 0.1, "device": "cpu"}
 SMALL = {"pgd_steps": 3, "map_clouds": 40}
 FIGURES = {"figure-1", "figure-3", "figure-4", "figure-6", "figure-7", "figure-8", "figure-9", "sweep", "pareto"}
@@ -40,22 +41,13 @@ FIGURES |= {f"{kind}-{regime}" for kind in ("confusion", "training") for regime 
 TABLES = {"table-1", "claim", "readings", "top-k", "confidence", "sweep", "separation", "discriminator", "work"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Rounding depends on the number of threads, and equal tables are tested here."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def reproduced(folder: Path, **changes: Any) -> list[Event]:
     options = ReproduceOptions.model_validate(SMALL | changes.pop("options", {}))
     return list(reproduce(toy_dataset(96, 60), options, TRAINING, folder, **changes))
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+def unbroken(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("reproduction")
     return folder, reproduced(folder)
 

@@ -16,19 +16,12 @@ from core.records import append_jsonl, read_json, read_jsonl
 from core.training import TrainOptions, stored_options, train
 from tests.core.toys import toy_dataset, toy_options, toy_run
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TIMES = {"seconds", "clouds_per_second"}
 
 EVERYTHING = {"regime": "defense-pgd", "feature_ramp": True, "averaging": 0.9, "epsilon_ramp": 2, "attack_steps": 2}
 """Options of a run with every kind of state that has to survive."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Rounding depends on the number of threads, and equality bit for bit is tested here."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def closed_after(events: Iterator[Event], epochs: int, batches: int = 0) -> None:
