@@ -2,8 +2,9 @@
 
     python packaging/ship_weights.py RUN NAME TITLE
 
-They are rounded to float16, measured on the test split after rounding, and entered into resources/weights/index.json
-with their checksum; a model of the same name is replaced.
+RUN may also be a model that is there already, to measure it anew for its card. The weights are rounded to
+float16, measured on the test split after rounding, and entered into resources/weights/index.json with their checksum; a
+model of the same name is replaced.
 """
 
 import sys
