@@ -152,10 +152,10 @@ class _Cells(QWidget):
             area = self._matrix(side)
             title = QRect(area.left(), 0, area.width(), TITLE)
             write(painter, title, SIDES[side].capitalize(), strong, colour)
-            if pointed and side == self._at[0]:
-                title.setLeft(title.left() + QFontMetrics(strong).horizontalAdvance(SIDES[1]) + theme.SPACE_S)
-                title.setRight(self.width() if side else title.right())
-                write(painter, title, self._words(*self._at), caption, now.text)
+            if pointed and side == 1:  # of both sides here, where there is most room
+                title.setLeft(title.left() + QFontMetrics(strong).horizontalAdvance("Adversarial") + theme.SPACE_M)
+                title.setRight(self.width())
+                write(painter, title, self._words(*self._at), caption, (now.clean, now.adv)[self._at[0]])
             self._paint_cells(painter, side)
             if self._columns_named:
                 self._paint_columns(painter, side, pointed)
