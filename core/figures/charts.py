@@ -14,7 +14,7 @@ from core.figures.style import ADVERSARIAL, CLEAN, FAINT, MARKERS, PAGE, PETROFF
 
 SIDES = (("Clean", CLEAN), ("Adversarial", ADVERSARIAL))
 DASHES = ("-", "--", "-.", ":")
-OTHERS = [PETROFF[index] for index in (4, 8, 2, 5, 9)]  # purple, slate, red, brown, cyan
+OTHERS = [PETROFF[index] for index in (4, 8, 2, 5, 9, 7)]  # purple, slate, red, brown, cyan, khaki
 
 
 @styled

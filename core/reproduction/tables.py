@@ -1,6 +1,7 @@
 """The tables of the report."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -235,17 +236,19 @@ def work(findings: Findings) -> Table:
     )
 
 
+def _plain(options: TrainOptions) -> dict[str, Any]:
+    return options.model_dump() | {"attack_steps": options.attack.steps}  # the regime's own where none are given
+
+
 def differences(findings: Findings) -> str:
     """One sentence for each run whose options differ from the first's in more than regime and seed."""
-    own = {"regime", "seed"}
     first = findings.measured[0].entry.options
     sentences = []
     for each in findings.measured:
-        other = each.entry.options
+        own = each.entry.options
+        usual = _plain(first.model_copy(update={"regime": own.regime, "seed": own.seed}))
         unlike = [
-            f"{name} {getattr(other, name)} in place of {getattr(first, name)}"
-            for name in TrainOptions.model_fields
-            if name not in own and getattr(other, name) != getattr(first, name)
+            f"{name} {value} in place of {usual[name]}" for name, value in _plain(own).items() if value != usual[name]
         ]
         if unlike:
             sentences.append(f"{each.entry.name} was trained with {', '.join(unlike)}.")

@@ -27,7 +27,7 @@ from core.reproduction.defense_pointnet import reproduce
 from core.reproduction.findings import Findings
 from core.reproduction.options import PAPER, ReproduceOptions, recipe
 from core.reproduction.report import red_flags, write_report
-from core.reproduction.tables import claim
+from core.reproduction.tables import claim, differences
 from core.training import TrainOptions
 from tests.core.toys import toy_dataset, toy_run
 
@@ -155,6 +155,22 @@ class TestReport:
         ):
             monkeypatch.setattr(Findings, "gain", lambda *_, estimate=estimate: estimate)
             assert claim(findings).rows[0][2] == f"{verdict} (1 seed)"
+
+    def test_options_that_differ_are_named_and_those_that_follow_from_the_regime_are_not(
+        self, findings: Findings
+    ) -> None:
+        assert differences(findings) == "All had the same options but regime and seed."
+        each = next(one for one in findings.measured if one.entry.label == "defense")
+
+        def with_options(**changes: Any) -> Findings:
+            options = each.entry.options.model_copy(update=changes)
+            other = replace(each, entry=replace(each.entry, options=options))
+            return replace(findings, measured=[other if one is each else one for one in findings.measured])
+
+        assert differences(with_options(attack_steps=1)) == "All had the same options but regime and seed."
+        assert differences(with_options(regime="defense-pgd", attack_steps=5, averaging=0.9)) == (
+            "defense-seed0 was trained with attack_steps 5 in place of 7, averaging 0.9 in place of 0.0."
+        )
 
 
 class TestRedFlag:
