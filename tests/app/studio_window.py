@@ -68,7 +68,7 @@ def opened(shapes: Path, home: Path) -> Iterator["Person"]:
             window.begin()
             person.until(lambda: window.store.dataset is not None, "the dataset")
             person.until(person.settled, "the first verdicts")
-            person.shipped = person.store.models
+            person.shipped = person.store.verdict_models
             yield person
         finally:
             person.leave()
@@ -95,6 +95,7 @@ class Person:
     def __init__(self, window: Window) -> None:
         self.window, self.store = window, window.store
         self.shipped: tuple[LoadedModel, ...] = ()
+        """Those that give their verdicts at first; a test begins with them alone."""
         """The models the window has begun with."""
 
     # --- waiting ---

@@ -49,5 +49,5 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
     seen = json.loads(done.stdout)
     assert seen["at the first picture"] == []
     assert seen["at the end"]
-    assert seen["models"] == 3
+    assert seen["models"] == 4
     assert seen["said"][0].startswith("Loading")

@@ -21,7 +21,7 @@ STORY = (
     "stepped PGD",
     "trained two epochs",
     "loaded the trained model",
-    "measured 4 models",
+    "measured 5 models",
     "clicked a cell",
     "made a t-SNE map",
     "the marker moved over the map",
@@ -68,8 +68,8 @@ def test_the_tour_sees_what_the_attack_does(tour):
     stepped = seen(report, "stepped PGD")
     assert stepped["step"] == 5
     assert 0 < stepped["linf"] <= stepped["epsilon"] + 1e-4
-    assert len(seen(report, "loaded the trained model")["models"]) == 4
-    measured = seen(report, "measured 4 models")["accuracies"]
+    assert len(seen(report, "loaded the trained model")["models"]) == 5
+    measured = seen(report, "measured 5 models")["accuracies"]
     assert all(0 <= value <= 100 for pair in measured.values() for value in pair)
     clean, adversarial = measured["simple"]
     assert clean > adversarial
