@@ -75,6 +75,16 @@ def test_a_run_is_evaluated_on_the_dataset_it_remembers(trained: Path, capsys: p
     assert 0 < report["rmse_mean"] <= 0.1
 
 
+def test_an_evaluation_that_ends_once_fooled_prints_the_same_accuracy(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("evaluate", str(trained), "--attack", "pgd", "--epsilon", "0.1", "--steps", "5", "--restarts", "0")
+    whole, soon = answer(capsys, *words), answer(capsys, *words, "--until-fooled")
+    assert soon["until_fooled"]
+    assert soon["adversarial_accuracy"] == whole["adversarial_accuracy"] < whole["clean_accuracy"]
+    assert soon["adversarial_loss"] < whole["adversarial_loss"], "of the moment it was fooled"
+
+
 def test_a_run_goes_on_without_being_told_its_dataset(
     shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
