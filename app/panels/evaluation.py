@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QVBoxLayout, QWidge
 
 from app import theme
 from app.comparison import ComparisonView
+from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
-from app.panels.job import JobPanel
 from app.panels.parts import button, label
 from app.store import Store
 from app.studio import EPSILON_MAX
@@ -58,7 +58,7 @@ class EvaluationPanel(JobPanel):
         self._lay_out("evaluation", 260, self.view)
         for changed in (store.datasetChanged, store.modelsChanged):
             changed.connect(self._list_models)
-        for changed in (store.attackChanged, store.epsilonChanged):
+        for changed in (self.jobChanged, store.attackChanged, store.epsilonChanged):
             changed.connect(self._show)
         self._show()
 

@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import theme
+from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
-from app.panels.job import JobPanel
 from app.panels.parts import button
 from app.store import SPLIT, Store
 from app.views.scatter import MapView
@@ -57,7 +57,7 @@ class LatentsPanel(JobPanel):
         column.addWidget(self.map, 1)
         self._lay_out("latents", 260, right)
         store.sceneChanged.connect(self._follow)
-        for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged):
+        for changed in (self.jobChanged, store.datasetChanged, store.modelsChanged, store.attackChanged):
             changed.connect(self._show)
         self._show()
 

@@ -11,8 +11,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app import settings, theme
+from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
-from app.panels.job import JobPanel
 from app.panels.parts import button
 from app.store import Store
 from app.views.curves import CurveView
@@ -92,7 +92,8 @@ class TrainingPanel(JobPanel):
         column.addLayout(buttons)
         column.addLayout(row, 1)
         self._lay_out("training", 300, plots)
-        store.datasetChanged.connect(self._show)
+        for changed in (self.jobChanged, store.datasetChanged):
+            changed.connect(self._show)
         self._show()
 
     def fill(self) -> None:

@@ -20,6 +20,8 @@ class JobPanel(QWidget):
 
     failed = Signal(str)
     said = Signal(str)
+    jobChanged = Signal()
+    """The job is another one, or in another state."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,15 +52,11 @@ class JobPanel(QWidget):
     ) -> None:
         """Make a job the panel's own until it ends."""
         self.job = job
-        job.changed.connect(self._show)
+        job.changed.connect(self.jobChanged)
         job.finished_ok.connect(finished)
         job.stopped.connect(stopped)
         job.failed.connect(failed)
-        self._show()
-
-    def _show(self, *_: object) -> None:
-        """Bring the buttons and texts up to date with the job and the store."""
-        raise NotImplementedError
+        self.jobChanged.emit()
 
     def _stop(self) -> None:
         if self.job is not None:

@@ -1,0 +1,32 @@
+"""A display for a machine that has none."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+SIZE = (1600, 1000)
+
+
+def under_xvfb(words: list[str]) -> int:
+    """Run this program with these words on a virtual display of its own, and give its exit code."""
+    if shutil.which("Xvfb") is None:
+        raise OSError("There is no display, and no Xvfb to make one: install the package xvfb.")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24", "-nolisten", "tcp"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as told:
+            number = told.readline().strip()
+        if not number:
+            raise OSError("Xvfb did not start, so there is no display to open the window on.")
+        display = {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb", "LIBGL_ALWAYS_SOFTWARE": "1"}
+        program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, sys.argv[0]]
+        return subprocess.call([*program, *words], env=os.environ | display)
+    finally:
+        server.terminate()
+        server.wait()
