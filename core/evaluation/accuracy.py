@@ -234,7 +234,7 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
 
 
 def _answers(model: Classifier, points: Array) -> Arrays:
-    answers = predict(model, points)
+    answers = predict(model, points, len(points))
     return answers.logits, answers.latent
 
 
