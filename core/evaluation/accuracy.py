@@ -1,8 +1,8 @@
 """Clean and adversarial accuracy of a model on a split, with an answer for every cloud (first paper, Table I)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -74,6 +74,10 @@ class Verdicts(Answers):
     label: NDArray[np.int64]
     """(n,), the true classes."""
 
+    def of(self, places: NDArray[np.int64]) -> Self:
+        """The answers to some of the clouds, (m,)."""
+        return replace(self, **{part.name: getattr(self, part.name)[places] for part in fields(self)})
+
     @property
     def correct(self) -> NDArray[np.bool_]:
         """(n,)"""
@@ -130,6 +134,12 @@ class AccuracyReport:
     clean: Verdicts
     adversarial: Attacked | None = None
     """None if no attack was asked for."""
+
+    def of(self, places: NDArray[np.int64]) -> "AccuracyReport":
+        """The report of some of the clouds, (m,)."""
+        return AccuracyReport(
+            self.row[places], self.clean.of(places), self.adversarial.of(places) if self.adversarial else None
+        )
 
     @property
     def sides(self) -> tuple[Verdicts, Attacked]:

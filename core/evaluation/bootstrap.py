@@ -1,9 +1,10 @@
 """Bootstrap intervals of accuracies over test clouds and training seeds, and of the difference of two regimes."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 ROUNDS = 4000
 
@@ -36,10 +37,15 @@ def bootstrap(outcomes: ArrayLike) -> Estimate:
     table = np.asarray(outcomes, dtype=np.float64)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"A bootstrap needs outcomes of the shape (seeds, clouds), and these have {table.shape}.")
-    seeds, clouds = table.shape
-    source = np.random.default_rng(0)  # the same outcomes give the same interval
-    weights = source.multinomial(clouds, np.full(clouds, 1 / clouds), size=ROUNDS)
-    drawn = source.integers(seeds, size=(ROUNDS, seeds))
-    means = np.take_along_axis(weights @ table.T / clouds, drawn, axis=1).mean(axis=1)
+    weights, drawn = _draws(*table.shape)
+    means = np.take_along_axis(weights @ table.T / table.shape[1], drawn, axis=1).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(float(table.mean()), float(low), float(high))
+
+
+@lru_cache(maxsize=1)  # a report asks for some dozens of intervals over the same clouds
+def _draws(seeds: int, clouds: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """How often each cloud is drawn (ROUNDS, clouds), and which seeds are (ROUNDS, seeds): the same at every call."""
+    source = np.random.default_rng(0)
+    weights = source.multinomial(clouds, np.full(clouds, 1 / clouds), size=ROUNDS)
+    return weights.astype(np.float64), source.integers(seeds, size=(ROUNDS, seeds))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.attacks import Attack
 from core.datasets import Split
 from core.embedding import Map, Separation, TsneOptions, separation, tsne
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.events import Cancel, Done, Event, Note, Step
 from core.models import Classifier
 from core.options import Options, option
@@ -73,12 +73,17 @@ def latent_map(
                     return
             case _:
                 yield event
+    yield from joint_map(report, tsne_options, cancel)
+
+
+def joint_map(report: AccuracyReport, options: TsneOptions, cancel: Cancel | None = None) -> Iterator[Event]:
+    """``latent_map`` of clouds that are attacked already."""
     clean, moved = report.sides
     latents = np.concatenate([side.latent for side in (clean, moved)])
     predicted = np.concatenate([side.prediction for side in (clean, moved)])
     labels, both = np.tile(clean.label, 2), np.tile(report.row, 2)
     adversarial = np.repeat([False, True], len(report.row))
-    for event in tsne(latents, tsne_options, cancel):
+    for event in tsne(latents, options, cancel):
         match event:
             case Step(index, total, map):
                 yield Step(index, total, LatentMap(map, latents, labels, adversarial, both, predicted))

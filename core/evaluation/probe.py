@@ -28,10 +28,15 @@ def probe(
     options: EvaluationOptions,
     width: int,
     cancel: Cancel | None = None,
+    *,
+    unseen: AccuracyReport | None = None,
 ) -> Iterator[Event]:
     """Attack training clouds and the test clouds of ``options``, fit a discriminator on the former, try the latter.
 
-    ``width`` is the number of its hidden units.
+    Parameters
+    ----------
+    width : hidden units of the discriminator.
+    unseen : the model under this attack on those test clouds, where that is measured already.
 
     Yields
     ------
@@ -39,18 +44,19 @@ def probe(
     """
     reports: list[AccuracyReport] = []
     fit = options.model_copy(update={"clouds": min(PROBED, options.clouds or PROBED)})
-    for split, chosen in (("train", fit), ("test", options)):
+    asked = [("train", fit)] if unseen else [("train", fit), ("test", options)]
+    for split, chosen in asked:
         for event in evaluate_accuracy(model, dataset.split(split), attack, chosen, cancel):
             match event:
                 case Progress(done, total):
-                    yield Progress(done + len(reports) * total, 2 * total, "latents")
+                    yield Progress(done + len(reports) * total, len(asked) * total, "latents")
                 case Done(report, complete):
                     if not complete:
                         yield Done(None, complete=False)
                         return
                     reports.append(report)
-    fitted, unseen = reports
-    yield Done(fresh_discriminator(fitted, unseen, width))
+    fitted, test = reports if unseen is None else (*reports, unseen)
+    yield Done(fresh_discriminator(fitted, test, width))
 
 
 def fresh_discriminator(fit: AccuracyReport, test: AccuracyReport, width: int) -> Rate:

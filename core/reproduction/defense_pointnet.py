@@ -11,7 +11,16 @@ from core.evaluation.accuracy import EvaluationOptions
 from core.events import Cancel, Done, Event, Note
 from core.records import read_jsonl
 from core.reproduction.findings import Findings
-from core.reproduction.measure import Ledger, Mapped, Measured, StoppedEarly, mapped, measure, measuring_work
+from core.reproduction.measure import (
+    MAPPING,
+    Ledger,
+    Mapped,
+    Measured,
+    StoppedEarly,
+    mapped,
+    measure,
+    measuring_work,
+)
 from core.reproduction.models import Entry, planned
 from core.reproduction.options import ReproduceOptions
 from core.reproduction.report import write_report
@@ -87,7 +96,7 @@ def _reproduced(
     clouds = min(options.subset or len(test), len(test))
     shown = min(options.map_clouds, clouds)
     works = [_training_work(entry, dataset) for entry in entries]
-    total = sum(works) + len(entries) * measuring_work(clouds, options.pgd_steps) + 10 * len(MAPPED) * shown
+    total = sum(works) + len(entries) * measuring_work(clouds, options.pgd_steps) + MAPPING * len(MAPPED) * shown
     ledger = Ledger(folder, total)
 
     for entry, work in zip(entries, works, strict=True):
@@ -115,11 +124,9 @@ def _reproduced(
             )
         )
     maps: dict[str, Mapped] = {}
-    for entry in entries:
-        if entry.label in MAPPED and entry.label not in maps:
-            maps[entry.label] = yield from mapped(
-                entry, models[entry.name], dataset, attack, shown, evaluation.points, ledger, cancel
-            )
+    for each in measured:
+        if each.entry.label in MAPPED and each.entry.label not in maps:
+            maps[each.entry.label] = yield from mapped(each, shown, ledger, cancel)
     findings = Findings(dataset, options, attack, pgd, evaluation, measured, maps)
     yield Note("writing the report")
     write_report(findings, folder)

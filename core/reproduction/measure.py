@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack, Direction
 from core.checkpoints import LoadedModel
-from core.datasets import Dataset
+from core.datasets import Dataset, choose_rows
 from core.embedding import TsneOptions, separation
 from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
-from core.evaluation.latents import LatentMap, LatentOptions, latent_map
+from core.evaluation.latents import LatentMap, joint_map
 from core.evaluation.onestep import FGSM, Cell, Moved, one_step, readings
 from core.evaluation.probe import PROBED, probe
 from core.evaluation.sweep import Sweep, swept
@@ -27,10 +27,12 @@ T = TypeVar("T")
 Arrays = Mapping[str, NDArray[Any]]
 READINGS = (0.1, 0.2)
 """The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
-SWEEP = tuple(float(epsilon) for epsilon in np.linspace(0, 0.3, 13).round(3))[1:]
+MAPPING = 6
+"""Passes that one cloud of a t-SNE map is worth."""
+SWEEP = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 """Budgets beside 0."""
 
-VERSION = 1
+VERSION = 2
 """Of the measurements: raised when one of them changes, so that results of before are made anew."""
 
 
@@ -139,33 +141,32 @@ class Form(Generic[T]):
     read: Callable[[Arrays], T]
 
 
-def _no_latents(logits: NDArray[Any]) -> NDArray[np.float32]:
-    return np.zeros((len(logits), 0), np.float32)
-
-
-def _report_arrays(report: AccuracyReport) -> Arrays:
+def _whole(report: AccuracyReport) -> Arrays:
     clean, moved = report.sides
     return {
         "row": report.row,
         "label": clean.label,
         "clean": clean.logits,
+        "clean_latent": clean.latent,
         "adversarial": moved.logits,
+        "adversarial_latent": moved.latent,
         "linf": moved.linf,
         "rmse": moved.rmse,
     }
 
 
+def _without_latents(report: AccuracyReport) -> Arrays:
+    arrays = _whole(report)
+    return {name: array[:, :0] if name.endswith("_latent") else array for name, array in arrays.items()}
+
+
 def _report(arrays: Arrays) -> AccuracyReport:
-    label, clean, moved = arrays["label"], arrays["clean"], arrays["adversarial"]
-    far = arrays["linf"], arrays["rmse"]
-    return AccuracyReport(
-        arrays["row"],
-        Verdicts(clean, _no_latents(clean), label),
-        Attacked(moved, _no_latents(moved), label, *far),
-    )
+    clean, moved = ((arrays[side], arrays[f"{side}_latent"], arrays["label"]) for side in ("clean", "adversarial"))
+    return AccuracyReport(arrays["row"], Verdicts(*clean), Attacked(*moved, arrays["linf"], arrays["rmse"]))
 
 
-REPORT = Form(_report_arrays, _report)
+WHOLE = Form(_whole, _report)
+REPORT = Form(_without_latents, _report)
 RATE = Form[Rate](
     lambda rate: {"hits": np.array(rate.hits), "n": np.array(rate.n)},
     lambda arrays: Rate(int(arrays["hits"]), int(arrays["n"])),
@@ -207,7 +208,7 @@ def _weights(clouds: int, pgd_steps: int) -> dict[str, int]:
         "pgd": (1 + 3 * pgd_steps) * clouds,
         "transfer": 5 * clouds,
         "one-step": (2 + len({*readings(READINGS), *_sweep_of("sign")})) * clouds,
-        "discriminator": 4 * PROBED,
+        "discriminator": 8 * min(PROBED, clouds),
     }
 
 
@@ -237,7 +238,7 @@ def measure(
     width = entry.options.discriminator_width
     soon = options.model_copy(update={"until_fooled": True})
     plain_key, strong_key = attack.model_dump(), [pgd.model_dump(), soon.model_dump()]
-    fgsm = yield from part("fgsm", REPORT, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel))
+    fgsm = yield from part("fgsm", WHOLE, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel))
     strong = yield from part("pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, soon, cancel))
     transfer = None
     if simple is None:
@@ -250,16 +251,17 @@ def measure(
             [plain_key, simple.sha256],
             lambda: evaluate_accuracy(module, test, attack, options, cancel, surrogate=surrogate),
         )
-    paper, curve = readings(READINGS), _sweep_of(attack.direction)
-    cells = sorted({*paper, *curve})  # some are of both
+    paper, curve, own = readings(READINGS), _sweep_of(attack.direction), (attack.direction, attack.epsilon)
+    cells = sorted({*paper, *curve} - {own})  # some are of both
     moved = yield from part("one-step", TABLE, cells, lambda: one_step(module, test, FGSM, cells, options, cancel))
-    found = dict(zip(cells, moved, strict=True))
+    attacked = fgsm.sides[1]
+    found = {own: Moved(*own, attacked.correct, attacked.linf, attacked.rmse), **dict(zip(cells, moved, strict=True))}
     table, sweep = [found[cell] for cell in paper], swept([found[cell] for cell in curve])
     fresh = yield from part(
         "discriminator",
         RATE,
         [plain_key, width],
-        lambda: probe(module, dataset, attack, options, width, cancel),
+        lambda: probe(module, dataset, attack, options, width, cancel, unseen=fgsm),
     )
     return Measured(entry, model, *history, fgsm, strong, transfer, table, sweep.from_zero(fgsm.clean.correct), fresh)
 
@@ -268,30 +270,22 @@ def _sweep_of(direction: Direction) -> list[Cell]:
     return [(direction, epsilon) for epsilon in SWEEP]
 
 
-def mapped(
-    entry: Entry, model: LoadedModel, dataset: Dataset, attack: Attack, clouds: int, points: int, ledger: Ledger,
-    cancel: Cancel | None,
-) -> Generator[Event, None, Mapped]:  # fmt: skip
+def mapped(each: Measured, clouds: int, ledger: Ledger, cancel: Cancel | None) -> Generator[Event, None, Mapped]:
     """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
     usual = TsneOptions().perplexity  # of few clouds less, for it has to stay below a third of the points
-    chosen = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
-    options = LatentOptions(clouds=clouds, points=points)
-    key = {
-        "weights": model.sha256,
-        "dataset": dataset.card.fingerprint,
-        "attack": attack.model_dump(),
-        "options": options.model_dump(),
-        "map": chosen.model_dump(),
-    }
+    options = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
+    report = each.fgsm.of(choose_rows(each.fgsm.clean.label, clouds))
+    sides = [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
 
     def making() -> Iterator[Event]:
-        for event in latent_map(model.module, dataset.split("test"), attack, options, chosen, cancel):
+        for event in joint_map(report, options, cancel):
             if isinstance(event, Done) and event.value is not None:
                 yield Done(_separated(event.value), event.complete)
             else:
                 yield event
 
-    return ledger.kept(f"measured/{entry.name}/map", key, 10 * clouds, MAP, making)
+    key = {"latents": sides, "map": options.model_dump()}
+    return ledger.kept(f"measured/{each.entry.name}/map", key, MAPPING * clouds, MAP, making)
 
 
 def _separated(made: LatentMap) -> Mapped:
