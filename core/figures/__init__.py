@@ -16,7 +16,7 @@ from core.figures.evaluation import (
 )
 from core.figures.maps import tsne_pair
 from core.figures.samples import sample_bars, verdicts
-from core.figures.style import COLUMN, PAGE, class_style, save
+from core.figures.style import COLUMN, PAGE, class_style, save, settle
 from core.figures.tradeoff import ParetoPoint, front, pareto
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "robustness_curves",
     "sample_bars",
     "save",
+    "settle",
     "top_k",
     "tsne_pair",
     "verdicts",

@@ -46,6 +46,13 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 @styled
+def settle(figure: Figure) -> None:
+    """Lay ``figure`` out for good: saved in several formats it is not laid out anew for each."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)
+
+
+@styled
 def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` as PNG (300 dpi), SVG or PDF, by the suffix of ``path``; the same figure gives the same bytes.
 

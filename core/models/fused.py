@@ -8,6 +8,7 @@ with the maximum up to the sign of its slope; and the gradient of a maximum touc
 slow twin that the tests compare against.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,7 +148,7 @@ class _LinearBnMax(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, statistics: _Statistics
     ) -> Tensor:
         slope = gamma * statistics.scale
-        peak, index = matmul_max(x, weight * slope[:, None])
+        peak, index = matmul_max(x, x.shape[1], weight * slope[:, None])
         ctx.save_for_backward(x, weight, gamma, index)
         ctx.statistics = statistics
         return peak + (beta - slope * statistics.mean)
@@ -170,13 +171,23 @@ class _LinearBnMax(torch.autograd.Function):
         return grad_x, grad_weight, torch.zeros_like(total), grad_gamma, total, None
 
 
-def matmul_max(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Maximum over n of x (B, N, K) @ weight (C, K).T, and where it is; both (B, C). Without gradient."""
-    b, n, _ = x.shape
+_BLOCK = 64
+"""Points: a maximum alone is four times faster than one with its place, so only the block that holds it is searched."""
+
+
+def matmul_max(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Maximum over n of each cloud (N, K) @ weight (C, K).T, and where it is first; both (B, C). Without gradient."""
     c = len(weight)
-    peak, index = x.new_empty(b, c), torch.empty(b, c, dtype=torch.int64)
-    product = x.new_empty(c, n)  # one cloud's stays in the cache; a maximum along points that lie side by side is fast
-    for i in range(b):
-        torch.mm(weight, x[i].t(), out=product)
-        torch.max(product, 1, out=(peak[i], index[i]))
-    return peak, index
+    # one cloud's product stays in the cache; a maximum along points that lie side by side is fast
+    blocks = weight.new_empty(c, -(-points // _BLOCK), _BLOCK)
+    rows = blocks.view(c, -1)
+    rows[:, points:] = -torch.inf
+    first = torch.arange(c) * blocks.shape[1]
+    peaks, places = [], []
+    for cloud in clouds:
+        torch.mm(weight, cloud.t(), out=rows[:, :points])
+        block = torch.max(blocks.amax(2), 1).indices
+        peak, place = torch.max(blocks.view(-1, _BLOCK).index_select(0, first + block), 1)
+        peaks.append(peak)
+        places.append(place.add_(block, alpha=_BLOCK))
+    return torch.stack(peaks), torch.stack(places)

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from core.figures import save
+from core.figures import save, settle
 from core.files import atomic_path
 from core.records import provenance, write_csv, write_json
 from core.reproduction.figures import Plate, plates
@@ -29,6 +29,7 @@ def write_report(findings: Findings, folder: Path) -> None:
                 table.write(part / f"{name}{suffix}")
     with atomic_path(folder / "figures") as part:
         for plate in drawn:
+            settle(plate.figure)
             for suffix in (".pdf", ".svg"):
                 save(plate.figure, part / f"{plate.name}{suffix}")
     with atomic_path(folder / "records") as part:
