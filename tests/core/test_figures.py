@@ -20,6 +20,7 @@ from core.figures import (
     contact_sheet,
     curves,
     save,
+    settle,
     tsne_pair,
 )
 
@@ -53,6 +54,17 @@ def figures() -> dict[str, Figure]:
         "sheet": contact_sheet([ball(seed) for seed in range(5)], CLASSES[:5], 3),
         "curves": curves([1, 2, 3], {"Loss (nats)": {"train": [3, 2, 1]}, "Accuracy": {"train": [0.1, 0.5, 0.9]}}),
     }
+
+
+def test_settled_it_is_laid_out_as_any_other_and_not_again(tmp_path: Path) -> None:
+    figure, other = chart(), chart()
+    settle(figure)
+    save(other, tmp_path / "other.pdf")
+    places = [axes.get_position().bounds for axes in figure.axes]
+    np.testing.assert_allclose(places, [axes.get_position().bounds for axes in other.axes], atol=2e-3)
+    figure.axes[0].set_title("a title\nof two lines")
+    save(figure, tmp_path / "settled.svg")
+    assert [axes.get_position().bounds for axes in figure.axes] == places
 
 
 @pytest.mark.parametrize("name", ["map", "map in a column", "sheet", "curves"])

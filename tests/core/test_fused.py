@@ -2,9 +2,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.models.fused import linear_bn_max, linear_bn_relu, plain_linear_bn
+from core.models.fused import linear_bn_max, linear_bn_relu, matmul_max, plain_linear_bn
 
 Operation = Callable[[Tensor, nn.Linear, nn.BatchNorm1d], Tensor]
 
@@ -95,6 +97,17 @@ def test_one_gradient_can_be_asked_for_without_the_others(operation: Operation) 
         torch.autograd.grad(layer(still).square().sum(), layer.linear.weight)[0] for layer in (fused, plain)
     )
     torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+@given(points=st.integers(1, 200), alike=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_the_place_of_a_maximum_is_the_first_of_equals_however_many_points(points: int, alike: int, seed: int) -> None:
+    source = torch.Generator().manual_seed(seed)
+    clouds = torch.randint(-alike, alike + 1, (2, points, 3), generator=source).double()  # so many are equal
+    weight = torch.randint(-3, 4, (7, 3), generator=source).double()  # whole numbers: no rounding
+    peak, place = matmul_max(clouds, points, weight)
+    values = clouds @ weight.t()
+    assert torch.equal(peak, values.amax(1))
+    assert torch.equal(place, (values == peak[:, None]).int().argmax(1))
 
 
 def test_among_equal_points_the_gradient_reaches_one_and_keeps_its_sum() -> None:

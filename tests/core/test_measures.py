@@ -15,10 +15,10 @@ from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.evaluation.onestep import FGSM, NOISES, one_step, readings
-from core.evaluation.probe import fresh_discriminator
+from core.evaluation.probe import fresh_discriminator, probe
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Progress, result
-from tests.core.toys import settled_pointnet, toy_split
+from tests.core.toys import settled_pointnet, toy_dataset, toy_split
 
 OPTIONS = EvaluationOptions(points=32, batch_size=8)
 
@@ -201,3 +201,23 @@ class TestFreshDiscriminator:
             return replace(report, clean=clean, adversarial=moved)
 
         assert fresh_discriminator(scaled(fit), scaled(test), 64).value > 0.99
+
+    def test_test_clouds_that_are_measured_already_are_not_attacked_again(self) -> None:
+        dataset, attack, options = toy_dataset(48, 24), preset("fgsm"), EvaluationOptions(points=64)
+        model = settled_pointnet(64).float()
+        report = result(evaluate_accuracy(model, dataset.split("test"), attack, options))
+        whole = result(probe(model, dataset, attack, options, 16))
+        assert result(probe(model, dataset, attack, options, 16, unseen=report)) == whole
+        assert whole.n == 48
+
+
+def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: Verdicts) -> None:
+    far = np.arange(200.0)
+    attacked = Attacked(verdicts.logits[::-1], verdicts.latent, verdicts.label, far, 2 * far)
+    report = AccuracyReport(np.arange(200) + 7, verdicts, attacked).of(np.array([3, 50]))
+    clean, moved = report.sides
+    assert report.row.tolist() == [10, 57]
+    assert clean.label.tolist() == moved.label.tolist() == verdicts.label[[3, 50]].tolist()
+    np.testing.assert_array_equal(clean.logits, verdicts.logits[[3, 50]])
+    np.testing.assert_array_equal(moved.logits, verdicts.logits[[196, 149]])
+    assert moved.rmse.tolist() == [6, 100]
