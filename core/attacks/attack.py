@@ -102,7 +102,14 @@ class Attack(Options):
         """The same attack with another budget."""
         return self.model_copy(update={"epsilon": epsilon})
 
-    def start(self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> State:
+    def start(
+        self,
+        model: Classifier,
+        x: Tensor,
+        y: Tensor,
+        generator: torch.Generator | None = None,
+        evaluation: Evaluation | None = None,
+    ) -> State:
         """The state before the first step: the clean clouds, evaluated.
 
         Parameters
@@ -111,11 +118,12 @@ class Attack(Options):
         x : Tensor (B, N, 3), clean clouds; never written to.
         y : Tensor (B,), true classes, or the wanted classes of a targeted attack.
         generator : source of the random restarts; without one they are the same at every call.
+        evaluation : the model at the clean clouds, with the gradient, where it is known.
         """
         seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
         clean = x.detach()
         still = torch.zeros_like(clean)
-        evaluation = evaluate(model, clean, y, gradient=True)
+        evaluation = evaluation or evaluate(model, clean, y, gradient=True)
         return State(clean, y, self.epsilon, still, evaluation, still, evaluation, still, seed=seed)
 
     def step(self, model: Classifier, state: State) -> State:

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from torch import Tensor
 
-from core.attacks import Attack, Evaluation
+from core.attacks import Attack, Evaluation, State
 from core.clouds import linf, rmse
 from core.datasets import Split, choose_rows
 from core.events import Cancel, Done, Event, Progress
@@ -20,6 +19,11 @@ from core.predict import Answers, device_of, predict
 
 Array = NDArray[np.float32]
 Arrays = tuple[NDArray[Any], ...]
+
+
+Known = dict[int, Evaluation]
+"""A model at the clean clouds of each batch, by the place of its first cloud: for measurements that follow each other
+on the same split with the same options, so that only the first asks."""
 
 
 class EvaluationOptions(Options):
@@ -180,6 +184,7 @@ def evaluate_accuracy(
     cancel: Cancel | None = None,
     *,
     surrogate: Classifier | None = None,
+    known: Known | None = None,
 ) -> Iterator[Event]:
     """Ask the model about clean clouds and, with an attack, about their adversarial versions.
 
@@ -187,6 +192,7 @@ def evaluate_accuracy(
     ----------
     surrogate : the model that is attacked in the place of ``model``, which is asked about the clouds this gives: the
         attack is transferred.
+    known : the attacked model at clean clouds; what is missing is added.
 
     Yields
     ------
@@ -210,8 +216,14 @@ def evaluate_accuracy(
             clean.append(_answers(model, points))
         else:
             attacked = model if surrogate is None else surrogate
-            label = torch.from_numpy(split.labels[chosen])
-            before, adversarial, after = _attacked(attacked, attack, points, label, generator, options.until_fooled)
+            device = device_of(attacked)
+            clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
+            state = attack.start(attacked, clouds, label, generator, known.get(start) if known else None)
+            assert state.evaluation is not None
+            if known is not None:
+                known[start] = state.evaluation
+            before = _arrays(state.evaluation)
+            adversarial, after = _finished(attacked, attack, state, options.until_fooled)
             if surrogate is not None:
                 before, after = _answers(model, points), _answers(model, adversarial)
             clean.append(before)
@@ -253,17 +265,13 @@ def _arrays(evaluation: Evaluation | None) -> Arrays:
     return evaluation.logits.cpu().numpy(), evaluation.latent.cpu().numpy()
 
 
-def _attacked(
-    model: Classifier, attack: Attack, points: Array, label: Tensor, generator: torch.Generator, until_fooled: bool
-) -> tuple[Arrays, Array, Arrays]:
-    """The model's answers to clouds (B, N, 3), their adversarial versions, and its answers to these."""
-    device = device_of(model)
-    state = attack.start(model, torch.from_numpy(points).to(device), label.to(device), generator)
+def _finished(model: Classifier, attack: Attack, state: State, until_fooled: bool) -> tuple[Array, Arrays]:
+    """The adversarial clouds (B, N, 3), and the model's answers to them."""
     places, ends = zip(*attack.finish(model, state, until_fooled=until_fooled), strict=True)
     order = torch.cat(places).argsort().cpu().numpy()
     adversarial = np.concatenate([end.adversarial.cpu().numpy() for end in ends])[order]
     logits, latent = _joined([_arrays(end.best) for end in ends])
-    return _arrays(state.evaluation), adversarial, (logits[order], latent[order])
+    return adversarial, (logits[order], latent[order])
 
 
 def _joined(parts: list[Arrays]) -> Arrays:

@@ -16,7 +16,7 @@ from torch import Tensor
 from core.attacks import DIRECTIONS, Attack, evaluate, preset
 from core.clouds import linf, rmse
 from core.datasets import Split
-from core.evaluation.accuracy import EvaluationOptions, Rate, chosen_clouds
+from core.evaluation.accuracy import EvaluationOptions, Known, Rate, chosen_clouds
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
 from core.predict import device_of, predict
@@ -61,6 +61,8 @@ def one_step(
     cells: Sequence[Cell],
     options: EvaluationOptions,
     cancel: Cancel | None = None,
+    *,
+    known: Known | None = None,
 ) -> Iterator[Event]:
     """Move every cloud along the first steps of attacks, and along noises, by the budgets of ``cells``.
 
@@ -68,6 +70,7 @@ def one_step(
     ----------
     attacks : by name; further steps and restarts do not count.
     cells : of names of ``attacks`` and of ``NOISES``.
+    known : the model at clean clouds.
 
     Yields
     ------
@@ -81,7 +84,7 @@ def one_step(
         part = rows[start : start + options.batch_size]
         points, truth = np.array(split.points[part, : options.points]), split.labels[part]
         clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(truth).to(device)
-        gradient = evaluate(model, clouds, label, gradient=True).gradient
+        gradient = ((known or {}).get(start) or evaluate(model, clouds, label, gradient=True)).gradient
         assert gradient is not None
         moves: dict[str, Callable[[float], Tensor]] = {}
         for name, attack in attacks.items():

@@ -21,7 +21,7 @@ from core.models.fused import matmul_max
 from core.models.pointnet import PointLayer, PointNet, TNet
 
 Affine = tuple[Tensor, Tensor]
-"""Weight (K, C), with the outputs last, and offset (C,) of a linear layer."""
+"""Weight (K, C), with the outputs last, or (B, K, C), another for each cloud; and offset (C,) of a linear layer."""
 
 Version = tuple[tuple[int, int], ...]
 """Address and count of changes of each of a model's tensors: what is written to one in place raises its count."""

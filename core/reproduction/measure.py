@@ -14,7 +14,15 @@ from core.attacks import Attack, Direction
 from core.checkpoints import LoadedModel
 from core.datasets import Dataset, choose_rows
 from core.embedding import TsneOptions, separation
-from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
+from core.evaluation.accuracy import (
+    AccuracyReport,
+    Attacked,
+    EvaluationOptions,
+    Known,
+    Rate,
+    Verdicts,
+    evaluate_accuracy,
+)
 from core.evaluation.latents import LatentMap, joint_map
 from core.evaluation.onestep import FGSM, Cell, Moved, one_step, readings
 from core.evaluation.probe import PROBED, probe
@@ -235,11 +243,15 @@ def measure(
     def part(name: str, form: Form[T], key: Any, events: Callable[[], Iterator[Event]]) -> Generator[Event, None, T]:
         return ledger.kept(f"measured/{entry.name}/{name}", {**base, name: key}, weights[name], form, events)
 
-    width = entry.options.discriminator_width
+    width, known = entry.options.discriminator_width, Known()
     soon = options.model_copy(update={"until_fooled": True})
     plain_key, strong_key = attack.model_dump(), [pgd.model_dump(), soon.model_dump()]
-    fgsm = yield from part("fgsm", WHOLE, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel))
-    strong = yield from part("pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, soon, cancel))
+    fgsm = yield from part(
+        "fgsm", WHOLE, plain_key, lambda: evaluate_accuracy(module, test, attack, options, cancel, known=known)
+    )
+    strong = yield from part(
+        "pgd", REPORT, strong_key, lambda: evaluate_accuracy(module, test, pgd, soon, cancel, known=known)
+    )
     transfer = None
     if simple is None:
         ledger.skip(weights["transfer"])
@@ -253,7 +265,9 @@ def measure(
         )
     paper, curve, own = readings(READINGS), _sweep_of(attack.direction), (attack.direction, attack.epsilon)
     cells = sorted({*paper, *curve} - {own})  # some are of both
-    moved = yield from part("one-step", TABLE, cells, lambda: one_step(module, test, FGSM, cells, options, cancel))
+    moved = yield from part(
+        "one-step", TABLE, cells, lambda: one_step(module, test, FGSM, cells, options, cancel, known=known)
+    )
     attacked = fgsm.sides[1]
     found = {own: Moved(*own, attacked.correct, attacked.linf, attacked.rmse), **dict(zip(cells, moved, strict=True))}
     table, sweep = [found[cell] for cell in paper], swept([found[cell] for cell in curve])
