@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
+from app.panels.parts import Choice
 from app.store import Store
 from app.studio import EPSILON_MAX, Studio
 from app.views.epsilon import EpsilonSlider
@@ -213,7 +214,7 @@ class AttackPanel(QWidget):
 
 
 def _combo(name: str) -> QComboBox:
-    combo = QComboBox()
+    combo = Choice()
     combo.setAccessibleName(name)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
     return combo

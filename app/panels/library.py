@@ -11,7 +11,6 @@ from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
@@ -23,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
-from app.panels.parts import button, label
+from app.panels.parts import Choice, button, label
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
 from core.clouds import SHOWN, Cloud
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
     from core.datasets import Dataset, Split
 
 Index = QModelIndex | QPersistentModelIndex
+
+WIDTH = 236
+"""At least, where it is not folded: a dataset and "all classes" fit side by side."""
 
 
 class _Shapes(QAbstractListModel):
@@ -93,15 +95,15 @@ class LibraryPanel(QWidget):
     def __init__(self, store: Store, datasets: dict[str, str], parent: QWidget | None = None) -> None:
         """``datasets``: name -> one sentence for the tooltip."""
         super().__init__(parent)
-        self.setMinimumWidth(212)
+        self.setMinimumWidth(WIDTH)
         self._store = store
-        self._datasets = QComboBox()
+        self._datasets = Choice()
         self._datasets.setAccessibleName("Dataset")
         for name, sentence in datasets.items():
             self._datasets.addItem(name)
             self._datasets.setItemData(self._datasets.count() - 1, sentence, Qt.ItemDataRole.ToolTipRole)
         self._datasets.textActivated.connect(self.datasetChosen)
-        self.classes = QComboBox()
+        self.classes = Choice()
         self.classes.setAccessibleName("Class")
         self.classes.currentIndexChanged.connect(self._filter)
         self._search = QLineEdit(placeholderText="Search shapes", clearButtonEnabled=True)
@@ -138,8 +140,8 @@ class LibraryPanel(QWidget):
 
         filters = QHBoxLayout()
         filters.setSpacing(theme.SPACE_XS)
-        filters.addWidget(self._datasets, 1)
-        filters.addWidget(self.classes, 1)
+        filters.addWidget(self._datasets, 8)
+        filters.addWidget(self.classes, 9)
         self._head, self._foot = QWidget(), QWidget()
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_S, theme.SPACE_M)
@@ -176,7 +178,7 @@ class LibraryPanel(QWidget):
         for widget in (self._head, self._foot):
             widget.setHidden(folded)
         width = SIZE + 4 * theme.SPACE_M
-        self.setMinimumWidth(width if folded else 212)
+        self.setMinimumWidth(width if folded else WIDTH)
         self.setMaximumWidth(width if folded else 16_777_215)
 
     def refresh(self) -> None:

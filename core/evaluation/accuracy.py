@@ -23,7 +23,7 @@ Arrays = tuple[NDArray[Any], ...]
 
 Known = dict[int, Evaluation]
 """A model at the clean clouds of each batch, by the place of its first cloud: for measurements that follow each other
-on the same split with the same options, so that only the first asks."""
+on the same clouds, points and batches, so that only the first asks."""
 
 
 class EvaluationOptions(Options):

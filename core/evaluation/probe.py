@@ -44,7 +44,7 @@ def probe(
     """
     reports: list[AccuracyReport] = []
     fit = options.model_copy(update={"clouds": min(PROBED, options.clouds or PROBED)})
-    asked = [("train", fit)] if unseen else [("train", fit), ("test", options)]
+    asked = [("train", fit)] if unseen is not None else [("train", fit), ("test", options)]
     for split, chosen in asked:
         for event in evaluate_accuracy(model, dataset.split(split), attack, chosen, cancel):
             match event:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Known, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.evaluation.onestep import Moved, one_step
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
@@ -71,10 +71,9 @@ def sweep(
         return
     soon = options.model_copy(update={"until_fooled": True})  # whether a cloud fools is all that is asked
     reached: list[AccuracyReport] = []
-    known = Known()
     complete = True
     for index, epsilon in enumerate(epsilons):
-        for event in evaluate_accuracy(model, split, attack.at(epsilon), soon, cancel, known=known):
+        for event in evaluate_accuracy(model, split, attack.at(epsilon), soon, cancel):
             match event:
                 case Progress(done, total):
                     yield Progress(index * total + done, len(epsilons) * total, f"epsilon {epsilon:g}")

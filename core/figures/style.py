@@ -31,6 +31,8 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "figure.facecolor": "white",
+    "figure.autolayout": False,  # each figure chooses, whatever a matplotlibrc says
+    "figure.constrained_layout.use": False,
     "svg.fonttype": "none",  # text stays text: it can be searched and edited, and Qt can draw it
     "svg.hashsalt": "pointward",  # the same figure gives the same file
     "pdf.fonttype": 42,  # TrueType, as publishers ask

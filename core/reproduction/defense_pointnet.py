@@ -20,6 +20,7 @@ from core.reproduction.measure import (
     mapped,
     measure,
     measuring_work,
+    without_latents,
 )
 from core.reproduction.models import Entry, planned
 from core.reproduction.options import ReproduceOptions
@@ -104,29 +105,25 @@ def _reproduced(
             yield from _trained(entry, dataset, work, ledger, cancel, data_root)
     models = {entry.name: load_model(resolve_model(entry.folder)) for entry in entries}
     measured: list[Measured] = []
+    maps: dict[str, Mapped] = {}
     for entry in entries:
         model = models[entry.name]
         simple = models.get(f"simple-seed{entry.options.seed}", models.get("simple-seed0"))
-        measured.append(
-            (
-                yield from measure(
-                    entry,
-                    model,
-                    simple if simple is not model else None,
-                    _history(entry),
-                    dataset,
-                    attack,
-                    pgd,
-                    evaluation,
-                    ledger,
-                    cancel,
-                )
-            )
+        each = yield from measure(
+            entry,
+            model,
+            simple if simple is not model else None,
+            _history(entry),
+            dataset,
+            attack,
+            pgd,
+            evaluation,
+            ledger,
+            cancel,
         )
-    maps: dict[str, Mapped] = {}
-    for each in measured:
-        if each.entry.label in MAPPED and each.entry.label not in maps:
-            maps[each.entry.label] = yield from mapped(each, shown, ledger, cancel)
+        if entry.label in MAPPED and entry.label not in maps:
+            maps[entry.label] = yield from mapped(each, shown, ledger, cancel)
+        measured.append(without_latents(each))
     findings = Findings(dataset, options, attack, pgd, evaluation, measured, maps)
     yield Note("writing the report")
     write_report(findings, folder)

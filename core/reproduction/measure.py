@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -73,7 +73,7 @@ class Measured:
     steps: int
     """Gradient steps of its training."""
     fgsm: AccuracyReport
-    """Clean clouds, and the paper's attack at the budget of the training."""
+    """Clean clouds, and the paper's attack at the budget of the training; with latents."""
     pgd: AccuracyReport
     """Until each cloud is fooled."""
     transfer: AccuracyReport | None
@@ -205,7 +205,7 @@ MAP = Form[Mapped](
 
 
 def measuring_work(clouds: int, pgd_steps: int) -> int:
-    """Passes that ``measure`` makes over ``clouds`` test clouds; a gradient counts as two."""
+    """Passes that ``measure`` makes, about, over ``clouds`` test clouds; a gradient counts as two."""
     return sum(_weights(clouds, pgd_steps).values())
 
 
@@ -216,7 +216,7 @@ def _weights(clouds: int, pgd_steps: int) -> dict[str, int]:
         "pgd": (1 + 3 * pgd_steps) * clouds,
         "transfer": 5 * clouds,
         "one-step": (2 + len({*readings(READINGS), *_sweep_of("sign")})) * clouds,
-        "discriminator": 8 * min(PROBED, clouds),
+        "discriminator": 8 * min(PROBED, clouds),  # one half for the fitting
     }
 
 
@@ -284,12 +284,18 @@ def _sweep_of(direction: Direction) -> list[Cell]:
     return [(direction, epsilon) for epsilon in SWEEP]
 
 
+def without_latents(each: Measured) -> Measured:
+    """The same, in a hundredth of the memory."""
+    return replace(each, fgsm=REPORT.read(REPORT.write(each.fgsm)))
+
+
 def mapped(each: Measured, clouds: int, ledger: Ledger, cancel: Cancel | None) -> Generator[Event, None, Mapped]:
     """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
     usual = TsneOptions().perplexity  # of few clouds less, for it has to stay below a third of the points
     options = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
     report = each.fgsm.of(choose_rows(each.fgsm.clean.label, clouds))
-    sides = [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
+    shown = [hashlib.sha256(part.tobytes()).hexdigest() for part in (report.row, report.clean.label)]
+    shown += [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
 
     def making() -> Iterator[Event]:
         for event in joint_map(report, options, cancel):
@@ -298,7 +304,7 @@ def mapped(each: Measured, clouds: int, ledger: Ledger, cancel: Cancel | None) -
             else:
                 yield event
 
-    key = {"latents": sides, "map": options.model_dump()}
+    key = {"shown": shown, "map": options.model_dump()}
     return ledger.kept(f"measured/{each.entry.name}/map", key, MAPPING * clouds, MAP, making)
 
 

@@ -11,13 +11,22 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
 from core.attacks import DIRECTIONS, preset
-from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
+from core.evaluation.accuracy import (
+    AccuracyReport,
+    Attacked,
+    EvaluationOptions,
+    Known,
+    Rate,
+    Verdicts,
+    evaluate_accuracy,
+)
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.evaluation.onestep import FGSM, NOISES, one_step, readings
 from core.evaluation.probe import fresh_discriminator, probe
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Progress, result
+from core.models import Output
 from tests.core.toys import settled_pointnet, toy_dataset, toy_split
 
 OPTIONS = EvaluationOptions(points=32, batch_size=8)
@@ -206,9 +215,9 @@ class TestFreshDiscriminator:
         dataset, attack, options = toy_dataset(48, 24), preset("fgsm"), EvaluationOptions(points=64)
         model = settled_pointnet(64).float()
         report = result(evaluate_accuracy(model, dataset.split("test"), attack, options))
-        whole = result(probe(model, dataset, attack, options, 16))
-        assert result(probe(model, dataset, attack, options, 16, unseen=report)) == whole
-        assert whole.n == 48
+        whole, *rest = (list(probe(model, dataset, attack, options, 16, unseen=unseen)) for unseen in (None, report))
+        assert whole[-1] == rest[0][-1]
+        assert [max(e.total for e in events if isinstance(e, Progress)) for events in (whole, *rest)] == [96, 48]
 
 
 def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: Verdicts) -> None:
@@ -221,3 +230,35 @@ def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: Verdicts) ->
     np.testing.assert_array_equal(clean.logits, verdicts.logits[[3, 50]])
     np.testing.assert_array_equal(moved.logits, verdicts.logits[[196, 149]])
     assert moved.rmse.tolist() == [6, 100]
+
+
+class Counting:
+    """A model that counts the batches of which it is asked for a gradient."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model, self.gradients = model, 0
+
+    def __call__(self, clouds: torch.Tensor) -> Output:
+        self.gradients += clouds.requires_grad
+        output: Output = self.model(clouds)
+        return output
+
+
+def test_what_is_known_of_the_clean_clouds_is_not_asked_again_and_changes_nothing(model: torch.nn.Module) -> None:
+    split, options = toy_split(20), EvaluationOptions(points=32, batch_size=7, until_fooled=True)  # 3 batches
+    fgsm, pgd = preset("fgsm"), preset("pgd", steps=3, restarts=1)
+    apart, together, known = Counting(model), Counting(model), Known()
+    for attack in (fgsm, pgd):
+        alone = result(evaluate_accuracy(apart, split, attack, options))
+        shared = result(evaluate_accuracy(together, split, attack, options, known=known))
+        for mine, theirs in zip(shared.records.values(), alone.records.values(), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    cells = readings((0.1,))
+    alone, shared = (
+        result(one_step(asked, split, FGSM, cells, options, known=seen))
+        for asked, seen in ((apart, None), (together, known))
+    )
+    for mine, theirs in zip(shared, alone, strict=True):
+        np.testing.assert_array_equal(mine.correct, theirs.correct)
+        np.testing.assert_array_equal(mine.rmse, theirs.rmse)
+    assert apart.gradients - together.gradients == 2 * 3

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from core.datasets import Dataset, Split
 from core.evaluation.accuracy import Verdicts
 from core.evaluation.bootstrap import Estimate
-from core.events import Cancel, Done, Event, Note, Progress
+from core.evaluation.onestep import FGSM, one_step
+from core.events import Cancel, Done, Event, Note, Progress, result
 from core.records import read_json
 from core.reproduction.defense_pointnet import reproduce
 from core.reproduction.findings import Findings
@@ -130,6 +131,14 @@ class TestReport:
         assert float(rows["l2", "0.2"]["RMSE"]) == pytest.approx(0.2, abs=1e-3)
         assert float(rows["Gaussian", "0.2"]["RMSE"]) == pytest.approx(0.2, abs=0.02)
         assert [rows["the paper", epsilon]["simple"] for epsilon in ("0.1", "0.2")] == ["86.57", "64.78"]
+
+    def test_the_reading_of_the_training_is_what_one_step_says(self, findings: Findings) -> None:
+        each, cell = findings.first["simple"], ("sign", 0.1)
+        test = findings.dataset.split("test")
+        (said,) = result(one_step(each.model.module, test, FGSM, [cell], findings.evaluation))
+        (found,) = [moved for moved in each.readings if (moved.direction, moved.epsilon) == cell]
+        np.testing.assert_array_equal(found.correct, said.correct)
+        np.testing.assert_allclose(found.rmse, said.rmse)
 
     def test_the_work_is_counted(self, unbroken: tuple[Path, list[Event]]) -> None:
         rows = {row["Run"]: row for row in table(unbroken[0], "work")}
@@ -332,7 +341,11 @@ def test_the_command_on_the_built_in_shapes(tmp_path: Path) -> None:
     words = f"reproduce defense-pointnet --dataset shapes16 --out {tmp_path} --epochs 2 --subset 512 --json"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, str(root / "main.py"), *words.split()], env=environment, capture_output=True, text=True
+        [sys.executable, str(root / "main.py"), *words.split()],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["complete"] is True
