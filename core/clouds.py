@@ -232,11 +232,23 @@ def _nearest(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[n
     if x.ndim != y.ndim or x.ndim not in (2, 3) or x.shape[:-2] != y.shape[:-2] or {x.shape[-1], y.shape[-1]} != {3}:
         raise ValueError(f"distances need two clouds (., 3) or two batches (B, ., 3), not {x.shape} and {y.shape}")
     if x.ndim == 2:
-        from scipy.spatial import cKDTree  # a sixth of a second to import, which a window's start should not pay
-
-        return cKDTree(y).query(x)[0], cKDTree(x).query(y)[0]
+        # a point that is at its place in both clouds is at no distance, and an attack leaves most points where they are
+        apart = (x != y).any(axis=1) if x.shape == y.shape else None
+        return _to_nearest(x, y, apart), _to_nearest(y, x, apart)
     pairs = [_nearest(*pair) for pair in zip(x, y, strict=True)]
     return np.stack([there for there, _ in pairs]), np.stack([back for _, back in pairs])
+
+
+def _to_nearest(
+    points: NDArray[np.float64], others: NDArray[np.float64], apart: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    """(N,), from each of the points to the nearest of the others; 0 of those not ``apart``, where that is given."""
+    from scipy.spatial import cKDTree  # a sixth of a second to import, which a window's start should not pay
+
+    far = np.zeros(len(points))
+    asked = slice(None) if apart is None else apart
+    far[asked] = cKDTree(others).query(points[asked])[0]
+    return far
 
 
 def _chamfer(there: NDArray[np.float64], back: NDArray[np.float64]) -> Value:

@@ -142,6 +142,16 @@ def test_distances_of_a_known_perturbation_have_their_closed_forms():
     assert found.hausdorff == pytest.approx(5)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 40, 59, 60])
+def test_chamfer_and_hausdorff_of_clouds_of_which_some_points_moved(kept):
+    a, moved = np.random.default_rng(kept).normal(size=(2, 60, 3))
+    b = np.concatenate([a[:kept], moved[kept:]])
+    table = np.linalg.norm(a[:, None] - b, axis=2)
+    there, back = table.min(1), table.min(0)
+    assert chamfer(a, b) == pytest.approx(there.mean() + back.mean())
+    assert hausdorff(a, b[::-1]) == pytest.approx(max(there.max(), back.max())), "also where they do not correspond"
+
+
 def test_chamfer_and_hausdorff_are_those_of_open3d_also_for_clouds_of_different_sizes():
     import open3d
 
