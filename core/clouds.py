@@ -232,7 +232,7 @@ def _nearest(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[n
     if x.ndim != y.ndim or x.ndim not in (2, 3) or x.shape[:-2] != y.shape[:-2] or {x.shape[-1], y.shape[-1]} != {3}:
         raise ValueError(f"distances need two clouds (., 3) or two batches (B, ., 3), not {x.shape} and {y.shape}")
     if x.ndim == 2:
-        # a point that is at its place in both clouds is at no distance, and an attack leaves most points where they are
+        # a point at the same place in both clouds is at no distance, and gradients move the critical points alone
         apart = (x != y).any(axis=1) if x.shape == y.shape else None
         return _to_nearest(x, y, apart), _to_nearest(y, x, apart)
     pairs = [_nearest(*pair) for pair in zip(x, y, strict=True)]

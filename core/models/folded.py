@@ -2,8 +2,8 @@
 
 A ``FoldedPointNet`` answers like the model it was made from, up to rounding, in a fraction of the time, and the
 gradient with respect to the clouds is computed of the critical points alone, which won a channel of a maximum. It is a
-snapshot: weights get no
-gradient through it. ``answering`` gives the one of a model's present weights; the model itself is the slow twin.
+snapshot: weights get no gradient through it. ``answering`` gives the one of a model's present weights; the model itself
+is the slow twin.
 """
 
 from collections.abc import Iterator

@@ -73,7 +73,7 @@ class Measured:
     steps: int
     """Gradient steps of its training."""
     fgsm: AccuracyReport
-    """Clean clouds, and the paper's attack at the budget of the training; with latents."""
+    """Clean clouds, and the paper's attack at the budget of the training; with latents, until these are dropped."""
     pgd: AccuracyReport
     """Until each cloud is fooled."""
     transfer: AccuracyReport | None
@@ -165,7 +165,8 @@ def _whole(report: AccuracyReport) -> Arrays:
 
 def _without_latents(report: AccuracyReport) -> Arrays:
     arrays = _whole(report)
-    return {name: array[:, :0] if name.endswith("_latent") else array for name, array in arrays.items()}
+    # copied, for a view of no column would keep the whole array alive
+    return {name: array[:, :0].copy() if name.endswith("_latent") else array for name, array in arrays.items()}
 
 
 def _report(arrays: Arrays) -> AccuracyReport:

@@ -132,6 +132,10 @@ class TestReport:
         assert float(rows["Gaussian", "0.2"]["RMSE"]) == pytest.approx(0.2, abs=0.02)
         assert [rows["the paper", epsilon]["simple"] for epsilon in ("0.1", "0.2")] == ["86.57", "64.78"]
 
+    def test_latents_of_all_models_are_not_held_to_the_end(self, findings: Findings) -> None:
+        latents = [side.latent for each in findings.measured for side in each.fgsm.sides]
+        assert all(latent.size == 0 and latent.base is None for latent in latents)
+
     def test_the_reading_of_the_training_is_what_one_step_says(self, findings: Findings) -> None:
         each, cell = findings.first["simple"], ("sign", 0.1)
         test = findings.dataset.split("test")
