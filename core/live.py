@@ -5,6 +5,7 @@ The window calls these functions from a worker thread; the command line and the 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from core.attacks import Attack, State
 from core.checkpoints import LoadedModel
 from core.clouds import Cloud, Distances, distances
+from core.devices import at_once
 from core.events import Cancel, Done, Event, Step
 from core.models import answering
 from core.predict import device_of
@@ -124,16 +126,15 @@ def begin(setup: Setup) -> Scene:
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
     primary = setup.models[setup.primary]
     x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
-    clean, latent = _verdicts(setup.models, setup.primary, x)
-    true = int(clean[setup.primary, 0].argmax()) if setup.cloud.label is None else setup.cloud.label
+    clean, latent, apart = _seen(setup, x)
+    true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
     if setup.attack.objective == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
     label = setup.target if setup.attack.objective == "targeted" else true
     y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
     state = setup.attack.start(primary.module, x, y, generator)
-    points = setup.cloud.points
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
-    return Scene(setup, state, clean[:, 0], clean[:, 0], latent[0], latent[0], points, distances(points, points), loss)
+    return Scene(setup, state, clean, clean, latent, latent, setup.cloud.points, apart, loss)
 
 
 def advance(scene: Scene) -> Scene:
@@ -173,7 +174,7 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
     for model, mine in zip(setup.models, answers, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
             part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(move.device)
-            mine.append(_verdicts((model,), 0, clean + part[:, None, None] * move)[0][0])
+            mine.append(_answer(model, clean + part[:, None, None] * move)[0])
             done += len(part)
             yield Step(done, total)
             if cancel and cancel.requested:
@@ -193,30 +194,35 @@ def show(before: Scene, state: State) -> Scene:
     setup = before.setup
     finished = state.step >= setup.attack.total_steps
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
-    answers, latent = _verdicts(setup.models, setup.primary, adversarial)
-    points = adversarial[0].cpu().numpy()
-    confidence = answers[setup.primary, 0, int(state.label)]
+    answers, latent, apart = _seen(setup, adversarial)
+    confidence = answers[setup.primary, int(state.label)]
     loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
     return replace(
         before,
         state=state,
-        adversarial=answers[:, 0],
-        latent=latent[0],
-        points=points,
-        distances=distances(setup.cloud.points, points),
+        adversarial=answers,
+        latent=latent,
+        points=adversarial[0].cpu().numpy(),
+        distances=apart,
         loss=loss,
     )
 
 
-def _verdicts(models: Sequence[LoadedModel], primary: int, x: torch.Tensor) -> tuple[Array, Array]:
-    """Confidences (M, B, K) of all models on clouds x (B, N, 3), and the latents (B, D) of the primary one."""
-    answers: list[Array] = []
-    latent = np.empty(0, np.float32)
-    with torch.no_grad():
-        for index, model in enumerate(models):
-            with answering(model.module) as ask:
-                output = ask(x.to(device_of(model.module)))
-            answers.append(output.logits.softmax(1).cpu().numpy())
-            if index == primary:
-                latent = output.latent.cpu().numpy()
-    return np.stack(answers), latent
+def _seen(setup: Setup, x: torch.Tensor) -> tuple[Array, Array, Distances]:
+    """Of a cloud x (1, N, 3): all models' confidences (M, K), the primary one's latent (D,), and its way from clean."""
+    apart, *answers = at_once(
+        [
+            partial(distances, setup.cloud.points, x[0].cpu().numpy()),
+            *(partial(_answer, model, x) for model in setup.models),
+        ]
+    )
+    confidences = np.stack([confidence[0] for confidence, _ in answers])
+    return confidences, answers[setup.primary][1][0], apart
+
+
+@torch.no_grad()
+def _answer(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
+    """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
+    with answering(model.module) as ask:
+        output = ask(x.to(device_of(model.module)))
+    return output.logits.softmax(1).cpu().numpy(), output.latent.cpu().numpy()
