@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -115,19 +116,16 @@ def _pooled(x: Tensor, layers: list[Affine]) -> Tensor:
     return torch.stack(peaks) + offset
 
 
-def _each_through(x: Tensor, layers: list[Affine]) -> Iterator[Tensor]:
-    """The points (N, C) of each cloud after the layers; one cloud's stay in the cache."""
-    for place, cloud in enumerate(x):
-        *_, last = _through(cloud, layers, place)
-        yield last
-
-
-def _through(points: Tensor, layers: list[Affine], place: int) -> list[Tensor]:
-    """Points (N, K) of the cloud at ``place``, and what each layer with its ReLU makes of them."""
-    found = [points]
-    for weight, offset in layers:
-        found.append(torch.addmm(offset, found[-1], weight[place] if weight.dim() == 3 else weight).relu_())
-    return found
+def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None = None) -> Iterator[Tensor]:
+    """The points (N, C) of each cloud after the layers, kept with those after each; one cloud's stay in the cache."""
+    for place, points in enumerate(x):
+        steps = []
+        for weight, offset in layers:
+            points = torch.addmm(offset, points, weight[place] if weight.dim() == 3 else weight).relu_()
+            steps.append(points)
+        if kept is not None:
+            kept.append(steps)
+        yield points
 
 
 def _dense(x: Tensor, layers: list[Affine]) -> Tensor:
@@ -172,32 +170,28 @@ class _CriticalMax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, first: Tensor, hidden: list[Affine], weight: Tensor) -> Tensor:
-        peak, index = matmul_max(_each_through(x, hidden), x.shape[1], weight.t())
+        ctx.steps = []
+        peak, index = matmul_max(_each_through(x, hidden, ctx.steps), x.shape[1], weight.t())
         ctx.save_for_backward(x, first, weight, index)
         ctx.later = hidden[1:]
-        ctx.offset = hidden[0][1]
         return peak
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, first, weight, index = ctx.saved_tensors
-        layers = [(first, ctx.offset), *ctx.later]
         grad_x = torch.zeros_like(x)
         grad_first = torch.empty_like(first) if ctx.needs_input_grad[1] else None
-        for place, (cloud, critical, share) in enumerate(zip(x, index, grad, strict=True)):
-            won = torch.zeros(len(cloud), dtype=torch.bool)
-            won[critical] = True
-            rows = won.nonzero()[:, 0]
-            order = won.cumsum(0) - 1  # of a critical point among them
-            steps = _through(cloud[rows], layers, place)
-            slope = weight.new_zeros(len(rows), len(weight)).index_add_(0, order[critical], share[:, None] * weight.t())
-            for (matrix, _), before, after in zip(layers[::-1], steps[-2::-1], steps[:0:-1], strict=True):
-                slope = torch.ops.aten.threshold_backward(slope, after, 0)
-                if matrix.dim() == 3:
-                    matrix = matrix[place]
-                    if grad_first is not None:
-                        torch.mm(before.t(), slope, out=grad_first[place])
-                slope = slope @ matrix.t()
-            grad_x[place, rows] = slope
+        for place, (steps, points, share) in enumerate(zip(ctx.steps, index, grad, strict=True)):
+            points, channels = points.sort()
+            rows, won = torch.unique_consecutive(points, return_counts=True)
+            slope = F.embedding_bag(  # for each critical point, the sum of the channels that it won
+                channels, weight.t(), won.cumsum(0) - won, mode="sum", per_sample_weights=share[channels]
+            )
+            for (matrix, _), after in zip(ctx.later[::-1], steps[:0:-1], strict=True):
+                slope = torch.ops.aten.threshold_backward(slope, after.index_select(0, rows), 0) @ matrix.t()
+            slope = torch.ops.aten.threshold_backward(slope, steps[0].index_select(0, rows), 0)
+            if grad_first is not None:
+                torch.mm(x[place].index_select(0, rows).t(), slope, out=grad_first[place])
+            grad_x[place].index_copy_(0, rows, slope @ (first[place] if first.dim() == 3 else first).t())
         return grad_x, grad_first, None, None
