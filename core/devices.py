@@ -55,9 +55,12 @@ def leave_room_to_paint() -> None:
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each call returns; as many run at the same time as there are cores that PyTorch's own loops do not use."""
-    helpers = (os.cpu_count() or 1) // torch.get_num_threads() - 1
-    if helpers < 1:
+    """What each call returns; where PyTorch's own loops keep one thread, the other cores compute calls too.
+
+    Elsewhere they run in turn, for each call has the cores already.
+    """
+    helpers = (os.cpu_count() or 1) - 1
+    if torch.get_num_threads() > 1 or helpers < 1:
         return [call() for call in calls]
     waiting = [_helpers(helpers).submit(call) for call in calls]
     # this thread takes from the end what no helper has begun: it need not wake up first, and never waits for its own
@@ -67,4 +70,4 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
 @cache
 def _helpers(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, "at once")
+    return ThreadPoolExecutor(count, "at once")  # joblib's threads take 10 ms to start and gather four calls

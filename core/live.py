@@ -126,7 +126,7 @@ def begin(setup: Setup) -> Scene:
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
     primary = setup.models[setup.primary]
     x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
-    clean, latent, apart = _seen(setup, x)
+    clean, latent, apart = _seen(setup, x, setup.cloud.points)
     true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
     if setup.attack.objective == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
@@ -194,7 +194,8 @@ def show(before: Scene, state: State) -> Scene:
     setup = before.setup
     finished = state.step >= setup.attack.total_steps
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
-    answers, latent, apart = _seen(setup, adversarial)
+    points = adversarial[0].cpu().numpy()
+    answers, latent, apart = _seen(setup, adversarial, points)
     confidence = answers[setup.primary, int(state.label)]
     loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
     return replace(
@@ -202,17 +203,20 @@ def show(before: Scene, state: State) -> Scene:
         state=state,
         adversarial=answers,
         latent=latent,
-        points=adversarial[0].cpu().numpy(),
+        points=points,
         distances=apart,
         loss=loss,
     )
 
 
-def _seen(setup: Setup, x: torch.Tensor) -> tuple[Array, Array, Distances]:
-    """Of a cloud x (1, N, 3): all models' confidences (M, K), the primary one's latent (D,), and its way from clean."""
+def _seen(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, Array, Distances]:
+    """All models' confidences (M, K), the primary one's latent (D,) and the distances from clean, of one cloud.
+
+    It is given twice: x (1, N, 3) on the models' device, and its points (N, 3).
+    """
     apart, *answers = at_once(
         [
-            partial(distances, setup.cloud.points, x[0].cpu().numpy()),
+            partial(distances, setup.cloud.points, points),
             *(partial(_answer, model, x) for model in setup.models),
         ]
     )

@@ -70,8 +70,12 @@ def test_what_goes_wrong_in_a_call_at_once_is_raised(one_thread_of_two: None) ->
             at_once(calls)
 
 
-def test_calls_run_in_turn_where_pytorch_has_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: torch.get_num_threads())
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (8, 4)])
+def test_calls_run_in_turn_where_pytorch_has_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert at_once([get_ident] * 3) == [get_ident()] * 3
 
 
