@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -34,17 +34,17 @@ from app.panels.library import LibraryPanel
 from app.panels.parts import label
 from app.panels.training import TrainingPanel
 from app.panels.verdict import VerdictPanel
+from app.presenter import PairPresenter
 from app.store import Store
 from app.studio import Studio
 from app.views.pair import PairView
 from core.datasets import REGISTRY
 
 if TYPE_CHECKING:
-    from core.live import Scene
+    from core.clouds import Cloud
     from core.startup import Startup
 
 FOLD_BELOW = 1280  # pixels of window width under which the library shows thumbnails alone
-BEHIND_MS = 200  # a picture that has not caught up with the slider after this is dimmed and labelled
 
 _log = logging.getLogger(__name__)
 
@@ -72,11 +72,10 @@ class Window(QMainWindow):
         self._later: list[Path] = []
         self.hung = False
         """After closing: whether a thread did not end when asked, so that the process has to leave without it."""
-        self._behind = QTimer(self, singleShot=True, interval=BEHIND_MS)
-        self._behind.timeout.connect(self._show_behind)
         self.actions_ = actions.build(self, self._handlers())
 
         self.pair = PairView()
+        PairPresenter(self.pair, self.store, self.studio)
         self.library = LibraryPanel(self.store, {name: spec.summary for name, spec in REGISTRY.items()})
         self.attack = AttackPanel(self.store, self.studio, self.actions_)
         self.verdict = VerdictPanel(self.store)
@@ -146,48 +145,8 @@ class Window(QMainWindow):
 
     # --- what is shown ---
 
-    def _show_scene(self, scene: Scene | None) -> None:
-        if scene is None:
-            cloud = self.store.cloud
-            if cloud is None:
-                self.pair.clear()
-            else:
-                self.pair.set_pair(cloud.points)
-            return
-        setup, names = scene.setup, scene.setup.classes
-        true = setup.cloud.label
-        self.pair.set_pair(setup.cloud.points, scene.points)
-        for set_verdict, answer in (
-            (self.pair.set_clean_verdict, scene.clean[setup.primary]),
-            (self.pair.set_adversarial_verdict, scene.adversarial[setup.primary]),
-        ):
-            best = int(answer.argmax())
-            set_verdict(names[best], float(answer[best]), None if true is None else best == true)
-        self._show_freshness()
-
-    def _show_freshness(self) -> None:
-        """Say whether the picture belongs to the slider; one that is only a frame behind is not dimmed."""
-        scene = self.store.scene
-        if scene is not None and (scene.epsilon != self.store.epsilon or self.studio.busy):
-            if not self._behind.isActive():
-                self._behind.start()
-            return
-        self._behind.stop()
-        rescaled = scene is not None and not scene.exact
-        self.pair.set_stale(rescaled, "the last attack, rescaled – let go to attack at this ε" if rescaled else "")
-
-    def _show_behind(self) -> None:
-        scene = self.store.scene
-        if scene is not None and scene.epsilon != self.store.epsilon:
-            self.pair.set_stale(True, f"shown: ε {scene.epsilon:.3f} – computing {self.store.epsilon:.3f}")
-        elif self.studio.busy:
-            self.pair.set_stale(True, "attacking…")
-
-    def _show_cloud(self, _: object) -> None:
-        cloud = self.store.cloud
+    def _name(self, cloud: Cloud | None) -> None:
         self.setWindowTitle(f"{cloud.name} – Pointward" if cloud is not None and cloud.name else "Pointward")
-        if self.store.scene is None and cloud is not None:
-            self.pair.set_pair(cloud.points)
 
     def _only_pair(self, on: bool) -> None:
         for widget in (self.library, self.verdict, self.work, self.attack):
@@ -262,11 +221,8 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         store, studio = self.store, self.studio
-        store.sceneChanged.connect(self._show_scene)
-        store.epsilonChanged.connect(lambda _: self._show_freshness())
-        store.cloudChanged.connect(self._show_cloud)
+        store.cloudChanged.connect(self._name)
         studio.failed.connect(self._complain)
-        studio.busyChanged.connect(lambda _: self._show_freshness())
         studio.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
         )
