@@ -230,14 +230,16 @@ class _Tint(QObject):
 
     def __init__(self, target: QObject) -> None:
         super().__init__(target)
+        self._worn = ("", "")
         notifier.changed.connect(self._render)
 
     def wear(self, name: str, token: str) -> None:
-        self._name, self._token = name, token
-        self._render()
+        if self._worn != (name, token):  # to draw one takes a millisecond, and who moves a slider asks at each move
+            self._worn = name, token
+            self._render()
 
     def _render(self) -> None:
-        self.parent().setIcon(icon(self._name, self._token))
+        self.parent().setIcon(icon(*self._worn))
 
 
 def _svg(name: str, colour: QColor) -> str:

@@ -56,6 +56,10 @@ class Canvas(QWidget):
         self._fresh = False
         super().update()
 
+    def rewrite(self) -> None:
+        """Write anew over the last picture, soon."""
+        super().update()
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -96,14 +96,18 @@ class CloudView(SceneView):
     def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None) -> None:
         """The class a model sees and its confidence, with a mark if it is known to be right or wrong; "" for none."""
         mark = {True: " ✓ ", False: " ✗ ", None: " "}[right]
-        self._verdict = (f"{name}{mark}{confidence:.2f}", right) if name else None
-        self.setAccessibleDescription(self._verdict[0] if self._verdict else "")
-        self.update()
+        verdict = (f"{name}{mark}{confidence:.2f}", right) if name else None
+        if verdict != self._verdict:
+            self._verdict = verdict
+            self.setAccessibleDescription(verdict[0] if verdict else "")
+            self.rewrite()
 
     def set_stale(self, stale: bool, text: str = "") -> None:
         """Dim the picture to 60 % and say why: it does not belong to the controls any more."""
-        self._stale = text if stale else None
-        self.update()
+        note = text if stale else None
+        if note != self._stale:
+            self._stale = note
+            self.rewrite()
 
     def set_vectors(self, on: bool) -> None:
         """Draw a line from where each point was to where it is."""
@@ -128,7 +132,7 @@ class CloudView(SceneView):
     def mark(self, index: int) -> None:
         """Put a ring around a point; -1 for none."""
         self._marked = index if index < len(self._shown) else -1
-        self.update()
+        self.rewrite()
 
     def point_at(self, x: float, y: float) -> int:
         """Index of the front-most point at a place in logical pixels; -1 if there is none."""

@@ -45,11 +45,15 @@ def test_a_drag_of_epsilon_changes_the_adversarial_picture_and_the_bars_and_noth
     person.take(0.02)
     person.pull(0.021)
     still, moved, painted = seen(clean), seen(adversarial), bars(person)
+    drawn = []
+    clean.painted.connect(lambda: drawn.append("clean"))
+    adversarial.painted.connect(lambda: drawn.append("adversarial"))
     scene = person.pull(0.25)
     assert person.window.attack.epsilon.value == pytest.approx(0.25, abs=0.002)
     assert person.store.epsilon == person.window.attack.epsilon.value == scene.epsilon
     assert np.array_equal(seen(clean), still)
     assert (seen(adversarial) != moved).any(axis=2).mean() > 0.02
+    assert set(drawn) == {"adversarial"}
     assert (bars(person) != painted).any()
     shot(person.window, "window")
     scene = person.let_go()

@@ -163,6 +163,7 @@ def test_arrays_that_are_no_cloud_are_refused_and_the_picture_stays(view, points
 def test_a_capture_of_the_widget_is_what_the_screen_shows(qtbot, view):
     with qtbot.waitSignal(view.painted):
         view.set_verdict("chair", 0.98, True)
+        view.turn(10.0, 5.0)
     QApplication.processEvents()
     assert np.array_equal(pixels(view.grab().toImage()), pixels(view.screen().grabWindow(view.winId()).toImage()))
 
@@ -176,6 +177,23 @@ def test_a_part_that_was_covered_is_painted_again_from_the_last_picture(qtbot, v
     cover.hide()
     QApplication.processEvents()
     assert np.array_equal(pixels(view.grab().toImage()), before)
+
+
+def test_words_and_marks_change_without_drawing_the_scene_anew(view, monkeypatch):
+    pictures = [pixels(view.grab().toImage())]
+    monkeypatch.setattr("app.views.spheres.Spheres.paint", lambda self: pytest.fail("the scene was drawn again"))
+    for change in (
+        lambda: view.set_verdict("chair", 0.98, True),
+        lambda: view.set_stale(True, "old"),
+        lambda: view.mark(7),
+    ):
+        change()
+        pictures.append(pixels(view.grab().toImage()))
+        assert (pictures[-1] != pictures[-2]).any()
+    view.mark(-1)
+    view.set_stale(False)
+    view.set_verdict("")
+    assert np.array_equal(pixels(view.grab().toImage()), pictures[0])
 
 
 def test_an_empty_view_says_what_to_do(qtbot, chair, shot):
