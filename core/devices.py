@@ -1,10 +1,6 @@
-"""Where tensors live and how many threads compute: the choice of device, in words a person can check."""
+"""Where tensors live: the choice of device, in words a person can check."""
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -43,31 +39,3 @@ def describe_device(device: torch.device) -> str:
         return f"Apple GPU · {free / 2**30:.1f} GiB free"
     threads = torch.get_num_threads()
     return f"CPU · {threads} thread{'s' if threads > 1 else ''}"
-
-
-def leave_room_to_paint() -> None:
-    """One thread for PyTorch's own loops where there are at most two cores, for a process that also paints and trains.
-
-    Two busy pools of two threads each on two cores wait for one another: a forward pass of 7 ms then takes 270 ms.
-    """
-    if (os.cpu_count() or 1) <= 2:
-        torch.set_num_threads(1)
-
-
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each call returns; where PyTorch's own loops keep one thread, the other cores compute calls too.
-
-    Elsewhere they run in turn, for each call has the cores already.
-    """
-    helpers = (os.cpu_count() or 1) - 1
-    if torch.get_num_threads() > 1 or helpers < 1:
-        return [call() for call in calls]
-    waiting = [_helpers(helpers).submit(call) for call in calls]
-    # this thread takes from the end what no helper has begun: it need not wake up first, and never waits for its own
-    own = {place: calls[place]() for place in reversed(range(len(calls))) if waiting[place].cancel()}
-    return [own[place] if place in own else call.result() for place, call in enumerate(waiting)]
-
-
-@cache
-def _helpers(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, "at once")  # joblib's threads take 10 ms to start and gather four calls

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.attacks import Attack, State
 from core.checkpoints import LoadedModel
 from core.clouds import Cloud, Distances, distances
-from core.devices import at_once
+from core.cores import at_once
 from core.events import Cancel, Done, Event, Step
 from core.models import answering
 from core.predict import device_of

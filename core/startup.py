@@ -29,8 +29,9 @@ class Startup:
 def startup() -> Iterator[Event]:
     """Load PyTorch, then the models of the first dataset, then make one shape; ``Done`` with a ``Startup``."""
     yield Progress(0, 1, "loading PyTorch")
+    from core.cores import leave_room_to_paint
     from core.datasets.shapes16 import CATEGORIES, make_shape
-    from core.devices import choose_device, describe_device, leave_room_to_paint
+    from core.devices import choose_device, describe_device
 
     leave_room_to_paint()
     models: tuple[LoadedModel, ...] = ()

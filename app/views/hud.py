@@ -7,6 +7,7 @@ a second.
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 
+import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QLinearGradient, QPainter
@@ -56,7 +57,7 @@ def scale_bar(painter: QPainter, area: QRect, pixels_per_unit: float) -> None:
 def colour_bar(painter: QPainter, area: QRect, colours: pg.ColorMap, limits: tuple[float, float], name: str) -> None:
     """What the colours of the points mean, bottom right."""
     tall = max(72, min(160, area.height() // 4)) + 22
-    stops = tuple(colours.map(step / 8, mode="qcolor").rgba() for step in range(9))
+    stops = tuple(stop.rgba() for stop in colours.map(np.linspace(0.0, 1.0, 9), mode="qcolor"))
     numbers = tuple(f"{value:#.3g}" if value else "0" for value in (limits[1], sum(limits) / 2, limits[0]))
     rect = QRect(area.width() - _MARGIN - 80, area.height() - _MARGIN - tall, 80, tall)
     _stamp(painter, rect, _draw_bar, name, numbers, stops, theme.current().muted.rgba())

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
 from PySide6.QtTest import QTest
 
-from core import devices, live
+from core import cores, live
 from tests.app.studio_window import Person, person, seat, shapes
 from tests.bench.conftest import Record
 from tests.qt_fixtures import dressed, private_settings, qapp_args
@@ -27,7 +27,7 @@ OURS = "ours"
 
 @pytest.fixture(autouse=True)
 def as_in_the_program() -> None:
-    devices.leave_room_to_paint()
+    cores.leave_room_to_paint()
 
 
 class Drags:

@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = {
     "only core/formats.py knows open3d": (r"^\s*(from|import) +open3d\b", {"core/formats.py"}),
     "only app/jobs.py knows threads": (r"\bQThread\b|\bQRunnable\b|\bthreading\.Thread\b", {"app/jobs.py"}),
-    "only core/devices.py spreads calls over cores": (
-        r"ThreadPool|ProcessPool|\bconcurrent\.futures\b",
-        {"core/devices.py"},
+    "only core/cores.py spreads calls over cores": (
+        r"ThreadPool|ProcessPool|\bconcurrent\.futures\b|sched_setaffinity",
+        {"core/cores.py"},
     ),
     "only app/settings.py knows QSettings": (r"\bQSettings\b", {"app/settings.py"}),
     "only app/theme.py knows style sheets and colours": (

@@ -1,11 +1,7 @@
-import os
-from functools import partial
-from threading import Barrier, get_ident
-
 import pytest
 import torch
 
-from core.devices import at_once, available_devices, choose_device, describe_device, leave_room_to_paint
+from core.devices import available_devices, choose_device, describe_device
 
 
 def test_auto_is_the_fastest_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,57 +30,3 @@ def test_devices_are_described_in_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 12 * 2**30)
     monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2**30)
     assert describe_device(torch.device("mps")) == "Apple GPU · 11.0 GiB free"
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 2)])
-def test_a_process_that_paints_takes_one_thread_where_cores_are_few(
-    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
-) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    leave_room_to_paint()
-    assert torch.get_num_threads() == threads
-    torch.set_num_threads(before)
-
-
-def test_calls_at_once_run_side_by_side_and_answer_in_their_order(one_thread_of_two: None) -> None:
-    meeting = Barrier(2)  # passes only where two wait for one another, one on this thread
-    threads = at_once([partial(_meet, meeting)] * 2)
-    assert len(set(threads)) == 2
-    assert get_ident() in threads
-    assert at_once([partial(pow, 2, power) for power in range(20)]) == [2**power for power in range(20)]
-    assert at_once([]) == []
-
-
-def test_calls_at_once_may_make_calls_at_once(one_thread_of_two: None) -> None:
-    inner = partial(at_once, [partial(pow, 3, power) for power in range(4)])
-    assert at_once([inner] * 6) == [[1, 3, 9, 27]] * 6
-
-
-def test_what_goes_wrong_in_a_call_at_once_is_raised(one_thread_of_two: None) -> None:
-    for place in range(3):
-        calls = [partial(pow, 2, 1)] * 3
-        calls[place] = partial(divmod, 1, 0)
-        with pytest.raises(ZeroDivisionError):
-            at_once(calls)
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (8, 4)])
-def test_calls_run_in_turn_where_pytorch_has_the_cores(
-    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
-) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert at_once([get_ident] * 3) == [get_ident()] * 3
-
-
-@pytest.fixture
-def one_thread_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-
-
-def _meet(meeting: Barrier) -> int:
-    meeting.wait(timeout=60)
-    return get_ident()
