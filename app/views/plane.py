@@ -1,6 +1,7 @@
 """What the map is drawn on and explained by: the plane with names and marker, and the legend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import ceil
 
 import pyqtgraph as pg
 from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
@@ -100,18 +101,24 @@ class Plane(pg.GraphicsView):
         super().paintEvent(event)
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for name, place in self._names:
-            self._paint_name(painter, name, self._on_screen(place))
+        self._paint_names(painter)
         self._paint_marker(painter)
         if not self._names and self.busy.isHidden():
             hud.empty(painter, self.viewport().rect(), "No map yet", self._sentence)
 
-    def _paint_name(self, painter: QPainter, name: str, middle: QPointF) -> None:
+    def _paint_names(self, painter: QPainter) -> None:
+        pictures = [self._picture(name) for name, _ in self._names]
+        boxes = [QRectF(QPointF(), picture.deviceIndependentSize()) for picture in pictures]
+        for box, (_, place) in zip(boxes, self._names, strict=True):
+            box.moveCenter(self._on_screen(place))
+        for box, picture in zip(apart(boxes), pictures, strict=True):
+            painter.drawPixmap(box.topLeft(), picture)
+
+    def _picture(self, name: str) -> QPixmap:
         picture, ratio = self._letterings.get(name), self.devicePixelRatioF()
         if picture is None or picture.devicePixelRatio() != ratio:
             picture = self._letterings[name] = _lettering(name, ratio)
-        size = picture.deviceIndependentSize()
-        painter.drawPixmap(middle - QPointF(size.width() / 2, size.height() / 2), picture)
+        return picture
 
     def _paint_marker(self, painter: QPainter) -> None:
         """A star for the cloud and a dot for its clean original, each on a disc that clears the ground around it."""
@@ -159,6 +166,20 @@ class Legend(QWidget):
             box = QRect(column * self._column, row * ENTRY, self._column, ENTRY)
             _draw_symbol(painter, QPointF(box.left() + SYMBOL / 2 - 2, box.center().y() + 0.5), SIZE + 1, drawn)
             write(painter, box.adjusted(SYMBOL, 0, 0, 0), name, font, theme.current().text)
+
+
+def apart(boxes: Sequence[QRectF]) -> list[QRectF]:
+    """The boxes on whole pixels, each moved up or down no further than it takes to lie on none of those before it."""
+    placed: list[QRectF] = []
+    for box in boxes:
+        wanted = QRectF(round(box.left()), round(box.top()), ceil(box.width()), ceil(box.height()))
+        others = [other for other in placed if other.left() < wanted.right() and wanted.left() < other.right()]
+        moves = [0.0]
+        for other in others:
+            moves += [other.top() - wanted.bottom(), other.bottom() - wanted.top()]
+        tried = (wanted.translated(0.0, move) for move in sorted(moves, key=abs))
+        placed.append(next(free for free in tried if not any(free.intersects(other) for other in others)))
+    return placed
 
 
 def _chip(role: str) -> QLabel:

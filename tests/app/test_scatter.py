@@ -3,12 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app import theme
+from app.views.plane import apart
 from app.views.scatter import PLACED, MapView, medoid
 from tests.app.looking import pixels, tooltip, where
 from tests.app.mouse import move_mouse
@@ -196,3 +197,27 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
 def test_no_point_is_closer_to_all_others_than_the_medoid(points: np.ndarray) -> None:
     sums = [sum(np.hypot(*(p - q)) for q in points) for p in points]
     assert sums[medoid(points)] == pytest.approx(min(sums))
+
+
+BOX = st.builds(QRectF, st.floats(0, 200), st.floats(0, 60), st.floats(20, 80), st.floats(12, 20))
+
+
+@given(st.lists(BOX, max_size=16))
+def test_names_lie_beside_one_another_as_near_to_their_classes_as_they_can(boxes: list[QRectF]) -> None:
+    placed = apart(boxes)
+    for k, (box, now) in enumerate(zip(boxes, placed, strict=True)):
+        assert not any(now.intersects(other) for other in placed[:k])
+        assert abs(now.left() - box.left()) <= 0.5
+        away = round(now.top()) - round(box.top())
+        for nearer in range(-abs(away) + 1, abs(away)):
+            assert any(now.translated(0, nearer - away).intersects(other) for other in placed[:k])
+
+
+def test_two_names_at_one_place_are_both_readable(view: MapView) -> None:
+    view.set_map(np.zeros((2, 2)), [0, 3], [False, False], CLASSES)
+    both = where(plot(view), theme.current().text)
+    view.set_map(np.zeros((2, 2)), [0, 3], [False, False], ["airplane", "bag", "cap", ""])
+    alone = where(plot(view), theme.current().text)
+    view.set_map(np.zeros((2, 2)), [0, 3], [False, False], ["", "bag", "cap", "car"])
+    other = where(plot(view), theme.current().text)
+    assert both.sum() == pytest.approx(alone.sum() + other.sum(), rel=0.02)
