@@ -164,7 +164,7 @@ def test_training_rests_while_the_slider_is_held(person):
     job = begin(person)
     first_epoch(person)
     person.take(0.1)
-    person.until(lambda: job.resting, "the rest")
+    person.until(lambda: job.resting and not job._queue, "the rest, and what was done before it")
     person.pull(0.2)
     done = job.meter.done
     person.pull(0.25)
