@@ -122,6 +122,9 @@ def test_icons_of_buttons_and_actions_follow_the_scheme(qapp, qtbot):
         theme.set_icon(target, "pause")
         assert target.icon().pixmap(16, 16).toImage() != dark
         theme.set_icon(target, "play")
+        worn = target.icon().cacheKey()
+        theme.set_icon(target, "play")
+        assert target.icon().cacheKey() == worn  # one that is worn is not drawn again
         theme.apply(qapp, "light")
         assert target.icon().pixmap(16, 16).toImage() != dark
         theme.apply(qapp, "dark")
