@@ -219,9 +219,7 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:
     """Give a button or an action an icon that follows the theme. Calling it again changes the icon."""
-    tint = target.findChild(_Tint, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    if tint is None:
-        tint = _Tint(target)
+    tint = target.findChild(_Tint, options=Qt.FindChildOption.FindDirectChildrenOnly) or _Tint(target)
     tint.wear(name, token)
 
 
