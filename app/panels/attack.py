@@ -53,11 +53,12 @@ class AttackPanel(QWidget):
         self._truth.setToolTip("What the opened shape is; while that is unknown, the attack leaves the model's verdict")
         self._truth.activated.connect(self._choose_truth)
         self._goal = _combo("Goal")
-        self._more = QToolButton(text="Options", popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        theme.set_icon(self._more, "settings")
         self._more.setToolTip("All options of the attack")
+        self._more.setAccessibleName("Options of the attack")
         self._steps = QLabel("step 0/0")
         self._steps.setFont(theme.tabular())
-        self._steps.setMinimumWidth(self._steps.fontMetrics().horizontalAdvance("step 000/000"))
         self._scrub = QSlider(Qt.Orientation.Horizontal)
         self._scrub.setAccessibleName("Steps of the attack")
         self._scrub.setToolTip("Go to any step of the attack")
@@ -198,7 +199,9 @@ class AttackPanel(QWidget):
             self._scrub.setValue(self._store.position)
         self._scrub.setEnabled(last > 0)
         planned = self._store.attack.total_steps if self._store.attack is not None else 0
-        self._steps.setText(f"step {self._store.position}/{max(last, planned)}")
+        total = max(last, planned)
+        self._steps.setText(f"step {self._store.position}/{total}")
+        self._steps.setMinimumWidth(self._steps.fontMetrics().horizontalAdvance(f"step {total}/{total}"))
 
     def _show_scene(self, scene: Scene | None) -> None:
         self.epsilon.setEnabled(scene is not None)

@@ -99,6 +99,7 @@ class CurveView(QWidget):
         super().__init__(parent)
         self._x_label, self._y_label, self._y_unit = x_label, y_label, y_unit
         self._compact = compact
+        self._loggable = not compact and y_range is None
         self._cursor: float | None = None
         self._series: dict[str, _Series] = {}
         self._chosen: tuple[str, float] = ("", float("nan"))
@@ -119,7 +120,6 @@ class CurveView(QWidget):
         layout.addLayout(head)
         layout.addWidget(self._plot)
         self._key.setVisible(not compact)
-        self._log.setVisible(not compact and y_range is None)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         if not compact:
             self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -215,7 +215,9 @@ class CurveView(QWidget):
             series.line.setData(
                 np.array(series.x), y, pen=pen, symbol="o" if dots else None, symbolBrush=pen.color(), symbolPen=None
             )
-        self._plot.set_empty(not any(series.x for series in self._series.values()))
+        filled = any(series.x for series in self._series.values())
+        self._plot.set_empty(not filled)
+        self._log.setVisible(self._loggable and filled)
         self._mark()
         self._key.update()
         self.setAccessibleDescription(self._sentence(None))

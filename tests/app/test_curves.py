@@ -115,7 +115,9 @@ def test_a_gap_is_left_where_a_loss_is_not_finite(view: CurveView) -> None:
 
 def test_clear_takes_everything_away(view: CurveView) -> None:
     view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
+    assert view.findChild(QToolButton).isVisible()
     view.clear()
+    assert not view.findChild(QToolButton).isVisible(), "there is no axis to be logarithmic"
     assert not where(plot(view), theme.DARK.clean).any()
     assert view.accessibleDescription() == ""
     with pytest.raises(ValueError, match='there is no line "clean"; the lines are none'):

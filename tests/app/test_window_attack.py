@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QWidget
+from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QStyle, QStyleOptionComboBox, QWidget
 
 from app.studio import EPSILON_MAX
 from tests.app import looking
@@ -221,6 +221,26 @@ def test_the_options_open_in_a_popup(person):
     person.click(panel._more)
     person.until(lambda: person.settle().step == 2, "two steps")
     assert not panel._form.isVisible()
+
+
+def test_a_small_window_names_the_attack_and_its_goal_in_full(person):
+    panel, size = person.window.attack, person.window.size()
+    person.window.resize(1280, 720)
+    try:
+        for preset, goal in (("FGSM", "untargeted"), ("PGD", "towards pistol")):
+            person.choose(panel.preset, preset)
+            person.choose(panel._goal, goal)
+            person.settle()
+            QApplication.processEvents()
+            for combo in (panel.preset, panel._reading, panel._goal):
+                option = QStyleOptionComboBox()
+                combo.initStyleOption(option)
+                field = combo.style().subControlRect(
+                    QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, combo
+                )
+                assert combo.fontMetrics().horizontalAdvance(combo.currentText()) <= field.width()
+    finally:
+        person.window.resize(size)
 
 
 def test_a_wrong_option_is_explained_beside_its_field_and_changes_nothing(person):
