@@ -24,8 +24,8 @@ from app.views.verdicts import Verdicts
 TOP = 6  # rows shown until a person asks for all
 ROW, LINE, BAR = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
 HEADER = 4 * LINE  # names of the models, one verdict per cloud, the scale
-GUTTER, GAP = 16, theme.SPACE_S  # room for the mark of the true class; between models
-COLUMN = 52  # narrowest column of a model
+GUTTER, GAP = 16, 6  # room for the mark of the true class; between models
+COLUMN = 50  # narrowest column of a model
 EMPTY = "Open a cloud and load a model to see how sure each model is of each class."
 
 

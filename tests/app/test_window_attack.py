@@ -223,7 +223,7 @@ def test_the_options_open_in_a_popup(person):
     assert not panel._form.isVisible()
 
 
-def test_a_small_window_names_the_attack_and_its_goal_in_full(person):
+def test_a_small_window_names_the_attack_and_its_goal_in_full_and_shows_all_three_verdicts(person):
     panel, size = person.window.attack, person.window.size()
     person.window.resize(1280, 720)
     try:
@@ -239,6 +239,7 @@ def test_a_small_window_names_the_attack_and_its_goal_in_full(person):
                     QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, combo
                 )
                 assert combo.fontMetrics().horizontalAdvance(combo.currentText()) <= field.width()
+        assert person.window.verdict.view._bars.horizontalScrollBar().maximum() == 0
     finally:
         person.window.resize(size)
 
