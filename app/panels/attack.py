@@ -219,5 +219,4 @@ class AttackPanel(QWidget):
 def _combo(name: str) -> QComboBox:
     combo = Choice()
     combo.setAccessibleName(name)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
     return combo

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QStyle, QStyleOptionComboBox, QStylePainter
 
@@ -26,8 +26,27 @@ def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "
     return made
 
 
+NARROW = 72  # pixels of a combo box in which the beginning of a word can still be read
+
+
 class Choice(QComboBox):
-    """A combo box that, where it is narrow, ends its text with an ellipsis; a style sheet's cuts through a letter."""
+    """A combo box that asks for the room of what is chosen and, where it gets less, ends in an ellipsis.
+
+    Qt's own asks for the room of its longest entry, and a style sheet's cuts through a letter.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.currentTextChanged.connect(self.updateGeometry)
+
+    def sizeHint(self) -> QSize:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        text = option.fontMetrics.size(0, option.currentText)
+        return self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint().boundedTo(QSize(NARROW, self.maximumHeight()))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOptionComboBox()
