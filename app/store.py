@@ -148,6 +148,8 @@ class Store(QObject):
     def set_scene(self, scene: Scene | None) -> None:
         self.scene = scene
         self.sceneChanged.emit(scene)
+        if scene is None:
+            self.set_outcome(None)
 
     def set_outcome(self, outcome: Outcome | None) -> None:
         self.outcome = outcome

@@ -184,8 +184,9 @@ class Studio(QObject):
         self.store.set_history(attacked.states, len(attacked.states) - 1)
         self.store.set_scene(attacked.scene)
         self._set_busy(False)
-        self.store.set_outcome(None)
-        self._ask("outcome", _outcome, live, attacked.scene, self._cancel)
+        if self.store.outcome is None or not self.store.outcome.holds_for(attacked.scene):
+            self.store.set_outcome(None)
+            self._ask("outcome", _outcome, live, attacked.scene, self._cancel)
 
     def _advanced(self, scene: Scene) -> None:
         history = (*self.store.history, scene.state)

@@ -74,8 +74,8 @@ class Scene:
 
     @property
     def exact(self) -> bool:
-        """Whether the attack itself gives this cloud at this epsilon, and not a rescaled attack of several steps."""
-        return self.state.evaluation is not None or self.setup.attack.total_steps == 1
+        """Whether the attack itself gives this cloud at this epsilon, and not its rescaled move at another."""
+        return self.state.evaluation is not None or self.setup.attack.scales
 
     @property
     def displacement(self) -> Array:
@@ -103,15 +103,30 @@ class Attacked:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What every model answers along the present perturbation, over epsilon."""
+    """What every model answers along the perturbation of one scene, rescaled, over epsilon."""
 
-    setup: Setup
+    scene: Scene
     epsilons: Array
     """(E,)"""
     confidence: Array
-    """(M, E) confidence in the label."""
-    flips: tuple[float | None, ...]
-    """For each model the smallest epsilon of the grid at which the verdict is not the label."""
+    """(M, E) confidence in the scene's label."""
+    wrong: NDArray[np.bool_]
+    """(M, E) whether the verdict is another; it may be right again at a larger epsilon."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the attack itself makes this perturbation at every epsilon."""
+        return self.scene.setup.attack.scales
+
+    def holds_for(self, scene: Scene) -> bool:
+        """Whether another scene's outcome is the same: same models, label, clean cloud and perturbation."""
+        mine, other = self.scene, scene
+        return (
+            mine.setup.models == other.setup.models
+            and mine.label == other.label
+            and torch.equal(mine.state.clean, other.state.clean)
+            and torch.equal(mine.state.best_move, other.state.best_move)
+        )
 
 
 def begin(setup: Setup) -> Scene:
@@ -181,9 +196,7 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
                 yield Done(None, complete=False)
                 return
     every = np.stack([np.concatenate(mine) for mine in answers])
-    wrong = every.argmax(2) != label
-    flips = tuple(float(grid[row.argmax()]) if row.any() else None for row in wrong)
-    yield Done(Outcome(setup, grid, every[:, :, label], flips))
+    yield Done(Outcome(scene, grid, every[:, :, label], every.argmax(2) != label))
 
 
 def show(before: Scene, state: State) -> Scene:

@@ -23,9 +23,10 @@ from app.panels.parts import Choice
 from app.store import Store
 from app.studio import EPSILON_MAX, Studio
 from app.views.epsilon import EpsilonSlider
+from app.views.groove import Outcome
 
 if TYPE_CHECKING:
-    from core.live import Outcome, Scene
+    from core import live
 
 TRANSPORT = ("reset", "step_back", "step", "play", "run_to_end")
 """Keys of the actions shown as buttons."""
@@ -203,17 +204,18 @@ class AttackPanel(QWidget):
         self._steps.setText(f"step {self._store.position}/{total}")
         self._steps.setMinimumWidth(self._steps.fontMetrics().horizontalAdvance(f"step {total}/{total}"))
 
-    def _show_scene(self, scene: Scene | None) -> None:
+    def _show_scene(self, scene: live.Scene | None) -> None:
         self.epsilon.setEnabled(scene is not None)
 
-    def _show_outcome(self, outcome: Outcome | None) -> None:
+    def _show_outcome(self, outcome: live.Outcome | None) -> None:
         if outcome is None:
-            self.epsilon.set_curve(None, note="computing the outcome over epsilon…" if self._store.scene else "")
-        else:
-            names = [model.card.title for model in outcome.setup.models]
-            self.epsilon.set_curve(
-                outcome.epsilons, outcome.confidence, names, outcome.flips, primary=outcome.setup.primary
-            )
+            self.epsilon.set_outcome(None, "the outcome over epsilon follows at rest" if self._store.scene else "")
+            return
+        setup = outcome.scene.setup
+        names = tuple(model.card.title for model in setup.models)
+        label = setup.classes[outcome.scene.label]
+        drawn = Outcome(outcome.epsilons, outcome.confidence, outcome.wrong, names, setup.primary, label)
+        self.epsilon.set_outcome(drawn, "" if outcome.exact else "this perturbation, rescaled")
 
 
 def _combo(name: str) -> QComboBox:

@@ -35,9 +35,7 @@ class Choice(QComboBox):
     Qt's own asks for the room of its longest entry, and a style sheet's cuts through a letter.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.currentTextChanged.connect(self.updateGeometry)
+    _room = QSize()
 
     def sizeHint(self) -> QSize:
         option = QStyleOptionComboBox()
@@ -49,6 +47,9 @@ class Choice(QComboBox):
         return self.sizeHint().boundedTo(QSize(NARROW, self.maximumHeight()))
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        if self.sizeHint() != self._room:  # here, for a choice made while its signals are blocked tells nobody
+            self._room = self.sizeHint()
+            self.updateGeometry()
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         field = self.style().subControlRect(

@@ -1,9 +1,5 @@
 """The epsilon slider: how far a point may move, with what the models make of it drawn into its groove."""
 
-from collections.abc import Sequence
-
-from numpy import asarray
-from numpy.typing import ArrayLike
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
@@ -87,26 +83,13 @@ class EpsilonSlider(QWidget):
             self._number.setMaximum(self.maximum)
         self._show_number()
 
-    def set_curve(
-        self,
-        epsilons: ArrayLike | None,
-        robust: ArrayLike = (),
-        names: Sequence[str] = (),
-        flips: Sequence[float | None] = (),
-        *,
-        primary: int = 0,
-        note: str = "",
-    ) -> None:
-        """Draw the outcome of the attack over epsilon into the groove; arguments and errors are `Outcome`'s.
+    def set_outcome(self, outcome: Outcome | None, note: str = "") -> None:
+        """Draw what models make of the attack over epsilon into the groove, and write a note over it.
 
-        The curve of the attacked model (`primary`) is filled, in orange from its flip on; a line marks every flip.
-        Without `epsilons` the groove is empty but for a note, such as "computing the outcome over epsilon".
+        The curve of the attacked model is filled, in orange where it gives another verdict; lines mark where each
+        model begins to.
         """
-        if epsilons is None:
-            self._groove.put(None, note)
-        else:
-            curves = asarray(epsilons, float), asarray(robust, float)
-            self._groove.put(Outcome(*curves, tuple(names), tuple(flips), primary), note)
+        self._groove.put(outcome, note)
 
     def _on_groove(self) -> None:
         self._show_number()

@@ -15,6 +15,8 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPixmap,
+    QPolygonF,
+    QRegion,
     QResizeEvent,
     QWheelEvent,
 )
@@ -40,14 +42,16 @@ class Outcome:
     ----------
     epsilons
         (E,) rising, in unit-sphere radii.
-    robust
-        (M, E) confidence in the true class, 0 to 1; NaN where it is not computed yet.
+    confidence
+        (M, E) confidence in ``label``, 0 to 1.
+    wrong
+        (M, E) whether the verdict is another.
     names
         M names of models.
-    flips
-        For each model the smallest epsilon at which its prediction is wrong, None if there is none.
     primary
         The attacked model.
+    label
+        The class the attack moves away from.
 
     Raises
     ------
@@ -56,34 +60,43 @@ class Outcome:
     """
 
     epsilons: NDArray[np.floating]
-    robust: NDArray[np.floating]
+    confidence: NDArray[np.floating]
+    wrong: NDArray[np.bool_]
     names: tuple[str, ...]
-    flips: tuple[float | None, ...]
     primary: int
+    label: str
 
     def __post_init__(self) -> None:
         shape = (len(self.names), len(self.epsilons))
-        if self.robust.shape != shape or len(self.flips) != len(self.names):
+        if self.confidence.shape != shape or self.wrong.shape != shape:
             raise ValueError(
-                f"an outcome of shape {self.robust.shape} and {len(self.flips)} flips were given for {shape[0]} models "
-                f"and {shape[1]} epsilons; {shape} and a flip for each model are needed"
+                f"confidences {self.confidence.shape} and verdicts {self.wrong.shape} were given for {shape[0]} models "
+                f"and {shape[1]} epsilons; {shape} is needed of both"
             )
         if not 0 <= self.primary < len(self.names):
             raise ValueError(f"model {self.primary} is not one of the {len(self.names)} models of the outcome")
 
+    def runs(self, model: int) -> list[tuple[int, int]]:
+        """First and last place, in ``epsilons``, of each stretch at which a model's verdict is another."""
+        turns = np.flatnonzero(np.diff(self.wrong[model].astype(int), prepend=0, append=0))
+        return [(int(first), int(end) - 1) for first, end in turns.reshape(-1, 2)]
+
     def at(self, epsilon: float) -> str:
-        """A line for each model: its confidence at an epsilon, and from where on it is wrong."""
+        """A line for each model: its confidence at an epsilon, and all epsilons at which it gives another verdict."""
         lines = []
-        for name, robust, flip in zip(self.names, self.robust, self.flips, strict=True):
-            confidence = np.interp(epsilon, self.epsilons, robust)
-            known = f"{confidence:.4f} for the true class" if np.isfinite(confidence) else "not computed yet"
-            lines.append(f"{name}: {known}" + ("" if flip is None else f", wrong from {flip:.3f}"))
+        for model, name in enumerate(self.names):
+            confidence = np.interp(epsilon, self.epsilons, self.confidence[model])
+            lines.append(f"{name}: {self.label} {confidence:.2f}{self._elsewhere(model)}")
         return "\n".join(lines)
 
     def spoken(self) -> str:
-        """Where the models flip, for a screen reader."""
-        pairs = zip(self.names, self.flips, strict=True)
-        return ", ".join(f"{name} is wrong from {flip:.3f}" for name, flip in pairs if flip is not None)
+        """Where the models give another verdict, for a screen reader."""
+        return "; ".join(f"{name}{found}" for m, name in enumerate(self.names) if (found := self._elsewhere(m)))
+
+    def _elsewhere(self, model: int) -> str:
+        ends = [(self.epsilons[first], self.epsilons[last]) for first, last in self.runs(model)]
+        stretches = [f"{first:.2f}" if first == last else f"{first:.2f} to {last:.2f}" for first, last in ends]
+        return f", another verdict at {', '.join(stretches)}" if stretches else ""
 
 
 class Groove(QAbstractSlider):
@@ -105,9 +118,9 @@ class Groove(QAbstractSlider):
         theme.notifier.changed.connect(self._redraw)
 
     def put(self, outcome: Outcome | None, note: str) -> None:
-        """Draw an outcome, or write a note into an empty groove."""
+        """Draw an outcome, or nothing, and write a note over it."""
         self._outcome, self._note = outcome, note
-        self.setAccessibleDescription(note if outcome is None else outcome.spoken())
+        self.setAccessibleDescription("; ".join(filter(None, (note, outcome.spoken() if outcome else ""))))
         self._redraw()
 
     # --- where it is --------------------------------------------------------------------------------------------
@@ -179,7 +192,7 @@ class Groove(QAbstractSlider):
         """Epsilon under the mouse and what the models make of it."""
         epsilon = self._count(where.x()) * STEP
         lines = [f"ε = {epsilon:.3f} unit-sphere radii", f"{50 * epsilon:.2f}\u2009% of the diameter"]
-        return "\n".join(lines + ([] if self._outcome is None else [self._outcome.at(epsilon)]))
+        return "\n".join(filter(None, (*lines, self._note, self._outcome.at(epsilon) if self._outcome else "")))
 
     # --- the picture --------------------------------------------------------------------------------------------
 
@@ -204,22 +217,19 @@ class Groove(QAbstractSlider):
         painter.fillPath(frame, now.raised)
         painter.setClipPath(frame)
         if self._outcome is None:
-            self._paint_empty(painter)
+            passed = self._x(self.value() * STEP) - rail.left()
+            painter.fillRect(QRectF(rail.left(), rail.top(), passed, HEIGHT), now.hover)
         else:
             self._paint_cached(painter, self._outcome)
+        painter.setFont(theme.font(theme.CAPTION_PX))
+        painter.setPen(now.muted)
+        aligned = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(rail.adjusted(0, 0, -theme.SPACE_S, 0), aligned, self._note)
         painter.setClipping(False)
         painter.setPen(now.border)
         painter.drawPath(frame)
         self._paint_captions(painter)
         self._paint_handle(painter)
-
-    def _paint_empty(self, painter: QPainter) -> None:
-        now, rail = theme.current(), self._rail()
-        painter.fillRect(QRectF(rail.left(), rail.top(), self._x(self.value() * STEP) - rail.left(), HEIGHT), now.hover)
-        painter.setFont(theme.font(theme.CAPTION_PX))
-        painter.setPen(now.muted)
-        aligned = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(rail.adjusted(0, 0, -theme.SPACE_S, 0), aligned, self._note)
 
     def _paint_cached(self, painter: QPainter, outcome: Outcome) -> None:
         """The curves from a picture of them: while the handle moves only the handle costs time."""
@@ -235,43 +245,43 @@ class Groove(QAbstractSlider):
         painter.drawPixmap(0, 0, self._curves)
 
     def _paint_curves(self, painter: QPainter, outcome: Outcome) -> None:
-        now, rail = theme.current(), self._rail()
-        flip = outcome.flips[outcome.primary]
-        edge = rail.right() if flip is None else self._x(flip)
-        right, wrong = QRectF(rail), QRectF(rail)
-        right.setRight(edge)
-        wrong.setLeft(edge)
-        painter.fillRect(wrong, faint(now.adv, 0.2))
+        now, rail, primary = theme.current(), self._rail(), outcome.primary
         for m in range(len(outcome.names)):
-            if m != outcome.primary:
+            if m != primary:
                 painter.strokePath(self._path(outcome, m), QPen(faint(now.muted, 0.8), 1))
-        curve = self._path(outcome, outcome.primary)
+        curve = self._path(outcome, primary)
         hill = QPainterPath(curve)
-        hill.lineTo(hill.currentPosition().x(), rail.bottom())
-        hill.lineTo(rail.left(), rail.bottom())
-        for zone, colour in ((right, now.clean), (wrong, now.adv)):
+        hill.lineTo(rail.bottomRight())
+        hill.lineTo(rail.bottomLeft())
+        wrong = QRegion()
+        for left, right in self._stretches(outcome, primary):
+            zone = QRect(QPoint(round(left), 0), QPoint(round(right) - 1, HEIGHT))
+            painter.fillRect(zone, faint(now.adv, 0.2))
+            wrong += zone
+        for zone, colour in ((QRegion(rail.toAlignedRect()) - wrong, now.clean), (wrong, now.adv)):
             painter.save()
-            painter.setClipRect(zone, Qt.ClipOperation.IntersectClip)
+            painter.setClipRegion(zone, Qt.ClipOperation.IntersectClip)
             painter.fillPath(hill, faint(colour, 0.4))
             painter.strokePath(curve, QPen(colour, 1.5))
             painter.restore()
-        for m, flip in enumerate(outcome.flips):
-            if flip is not None:
-                x = round(self._x(flip)) + 0.5
-                painter.setPen(QPen(now.adv if m == outcome.primary else now.muted, 1))
+        for m in range(len(outcome.names)):
+            painter.setPen(QPen(now.adv if m == primary else now.muted, 1))
+            for left, _ in self._stretches(outcome, m):
+                x = round(left) + 0.5
                 painter.drawLine(QPointF(x, rail.top()), QPointF(x, rail.bottom()))
 
+    def _stretches(self, outcome: Outcome, model: int) -> list[tuple[float, float]]:
+        """Left and right end of what is drawn as another verdict: half-way to the next epsilon that is not."""
+        middles = (outcome.epsilons[1:] + outcome.epsilons[:-1]) / 2
+        edges = [self._rail().left(), *map(self._x, middles), self._rail().right()]
+        return [(edges[first], edges[last + 1]) for first, last in outcome.runs(model)]
+
     def _path(self, outcome: Outcome, model: int) -> QPainterPath:
-        """The curve of a model from left to right, as far as it is computed."""
+        """The curve of a model from left to right."""
         rail, path = self._rail(), QPainterPath()
-        known = np.isfinite(outcome.robust[model])
-        heights = rail.bottom() - 1 - np.clip(outcome.robust[model][known], 0, 1) * (rail.height() - 3)
-        for epsilon, y in zip(outcome.epsilons[known], heights, strict=True):
-            point = QPointF(self._x(epsilon), y)
-            if path.elementCount():
-                path.lineTo(point)
-            else:
-                path.moveTo(point)
+        heights = rail.bottom() - 1 - np.clip(outcome.confidence[model], 0, 1) * (rail.height() - 3)
+        points = [QPointF(self._x(epsilon), y) for epsilon, y in zip(outcome.epsilons, heights, strict=True)]
+        path.addPolygon(QPolygonF(points))
         return path
 
     def _paint_captions(self, painter: QPainter) -> None:

@@ -98,6 +98,11 @@ class Attack(Options):
         """Steps over all starts."""
         return self.steps * (1 + self.restarts)
 
+    @property
+    def scales(self) -> bool:
+        """Whether it makes the same move, in units of epsilon, at every budget, so that ``refit`` is exact."""
+        return self.total_steps == 1 and self.step_size is None
+
     def at(self, epsilon: float) -> "Attack":
         """The same attack with another budget."""
         return self.model_copy(update={"epsilon": epsilon})
@@ -196,7 +201,7 @@ class Attack(Options):
         yield place, state
 
     def refit(self, state: State, epsilon: float) -> State:
-        """The best perturbation so far, rescaled into another budget. Exact for one-step attacks, and asks no model."""
+        """The best perturbation so far, rescaled into another budget; asks no model. See ``scales``."""
         return replace(state, epsilon=epsilon, move=state.best_move, evaluation=None, best=None)
 
     def run(

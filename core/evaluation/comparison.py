@@ -159,7 +159,7 @@ def compare(
     split = dataset.split(options.split)
     budgets = [] if options.budgets is None else np.linspace(0, options.sweep_to, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
-    swept = n * (1 if budgets and attack.total_steps == 1 else len(budgets))
+    swept = n * (1 if budgets and attack.scales else len(budgets))
     total, done = len(models) * (n + swept), 0
     measured: list[Measured] = []
     for model in models:

@@ -62,7 +62,7 @@ def sweep(
     """
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
-    if attack.total_steps == 1:
+    if attack.scales:
         for event in one_step(model, split, {"": attack}, [("", epsilon) for epsilon in epsilons], options, cancel):
             if isinstance(event, Done):
                 yield Done(swept(event.value), event.complete)

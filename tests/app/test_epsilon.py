@@ -8,13 +8,19 @@ from pytestqt.qtbot import QtBot
 
 from app import theme
 from app.views.epsilon import EpsilonSlider
-from app.views.groove import HEIGHT, SIDE
+from app.views.groove import HEIGHT, SIDE, Outcome
 from tests.app.looking import pixels, tooltip, where
 from tests.app.mouse import move_mouse
 
 EPSILONS = np.linspace(0, 0.3, 31)
-ROBUST = np.array([np.linspace(1, 0, 31), np.linspace(1, 0.6, 31)])
-FLIPS = [0.15, None]
+CONFIDENCE = np.array([np.linspace(1, 0, 31), np.linspace(1, 0.6, 31)])
+WRONG = np.array([EPSILONS > 0.145, np.zeros(31, bool)])
+BACK = np.array([np.abs(EPSILONS - 0.125) < 0.028, EPSILONS > 0.295])
+"""Right again after a while; wrong at the end alone."""
+
+
+def outcome(wrong: np.ndarray = WRONG) -> Outcome:
+    return Outcome(EPSILONS, CONFIDENCE, wrong, ("simple", "defense"), 0, "chair")
 
 
 class Diary:
@@ -164,74 +170,76 @@ def test_a_program_sets_the_value_in_silence(slider: EpsilonSlider, number: QDou
         slider.setMaximum(0.0)
 
 
-def test_the_groove_is_orange_from_the_flip_on(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
-    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+def test_the_groove_is_orange_where_the_verdict_is_another(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    slider.set_outcome(outcome(BACK))
     slider.setValue(0.3)
     picture = pixels(groove).astype(int)
     warmth = picture[4, :, 0] - picture[4, :, 2]  # red over blue, near the upper edge
-    left, right = place(groove, 0.03).x(), place(groove, 0.27).x()
-    assert (warmth[left : place(groove, 0.145).x()] < 0).all()
-    assert (warmth[place(groove, 0.155).x() : right] > 0).all()
+    first, last = place(groove, 0.095).x(), place(groove, 0.155).x()
+    assert (warmth[place(groove, 0.01).x() : first - 1] < 0).all()
+    assert (warmth[first + 1 : last - 1] > 0).all()
+    assert (warmth[last + 1 : place(groove, 0.28).x()] < 0).all()
     tick = np.flatnonzero(where(groove, theme.DARK.adv)[4])
-    assert tick == pytest.approx([place(groove, 0.15).x()], abs=1)
-
-
-def test_a_curve_grows_while_it_is_computed(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
-    half = ROBUST.copy()
-    half[:, 15:] = np.nan
-    slider.set_curve(EPSILONS, half, ["simple", "defense"], [None, None])
-    slider.setValue(0.29)
-    line = where(groove, theme.DARK.raised)[HEIGHT - 6]
-    assert not line[place(groove, 0.02).x() : place(groove, 0.13).x()].any()
-    assert line[place(groove, 0.15).x() : place(groove, 0.28).x()].all()
-    assert "simple: not computed yet" in tooltip(groove, place(groove, 0.2))
+    assert tick == pytest.approx([first], abs=1)
 
 
 def test_an_empty_groove_says_why(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
-    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    slider.set_outcome(outcome())
     curve = pixels(groove)
-    slider.set_curve(None)
+    slider.set_outcome(None)
     empty = pixels(groove)
-    slider.set_curve(None, note="computing the outcome over ε")
+    slider.set_outcome(None, "computing the outcome over ε")
     assert (curve != empty).any()
     assert (pixels(groove) != empty).any()
     assert groove.accessibleDescription() == "computing the outcome over ε"
 
 
+def test_a_note_is_written_over_the_curve_and_told(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+    slider.set_outcome(outcome())
+    plain = pixels(groove)
+    slider.set_outcome(outcome(), "this perturbation, rescaled")
+    assert (pixels(groove) != plain).any()
+    assert "this perturbation, rescaled" in tooltip(groove, place(groove, 0.1)).splitlines()
+    assert groove.accessibleDescription().startswith("this perturbation, rescaled; simple, another verdict")
+
+
 def test_hovering_shows_both_units_and_every_model(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
-    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    slider.set_outcome(outcome())
     lines = tooltip(groove, place(groove, 0.0)).splitlines()
     assert lines[0] == "ε = 0.000 unit-sphere radii"
     assert tooltip(groove, place(groove, 0.3)).splitlines()[1] == "15.00\u2009% of the diameter"
-    assert lines[2:] == ["simple: 1.0000 for the true class, wrong from 0.150", "defense: 1.0000 for the true class"]
+    assert lines[2:] == ["simple: chair 1.00, another verdict at 0.15 to 0.30", "defense: chair 1.00"]
+    slider.set_outcome(outcome(BACK))
+    found = tooltip(groove, place(groove, 0.2)).splitlines()[2:]
+    assert [line.partition(", ")[2] for line in found] == ["another verdict at 0.10 to 0.15", "another verdict at 0.30"]
 
 
 def test_a_screen_reader_finds_a_slider(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
-    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    slider.set_outcome(outcome())
     slider.setValue(0.063)
     reader = QAccessible.queryAccessibleInterface(groove)
     assert reader.role() == QAccessible.Role.Slider
     assert reader.valueInterface().currentValue() == 63
-    assert reader.text(QAccessible.Text.Description) == "simple is wrong from 0.150"
+    assert reader.text(QAccessible.Text.Description) == "simple, another verdict at 0.15 to 0.30"
 
 
 def test_the_colours_follow_the_theme(slider: EpsilonSlider, groove: QAbstractSlider, qapp: QApplication) -> None:
-    slider.set_curve(EPSILONS, ROBUST, ["simple", "defense"], FLIPS)
+    slider.set_outcome(outcome())
     theme.apply(qapp, "light")
     assert where(groove, theme.LIGHT.adv).any()
     assert not where(groove, theme.DARK.adv).any()
 
 
 @pytest.mark.parametrize(
-    ("robust", "flips", "primary", "words"),
+    ("confidence", "wrong", "primary", "words"),
     [
-        (ROBUST[:, :5], FLIPS, 0, r"shape \(2, 5\)"),
-        (ROBUST, [None], 0, "1 flips"),
-        (ROBUST, FLIPS, 2, "model 2 is not one of the 2 models"),
+        (CONFIDENCE[:, :5], WRONG, 0, r"confidences \(2, 5\)"),
+        (CONFIDENCE, WRONG[:1], 0, r"verdicts \(1, 31\)"),
+        (CONFIDENCE, WRONG, 2, "model 2 is not one of the 2 models"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(
-    slider: EpsilonSlider, robust: np.ndarray, flips: list, primary: int, words: str
+    confidence: np.ndarray, wrong: np.ndarray, primary: int, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        slider.set_curve(EPSILONS, robust, ["simple", "defense"], flips, primary=primary)
+        Outcome(EPSILONS, confidence, wrong, ("simple", "defense"), primary, "chair")

@@ -1,7 +1,9 @@
 """The small pieces of the panels, as they are painted."""
 
 import pytest
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.panels.parts import NARROW, Choice
 
@@ -32,3 +34,18 @@ def test_a_choice_asks_for_the_room_of_what_is_chosen_and_no_more(qtbot):
     wide, advance = choice.sizeHint().width(), choice.fontMetrics().horizontalAdvance
     assert wide - short == advance("raw, batch mean") - advance("sign")
     assert choice.minimumSizeHint().width() == NARROW < wide
+
+
+def test_a_choice_gets_its_room_even_if_it_is_filled_in_silence(qtbot):
+    row, choice = QWidget(), Choice()
+    layout = QHBoxLayout(row)
+    layout.addWidget(choice)
+    layout.addStretch()
+    qtbot.addWidget(row)
+    row.resize(400, 60)
+    with qtbot.waitExposed(row):
+        row.show()
+    with QSignalBlocker(choice):
+        choice.addItem("towards skateboard")
+    qtbot.waitUntil(lambda: choice.width() == choice.sizeHint().width())
+    assert choice.width() > choice.fontMetrics().horizontalAdvance("towards skateboard")

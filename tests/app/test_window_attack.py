@@ -148,6 +148,22 @@ def test_the_groove_shows_where_the_models_change_their_minds(person):
     assert outcome.epsilons[0] == 0
     assert outcome.epsilons[-1] == pytest.approx(EPSILON_MAX)
     assert person.groove._outcome is not None
+    assert not person.groove._note
+
+
+def test_the_groove_keeps_its_curve_for_another_epsilon_of_one_step_and_says_when_it_is_only_rescaled(person):
+    person.until(lambda: person.store.outcome is not None, "the outcome curve")
+    before = person.store.outcome
+    person.take(0.1)
+    person.pull(0.2)
+    person.let_go()
+    assert person.store.outcome is before
+    person.choose_pgd(steps=3)
+    person.until(lambda: person.store.outcome is not None, "the outcome curve of PGD")
+    assert person.groove._note == "this perturbation, rescaled"
+    person.store.set_cloud(None)
+    person.until(lambda: person.store.scene is None, "an empty window")
+    assert person.groove._outcome is None
 
 
 # --- which attack ----------------------------------------------------------------------------------------------------

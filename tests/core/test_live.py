@@ -102,9 +102,25 @@ def test_the_outcome_follows_the_shown_perturbation_over_epsilon(models: tuple[L
     for place in (2, 6):
         at = live.refit(scene, float(grid[place]))
         assert np.allclose(outcome.confidence[:, place], at.adversarial[:, 1], atol=1e-5)
-    for row, flip in enumerate(outcome.flips):
-        wrong = [e for e in grid if live.refit(scene, float(e)).adversarial[row].argmax() != 1]
-        assert flip == (pytest.approx(wrong[0], abs=1e-6) if wrong else None)
+    verdicts = [live.refit(scene, float(epsilon)).adversarial.argmax(1) for epsilon in grid]
+    assert np.array_equal(outcome.wrong, np.transpose(verdicts) != 1)
+    assert outcome.exact
+
+
+def test_an_outcome_holds_as_long_as_the_perturbation_is_the_same(models: tuple[LoadedModel, ...]) -> None:
+    """One step's is at every budget; a longer attack's, another label's or that of other models is not."""
+
+    def outcome(attack: Attack, epsilon: float) -> live.Outcome:
+        found: live.Outcome = result(live.outcome(attacked(setup(models, attack), epsilon).scene, [0.1]))
+        return found
+
+    fgsm, pgd = outcome(preset("fgsm"), 0.1), outcome(preset("pgd", steps=5), 0.1)
+    assert fgsm.holds_for(attacked(setup(models, preset("fgsm")), 0.2).scene)
+    assert not fgsm.holds_for(pgd.scene)
+    assert not fgsm.holds_for(attacked(setup(models[:2], preset("fgsm")), 0.1).scene)
+    assert not fgsm.holds_for(attacked(setup(models, preset("fgsm"), label=2), 0.1).scene)
+    assert not pgd.exact
+    assert not pgd.holds_for(attacked(setup(models, preset("pgd", steps=5)), 0.2).scene)
 
 
 def test_a_cancelled_outcome_lets_go_after_one_batch(models: tuple[LoadedModel, ...]) -> None:
@@ -138,3 +154,12 @@ def test_models_of_other_classes_are_refused_in_one_sentence(models: tuple[Loade
         live.begin(setup((*models, other), preset("fgsm")))
     with pytest.raises(ValueError, match="needs a target class"):
         live.begin(setup(models, preset("fgsm", objective="targeted")))
+
+
+def test_a_step_of_fixed_size_is_no_more_exact_when_rescaled(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("fgsm", step_size=0.05))
+    scene = attacked(given, 0.1).scene
+    assert scene.exact
+    assert live.refit(scene, 0.2).distances.linf == pytest.approx(0.1, abs=1e-6)
+    assert attacked(given, 0.2).scene.distances.linf == pytest.approx(0.05, abs=1e-6)
+    assert not live.refit(scene, 0.2).exact
