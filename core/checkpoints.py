@@ -133,7 +133,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     if sha256 != expected:
         raise ValueError(f"{path}: the file is not the one in index.json (its SHA-256 differs); install it again.")
     try:
-        module = build(card.architecture, len(card.classes), card.options)
+        with torch.device("meta"):  # without initial weights, whose random numbers a training beside this may be using
+            module = build(card.architecture, len(card.classes), card.options).to_empty(device="cpu")
     except ValidationError as error:
         raise ValueError(f"{path}: the card's options do not fit {card.architecture}: {explain(error)}.") from None
     except ValueError as error:

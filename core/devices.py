@@ -1,10 +1,15 @@
-"""Where tensors live: the choice of device, in words a person can check."""
+"""Where tensors live: the choice of device, in words a person can check, and its random numbers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Literal
 
 import torch
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+_generators = Lock()
 
 
 def available_devices() -> list[str]:
@@ -39,3 +44,15 @@ def describe_device(device: torch.device) -> str:
         return f"Apple GPU · {free / 2**30:.1f} GiB free"
     threads = torch.get_num_threads()
     return f"CPU · {threads} thread{'s' if threads > 1 else ''}"
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """PyTorch's own random generators seeded inside and as before after.
+
+    Initial weights and dropout take their numbers from nowhere else. The generators are the whole process's, so of two
+    threads in here one waits: two trainings at once take turns, or neither could be repeated.
+    """
+    with _generators, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

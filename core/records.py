@@ -152,12 +152,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     FormatError
-        If another line is not JSON; says which.
+        If another line is not a JSON record; says which.
     """
     *lines, tail = path.read_bytes().split(b"\n")
     if _is_json(tail):  # a prefix of a record is never JSON itself
         lines.append(tail)
-    return [_parsed(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+    records = {number: _parsed(line, path, number) for number, line in enumerate(lines, 1) if line.strip()}
+    for number, record in records.items():
+        if not isinstance(record, dict):
+            raise FormatError(path, f"line {number} is not a record but {record!r:.40}", "a JSON record is expected")
+    return list(records.values())
 
 
 def _is_json(text: bytes) -> bool:

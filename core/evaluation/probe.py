@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from core.attacks import Attack
 from core.datasets import Dataset
+from core.devices import seeded
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, evaluate_accuracy
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
@@ -67,8 +68,7 @@ def fresh_discriminator(fit: AccuracyReport, test: AccuracyReport, width: int) -
     """
     (x, domain), (unseen, truth) = _pairs(fit), _pairs(test)
     mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
+    with seeded(0, torch.device("cpu")):
         network = discriminator_of(x.shape[1], width)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     with torch.enable_grad():

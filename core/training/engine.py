@@ -3,13 +3,10 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from core.datasets import Dataset, Split, choose_rows
-from core.devices import choose_device, describe_device
+from core.devices import choose_device, describe_device, seeded
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress
 from core.models import build
@@ -63,7 +60,7 @@ def train(
         run = Run.create(folder, options, dataset.card, data_root)
     options = run.options
     device = choose_device(options.device)
-    with _seeded(options.seed, device):
+    with seeded(options.seed, device):
         regime, model = REGIMES[options.regime], build(options.model, len(dataset.card.classes), options.model_options)
         discriminator = build_discriminator(model, options.discriminator_width) if regime.discriminator else None
         precision = "32-true" if options.precision == "tf32" else options.precision  # tf32 is the learner's own matter
@@ -91,7 +88,7 @@ def train(
         seconds, mark = 0.0, time.perf_counter()
         for batch in batches(whole.points, whole.labels, rows, dataset.card.up_axis, options, epoch):
             learner.progress = done / total
-            with _seeded(batch.seed, device):
+            with seeded(batch.seed, device):
                 regime.learn(learner, batch.clouds.to(device), batch.label.to(device))
             if not math.isfinite(sum(learner.tally.values())):
                 raise ValueError(
@@ -140,16 +137,11 @@ def _check(dataset: Dataset, options: TrainOptions) -> None:
         )
     if options.rotation and card.up_axis not in ("x", "y", "z"):
         raise ValueError(f"rotation: {card.name} does not say which axis points up; train with rotation 0.")
-    if len(dataset.validation(options.validation, options.seed)[0]) < 2:
-        raise ValueError(f"{card.name} has too few training clouds: 2 are needed beside those kept for validation.")
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """PyTorch's own random generators seeded inside and as before after.
-
-    Initial weights and dropout take their numbers from nowhere else, and others use these generators too.
-    """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+    if len(card.classes) < 2:
+        raise ValueError(f"{card.name} has one class alone, {card.classes[0]}; a classifier needs at least 2.")
+    learnt, held = dataset.validation(options.validation, options.seed)
+    if len(learnt) < 2 or not len(held):
+        raise ValueError(
+            f"{card.name} has too few training clouds: {len(learnt)} are left to learn from and {len(held)} to "
+            "validate, and 2 and 1 are needed; of classes with one cloud each none is kept for validation."
+        )

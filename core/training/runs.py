@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from core.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
 from core.datasets import Card
 from core.devices import choose_device, describe_device
-from core.files import atomic_path
+from core.files import atomic_path, leftovers
 from core.options import explain
 from core.records import append_jsonl, provenance, read_json, read_jsonl, write_json
 from core.training.learner import Learner
@@ -163,9 +163,10 @@ class Run:
 
 
 def _sweep_up(folder: Path) -> None:
-    """Remove what a kill kept from taking its place."""
-    for leftover in folder.glob(".*-????????.*"):
-        leftover.unlink()
+    """Remove what a kill kept from taking its place, and nothing else: the folder may be a person's own."""
+    for name in (OPTIONS, METRICS, BEST, LAST):
+        for leftover in leftovers(folder / name):
+            leftover.unlink()
 
 
 def stored_options(folder: Path) -> TrainOptions:

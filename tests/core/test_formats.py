@@ -143,6 +143,23 @@ def test_a_folder_is_replaced_whole_too(tmp_path):
     assert len(list((tmp_path / "deep").iterdir())) == 1
 
 
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    folder, replace = tmp_path / "folder", os.replace
+    folder.mkdir()
+    (folder / "file").write_text("old")
+
+    def no_space(source: Path, target: Path) -> None:
+        if target == folder and not Path(source).name.endswith(".old"):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", no_space)
+    with pytest.raises(OSError, match="No space"), atomic_path(folder) as temporary:
+        temporary.mkdir()
+    assert (folder / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 # What is read
 
 

@@ -2,7 +2,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,36 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
         (tmp_path / "run").mkdir()
         (tmp_path / "run/.options-0123abcd.json").write_text("{")
         assert toy_run(tmp_path / "run", epochs=1).epochs == 1
+
+    def test_files_of_ones_own_are_never_swept_away(self, tmp_path: Path) -> None:
+        names = {".stylelint-overview.json", ".venv-abcdefgh.d", ".best-0123abcd.json", ".last-0123abcg.safetensors"}
+        for name in names:
+            (tmp_path / name).write_text("mine")
+        with pytest.raises(ValueError, match="exists already"):
+            toy_run(tmp_path, epochs=1)
+        assert {path.name for path in tmp_path.iterdir()} == names
+
+    def test_opening_models_meanwhile_does_not_change_it(self, tmp_path: Path, unbroken: Path) -> None:
+        ended = threading.Event()
+
+        def open_models() -> None:
+            while not ended.is_set():
+                load_model(unbroken / "best.safetensors")
+
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(open_models)
+            try:
+                toy_run(tmp_path / "run", **EVERYTHING)
+            finally:
+                ended.set()
+            opening.result()
+        assert_same_run(tmp_path / "run", unbroken)
+
+    def test_two_trainings_at_once_are_each_as_if_alone(self, tmp_path: Path, unbroken: Path) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda name: toy_run(tmp_path / name, **EVERYTHING), ("one", "other")))
+        for name in ("one", "other"):
+            assert_same_run(tmp_path / name, unbroken)
 
     def test_a_damaged_folder_is_refused_in_one_sentence(self, tmp_path: Path) -> None:
         folder = tmp_path / "run"

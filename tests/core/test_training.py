@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from pydantic import ValidationError
 
 from core.checkpoints import load_model, read_card, resolve_model
-from core.datasets import Split
+from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, build
@@ -376,3 +376,16 @@ class TestOptions:
             "pointward train --dataset toys --model-options.feature_transform False --model-options.dropout 0.5 "
             "--regime defense --feature-ramp"
         )
+
+
+def test_what_could_not_be_kept_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    whole = toy_dataset()
+    alone = Dataset(whole.card.model_copy(update={"classes": CLASSES[:1]}), whole.splits)
+    with pytest.raises(ValueError, match="one class alone"):
+        list(train(alone, toy_options(), tmp_path / "alone"))
+    few = whole.split("train")
+    rows = [int(np.flatnonzero(few.labels == label)[0]) for label in range(len(CLASSES))]
+    few = Split(few.points[rows], few.labels[rows], [few.names[row] for row in rows])
+    with pytest.raises(ValueError, match="3 are left to learn from and 0 to validate"):
+        list(train(Dataset(whole.card, {**whole.splits, "train": few}), toy_options(), tmp_path / "few"))
+    assert not any(tmp_path.iterdir())
