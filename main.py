@@ -62,6 +62,13 @@ def main(words: list[str] | None = None) -> int:
 
 def open_studio(paths: tuple[Path, ...]) -> int:
     """Open the window and stay until it is closed."""
+    from app.tour.display import has_display
+
+    if not has_display():
+        from core.console import complain
+
+        complain("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
+        return 1
     from app.application import make
 
     application, window = make(sys.argv, paths)

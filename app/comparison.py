@@ -63,6 +63,7 @@ class ComparisonView(QSplitter):
             editTriggers=QTableWidget.EditTrigger.NoEditTriggers,
             selectionMode=QTableWidget.SelectionMode.NoSelection,
             showGrid=False,
+            tabKeyNavigation=False,
         )
         self.table.setAccessibleName("Measurements of every model")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -152,9 +153,13 @@ class ComparisonView(QSplitter):
             self.definition.addItem(definition.title, key)
             self.definition.setItemData(place, definition.help, Qt.ItemDataRole.ToolTipRole)
 
-    def put(self, comparison: Comparison) -> None:
-        """Show another comparison, or one more model of it."""
+    def put(self, comparison: Comparison | None) -> None:
+        """Show another comparison, or one more model of it; None for none."""
         self.comparison = comparison
+        self.table.setVisible(comparison is not None)
+        self._pages.setCurrentIndex(int(comparison is not None))
+        if comparison is None:
+            return
         titles = [measured.model.card.title for measured in comparison.measured]
         before = self.model.currentText()
         self.model.blockSignals(True)
@@ -163,8 +168,6 @@ class ComparisonView(QSplitter):
         self.model.setCurrentIndex(titles.index(before) if before in titles else 0)
         self.model.blockSignals(False)
         self.stepper.say(HINT)
-        self.table.show()
-        self._pages.setCurrentIndex(1)
         self._fill_table()
         self._draw()
 

@@ -11,6 +11,7 @@ import numpy as np
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.notify import ask
+from core.files import atomic_path
 
 if TYPE_CHECKING:
     from core.figures.clouds import Up
@@ -54,10 +55,15 @@ def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) 
     """
 
     def write(path: Path) -> None:
-        if path.suffix.lower() in (".pdf", ".svg"):
+        from core.figures import check_ending
+
+        check_ending(path)
+        if path.suffix.lower() != ".png":
             _draw(scene, up, path)
-        elif not view.grab().save(str(path)):
-            raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
+            return
+        with atomic_path(path) as part:
+            if not view.grab().save(str(part)):
+                raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
 
     return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)
 

@@ -47,7 +47,7 @@ def diagnostics(parent: QWidget, cache: Path) -> None:
     """The text of ``pointward doctor``, with a button that copies it."""
     from core.diagnosis import diagnose
 
-    text = json.dumps(diagnose(cache), indent=2)
+    text = json.dumps(diagnose(cache), indent=2, ensure_ascii=False)
     _show(parent, "Diagnostics", f"<pre>{text}</pre>", copy=text)
 
 

@@ -40,6 +40,7 @@ class Job(QThread):
     work : makes the generator; called in the job's thread.
     cancel : the token that ``work`` looks at; requested by ``stop_and_keep``.
     unit : what a piece of ``Progress`` is: "clouds", "iterations".
+    brief : the opening of something: it waits for no turn, and there is nothing of it to keep.
     """
 
     events = Signal(list)  # the events since the last time, in order, Done included
@@ -48,9 +49,18 @@ class Job(QThread):
     stopped = Signal(object)  # the partial result; None after cancel()
     changed = Signal()  # status, text or meter
 
-    def __init__(self, title: str, work: Work, cancel: Cancel, unit: str = "", parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        work: Work,
+        cancel: Cancel,
+        unit: str = "",
+        *,
+        brief: bool = False,
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
-        self.title, self.unit = title, unit
+        self.title, self.unit, self.brief = title, unit, brief
         self.status = Status.QUEUED
         self.text = ""  # of the last Progress or Note
         self.meter = Meter()
@@ -98,7 +108,10 @@ class Job(QThread):
     def stop_and_keep(self) -> None:
         """End early and keep what there is; ``stopped`` brings it."""
         self._cancel.request()
-        self._end()
+        if self.brief:
+            self.cancel()
+        else:
+            self._end()
 
     def cancel(self) -> None:
         """End at the next step and drop the result."""
@@ -198,7 +211,7 @@ class JobList(QObject):
 
     Parameters
     ----------
-    at_once : how many may run at a time; a paused one does not count.
+    at_once : how many may run at a time; a paused or brief one does not count.
     """
 
     added = Signal(object)
@@ -209,15 +222,17 @@ class JobList(QObject):
         super().__init__(parent)
         self.jobs: list[Job] = []
         self._last: Job | None = None  # may not die inside its own signal, so it lives until the next one ends
-        self._at_once, self._holds = at_once, 0
+        self._at_once, self._holds, self._closed = at_once, 0, False
 
-    def submit(self, title: str, work: Work, cancel: Cancel, unit: str = "") -> Job:
+    def submit(self, title: str, work: Work, cancel: Cancel, unit: str = "", *, brief: bool = False) -> Job:
         """Start a job as soon as there is room for it; no signal is missed by who connects at once."""
-        job = Job(title, work, cancel, unit, parent=self)
+        job = Job(title, work, cancel, unit, brief=brief, parent=self)
         for _ in range(self._holds):
             job.hold()
         self.jobs.append(job)
         job.changed.connect(self._tidy)
+        if self._closed:
+            job.cancel()
         self._tidy()
         self.added.emit(job)
         return job
@@ -236,8 +251,11 @@ class JobList(QObject):
     def close(self, seconds: float = 10.0) -> bool:
         """Ask every job to stop and keep what it has, and wait; the window is painted meanwhile, but takes no input.
 
+        No other job starts from now on.
+
         Returns whether all have ended. No thread is ever killed: if one runs on, leave the process with ``os._exit``.
         """
+        self._closed = True
         for job in reversed(self.jobs.copy()):  # the waiting ones first, so that none of them starts
             job.stop_and_keep()
         if self.jobs:
@@ -254,9 +272,10 @@ class JobList(QObject):
             job.setParent(None)
             self._last = job
             self.removed.emit(job)
-        busy = sum(job.status in (Status.RUNNING, Status.STOPPING) for job in self.jobs)
+        busy = sum(job.status in (Status.RUNNING, Status.STOPPING) and not job.brief for job in self.jobs)
         waiting = [job for job in self.jobs if job.status is Status.QUEUED]
-        for job in waiting[: max(0, self._at_once - busy)]:
+        turn = [job for job in waiting if not job.brief][: max(0, self._at_once - busy)]
+        for job in (*(job for job in waiting if job.brief), *turn):
             job.begin()
         if ended and not self.jobs:
             self.emptied.emit()

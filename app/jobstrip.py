@@ -116,9 +116,9 @@ class JobStrip(QFrame):
     def cancel(self) -> None:
         """End the job in front and drop its result, after a question if it has begun."""
         job = self.front
+        lost = "Its result is dropped; files that it has finished stay."
         if job is not None and (
-            job.status is Status.QUEUED
-            or ask(self.window(), f"Cancel {job.title}?", "What it has so far is dropped.", "Cancel it", "Go on")
+            job.status is Status.QUEUED or ask(self.window(), f"Cancel {job.title}?", lost, "Cancel it", "Go on")
         ):
             job.cancel()
             self._show()
@@ -149,7 +149,7 @@ class JobStrip(QFrame):
     def _show(self) -> None:
         job, others = self.front, len(self._jobs.jobs) - 1
         for widget in self._of_a_job:
-            widget.setVisible(job is not None)
+            widget.setVisible(job is not None and not (widget is self._stop and job.brief))
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
         text = self._said if job is None else _line(job)

@@ -47,8 +47,9 @@ def sentence(error: BaseException) -> str:
         text = explain(error)
     elif isinstance(error, MemoryError) or "out of memory" in text.lower():
         text = "There was not enough memory. Use fewer points or a smaller batch, or close other programs."
-    elif isinstance(error, OSError) and error.filename and error.strerror:
-        text = f"{error.filename}: {error.strerror.lower()}. Check the path, its permissions and the free space."
+    elif isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
+        text = f"{place}. Check the path, its permissions and the free space."
     elif not isinstance(error, ValueError) or not text:
         text = "Something unexpected went wrong, and this was not finished. The log has the details."
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")

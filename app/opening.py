@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,11 +38,14 @@ class Opener(QObject):
         self._store, self._jobs, self._window = store, jobs, parent
         self._wanted: tuple[str, Path | None] = ("", None)
         """The dataset that was asked for last, and its folder."""
+        self._orders = itertools.count(1)
+        self._newest = 0
+        """The order, by which it was asked for, of the cloud that was opened last."""
 
     def run(self, title: str, work: Callable[[Cancel], Any]) -> Job:
         """Submit an operation whose notes and failure are told."""
         cancel = Cancel()
-        job = self._jobs.submit(title, lambda: work(cancel), cancel)
+        job = self._jobs.submit(title, lambda: work(cancel), cancel, brief=True)
         job.events.connect(self._tell)
         job.failed.connect(lambda sentence, _: self.failed.emit(sentence))
         return job
@@ -60,15 +65,16 @@ class Opener(QObject):
             self.preparing.emit(f"Preparing {name}. This happens once.")
         job = self.run(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
         job.finished_ok.connect(lambda dataset: self._opened_dataset(dataset, root))
-        job.failed.connect(lambda *_: self.datasetRefused.emit())
+        for ended in (job.failed, job.stopped):
+            ended.connect(lambda *_: self.datasetRefused.emit())
 
     def path(self, path: Path) -> None:
         """Open a cloud, a mesh, weights or a run's folder; a folder of class folders becomes the dataset."""
         if path.is_dir() and not any(path.glob("*.safetensors")):
             self.dataset("folder", path)
             return
-        job = self.run(f"opening {path.name}", lambda _: _opening(path))
-        job.finished_ok.connect(lambda thing: self._opened(path, thing))
+        job, order = self.run(f"opening {path.name}", lambda _: _opening(path)), next(self._orders)
+        job.finished_ok.connect(lambda thing: self._opened(path, thing, order))
 
     def ask_file(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, READABLE)
@@ -86,19 +92,20 @@ class Opener(QObject):
         menu.clear()
         for name in settings.load().recent:
             entry = menu.addAction(name)
-            entry.setEnabled(Path(name).exists())
+            entry.setEnabled(os.path.exists(name))  # a Path raises where it may not look
             entry.triggered.connect(lambda _=False, path=Path(name): self.path(path))
         if menu.isEmpty():
             menu.addAction("nothing yet").setEnabled(False)
 
-    def _opened(self, path: Path, thing: Any) -> None:
+    def _opened(self, path: Path, thing: Any, order: int) -> None:
         from core.clouds import Cloud
 
         settings.add_recent(path)
-        if isinstance(thing, Cloud):
-            self._store.set_cloud(thing, path)
-        else:
+        if not isinstance(thing, Cloud):
             self._store.add_model(thing, primary=True)
+        elif order > self._newest:  # a large file may be read after a small one that was asked for later
+            self._newest = order
+            self._store.set_cloud(thing, path)
 
     def _opened_dataset(self, dataset: Dataset, root: Path | None) -> None:
         if self._wanted != (dataset.card.name, root):

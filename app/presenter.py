@@ -41,6 +41,9 @@ class PairPresenter(QObject):
                 self._pair.clear()
             else:
                 self._pair.set_pair(cloud.points)
+                for set_verdict in (self._pair.set_clean_verdict, self._pair.set_adversarial_verdict):
+                    set_verdict("")
+            self._show_freshness()
             return
         setup, names = scene.setup, scene.setup.classes
         true = setup.cloud.label

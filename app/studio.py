@@ -109,14 +109,14 @@ class Studio(QObject):
     def step(self) -> None:
         """One step forward: the next known state, or a new one."""
         store = self.store
-        if store.scene is None or self._asked.keys() & {"advance", "attack"}:
+        if store.scene is None or not store.history or self._asked.keys() & {"advance", "attack"}:
             return
         from core import live
 
         if store.position + 1 < len(store.history):
             self.seek(store.position + 1)
-        else:
-            self._ask("advance", live.advance, store.scene)
+        else:  # the scene may still be that of an earlier state, for which ``show`` has not answered yet
+            self._ask("advance", live.advance, replace(store.scene, state=store.history[-1]))
 
     def seek(self, position: int) -> None:
         """Show state ``position`` of the attack."""
@@ -151,7 +151,7 @@ class Studio(QObject):
         """Play the attack step by step, from the start if it stands at its end; or pause."""
         if self.playing:
             self._stop_playing()
-        elif self.store.history:
+        elif self.store.history and "attack" not in self._asked:
             self._set_playing(True)
             if self.store.position + 1 >= len(self.store.history):
                 self.seek(0)

@@ -121,7 +121,7 @@ class Window(QMainWindow):
     def _export_picture(self) -> None:
         store = self.store
         up = "z" if store.dataset is None else store.dataset.card.drawn_up
-        self._save(lambda: export.export_picture(self, self.pair, store.scene, up))
+        self._save(lambda: export.export_picture(self, self.pair.views, store.scene, up))
 
     def _copy_command(self) -> None:
         scene, source = self.store.scene, self.store.source

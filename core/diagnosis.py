@@ -2,9 +2,10 @@
 
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from core.records import versions
 
 PACKAGES = (
     "torch", "numpy", "scipy", "scikit-learn", "openTSNE", "open3d-cpu", "open3d", "PySide6-Essentials", "pyqtgraph",
@@ -17,7 +18,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
     from core.checkpoints import builtin_models, load_model
     from core.devices import available_devices, choose_device, describe_device
 
-    installed = {name: _version(name) for name in ("pointward", *PACKAGES)}
+    installed = versions(("pointward", *PACKAGES))
     problems, models = [], {}
     for name, path in builtin_models().items():
         try:
@@ -27,20 +28,13 @@ def diagnose(cache: Path) -> dict[str, Any]:
     if not models:
         problems.append("No built-in model is installed: resources/weights is missing or empty.")
     return {
-        "pointward": installed.pop("pointward") or "not installed, run from its source",
+        "pointward": installed.pop("pointward", "not installed, run from its source"),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "devices": available_devices(),
         "device": describe_device(choose_device("auto")),
         "models": models,
         "cache": str(cache),
-        "versions": {name: version for name, version in installed.items() if version},
+        "versions": installed,
         "problems": problems,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -10,7 +10,8 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -56,12 +57,6 @@ def provenance(
         The arguments, and the versions of Python and of the installed packages that compute, the platform, and the
         time (UTC, ISO 8601).
     """
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue  # one of two names of a package is never installed
     return {
         "options": plain(options),
         "seed": seed,
@@ -69,11 +64,20 @@ def provenance(
         "weights": plain(weights),
         "device": device,
         "complete": complete,
-        "versions": versions,
+        "versions": versions(PACKAGES),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of the packages that are installed; one of two names of a package never is."""
+    found = {}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def plain(value: Any) -> Any:

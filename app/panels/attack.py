@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
@@ -27,9 +27,11 @@ from app.views.groove import Outcome
 
 if TYPE_CHECKING:
     from core import live
+    from core.attacks import Attack
 
 TRANSPORT = ("reset", "step_back", "step", "play", "run_to_end")
 """Keys of the actions shown as buttons."""
+TYPED_MS = 400  # after the last key in the options: half a number is no wish
 
 READINGS = {
     "sign": "sign",
@@ -58,6 +60,8 @@ class AttackPanel(QWidget):
         theme.set_icon(self._more, "settings")
         self._more.setToolTip("All options of the attack")
         self._more.setAccessibleName("Options of the attack")
+        self._typed = QTimer(self, singleShot=True, interval=TYPED_MS)
+        self._typed.timeout.connect(self._choose_options)
         self._steps = QLabel("step 0/0")
         self._steps.setFont(theme.tabular())
         self._scrub = QSlider(Qt.Orientation.Horizontal)
@@ -116,9 +120,9 @@ class AttackPanel(QWidget):
         self._more.addAction(action)
         self.preset.setCurrentIndex(max(0, self.preset.findData(preset)))
         self.preset.currentIndexChanged.connect(self._choose)
-        self._reading.currentIndexChanged.connect(self._choose)
-        self._goal.currentIndexChanged.connect(self._choose)
-        self._form.changed.connect(self._choose_options)
+        self._reading.currentIndexChanged.connect(self._adjust)
+        self._goal.currentIndexChanged.connect(self._adjust)
+        self._form.changed.connect(self._typed.start)
         self._show_goals()
         self._choose()
         self.setEnabled(True)
@@ -127,23 +131,36 @@ class AttackPanel(QWidget):
         self.epsilon.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def choose_target(self) -> None:
-        self._goal.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self._goal.showPopup()
+        if self._goal.isVisible():
+            self._goal.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self._goal.showPopup()
 
     def _choose(self) -> None:
-        """A preset, reading or goal was chosen: the options start from the preset again."""
+        """A preset was chosen: the options start from it."""
         from core.attacks import preset
 
-        target = self._goal.currentData()
-        attack = preset(
-            self.preset.currentData(),
-            epsilon=self._store.epsilon,
-            direction=self._reading.currentData(),
-            objective="untargeted" if target is None else "targeted",
-        )
+        self._put(preset(self.preset.currentData(), epsilon=self._store.epsilon, **self._named()))
+
+    def _adjust(self) -> None:
+        """Another reading or goal was chosen: the other options stay as they are."""
+        from core.attacks import BUDGET
+
+        attack = self._form.value() or self._store.attack
+        changes = self._named()
+        if changes["direction"] != attack.direction:
+            changes["constraint"] = BUDGET[changes["direction"]]
+        self._put(attack.model_copy(update={"epsilon": self._store.epsilon, **changes}))
+
+    def _named(self) -> dict[str, Any]:
+        """The options that are chosen in the strip."""
+        objective = "untargeted" if self._goal.currentData() is None else "targeted"
+        return {"direction": self._reading.currentData(), "objective": objective}
+
+    def _put(self, attack: Attack) -> None:
+        self._typed.stop()
         with QSignalBlocker(self._form):
             self._form.set_value(attack)
-        self._store.set_attack(self.preset.currentData(), attack, target)
+        self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
 
     def _choose_options(self) -> None:
         """An option was edited: the preset keeps its name, the strip follows."""
@@ -160,9 +177,14 @@ class AttackPanel(QWidget):
 
     def _show_epsilon(self, epsilon: float) -> None:
         self.epsilon.setValue(epsilon)
-        if self._store.attack is not None:
+        if self._store.attack is not None and not self._typing(epsilon):
             with QSignalBlocker(self._form):
                 self._form.set_value(self._store.attack.at(epsilon))
+
+    def _typing(self, epsilon: float) -> bool:
+        """Whether this epsilon came from the form, where it may stand in another notation, half typed."""
+        attack = self._form.value()
+        return attack is not None and attack.epsilon == epsilon
 
     def _show_goals(self) -> None:
         self._show_truth()
@@ -175,7 +197,7 @@ class AttackPanel(QWidget):
             for text, target in wanted:
                 self._goal.addItem(text, target)
         if self._store.target is not None:
-            self._choose()  # the class that was wanted is not among these
+            self._adjust()  # the class that was wanted is not among these
 
     def _choose_truth(self, index: int) -> None:
         cloud = self._store.cloud

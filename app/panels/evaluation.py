@@ -10,7 +10,7 @@ from app import theme
 from app.comparison import ComparisonView
 from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
-from app.panels.parts import button, label
+from app.panels.parts import button, label, trade_places
 from app.store import Store
 from app.studio import EPSILON_MAX
 from core.events import Cancel, Event, Progress, Step
@@ -31,6 +31,8 @@ class EvaluationPanel(JobPanel):
         self._making: tuple[object, ...] | None = None
         self._shown_with: tuple[object, ...] | None = None
         self._partial: Comparison | None = None
+        self._title = ""
+        """Of the result."""
         self._left_out: frozenset[str] = frozenset()
         """Names of the models that are not ticked."""
         self.models = QVBoxLayout()
@@ -149,14 +151,15 @@ class EvaluationPanel(JobPanel):
                 case Step(_, _, comparison):
                     self._partial = comparison
                     self._put(comparison, self._making)
-                case Progress(done, total, text):
-                    self.status.setText(f"{text} · {100 * done // total} % of all")
+                case Progress(text=text):
+                    self.status.setText(f"Measuring {text}…")
 
     def _finished(self, result: Comparison | None) -> None:
         """Show the result; where there is none, the one before."""
         self.job = None
         if result is not None:
             self.result, self._made_with = result, self._making
+            self._title = result.table().title
         self._put(self.result, self._made_with)
         self._show()
 
@@ -166,24 +169,23 @@ class EvaluationPanel(JobPanel):
 
     def _put(self, comparison: Comparison | None, made_with: tuple[object, ...] | None) -> None:
         self._shown_with = made_with
-        if comparison is not None and comparison is not self.view.comparison:
+        if comparison is not self.view.comparison:
             self.view.put(comparison)
 
     def _show(self, *_: object) -> None:
         running, wanted = self.job is not None, self._wanted()
         done = self.result is not None and not running
-        self.start.setVisible(not running)
+        trade_places(*((self.start, self.stop) if running else (self.stop, self.start)))
         self.start.setEnabled(wanted is not None)
         self.start.setText("Evaluate again" if done else "Evaluate")
-        self.stop.setVisible(running)
         self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         self.export.setEnabled(done)
         stale = self.view.comparison is not None and self._shown_with != (self._making if running else wanted)
         self.stale.setVisible(stale)
         self.view.set_stale(stale)
         attack = f"{self._store.preset.upper()} at ε {self._store.epsilon:.3f} r"
-        if done and self.result is not None:
-            self.status.setText(self.result.table().title)
+        if done:
+            self.status.setText(self._title)
             self.start.setToolTip(f"Measure anew, with {attack}")
         else:
             self.start.setToolTip(f"Measure, with {attack}")
@@ -191,8 +193,14 @@ class EvaluationPanel(JobPanel):
                 self.status.setText(f"Attack: {attack}, as set above.")
         if not self._store.models:
             self.view.empty.setText("Open a model in the library first.")
+        elif self._store.dataset is None:
+            self.view.empty.setText("Open a dataset in the library first.")
+        elif not any(self._fits(model) for model in self._store.models):
+            self.view.empty.setText(
+                f"No model here knows the classes of {self._store.dataset.card.name}: train one in the Train tab."
+            )
         elif wanted is None:
-            self.view.empty.setText("Tick at least one model that knows the dataset's classes.")
+            self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:
             self.view.empty.setText(
                 "Tick the models to compare and press Evaluate. Each is attacked through its own gradients."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app import theme
 from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
-from app.panels.parts import button
+from app.panels.parts import button, trade_places
 from app.store import SPLIT, Store
 from app.views.scatter import MapView
 from core.clouds import SHOWN
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from core.live import Scene
 
 
+@dataclass(frozen=True, eq=False)
+class _About:
+    """What a map shows."""
+
+    wanted: tuple[object, ...]
+    dataset: Dataset
+    epsilon: float
+
+
 class LatentsPanel(JobPanel):
     """Fit the map of the attacked model's latents; export it; open a point's cloud; follow the slider."""
 
@@ -33,9 +43,11 @@ class LatentsPanel(JobPanel):
         self._placer: Placer | None = None
         self.place: np.ndarray | None = None
         """(2,), where the present cloud's latent falls in the map."""
-        self._made_with: tuple[object, ...] = ()
-        self._dataset: Dataset | None = None
-        """Of the map that is shown."""
+        self._made: _About | None = None
+        """Of the result."""
+        self._making: _About | None = None
+        self._drawn: tuple[LatentMap, _About] | None = None
+        """The map that is on the screen."""
         self.start = button("Make the map", "latents", self.begin, role="primary")
         self.stop = button("Stop and keep", "stop", self._stop)
         self.figure = button(
@@ -98,12 +110,12 @@ class LatentsPanel(JobPanel):
             return
         _, split, attack, options, tsne_options = wanted
         attack = attack.at(store.epsilon)
-        self._dataset, self._epsilon = store.dataset, store.epsilon
-        cancel = Cancel()
-
-        self._making = wanted
+        self._making, cancel = _About(wanted, store.dataset, store.epsilon), Cancel()
         job = self._jobs.submit(
-            "t-SNE map", lambda: latent_map(model.module, split, attack, options, tsne_options, cancel), cancel
+            "t-SNE map",
+            lambda: latent_map(model.module, split, attack, options, tsne_options, cancel),
+            cancel,
+            unit="iterations",
         )
         job.events.connect(self._watch)
         self._take(job, self._finished, self._finished, self._refused)
@@ -129,7 +141,7 @@ class LatentsPanel(JobPanel):
     @property
     def classes(self) -> tuple[str, ...]:
         """Of the map that is shown."""
-        return () if self._dataset is None else tuple(self._dataset.card.classes)
+        return () if self._drawn is None else tuple(self._drawn[1].dataset.card.classes)
 
     def _wanted(self) -> tuple[object, ...] | None:
         """What a map made now would show; None while something is missing or wrong."""
@@ -139,13 +151,13 @@ class LatentsPanel(JobPanel):
         options, tsne_options = self.clouds_form.value(), self.form.value()
         if options is None or tsne_options is None:
             return None
-        return store.primary, store.dataset.split(SPLIT), store.attack, options, tsne_options
+        return store.primary_model, store.dataset.split(SPLIT), store.attack, options, tsne_options
 
     def _watch(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Step(index, total, result):
-                    self._draw(result)
+                    self._draw(result, self._making)
                     self.map.set_busy(f"iteration {index} of {total} · KL {result.map.kl:.3f} nat")
                 case Progress(done, total, text):
                     self.map.set_busy(f"{done} of {total} {text}" if done else text)
@@ -153,17 +165,19 @@ class LatentsPanel(JobPanel):
                     self.map.set_busy(text)
 
     def _finished(self, result: LatentMap | None) -> None:
+        """Show the map; where there is none, the one before."""
         self.job = None
         self.map.set_busy(None)
-        self.result = result
         if result is not None:
+            self.result, self._made = result, self._making
+        if self.result is not None:
             from core.embedding import Placer
 
-            self._made_with = self._making
-            self._draw(result)
-            self._placer = Placer(result.latents, result.map)
+            self._draw(self.result, self._made)
+            self._placer = Placer(self.result.latents, self.result.map)
             self._follow(self._store.scene)
         else:
+            self._drawn = None
             self.map.set_map(np.empty((0, 2)), (), (), ())
         self._show()
 
@@ -171,7 +185,9 @@ class LatentsPanel(JobPanel):
         self._finished(None)
         self.failed.emit(sentence)
 
-    def _draw(self, result: LatentMap) -> None:
+    def _draw(self, result: LatentMap, about: _About | None) -> None:
+        assert about is not None
+        self._drawn = result, about
         self._placer = None
         self.place = None
         self.map.set_marker(None)
@@ -179,7 +195,9 @@ class LatentsPanel(JobPanel):
 
     def _follow(self, scene: Scene | None) -> None:
         """Move the marker to where the present cloud's latents fall in the fixed map."""
-        if self._placer is None or scene is None or self._made_with[:1] != (self._store.primary,):
+        if self._placer is None or scene is None or self._made is None:
+            return
+        if self._made.wanted[0] is not scene.setup.models[scene.setup.primary]:
             self.place = None
             self.map.set_marker(None)
             return
@@ -188,24 +206,26 @@ class LatentsPanel(JobPanel):
 
     def _open(self, index: int) -> None:
         """Open the cloud of a point of the map."""
-        if self.result is not None and self._dataset is not None:
-            self._store.set_cloud(self._dataset.cloud(SPLIT, int(self.result.rows[index]), SHOWN))
+        if self._drawn is not None:
+            result, about = self._drawn
+            self._store.set_cloud(about.dataset.cloud(SPLIT, int(result.rows[index]), SHOWN))
 
     def _show(self, *_: object) -> None:
         running = self.job is not None
         finished = self.result is not None and not running
-        self.start.setVisible(not running)
+        trade_places(*((self.start, self.stop) if running else (self.stop, self.start)))
         self.start.setEnabled(self._wanted() is not None)
         self.start.setText("Make the map again" if finished else "Make the map")
-        self.stop.setVisible(running)
         self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         for made in (self.figure, self.coordinates):
             made.setEnabled(finished)
-        self.map.set_stale(finished and self._wanted() != self._made_with)
-        if finished and self.result is not None:
+        self.map.set_stale(finished and self._made is not None and self._wanted() != self._made.wanted)
+        if running:
+            self.status.setText("Making the map…")
+        elif self.result is not None and self._made is not None:
             result = self.result
             clean, adversarial = (100 * share for share in result.accuracy)
-            text = f"{len(result.labels) // 2} clouds, ε {self._epsilon:.3f} · "
+            text = f"{len(result.labels) // 2} clouds, ε {self._made.epsilon:.3f} · "
             text += f"accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
             if result.clean_separation is not None and result.adversarial_separation is not None:
                 text += (
@@ -214,7 +234,7 @@ class LatentsPanel(JobPanel):
                     f"{100 * result.clean_separation.purity:.0f} → {100 * result.adversarial_separation.purity:.0f} %"
                 )
             self.status.setText(text)
-        elif not running:
+        else:
             self.status.setText("A joint map of the attacked model's 1024-D latents, clean and adversarial.")
 
     def _ask_figure(self) -> None:

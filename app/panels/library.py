@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
+    QApplication,
     QButtonGroup,
     QCheckBox,
     QGridLayout,
@@ -170,7 +171,8 @@ class LibraryPanel(QWidget):
         """Choose the shape so many places further, around the ends."""
         count = self.shapes.rowCount()
         if count:
-            row = (self.list.currentIndex().row() + rows) % count
+            row = max(self.list.currentIndex().row(), 0 if rows < 0 else -1)  # -1: a shape of elsewhere is shown
+            row = (row + rows) % count
             self.list.setCurrentIndex(self.shapes.index(row))
 
     def set_folded(self, folded: bool) -> None:
@@ -234,6 +236,15 @@ class LibraryPanel(QWidget):
         self.list.viewport().update()
 
     def _show_models(self) -> None:
+        held = self._models.indexOf(QApplication.focusWidget())
+        place = self._models.getItemPosition(held)[:2] if held >= 0 else None
+        self._list_models()
+        item = self._models.itemAtPosition(*place) if place is not None else None
+        if item is not None and (widget := item.widget()) is not None:
+            widget.show()  # what is not on the screen yet cannot have it
+            widget.setFocus()
+
+    def _list_models(self) -> None:
         while (item := self._models.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QStyle, QStyleOptionComboBox, QStylePainter
+from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
 from app import theme
 
@@ -14,6 +14,15 @@ def label(text: str, role: str) -> QLabel:
     made = QLabel(text)
     theme.role(made, role)
     return made
+
+
+def trade_places(gone: QWidget, come: QWidget) -> None:
+    """Show a button in the place of another, which leaves it the keyboard focus; else that would jump elsewhere."""
+    focused = gone.hasFocus()
+    come.setVisible(True)
+    if focused:
+        come.setFocus()
+    gone.setVisible(False)
 
 
 def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "", tip: str = "") -> QPushButton:
@@ -67,4 +76,4 @@ def number(value: float) -> str:
     """Three significant digits in plain notation; zero as 0."""
     if value == 0:
         return "0"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app import settings, theme
 from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
-from app.panels.parts import button
+from app.panels.parts import button, trade_places
 from app.store import Store
 from app.views.curves import CurveView
 from core.events import Cancel, Epoch, Event, Note
@@ -199,8 +199,11 @@ class TrainingPanel(JobPanel):
         self._end(f"Finished. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
 
     def _stopped(self, run: RunResult | None) -> None:
-        self._left = self._folder
-        if run is None:
+        self._left = self._begun()
+        if run is None and self._left is None:
+            self._end("Cancelled before anything was trained.")
+            self._folder = None
+        elif run is None:
             self._end(f"Cancelled. What was finished is in {self._folder} and can be resumed.")
             self._folder = None
         else:
@@ -208,9 +211,16 @@ class TrainingPanel(JobPanel):
         self._show()
 
     def _refused(self, sentence: str, _: str) -> None:
+        self._left = self._begun()  # as after a wrong option, which can be set right
         self._folder = None
         self._end(sentence)
         self.failed.emit(sentence)
+
+    def _begun(self) -> Path | None:
+        """The folder, if there is a run to resume in it."""
+        from core.training import begun
+
+        return self._folder if self._folder is not None and begun(self._folder) else None
 
     def _end(self, sentence: str) -> None:
         self.job = None
@@ -220,15 +230,16 @@ class TrainingPanel(JobPanel):
     def _show(self, *_: object) -> None:
         running = self.job is not None
         stopping = self.job is not None and self.job.status is Status.STOPPING
-        self.start.setVisible(not running)
+        trade_places(*((self.start, self.pause) if running else (self.pause, self.start)))
         self.start.setEnabled(self._store.dataset is not None and self._form_place.widget() is not None)
         self.resume.setVisible(not running and self._left is not None)
         for made in (self.load, self.probe):
             made.setVisible(not running and self._folder is not None)
-        for made in (self.pause, self.stop, self.cancel):
+        for made in (self.stop, self.cancel):
             made.setVisible(running)
             made.setEnabled(not stopping)
         if self.job is not None:
+            self.pause.setEnabled(self.job.status in (Status.RUNNING, Status.PAUSED))
             paused = self.job.status is Status.PAUSED
             self.pause.setText("Resume" if paused else "Pause")
             theme.set_icon(self.pause, "play" if paused else "pause")

@@ -5,16 +5,15 @@ It is what ``make run`` does on a machine without a display, and the end-to-end 
 
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 
-from app.tour.display import under_xvfb
+from app.tour.display import has_display, under_xvfb
 
 
 def take_tour(out: Path, as_json: bool) -> int:
     """Take the tour, write pictures, the figure and ``tour.json`` into ``out``; 0 if nothing went wrong."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return under_xvfb(["tour", "--out", str(out), *(["--json"] if as_json else [])])
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pointward-tour-") as home:

@@ -8,6 +8,12 @@ import sys
 SIZE = (1600, 1000)
 
 
+def has_display() -> bool:
+    """Whether a window can be opened here."""
+    given = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+    return given or not sys.platform.startswith("linux")
+
+
 def under_xvfb(words: list[str]) -> int:
     """Run this program with these words on a virtual display of its own, and give its exit code."""
     if shutil.which("Xvfb") is None:

@@ -1,7 +1,9 @@
 """The epsilon slider: how far a point may move, with what the models make of it drawn into its groove."""
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QWheelEvent
+from typing import cast
+
+from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app import theme
@@ -11,6 +13,12 @@ MAXIMUM = 0.3  # unit-sphere radii
 
 
 class _Number(QDoubleSpinBox):
+    """A number with a point, as everywhere in the window; a comma means the same, whatever the system's language."""
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        state, _, place = cast(tuple[QValidator.State, str, int], super().validate(text.replace(",", "."), position))
+        return state, text.replace(",", "."), place
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
             super().wheelEvent(event)
@@ -33,6 +41,7 @@ class EpsilonSlider(QWidget):
         super().__init__(parent)
         self._groove = Groove()
         self._number = _Number(decimals=3, singleStep=STEP, suffix=" r", keyboardTracking=False)
+        self._number.setLocale(QLocale.c())
         self._number.setFont(theme.tabular())
         self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

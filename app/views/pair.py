@@ -4,9 +4,19 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import theme
 from app.views.cloud import CloudView
@@ -45,7 +55,7 @@ class PairView(QWidget):
         for name in PRESETS:
             self.viewpoints.addAction(name)
 
-        views = QSplitter(Qt.Orientation.Horizontal, objectName="pair")
+        self.views = views = QSplitter(Qt.Orientation.Horizontal, objectName="pair")
         views.setChildrenCollapsible(False)
         for view in (self.clean, self.adversarial):
             views.addWidget(view)
@@ -139,6 +149,9 @@ class PairView(QWidget):
         self.blink.released.connect(self._blink)
         self.magnification.currentIndexChanged.connect(self._magnify)
         self.viewpoints.triggered.connect(self._look_from)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._focus_moved)
 
     def _clean_turned(self) -> None:
         if self.linked.isChecked():
@@ -171,10 +184,10 @@ class PairView(QWidget):
         else:
             super().keyReleaseEvent(event)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ActivationChange and not self.isActiveWindow() and self.blink.isDown():
-            self._hold(False)  # the key will be let go in another window
+    def _focus_moved(self, _: QWidget | None, now: QWidget | None) -> None:
+        """The key that is held will be let go elsewhere."""
+        if self.blink.isDown() and (now is None or not self.isAncestorOf(now)):
+            self._hold(False)
 
     def _magnify(self) -> None:
         self.adversarial.set_magnify(self.magnification.currentData())

@@ -34,7 +34,10 @@ def run(words: list[str]) -> int:
     except ValidationError as error:
         complain(explain(error))
         return 1
-    except (UserError, ValueError, OSError) as error:
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error))
+        return 1
+    except (UserError, ValueError) as error:
         complain(str(error))
         return 1
     except KeyboardInterrupt:

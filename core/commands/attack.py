@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core import live
 from core.checkpoints import load_model, resolve_model
-from core.commands.shared import FGSM, AttackChoice, Device, Json, cli
+from core.commands.shared import FGSM, AttackChoice, Device, Json, Seed, cli
 from core.console import UserError, follow, show
 from core.devices import choose_device
 from core.formats import read_cloud, write_cloud
@@ -20,7 +20,7 @@ def attack(
     true_class: str | None = None,
     target: str | None = None,
     points: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     out: Path | None = None,
     device: Device = "auto",
     as_json: Json = False,

@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from platformdirs import user_cache_path
 
 from core.attacks import Attack, preset
@@ -15,11 +15,13 @@ from core.datasets import Dataset, open_dataset
 from core.devices import DeviceName, choose_device
 from core.events import Cancel, Event
 from core.options import partial
+from core.records import versions
 from core.training import trained_on
 
 cli = App(
     name="pointward",
     help="Attack, defend and measure point-cloud classifiers. Without a command the studio opens.",
+    version=lambda: versions(["pointward"]).get("pointward", "not installed, run from its source"),
     version_flags=["--version"],
     help_format="plaintext",
 )
@@ -30,6 +32,7 @@ Flat = Parameter(name="*")
 AttackChanges = partial(Attack)
 DataRoot = Annotated[Path | None, Parameter(help="Where the dataset's files are, for those that are not built in.")]
 Device = Annotated[DeviceName, Parameter(help="Where to compute.")]
+Seed = Annotated[int, Parameter(validator=validators.Number(gte=0, lt=2**31))]
 AllowMissing = Annotated[
     bool, Parameter(negative="", help="Go on where some files of a dataset's official list are missing.")
 ]

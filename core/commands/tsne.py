@@ -30,10 +30,16 @@ def tsne(
     coordinates
         CSV file for the map.
     """
-    from core.figures import save, tsne_pair  # takes half a second to import, which other commands should not pay
+    from core.figures import (  # takes half a second to import, which other commands should not pay
+        check_ending,
+        save,
+        tsne_pair,
+    )
 
     if out is None and coordinates is None:
         raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
+    if out is not None:
+        check_ending(out)
     model, data, attack = trial.open()
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(

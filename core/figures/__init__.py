@@ -16,13 +16,14 @@ from core.figures.evaluation import (
 )
 from core.figures.maps import tsne_pair
 from core.figures.samples import sample_bars, verdicts
-from core.figures.style import COLUMN, PAGE, class_style, save, settle
+from core.figures.style import COLUMN, PAGE, check_ending, class_style, save, settle
 from core.figures.tradeoff import ParetoPoint, front, pareto
 
 __all__ = [
     "COLUMN",
     "PAGE",
     "ParetoPoint",
+    "check_ending",
     "class_counts",
     "class_style",
     "confidence_boxes",

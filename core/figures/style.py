@@ -63,11 +63,17 @@ def save(figure: Figure, path: Path) -> None:
     ValueError
         If the suffix is another.
     """
+    check_ending(path)
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"{path.name}: figures are saved as .png, .svg or .pdf, not as '{suffix}'.")
     with atomic_path(path) as part:
         figure.savefig(part, format=suffix[1:], **FORMATS[suffix])
+
+
+def check_ending(path: Path) -> None:
+    """Refuse, with a ``ValueError``, what ``save`` would, before anything is computed for it."""
+    if path.suffix.lower() not in FORMATS:
+        ending = f"'{path.suffix}'" if path.suffix else "without an ending"
+        raise ValueError(f"{path.name}: figures are saved as .png, .svg or .pdf, not {ending}.")
 
 
 def class_style(index: int) -> tuple[Any, str]:

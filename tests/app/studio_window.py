@@ -123,6 +123,7 @@ class Person:
             and scene.exact
             and not studio._choices.isActive()
             and not studio._settle.isActive()
+            and not self.window.attack._typed.isActive()
             and not studio._asked.keys() - {"outcome"}
         )
 

@@ -157,6 +157,16 @@ def test_a_number_can_be_typed(slider: EpsilonSlider, number: QDoubleSpinBox) ->
     assert number.text() == "0.063 r"
 
 
+def test_a_comma_is_a_point_in_every_language(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
+    number.setFocus()
+    for text in ("0,05", "0.05"):
+        slider.setValue(0.2)
+        number.selectAll()
+        QTest.keyClicks(number, text)
+        QTest.keyClick(number, Qt.Key.Key_Return)
+        assert (slider.value, number.text()) == (0.05, "0.050 r")
+
+
 def test_a_program_sets_the_value_in_silence(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
     diary = Diary(slider)
     slider.setValue(0.1234)

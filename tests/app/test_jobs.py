@@ -305,6 +305,27 @@ def test_that_closing_stops_everything_and_keeps_partial_results(qtbot):
     assert made[3].meter.done == 0  # it waited, and never started
 
 
+def test_that_brief_work_waits_for_nobody_and_is_dropped_when_it_is_stopped(qtbot):
+    jobs = JobList(at_once=1)
+    long = jobs.submit("long", lambda: counting(token), token := Cancel())
+    deaf = jobs.submit("opening", lambda: counting(Cancel()), Cancel(), brief=True)
+    assert deaf.status is Status.RUNNING
+    outcome = Outcome(deaf)
+    deaf.stop_and_keep()
+    qtbot.waitUntil(ended(deaf))
+    assert outcome.partials == [None]
+    assert long.status is Status.RUNNING
+    assert jobs.close()
+
+
+def test_that_nothing_begins_once_they_are_closed(qtbot):
+    jobs, begun = JobList(), []
+    first = jobs.submit("first", lambda: counting(Cancel()), Cancel(), brief=True)
+    first.stopped.connect(lambda _: begun.append(jobs.submit("second", lambda: counting(Cancel()), Cancel())))
+    assert jobs.close()
+    assert [job.status for job in begun] == [Status.CANCELLED]
+
+
 def test_that_closing_does_not_wait_for_ever_for_a_job_that_will_not_end(qtbot):
     jobs = JobList()
     gate = threading.Semaphore(0)

@@ -150,6 +150,25 @@ def test_jobs_rest_while_the_slider_is_held_however_often_it_is_pressed(open_des
     open_desk.until(lambda: job.status.ended)
 
 
+def test_steps_asked_for_faster_than_they_are_shown_follow_one_another(open_desk):
+    store, studio = open_desk.store, open_desk.studio
+    store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
+    open_desk.until(lambda: open_desk.settled() and len(store.history) == 4)
+    studio.step_back()
+    studio.step()
+    studio.step()  # beyond the end, while the last state is not on the screen yet
+    open_desk.until(lambda: store.position == 4 and store.scene.step == 4)
+    assert [state.step for state in store.history] == [0, 1, 2, 3, 4]
+
+
+def test_an_attack_under_way_is_not_played(open_desk):
+    studio = open_desk.studio
+    studio.run()
+    studio.toggle_play()
+    assert not studio.playing
+    open_desk.until(open_desk.settled)
+
+
 def test_no_model_is_no_verdict(open_desk):
     open_desk.store.models, open_desk.store.primary = (), ""
     open_desk.store.modelsChanged.emit()

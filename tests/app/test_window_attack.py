@@ -161,9 +161,65 @@ def test_the_groove_keeps_its_curve_for_another_epsilon_of_one_step_and_says_whe
     person.choose_pgd(steps=3)
     person.until(lambda: person.store.outcome is not None, "the outcome curve of PGD")
     assert person.groove._note == "this perturbation, rescaled"
+    shown = person.store.cloud
     person.store.set_cloud(None)
     person.until(lambda: person.store.scene is None, "an empty window")
     assert person.groove._outcome is None
+    person.store.set_cloud(shown)
+    person.settle()
+
+
+def test_another_reading_or_goal_keeps_the_other_options(person):
+    panel = person.window.attack
+    person.choose_pgd(steps=4)
+    for combo, text in ((panel._goal, "towards lamp"), (panel._reading, "per point L2"), (panel._goal, "untargeted")):
+        person.choose(combo, text)
+        attack = person.settle().setup.attack
+        assert (attack.steps, attack.restarts) == (4, 0)
+    assert (attack.direction, attack.constraint) == ("per-point", "per-point-l2")
+
+
+def test_half_a_number_in_the_options_is_no_wish(person):
+    panel, begun = person.window.attack, []
+    person.choose_pgd(steps=4)
+    person.store.attackChanged.connect(begun.append)
+    steps = panel._form.findChild(QWidget, "steps")
+    steps.setFocus()
+    steps.selectAll()
+    QTest.keyClicks(steps, "20000")
+    person.until(lambda: not panel._typed.isActive(), "a pause")
+    assert begun == [], "2, 20, 200 and 2,000 were on the way to a wrong number"
+    person.store.attackChanged.disconnect(begun.append)
+    steps.selectAll()
+    QTest.keyClicks(steps, "3")
+    person.until(lambda: person.settle().setup.attack.steps == 3, "three steps")
+
+
+@pytest.mark.parametrize(("text", "epsilon"), [(".05", 0.05), ("1e-2", 0.01), ("0,02", 0.02)])
+def test_an_epsilon_is_typed_in_the_options_in_any_notation(person, text, epsilon):
+    field = person.window.attack._form.findChild(QWidget, "epsilon")
+    person.type_option(person.window.attack._form, "epsilon", text)
+    person.until(lambda: person.settle().epsilon == epsilon, "the epsilon")
+    assert field.lineEdit().text() == text
+
+
+def test_an_attack_that_fails_leaves_no_other_shapes_verdict(person, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    person.until(lambda: person.store.outcome is not None, "the outcome curve")
+    with monkeypatch.context() as patch:
+        patch.setattr("core.live.attack", fail)
+        person.window.library.move_by(1)
+        person.until(lambda: person.store.scene is None, "the failure")
+    (text,) = person.complaints()
+    assert "memory" in text
+    for view in (person.window.pair.clean, person.window.pair.adversarial):
+        assert view.accessibleDescription() == ""
+    assert person.window.pair.adversarial._stale is None
+    assert person.groove._outcome is None
+    person.window.library.move_by(-1)
+    person.settle()
 
 
 # --- which attack ----------------------------------------------------------------------------------------------------

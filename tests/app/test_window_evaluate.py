@@ -352,7 +352,7 @@ def test_cancelling_keeps_the_result_before(person):
     before = made(person)
     panel = person.window.evaluation
     job = begin(person, clouds=48, points=1024)
-    person.until(lambda: "of all" in panel.status.text(), "some progress")
+    person.until(lambda: job.meter.fraction, "some progress")
     answer("Cancel it")
     person.click(person.named(QToolButton, "Cancel"))
     person.until(lambda: panel.job is None, "the end")

@@ -19,7 +19,7 @@ __all__ = ["person", "seat", "shapes"]
 CLOUDS = 32
 
 
-def begin(person, iterations=50):
+def begin(person, iterations=50, clouds=CLOUDS):
     """Fill in the forms of the Latents tab and press the button; the job."""
     window, panel = person.window, person.window.latents
     if panel.job is not None:
@@ -27,7 +27,7 @@ def begin(person, iterations=50):
         person.until(lambda: panel.job is None, "the end of the map before")
     tabs = window.work.tabBar()
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(2).center())
-    for field, value in {"clouds": CLOUDS, "points": 128}.items():
+    for field, value in {"clouds": clouds, "points": 128}.items():
         person.type_option(panel.clouds_form, field, str(value))
     for field, value in {"perplexity": 5, "early_iterations": 25, "iterations": iterations}.items():
         person.type_option(panel.form, field, str(value))
@@ -155,17 +155,31 @@ def test_a_map_that_is_stopped_is_kept(person):
     assert panel.figure.isEnabled()
 
 
-def test_a_map_that_is_cancelled_is_gone(person):
-    panel = person.window.latents
+def test_a_map_that_is_cancelled_is_gone_and_the_one_before_is_back(person):
+    panel, before = person.window.latents, made(person)
     job = begin(person, iterations=100_000)
     person.until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
     answer("Cancel it")
     person.click(person.named(QToolButton, "Cancel"))
     person.until(lambda: panel.job is None, "the end")
     assert job.status is Status.CANCELLED
-    assert panel.result is None
-    assert not panel.figure.isEnabled()
-    assert "0 clean" in panel.map.accessibleDescription()
+    assert panel.result is before
+    assert panel.figure.isEnabled()
+    assert panel.place is not None
+    assert f"{CLOUDS} clean" in panel.map.accessibleDescription()
+
+
+def test_a_point_of_a_map_that_forms_is_that_maps_cloud(person):
+    panel = person.window.latents
+    made(person)
+    job = begin(person, iterations=100_000, clouds=CLOUDS // 2)
+    person.until(lambda: len(panel._drawn[0].rows) == CLOUDS, "the new map to form")
+    for index in (3, CLOUDS - 1):
+        panel.map.picked.emit(index)
+        row = int(panel._drawn[0].rows[index])
+        assert person.store.cloud.name == person.store.dataset.split("test").names[row]
+    job.cancel()
+    person.until(lambda: panel.job is None, "the end")
 
 
 def test_a_perplexity_that_does_not_fit_is_refused_in_a_sentence(person):

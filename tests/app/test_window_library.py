@@ -10,7 +10,7 @@ import torch
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
+from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QPushButton
 
 from core.checkpoints import ModelCard, builtin_models, load_model, save_model
 from core.commands import run
@@ -128,6 +128,16 @@ def test_keys_go_to_the_next_and_the_previous_shape_around_the_ends(person):
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
+def test_the_models_are_chosen_by_keys_and_the_focus_stays(person):
+    box = person.named(QCheckBox, "Show adv.")
+    box.setFocus()
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Space)
+    person.settle()
+    again = person.named(QCheckBox, "Show adv.")
+    assert not again.isChecked()
+    assert QApplication.focusWidget() is again
+
+
 def test_another_model_is_attacked_and_one_is_hidden(person):
     grid, second = person.window.library._models, person.store.models[1]
     person.click(grid.itemAtPosition(2, 0).widget(), QPoint(8, 8))
@@ -199,6 +209,17 @@ def test_a_file_is_chosen_in_the_dialog(person, box, monkeypatch):
     cloud_named(person, "box")
 
 
+def test_of_two_files_the_one_asked_for_last_is_shown(person, tmp_path):
+    large, small = tmp_path / "large.xyz", tmp_path / "small.npy"
+    points = np.random.default_rng(0).normal(size=(200_000, 3))
+    np.savetxt(large, points)
+    np.save(small, points[:2000])
+    person.window.opener.path(large)
+    person.window.opener.path(small)
+    person.until(lambda: not person.window.jobs.jobs, "both files")
+    assert person.settle().setup.cloud.name == "small"
+
+
 def test_a_damaged_file_is_one_sentence_and_nothing_is_lost(person, tmp_path):
     broken, before = tmp_path / "broken.ply", person.settle()
     broken.write_text("ply\nformat ascii 1.0\nelement vertex many\n")
@@ -251,8 +272,8 @@ def test_the_clouds_are_exported_and_what_is_read_again_gets_the_same_verdict(pe
 
 def test_a_cloud_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "file" / "a.ply"), ""))
-    for key in (Qt.Key.Key_S, Qt.Key.Key_E):
+    for key, name in ((Qt.Key.Key_S, "a.ply"), (Qt.Key.Key_E, "a.png")):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / "file" / name), ""))
         person.press(key, CTRL)
         (text,) = person.complaints()
         assert "file" in text
@@ -263,7 +284,13 @@ def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
     path = tmp_path / "pair.png"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     person.press(Qt.Key.Key_E, CTRL)
-    assert QImage(str(path)).size() == person.window.pair.size()
+    assert QImage(str(path)).size() == person.window.pair.views.size()
+    for name in ("pair", "pair.gif"):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / name), ""))
+        person.press(Qt.Key.Key_E, CTRL)
+        (text,) = person.complaints()
+        assert "figures are saved as .png, .svg or .pdf" in text
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])

@@ -1,5 +1,6 @@
 """The Train tab: a model is trained beside the slider, paused, stopped, cancelled, loaded."""
 
+import itertools
 import json
 import re
 from datetime import datetime
@@ -13,6 +14,7 @@ from app import settings
 from app.panels import training
 from app.progress import Status
 from core.checkpoints import read_card
+from core.events import Cancel, Note
 from core.training import TrainOptions, train
 from tests.app.studio_window import opened, person, seat, shapes
 
@@ -122,6 +124,35 @@ def test_a_cancelled_training_offers_no_model_and_can_be_resumed(person):
     assert panel._folder == run
     assert len((run / "metrics.jsonl").read_text().splitlines()) == finished + 1
     assert panel.resume.isHidden()
+
+
+def test_a_run_that_cannot_go_on_as_the_form_says_is_still_offered(person):
+    panel = person.window.training
+    begin(person)
+    first_epoch(person)
+    person.click(panel.stop)
+    person.until(lambda: panel.job is None, "the end")
+    person.type_option(panel.form, "learning_rate", "0.5")
+    person.click(panel.resume)
+    person.until(lambda: panel.job is None, "the refusal")
+    (text,) = person.complaints()
+    assert "can't go on with 0.5" in text
+    assert panel.resume.isVisible()
+    person.type_option(panel.form, "learning_rate", "0.001")
+
+
+def test_a_training_that_never_began_leaves_nothing_to_resume(person):
+    panel, jobs, token = person.window.training, person.window.jobs, Cancel()
+    others = [jobs.submit("endless", lambda: itertools.repeat(Note("")), token) for _ in range(2)]
+    job = begin(person)
+    assert job.status is Status.QUEUED
+    assert not panel.pause.isEnabled()
+    person.click(panel.cancel)
+    assert panel.status.text() == "Cancelled before anything was trained."
+    assert panel.resume.isHidden()
+    for other in others:
+        other.cancel()
+    person.until(lambda: not jobs.jobs, "the end of the others")
 
 
 def test_the_strip_below_pauses_stops_and_cancels_after_a_question(person):
