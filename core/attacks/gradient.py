@@ -9,6 +9,9 @@ from torch import Tensor
 
 from core.models import Classifier, answering
 
+_HASH = (0x9E3779B97F4A7C15 - 2**64, 0x632BE59BD9B4E019, 0x2545F4914F6CDD1D)
+"""Odd numbers of 64 bits: two different points have one sum of products about once in 2^64 pairs."""
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, K) and latents (B, D) -> what an attack raises, (B,)."""
 
@@ -24,7 +27,10 @@ class Evaluation:
     loss: Tensor
     """(B,), cross-entropy to the label in nats, or the loss that was asked for."""
     gradient: Tensor | None = None
-    """(B, N, 3), d loss_i / d cloud_i of each sample on its own (sum reduction), or None where it was not asked."""
+    """(B, N, 3), d loss_i / d cloud_i of each sample on its own (sum reduction), or None where it was not asked.
+
+    Points that lie on one another share theirs, see ``shared``.
+    """
 
     @property
     def prediction(self) -> Tensor:
@@ -54,5 +60,27 @@ def evaluate(
         points = clouds.detach().requires_grad_(gradient)
         logits, latent = classifier(points)
         value = F.cross_entropy(logits, label, reduction="none") if loss is None else loss(logits, latent)
-        slope = torch.autograd.grad(value.sum(), points)[0] if gradient else None
+        slope = shared(clouds, torch.autograd.grad(value.sum(), points)[0]) if gradient else None
     return Evaluation(logits.detach(), latent.detach(), value.detach(), slope)
+
+
+@torch.no_grad()
+def shared(clouds: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient (B, N, 3) with its mean at points of clouds (B, N, 3) that lie on one another.
+
+    A maximum over points passes its gradient on to one of several equal ones, and which is up to the layer. If that one
+    moved alone the others would still hold the maximum, and a cloud that was resampled with repeats would seem robust.
+    """
+    whole = {torch.float32: torch.int32, torch.float64: torch.int64}[clouds.dtype]
+    bits = (clouds.detach() + 0.0).contiguous().view(whole).long()  # without a negative zero
+    keys = (bits * torch.tensor(_HASH, device=clouds.device)).sum(2)
+    ordered, order = keys.sort(1)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    if first.all():
+        return gradient
+    group = torch.empty_like(order).scatter_(1, order, first.cumsum(1) - 1)
+    places = group[..., None].expand_as(gradient)
+    total = torch.zeros_like(gradient).scatter_add_(1, places, gradient)
+    count = torch.zeros_like(gradient).scatter_add_(1, places, torch.ones_like(gradient))
+    return (total / count.clamp_min(1)).gather(1, places)

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from core.attacks import BUDGET, PRESETS, Attack, Constraint, Direction, preset
+from core.attacks.gradient import evaluate, shared
 from core.events import Cancel, Done, Step
 from core.models import Output
-from tests.core.toys import attacked, settled_pointnet
+from tests.core.toys import attacked, settled_pointnet, toy_batch
 
 N = 20
 NORMS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -326,3 +327,38 @@ class TestPresets:
             preset("cw")
         with pytest.raises(ValidationError, match="epsilon"):
             preset("fgsm", epsilon=-1)
+
+
+class TestRepeats:
+    """A cloud that is resampled with repeats is attacked as the cloud itself: copies move together."""
+
+    @given(st.lists(st.integers(0, 11), min_size=1, max_size=40), st.booleans())
+    def test_points_on_one_another_share_the_mean(self, rows: list[int], single: bool) -> None:
+        dtype = torch.float32 if single else torch.float64
+        points, gradient = torch.randn(2, 12, 3, dtype=dtype)[:, rows], torch.randn(2, len(rows), 3, dtype=dtype)
+        mean = shared(points, gradient)
+        for place, row in enumerate(rows):
+            same = [other for other, its in enumerate(rows) if its == row]
+            assert torch.allclose(mean[:, place], gradient[:, same].mean(1), atol=1e-6)
+        assert len(set(rows)) < len(rows) or mean is gradient
+
+    def test_zero_has_no_sign(self) -> None:
+        zero = torch.tensor([[[0.0, 1.0, 0.0], [-0.0, 1.0, 0.0]]])
+        assert torch.equal(shared(zero, torch.eye(3)[None, :2])[0, 0], torch.tensor([0.5, 0.5, 0.0]))
+
+    def test_the_fast_gradient_is_that_of_the_plain_model(self) -> None:
+        model, (x, y) = settled_pointnet(32), toy_batch(4, 32, 3)
+        x = x.double()[:, torch.randint(32, (80,), generator=torch.Generator().manual_seed(0))]
+        points = x.clone().requires_grad_()
+        loss = nn.functional.cross_entropy(model(points)[0], y, reduction="sum")
+        plain = torch.autograd.grad(loss, points)[0]  # its maximum shares out its gradient among equals
+        fast = evaluate(model, x, y, gradient=True).gradient
+        assert torch.allclose(fast, plain, rtol=1e-9, atol=1e-12)
+
+    @pytest.mark.parametrize("name", ["fgsm", "pgd", "mi"])
+    def test_repeats_do_not_weaken_an_attack(self, name: str) -> None:
+        model, (x, y) = settled_pointnet(32), toy_batch(4, 32, 3)
+        attack = preset(name, epsilon=0.1, restarts=0)
+        once = attacked(attack, model, x.double(), y).adversarial
+        twice = attacked(attack, model, x.double().repeat(1, 2, 1), y).adversarial
+        assert torch.allclose(twice, once.repeat(1, 2, 1), atol=1e-9)
