@@ -41,10 +41,10 @@ class State:
     """The attacked model at the best iterate."""
     velocity: Tensor
     """(B, N, 3), the running sum of gradients that momentum keeps; the gradient itself without momentum."""
+    seed: Tensor
+    """(B,), each cloud's source of random starts, so that they do not depend on the clouds beside it."""
     step: int = 0
     """Moves made, over all restarts."""
-    seed: int = 0
-    """Source of the random starts."""
 
     @property
     def current(self) -> Tensor:
@@ -67,6 +67,7 @@ class State:
             best_move=self.best_move[rows],
             best=self.best and self.best.of(rows),
             velocity=self.velocity[rows],
+            seed=self.seed[rows.to(self.seed.device)],
         )
 
 
@@ -125,18 +126,22 @@ class Attack(Options):
         generator : source of the random restarts; without one they are the same at every call.
         evaluation : the model at the clean clouds, with the gradient, where it is known.
         """
-        seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
+        none = torch.zeros(len(x), dtype=torch.long)
+        seed = none.random_(2**62, generator=generator) if generator is not None else none
         clean = x.detach()
         still = torch.zeros_like(clean)
         evaluation = evaluation or evaluate(model, clean, y, gradient=True)
-        return State(clean, y, self.epsilon, still, evaluation, still, evaluation, still, seed=seed)
+        return State(clean, y, self.epsilon, still, evaluation, still, evaluation, still, seed)
 
     def step(self, model: Classifier, state: State) -> State:
         """One gradient step; the state given is left as it was. More steps than planned go on from the last iterate."""
         move, evaluation, velocity = state.move, state.evaluation, state.velocity
         if state.step and state.step % self.steps == 0 and state.step < self.total_steps:
-            seed = state.seed + state.step // self.steps
-            move, evaluation = random_move(self.constraint, state.clean.shape, seed, state.clean), None
+            starts = [
+                random_move(self.constraint, cloud.shape, int(seed) + state.step // self.steps, cloud)
+                for cloud, seed in zip(state.clean, state.seed, strict=True)
+            ]
+            move, evaluation = torch.stack(starts), None
             velocity = torch.zeros_like(velocity)
         if evaluation is None or evaluation.gradient is None:
             evaluation = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=True)
@@ -176,8 +181,10 @@ class Attack(Options):
         direction = DIRECTIONS[self.direction](self._sign * gradient)
         return PROJECTIONS[self.constraint](move + share * direction)
 
-    def finish(self, model: Classifier, state: State, *, until_fooled: bool = False) -> Iterator[tuple[Tensor, State]]:
-        """Make all steps that are left.
+    def finish(
+        self, model: Classifier, state: State, *, until_fooled: bool = False, cancel: Cancel | None = None
+    ) -> Iterator[tuple[Tensor, State]]:
+        """Make all steps that are left; where it is cancelled, no more, and the clouds that are under way are left out.
 
         Parameters
         ----------
@@ -192,6 +199,8 @@ class Attack(Options):
         """
         place = torch.arange(len(state.label), device=state.label.device)
         while state.step < self.total_steps and len(place):
+            if cancel and cancel.requested:
+                return
             state = self.step(model, state)
             assert state.best is not None
             if until_fooled and state.step < self.total_steps:

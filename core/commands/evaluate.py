@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from core.commands.shared import STOPPED, Json, Trial, cli
-from core.console import follow, show
+from core.console import UserError, follow, show
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.records import write_csv
 
@@ -47,6 +47,8 @@ def evaluate(
     report, complete = follow(
         lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
     )
+    if report is None:
+        raise UserError("Stopped before the first clouds were attacked.")
     if records is not None:
         write_csv(records, report.records)
     show(

@@ -196,7 +196,7 @@ def evaluate_accuracy(
 
     Yields
     ------
-    Progress after each batch, then Done with the ``AccuracyReport`` of the clouds that were reached.
+    Progress after each batch, then Done with the ``AccuracyReport`` of the clouds that were reached; None if none was.
 
     Raises
     ------
@@ -223,7 +223,10 @@ def evaluate_accuracy(
             if known is not None:
                 known[start] = state.evaluation
             before = _arrays(state.evaluation)
-            adversarial, after = _finished(attacked, attack, state, options.until_fooled)
+            finished = _finished(attacked, attack, state, options.until_fooled, cancel)
+            if finished is None:
+                break
+            adversarial, after = finished
             if surrogate is not None:
                 before, after = _answers(model, points), _answers(model, adversarial)
             clean.append(before)
@@ -232,6 +235,9 @@ def evaluate_accuracy(
         yield Progress(done, len(rows), "clouds evaluated")
         if cancel and cancel.requested:
             break
+    if not clean:
+        yield Done(None, complete=False)
+        return
     labels = split.labels[rows[:done]]
     logits, latent = _joined(clean)
     report = AccuracyReport(rows[:done], Verdicts(logits, latent, labels))
@@ -265,9 +271,14 @@ def _arrays(evaluation: Evaluation | None) -> Arrays:
     return evaluation.logits.cpu().numpy(), evaluation.latent.cpu().numpy()
 
 
-def _finished(model: Classifier, attack: Attack, state: State, until_fooled: bool) -> tuple[Array, Arrays]:
-    """The adversarial clouds (B, N, 3), and the model's answers to them."""
-    places, ends = zip(*attack.finish(model, state, until_fooled=until_fooled), strict=True)
+def _finished(
+    model: Classifier, attack: Attack, state: State, until_fooled: bool, cancel: Cancel | None
+) -> tuple[Array, Arrays] | None:
+    """The adversarial clouds (B, N, 3), and the model's answers to them; None if it was cancelled."""
+    parts = list(attack.finish(model, state, until_fooled=until_fooled, cancel=cancel))
+    if sum(len(place) for place, _ in parts) < len(state.label):
+        return None
+    places, ends = zip(*parts, strict=True)
     order = torch.cat(places).argsort().cpu().numpy()
     adversarial = np.concatenate([end.adversarial.cpu().numpy() for end in ends])[order]
     logits, latent = _joined([_arrays(end.best) for end in ends])

@@ -100,6 +100,38 @@ def test_ending_once_fooled_asks_less_and_finds_the_same_accuracy(model: nn.Modu
     assert soon.adversarial.linf.max() <= 0.05 + 1e-6
 
 
+@pytest.mark.parametrize("changes", [{"until_fooled": True}, {"batch_size": 7}, {"batch_size": 1}])
+def test_random_starts_are_a_clouds_own_whatever_is_computed_beside_it(model: nn.Module, changes: dict) -> None:
+    attack = preset("pgd", epsilon=0.03, steps=3, restarts=3)
+    whole, other = (
+        result(evaluate_accuracy(model, toy_split(20), attack, EvaluationOptions(points=48, **options)))
+        for options in ({}, changes)
+    )
+    assert 0 < whole.adversarial.accuracy.value < 1
+    np.testing.assert_array_equal(other.adversarial.correct, whole.adversarial.correct)
+    if "batch_size" in changes:
+        np.testing.assert_allclose(other.adversarial.linf, whole.adversarial.linf, atol=1e-6)
+
+
+def test_a_long_attack_is_left_in_its_midst(model: nn.Module) -> None:
+    cancel, asked = Cancel(), [0]
+
+    def counted(clouds: torch.Tensor) -> Output:
+        asked[0] += 1
+        if asked[0] == 20:
+            cancel.request()
+        return model(clouds)
+
+    options = EvaluationOptions(points=48, batch_size=8)
+    attack = preset("pgd", epsilon=0.1, steps=15, restarts=0)
+    *_, done = evaluate_accuracy(counted, toy_split(20), attack, options, cancel)
+    assert not done.complete
+    assert len(done.value.row) == len(done.value.adversarial.correct) == 8
+    assert asked[0] == 20
+    none = list(evaluate_accuracy(model, toy_split(20), attack, options, cancel))[-1]
+    assert (none.value, none.complete) == (None, False)
+
+
 def test_transferred_the_attack_is_made_on_one_model_and_judged_by_another(model: nn.Module) -> None:
     attack, split = preset("fgsm", epsilon=0.1), toy_split(20)
     options = EvaluationOptions(points=48, batch_size=8)
