@@ -147,6 +147,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
         raise ValueError(
             f"{path}: {wrong[0]} is {found}, and a {card.architecture} of {len(card.classes)} classes has {wanted}."
         )
+    strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
+    if strange:
+        raise ValueError(f"{path}: {strange} is {tensors[strange].dtype} or holds what no {card.architecture} can.")
     infinite = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if infinite:
         raise ValueError(f"{path}: {infinite} holds values that are not finite, so the training had diverged.")
@@ -220,6 +223,13 @@ def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
         raise ValueError(f"{path}: not a whole safetensors file ({error}).") from None
     except ValidationError as error:
         raise ValueError(f"{path}: the file carries no valid model card: {explain(error)}.") from None
+
+
+def _usable(name: str, tensor: Tensor) -> bool:
+    if name.endswith("num_batches_tracked"):
+        return tensor.dtype == torch.int64
+    real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return real and not (name.endswith("running_var") and bool((tensor < 0).any()))
 
 
 def _weights(file: Any) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ and a window can open without them.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -143,14 +144,16 @@ def _fit_opentsne(points: Floats, start: Map, cancel: Cancel | None) -> Iterator
     options = start.options
     total = options.early_iterations + options.iterations
     yield Progress(0, total, f"finding the neighbours of {len(points)} points")
-    embedding = openTSNE.TSNE(
+    estimator = openTSNE.TSNE(
         perplexity=options.perplexity,
         initialization=options.initialisation,
         learning_rate=options.learning_rate or "auto",
         neighbors="exact",  # faster than the approximate index up to 20,000 points of 50 dimensions, and reproducible
         n_jobs=1,
         random_state=options.seed,
-    ).prepare_initial(points)
+    )
+    with one_thread():
+        embedding = estimator.prepare_initial(points)
     affinities = embedding.affinities.P.data
     unscaled = affinities.copy()
     done = 0
@@ -168,7 +171,6 @@ def _fit_opentsne(points: Floats, start: Map, cancel: Cancel | None) -> Iterator
 
 def _fit_sklearn(points: Floats, start: Map, _: Cancel | None) -> Iterator[Event]:
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     options = start.options
     total = options.early_iterations + options.iterations
@@ -183,7 +185,7 @@ def _fit_sklearn(points: Floats, start: Map, _: Cancel | None) -> Iterator[Event
         random_state=options.seed,
         n_jobs=1,
     )
-    with threadpool_limits(1):  # on several threads its sums, and so its map, depend on their order
+    with one_thread():
         xy = estimator.fit_transform(points)
     yield Done(_map(start, xy, estimator.kl_divergence_, estimator.n_iter_ + 1, complete=True))
 
@@ -191,6 +193,14 @@ def _fit_sklearn(points: Floats, start: Map, _: Cancel | None) -> Iterator[Event
 def _map(start: Map, xy: ArrayLike, kl: float, iterations: int, complete: bool) -> Map:
     positions = np.array(xy, dtype=np.float32)  # a copy: the optimiser goes on writing in its own
     return Map(positions, float(kl), iterations, start.options, start.mean, start.basis, complete)
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """For sums whose order, and so whose last digits, would depend on the number of threads. Not across a yield."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[None] = threadpool_limits(1)
+    return limits
 
 
 def _checked(latents: ArrayLike, perplexity: float) -> Floats:
@@ -223,7 +233,8 @@ def _scaled(points: Floats, metric: str) -> Floats:
 def _principal_components(points: Floats, options: TsneOptions) -> tuple[Floats, Floats, Floats]:
     from sklearn.decomposition import PCA
 
-    pca = PCA(options.components, random_state=options.seed).fit(points)
+    with one_thread():
+        pca = PCA(options.components, random_state=options.seed).fit(points)
     mean, basis = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
     return (points - mean) @ basis.T, mean, basis
 

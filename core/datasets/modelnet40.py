@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,8 +113,9 @@ def _hdf5(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layou
                 with h5py.File(path, "r") as file:
                     points.append(file["data"][:])
                     labels.append(file["label"][:].ravel())
-            except (OSError, KeyError) as error:
+            except Exception as error:  # a damaged file makes h5py raise almost anything
                 raise DatasetError(f"{path} has no HDF5 fields data and label ({error}).") from error
+            _check_labels(path, labels[-1], classes)
             splits += [split] * len(labels[-1])
             names += _hdf5_names(path, labels[-1], classes)
         if len({array.shape[1:] for array in points}) > 1:
@@ -128,11 +130,22 @@ def _hdf5_names(path: Path, labels: NDArray[np.integer], classes: Sequence[str])
     """The names in the archive's own index beside the file, else class, file and row."""
     index = path.with_name(f"{path.stem[:-1]}_{path.stem[-1]}_id2file.json")
     if index.is_file():
-        names = [Path(name).stem for name in json.loads(index.read_text(encoding="utf-8"))]
+        try:
+            names = [Path(name).stem for name in json.loads(index.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, TypeError) as error:
+            raise DatasetError(f"{index} is not a list of file names in JSON ({error}).") from error
         if len(names) == len(labels):
             return names
     part = path.stem.removeprefix("ply_data_")
     return [f"{classes[label]}_{part}_{row:04d}" for row, label in enumerate(labels)]
+
+
+def _check_labels(path: Path, labels: NDArray[Any], classes: Sequence[str]) -> None:
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DatasetError(f"{path}: its labels are {labels.dtype} {labels.shape}, not a row of whole numbers.")
+    if not labels.size or not 0 <= labels.min() <= labels.max() < len(classes):
+        found = f"go from {labels.min()} to {labels.max()}" if labels.size else "are none"
+        raise DatasetError(f"{path}: its labels {found} for {len(classes)} classes.")
 
 
 def _arrays(
@@ -145,12 +158,11 @@ def _arrays(
     only: Sequence[str] | None,
 ) -> Listing:
     """The listing of clouds (n, P, 3) in one array, with labels renumbered in the alphabetical order of the classes."""
+    _check_labels(path, labels, classes)
     count = len(points)
     if points.ndim != 3 or points.shape[2] != 3 or {len(labels), len(splits), len(names)} != {count}:
         lengths = f"{len(labels):,} labels, {len(splits):,} splits and {len(names):,} names"
         raise DatasetError(f"{path}: it has {count:,} clouds {points.shape}, {lengths}.")
-    if not 0 <= labels.min() <= labels.max() < len(classes):
-        raise DatasetError(f"{path}: its labels go from {labels.min()} to {labels.max()} for {len(classes)} classes.")
     kept = sorted(only or classes)
     if absent := set(kept) - set(classes):
         raise DatasetError(f"{path} has no class {', '.join(sorted(absent))}.")
@@ -212,3 +224,5 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").split()
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); accepted are {ACCEPTED}.") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not text in UTF-8; accepted are {ACCEPTED}.") from error

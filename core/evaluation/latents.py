@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack
 from core.datasets import Split
-from core.embedding import Map, Separation, TsneOptions, separation, tsne
+from core.embedding import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.events import Cancel, Done, Event, Note, Step
 from core.models import Classifier
@@ -40,7 +40,7 @@ class LatentMap:
     predicted: NDArray[np.int64]
     """(2n,), the model's verdicts."""
     clean_separation: Separation | None = None
-    """In the latent space, over the clean clouds; None where the map was stopped early."""
+    """In the latent space, over the clean clouds; None in a map on its way, and of too few clouds for it."""
     adversarial_separation: Separation | None = None
 
     @property
@@ -88,7 +88,10 @@ def joint_map(report: AccuracyReport, options: TsneOptions, cancel: Cancel | Non
             case Step(index, total, map):
                 yield Step(index, total, LatentMap(map, latents, labels, adversarial, both, predicted))
             case Done(map, complete):
-                halves = [separation(latents[half], labels[half]) for half in (~adversarial, adversarial)]
+                enough = len(report.row) > PURITY_NEIGHBOURS
+                halves = [
+                    separation(latents[half], labels[half]) if enough else None for half in (~adversarial, adversarial)
+                ]
                 yield Done(LatentMap(map, latents, labels, adversarial, both, predicted, *halves), complete=complete)
             case _:
                 yield event

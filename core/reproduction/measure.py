@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,15 +131,24 @@ class Ledger:
         path, text = self._folder / f"{name}.npz", name.replace("/", ", ")
         mark = hashlib.sha256(json.dumps(plain({**key, "version": VERSION}), sort_keys=True).encode()).hexdigest()
         if path.is_file():
-            with np.load(path) as stored:
-                if str(stored["key"]) == mark:
-                    self.skip(weight)
-                    yield Progress(self._done, self._total, text)
-                    return form.read({part: stored[part] for part in stored.files})
+            stored = _stored(path)
+            if str(stored.pop("key", "")) == mark:
+                self.skip(weight)
+                yield Progress(self._done, self._total, text)
+                return form.read(stored)
         value = yield from self.part(weight, text, events())
         arrays = form.write(value)
         write_npz(path, {**arrays, "key": np.array(mark)})
         return form.read(arrays)  # what a later call will read, so both go on with the same
+
+
+def _stored(path: Path) -> dict[str, NDArray[Any]]:
+    """What a file holds; nothing if it is damaged, for then it is made again."""
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:  # numpy leaves a damaged file open that it opened itself
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        return {}
 
 
 @dataclass(frozen=True)

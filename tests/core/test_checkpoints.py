@@ -169,6 +169,19 @@ class TestDamagedFiles:
         self.rewritten(weights, **{name: torch.zeros(64), "extra": torch.zeros(2)})
         assert "extra is (2,), and a pointnet of 3 classes has absent" in self.refused(weights)
 
+    @pytest.mark.parametrize(
+        ("name", "tensor"),
+        [
+            ("first.linear.bias", torch.zeros(64, dtype=torch.complex64)),
+            ("first.linear.bias", torch.zeros(64, dtype=torch.int32)),
+            ("first.linear.bias", torch.zeros(64).to(torch.float8_e4m3fn)),
+            ("first.norm.running_var", torch.full((64,), -1.0)),
+        ],
+    )
+    def test_weights_that_no_model_can_have(self, weights: Path, name: str, tensor: torch.Tensor) -> None:
+        self.rewritten(weights, **{name: tensor})
+        assert f"{name} is {tensor.dtype} or holds what no pointnet can" in self.refused(weights)
+
     def test_weights_that_are_not_finite(self, weights: Path) -> None:
         self.rewritten(weights, **{"first.linear.bias": torch.full((64,), torch.nan)})
         assert "first.linear.bias holds values that are not finite" in self.refused(weights)

@@ -265,6 +265,13 @@ def test_what_is_not_modelnet40_is_refused_with_what_is_accepted(tmp_path):
     assert refused("modelnet40", path, cache) == f"{path}: its labels go from 0 to 3 for 3 classes."
     npz_archive(path, label=np.array([1, 0]))
     assert refused("modelnet40", path, cache) == f"{path}: it has 6 clouds (6, 20, 3), 2 labels, 6 splits and 6 names."
+    for labels, found in (
+        (np.ones(6), "float64 (6,)"),
+        (np.array(1), "int64 ()"),
+        (np.ones((6, 1), int), "int64 (6, 1)"),
+    ):
+        npz_archive(path, label=labels)
+        assert refused("modelnet40", path, cache) == f"{path}: its labels are {found}, not a row of whole numbers."
     npz_archive(path, split=np.array([0, 0, 0, 0, 0, 2]))
     assert refused("modelnet40", path, cache) == f"{path}: its field split holds other numbers than 0 and 1."
     npz_archive(path, points=np.full((6, 20, 3), np.nan))
@@ -282,6 +289,24 @@ def test_what_is_not_modelnet40_is_refused_with_what_is_accepted(tmp_path):
 def test_damaged_parts_of_a_layout_are_named(tmp_path):
     cache = tmp_path / "cache"
     root = hdf5_archive(tmp_path / "hdf5")
+    part = root / "ply_data_train0.h5"
+    for labels, found in (
+        ([[0], [1], [2]], "go from 0 to 2 for 2 classes"),
+        ([[0.0], [1.0], [1.0]], "are float64 (3,)"),
+    ):
+        with h5py.File(part, "r+") as file:
+            del file["label"]
+            file["label"] = labels
+        assert refused("modelnet40", root, cache).startswith(f"{part}: its labels {found}")
+    with h5py.File(part, "r+") as file:
+        del file["data"]
+        file.create_group("data")
+    assert refused("modelnet40", root, cache).startswith(f"{part} has no HDF5 fields data and label")
+    root = hdf5_archive(tmp_path / "index")
+    for text in ("{oops", "[1, 2, 3]", "null"):
+        (root / "ply_data_train_0_id2file.json").write_text(text)
+        assert "id2file.json is not a list of file names in JSON" in refused("modelnet40", root, cache)
+    root = hdf5_archive(tmp_path / "damaged")
     (root / "ply_data_test0.h5").write_bytes(b"nothing")
     assert refused("modelnet40", root, cache).startswith(
         f"{root / 'ply_data_test0.h5'} has no HDF5 fields data and label"
@@ -291,6 +316,9 @@ def test_damaged_parts_of_a_layout_are_named(tmp_path):
     root = resampled_archive(tmp_path / "txt")
     (root / "bed" / "bed_0002.txt").write_text("1,2,3\n4,5\n")
     assert refused("modelnet40", root, cache).startswith(f"{root / 'bed' / 'bed_0002.txt'}: line 2 has 2 columns")
+    (root / "modelnet40_train.txt").write_bytes(b"\xff\xfe")
+    assert refused("modelnet40", root, cache).startswith(f"{root / 'modelnet40_train.txt'} is not text in UTF-8")
+    root = resampled_archive(tmp_path / "lists")
     (root / "modelnet40_shape_names.txt").write_text("bed\n")
     assert "name the class night_stand" in refused("modelnet40", root, cache)
 

@@ -4,6 +4,7 @@ import numpy as np
 import openTSNE
 import pytest
 from pydantic import ValidationError
+from threadpoolctl import threadpool_limits
 
 from core.embedding import FRAME_ITERATIONS, Map, Placer, TsneOptions, separation, tsne
 from core.events import Cancel, Done, Note, Progress, Step, result
@@ -72,6 +73,15 @@ def test_a_fit_in_view_equals_an_unbroken_run_of_opentsne(latents: np.ndarray) -
 def test_the_same_seed_gives_the_same_map(latents: np.ndarray, options: TsneOptions) -> None:
     first, second = result(tsne(latents, options)), result(tsne(latents, options))
     np.testing.assert_array_equal(first.xy, second.xy)
+
+
+def test_the_map_does_not_depend_on_the_threads_there_are(latents: np.ndarray) -> None:
+    options = TsneOptions(perplexity=5, early_iterations=5, iterations=5)
+    maps = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            maps.append(result(tsne(np.repeat(latents, 4, axis=1), options)).xy)
+    np.testing.assert_array_equal(*maps)
 
 
 def test_another_seed_gives_another_map(latents: np.ndarray) -> None:

@@ -25,6 +25,7 @@ from core.events import Cancel, Done, Event, Note, Progress, result
 from core.records import read_json
 from core.reproduction.defense_pointnet import reproduce
 from core.reproduction.findings import Findings
+from core.reproduction.measure import _stored
 from core.reproduction.options import PAPER, ReproduceOptions, recipe
 from core.reproduction.report import red_flags, write_report
 from core.reproduction.tables import claim, differences
@@ -215,6 +216,17 @@ class TestResume:
         before = {path: path.stat().st_mtime_ns for path in (folder / "measured").rglob("*.npz")}
         reproduced(folder)
         assert {path: path.stat().st_mtime_ns for path in (folder / "measured").rglob("*.npz")} == before
+
+    def test_a_damaged_measurement_is_made_again(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
+        folder = tmp_path / "again"
+        shutil.copytree(unbroken[0], folder)
+        first, *_ = sorted((folder / "measured").rglob("*.npz"))
+        whole = first.read_bytes()
+        first.write_bytes(b"")
+        assert _stored(first) == {}
+        first.write_bytes(whole[: len(whole) // 2])
+        reproduced(folder)
+        assert first.read_bytes() == whole
 
     @pytest.mark.parametrize("moment", [3, 30, 60, 95])
     def test_killed_anywhere_it_ends_with_the_same_tables(
