@@ -13,7 +13,7 @@ FIRST_STEPS = """
 <h3>Three things to try first</h3>
 <ol>
 <li><b>Drag epsilon.</b> Every point of the shape on the right may move by that much. The orange bars show what the
-models make of it; the curve in the slider's groove shows where they change their minds.</li>
+models make of it; the curve in the slider's groove shows where the attacked one changes its mind.</li>
 <li><b>Step an attack.</b> Choose PGD instead of FGSM, press R, then N for every step, or P to let it play.</li>
 <li><b>See the latents.</b> In the Latents tab make a map, then drag epsilon again: the star is this shape's place
 among all others.</li>

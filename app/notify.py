@@ -12,7 +12,14 @@ from types import TracebackType
 
 from pydantic import ValidationError
 from PySide6.QtCore import QAbstractAnimation, QEvent, QObject, QPropertyAnimation, Qt, QTimer, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent, QFontDatabase, QGuiApplication
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QEnterEvent,
+    QFontDatabase,
+    QGuiApplication,
+    QTextOption,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QGraphicsOpacityEffect,
@@ -226,7 +233,7 @@ class LogPanel(QWidget):
         self._text.setAccessibleName("Log")
         self._text.setPlaceholderText("Nothing has been logged. Messages and errors appear here.")
         self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self._text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         copy = QPushButton("Copy all")
         theme.set_icon(copy, "copy")
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text))

@@ -20,6 +20,7 @@ def trade_places(gone: QWidget, come: QWidget) -> None:
     """Show a button in the place of another, which leaves it the keyboard focus; else that would jump elsewhere."""
     focused = gone.hasFocus()
     come.setVisible(True)
+    come.setEnabled(True)  # or it could not have the focus
     if focused:
         come.setFocus()
     gone.setVisible(False)

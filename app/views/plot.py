@@ -152,24 +152,29 @@ class Key(QWidget):
         self.setFixedHeight(theme.CONTROL_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        now, font = theme.current(), theme.tabular(theme.font(theme.CAPTION_PX))
+        painter, readings = QPainter(self), list(self._readings())
+        font = theme.tabular(theme.font(theme.CAPTION_PX))
         metrics = QFontMetrics(font)
-        readings = list(self._readings())
         number_width = metrics.horizontalAdvance(self._widest) + theme.SPACE_S
-        room = self.width() - theme.SPACE_S - (18 + theme.SPACE_XS + number_width) * len(readings)
         widths = [metrics.horizontalAdvance(name) + 2 for name, _, _ in readings]
-        longest = max(widths, default=0)
-        while longest > 16 and sum(min(width, longest) for width in widths) > room:
-            longest -= 1  # the longest names give way, numbers never
-        left = theme.SPACE_S
-        for width, (name, pen, number) in zip(widths, readings, strict=True):
-            if pen.style() != Qt.PenStyle.NoPen:
-                painter.setPen(QPen(pen.color(), 2, pen.style()))
-                painter.drawLine(left, self.height() // 2, left + 14, self.height() // 2)
-                left += 18
-            shown = min(width, longest)
-            write(painter, QRect(left, 0, shown, self.height()), name, font, now.muted)
-            left += shown + theme.SPACE_XS
-            write(painter, QRect(left, 0, number_width, self.height()), number, font, now.text)
-            left += number_width
+        beside = 18 + theme.SPACE_XS + number_width  # line and number
+        fits = theme.SPACE_S + sum(widths) + beside * len(readings) <= self.width()
+        per_row = len(readings) if fits else -(-len(readings) // 2)
+        height = self.height() if fits else self.height() // 2
+        for start in range(0, len(readings), max(1, per_row)):
+            row = slice(start, start + per_row)
+            top, room = start // per_row * height, self.width() - theme.SPACE_S - beside * len(widths[row])
+            longest = max(widths[row])
+            while longest > 16 and sum(min(width, longest) for width in widths[row]) > room:
+                longest -= 1  # the longest names give way, numbers never
+            left = theme.SPACE_S
+            for width, (name, pen, number) in zip(widths[row], readings[row], strict=True):
+                if pen.style() != Qt.PenStyle.NoPen:
+                    painter.setPen(QPen(pen.color(), 2, pen.style()))
+                    painter.drawLine(left, top + height // 2, left + 14, top + height // 2)
+                    left += 18
+                shown = min(width, longest)
+                write(painter, QRect(left, top, shown, height), name, font, theme.current().muted)
+                left += shown + theme.SPACE_XS
+                write(painter, QRect(left, top, number_width, height), number, font, theme.current().text)
+                left += number_width

@@ -96,6 +96,18 @@ def test_the_picture_stays_where_it_is_while_numbers_change(view: CurveView, qtb
     assert np.flatnonzero(where(plot(view), theme.DARK.border).sum(axis=0) > 50)[0] == axis[0]
 
 
+def test_names_that_do_not_fit_in_one_row_of_the_key_take_two(view: CurveView, qtbot: QtBot) -> None:
+    def height_of_text() -> int:
+        QApplication.processEvents()
+        return int(np.ptp(np.flatnonzero(where(view._key, theme.DARK.muted, 40).any(axis=1))))
+
+    view.set_series("simple", [0, 1], [1.0, 2.0], "clean")
+    one_row = height_of_text()
+    for name in ("adversarial", "defense", "thirty epochs"):
+        view.set_series(name, [0, 1], [1.0, 2.0], "clean")
+    assert height_of_text() > one_row + 10
+
+
 def test_a_logarithmic_axis_leaves_out_what_has_no_logarithm(view: CurveView, qtbot: QtBot) -> None:
     view.set_series("clean", np.arange(60), np.r_[0.0, -1.0, np.full(29, 1e-3), np.full(29, 1.0)], "clean")
     view.set_series("adversarial", np.arange(60), np.full(60, np.sqrt(1e-3)), "adv")

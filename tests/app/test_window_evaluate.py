@@ -76,8 +76,10 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
     begin(person)
     assert panel.start.isHidden()
     assert panel.stop.isVisible()
+    assert panel.stop.hasFocus(), "it has taken the place of the button that was pressed"
     assert not panel.export.isEnabled()
     person.until(lambda: panel.job is None, "the evaluation")
+    assert panel.start.hasFocus()
     result, table = panel.result, panel.view.table
     titles = [model.card.title for model in person.store.models]
     assert [table.horizontalHeaderItem(k).text() for k in range(4)] == ["", *titles]
