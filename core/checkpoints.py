@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from core.devices import seeded
 from core.files import atomic_path
 from core.models import build
 from core.options import explain
@@ -133,8 +134,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     if sha256 != expected:
         raise ValueError(f"{path}: the file is not the one in index.json (its SHA-256 differs); install it again.")
     try:
-        with torch.device("meta"):  # without initial weights, whose random numbers a training beside this may be using
-            module = build(card.architecture, len(card.classes), card.options).to_empty(device="cpu")
+        with seeded(0, torch.device("cpu")):  # so that a training beside this loses none of its random numbers
+            module = build(card.architecture, len(card.classes), card.options)
     except ValidationError as error:
         raise ValueError(f"{path}: the card's options do not fit {card.architecture}: {explain(error)}.") from None
     except ValueError as error:

@@ -35,7 +35,8 @@ def answering(model: Classifier) -> Iterator[Classifier]:
     """The fastest exact way to ask ``model`` in eval mode, whatever mode it is in; it is left in its own.
 
     Through it the clouds get a gradient, and weights may get none. A PointNet on the CPU is folded, and folded anew
-    once its weights have changed; any other model answers itself.
+    once its weights have changed in the ways PyTorch counts (optimisers, ``load_state_dict``, in-place operations, but
+    not writes through ``.data``); any other model answers itself.
     """
     if type(model) is PointNet and _on_cpu(model) and not torch.is_autocast_enabled("cpu"):
         yield _twin(model)

@@ -83,7 +83,7 @@ class PointNet(nn.Module):
             nn.Linear(512, 256), nn.Dropout(self.options.dropout), nn.BatchNorm1d(256), nn.ReLU(),
             nn.Linear(256, classes),
         )  # fmt: skip
-        self.penalty: Tensor = torch.zeros((), device="cpu")  # a number even where the weights are not there yet
+        self.penalty: Tensor = torch.zeros(())
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"penalty": self.penalty.detach()}  # copies can't share the gradient of the last batch
