@@ -123,6 +123,7 @@ class Outcome:
         mine, other = self.scene, scene
         return (
             mine.setup.models == other.setup.models
+            and mine.setup.primary == other.setup.primary
             and mine.label == other.label
             and torch.equal(mine.state.clean, other.state.clean)
             and torch.equal(mine.state.best_move, other.state.best_move)

@@ -364,6 +364,21 @@ def test_cancelling_keeps_the_result_before(person):
     assert panel.stale.isVisible(), "the form asks for other clouds than these"
 
 
+def test_cancelling_the_first_leaves_no_half_of_it(person):
+    panel = person.window.evaluation
+    panel.result = None
+    panel.view.put(None)
+    begin(person, clouds=48, points=1024)
+    person.until(lambda: panel.view.comparison is not None, "the first model")
+    panel.job.cancel()
+    person.until(lambda: panel.job is None, "the end")
+    assert panel.view.comparison is None
+    assert panel.view.empty.isVisible()
+    assert not panel.view.table.isVisible()
+    assert panel.stale.isHidden()
+    assert not panel.export.isEnabled()
+
+
 def test_what_cannot_be_measured_is_refused_in_a_sentence(person):
     panel = person.window.evaluation
     begin(person, points=5000)
