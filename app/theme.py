@@ -266,11 +266,6 @@ def displacement_map() -> pg.ColorMap:
     return _blend(_now.still.name(), _now.adv.name())
 
 
-def signed_map() -> pg.ColorMap:
-    """Signed quantities, 0 to 1 with zero at 0.5: `clean`, grey, `adv`."""
-    return _blend(_now.clean.name(), _now.border.name(), _now.adv.name())
-
-
 @cache
 def _blend(*stops: str) -> pg.ColorMap:
     """A colour map that is straight in CIELAB between its stops."""

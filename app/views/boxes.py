@@ -59,7 +59,7 @@ class BoxView(QWidget):
         self._label = ""
         self._boxes: dict[tuple[int, int], Box] = {}  # by group and side; none where there is no value
         self._at = 0  # the box that the keyboard is on
-        self._plot = Plot("Nothing was measured.", axes=True, tip=self._tip)
+        self._plot = Plot("Nothing was measured.", tip=self._tip)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._plot.box.setMouseEnabled(x=False, y=False)
         self._bars = [pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[]) for _ in SIDES]

@@ -9,12 +9,12 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QCursor, QFocusEvent, QKeyEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from app import theme
 from app.views.paint import plot_pen
-from app.views.plot import COMPACT_HEIGHT, Key, Plot
+from app.views.plot import Key, Plot
 
 Style = Literal["solid", "dash", "dot", "dashdot"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -75,8 +75,6 @@ class CurveView(QWidget):
         Fixed limits of y; without them the axis follows what is visible.
     empty
         Sentence shown while there are no points.
-    compact
-        A sparkline: no axes and no key; numbers in a tooltip.
     """
 
     hovered = Signal(object)
@@ -93,18 +91,16 @@ class CurveView(QWidget):
         counted: bool = False,
         y_range: tuple[float, float] | None = None,
         empty: str = "",
-        compact: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._x_label, self._y_label, self._y_unit = x_label, y_label, y_unit
-        self._compact = compact
-        self._loggable = not compact and y_range is None
+        self._loggable = y_range is None
         self._cursor: float | None = None
         self._series: dict[str, _Series] = {}
         self._chosen: tuple[str, float] = ("", float("nan"))
         """Line and x of the point that keys move."""
-        self._plot = Plot(empty, axes=not compact, counted=counted)
+        self._plot = Plot(empty, counted=counted)
         self._key = Key(self._readings, "0.00e-00" if y_range is None else "00.00")
         self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
         theme.role(self._log, "flat")
@@ -119,12 +115,8 @@ class CurveView(QWidget):
         head.addWidget(self._log)
         layout.addLayout(head)
         layout.addWidget(self._plot)
-        self._key.setVisible(not compact)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        if not compact:
-            self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        if compact:
-            self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(f"{y_label} over {x_label}")
         self._plot.hovered.connect(self.hovered)
         self._plot.clicked.connect(self._pick)
@@ -194,7 +186,7 @@ class CurveView(QWidget):
         other.hovered.connect(self._read)
 
     def sizeHint(self) -> QSize:
-        return QSize(120, COMPACT_HEIGHT) if self._compact else QSize(420, 200)
+        return QSize(420, 200)
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
@@ -210,7 +202,7 @@ class CurveView(QWidget):
             y = np.array(series.y)
             if logarithmic:
                 y = np.log10(y, out=np.full_like(y, np.nan), where=y > 0)  # what has no logarithm is left out
-            dots = not self._compact and len(y) <= FEW
+            dots = len(y) <= FEW
             pen = series.pen()
             series.line.setData(
                 np.array(series.x), y, pen=pen, symbol="o" if dots else None, symbolBrush=pen.color(), symbolPen=None
@@ -220,7 +212,7 @@ class CurveView(QWidget):
         self._log.setVisible(self._loggable and filled)
         self._mark()
         self._key.update()
-        self.setAccessibleDescription(self._sentence(None))
+        self.setAccessibleDescription(self._spoken())
 
     def _mark(self) -> None:
         """Ring the chosen point while keys would move it."""
@@ -245,7 +237,7 @@ class CurveView(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         lines = [name for name, series in self._series.items() if series.x]
-        if self._compact or not lines or event.key() not in (*_MOVES, *_PICKS):
+        if not lines or event.key() not in (*_MOVES, *_PICKS):
             super().keyPressEvent(event)
             return
         name, x = self._chosen
@@ -280,8 +272,6 @@ class CurveView(QWidget):
     def _read(self, x: float | None) -> None:
         self._cursor = x
         self._plot.set_cursor(x)
-        if x is not None and self._compact and self._plot.underMouse():
-            QToolTip.showText(QCursor.pos(), self._sentence(x), self._plot)
         self._key.update()
 
     def _readings(self) -> Iterator[tuple[str, QPen, str]]:
@@ -293,8 +283,9 @@ class CurveView(QWidget):
         if samples:
             yield self._x_label, QPen(Qt.PenStyle.NoPen), f"{max(x for x, _ in samples):.6g}"
 
-    def _sentence(self, x: float | None) -> str:
-        near = {name: series.near(x) for name, series in self._series.items()}
+    def _spoken(self) -> str:
+        """The last number of each line, for a screen reader."""
+        near = {name: series.near(None) for name, series in self._series.items()}
         return "\n".join(
             f"{name} {_short(at[1])} {self._y_unit}".rstrip() + f" at {self._x_label} {at[0]:.6g}"
             for name, at in near.items()

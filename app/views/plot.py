@@ -14,7 +14,7 @@ from app import theme
 from app.views import hud
 from app.views.paint import plot_pen, write
 
-AXIS_WIDTH, AXIS_HEIGHT, COMPACT_HEIGHT = 52, 36, 32  # in pixels
+AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
 
 
 class Plot(pg.GraphicsView):
@@ -27,26 +27,21 @@ class Plot(pg.GraphicsView):
     clicked = Signal(QPointF)
     """Where a person clicked, in the coordinates of the axes."""
 
-    def __init__(
-        self, sentence: str, *, axes: bool, counted: bool = False, tip: Callable[[QPointF], str] | None = None
-    ) -> None:
+    def __init__(self, sentence: str, *, counted: bool = False, tip: Callable[[QPointF], str] | None = None) -> None:
         """``counted``: x is whole numbers; ``tip``: what the tooltip says at a place of the axes."""
         super().__init__()
         self._sentence, self._tip = sentence, tip
         self._empty = True
         self.left, self.bottom = pg.AxisItem("left"), (_Counted if counted else pg.AxisItem)("bottom")
         self.box = pg.ViewBox(enableMenu=False)
-        self.box.setMouseEnabled(x=axes, y=False)
+        self.box.setMouseEnabled(x=True, y=False)
         self.box.setAutoVisible(y=True)
         self._cells = pg.GraphicsLayout()
         self._cells.setSpacing(0)
         self._cells.setContentsMargins(0, theme.SPACE_XS, theme.SPACE_XS, 0)
         self._cells.addItem(self.box, 0, 1)
-        if not axes:
-            self.setFixedHeight(COMPACT_HEIGHT)
-        else:
-            self._cells.addItem(self.left, 0, 0)
-            self._cells.addItem(self.bottom, 1, 1)
+        self._cells.addItem(self.left, 0, 0)
+        self._cells.addItem(self.bottom, 1, 1)
         for axis in (self.left, self.bottom):
             axis.linkToView(self.box)
             axis.enableAutoSIPrefix(False)

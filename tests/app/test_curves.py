@@ -175,18 +175,6 @@ def test_two_views_share_x_and_the_cursor(qtbot: QtBot) -> None:
     assert np.ptp(columns) < 30, "one epoch of forty"
 
 
-def test_a_sparkline_is_small_and_plain(qtbot: QtBot) -> None:
-    spark = CurveView("step", "loss", compact=True)
-    qtbot.addWidget(spark)
-    spark.set_series("loss", np.arange(20), np.arange(20.0), "adv")
-    spark.resize(spark.sizeHint())
-    with qtbot.waitExposed(spark):
-        spark.show()
-    assert spark.height() <= 40
-    assert not spark.findChild(QToolButton).isVisible()
-    assert np.ptp(np.flatnonzero(where(plot(spark), theme.DARK.adv).any(axis=1))) > 15
-
-
 def test_the_colours_follow_the_theme(view: CurveView, qapp: QApplication) -> None:
     view.set_series("adversarial", [0, 1], [1.0, 2.0], "adv")
     theme.apply(qapp, "light")

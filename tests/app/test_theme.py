@@ -63,13 +63,6 @@ def test_the_displacement_map_runs_in_even_steps_from_still_to_adversarial(schem
     assert steps.max() < 1.3 * steps.min()
 
 
-@SCHEMES
-def test_signed_quantities_run_from_clean_over_grey_to_adversarial(scheme, qapp):
-    theme.apply(qapp, "dark" if scheme.dark else "light")
-    low, middle, high = theme.signed_map().map([0.0, 0.5, 1.0], mode="qcolor")
-    assert (low, middle, high) == (scheme.clean, scheme.border, scheme.adv)
-
-
 def test_a_change_of_scheme_is_told_and_reaches_widgets_and_plots(qapp, qtbot):
     label = QLabel("text")
     qtbot.addWidget(label)
