@@ -72,7 +72,7 @@ def save(figure: Figure, path: Path) -> None:
 def check_ending(path: Path) -> None:
     """Refuse, with a ``ValueError``, what ``save`` would, before anything is computed for it."""
     if path.suffix.lower() not in FORMATS:
-        ending = f"'{path.suffix}'" if path.suffix else "without an ending"
+        ending = f"as '{path.suffix}'" if path.suffix else "without an ending"
         raise ValueError(f"{path.name}: figures are saved as .png, .svg or .pdf, not {ending}.")
 
 
