@@ -237,7 +237,7 @@ class AttackPanel(QWidget):
         names = tuple(model.card.title for model in setup.models)
         label = setup.classes[outcome.scene.label]
         drawn = Outcome(outcome.epsilons, outcome.confidence, outcome.wrong, names, setup.primary, label)
-        self.epsilon.set_outcome(drawn, "" if outcome.exact else "this perturbation, rescaled")
+        self.epsilon.set_outcome(drawn, "" if outcome.exact else "the attack's result, rescaled")
 
 
 def _combo(name: str) -> QComboBox:

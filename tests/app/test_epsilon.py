@@ -207,10 +207,10 @@ def test_an_empty_groove_says_why(slider: EpsilonSlider, groove: QAbstractSlider
 def test_a_note_is_written_over_the_curve_and_told(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
     slider.set_outcome(outcome())
     plain = pixels(groove)
-    slider.set_outcome(outcome(), "this perturbation, rescaled")
+    slider.set_outcome(outcome(), "the attack's result, rescaled")
     assert (pixels(groove) != plain).any()
-    assert "this perturbation, rescaled" in tooltip(groove, place(groove, 0.1)).splitlines()
-    assert groove.accessibleDescription().startswith("this perturbation, rescaled; simple, another verdict")
+    assert "the attack's result, rescaled" in tooltip(groove, place(groove, 0.1)).splitlines()
+    assert groove.accessibleDescription().startswith("the attack's result, rescaled; simple, another verdict")
 
 
 def test_hovering_shows_both_units_and_every_model(slider: EpsilonSlider, groove: QAbstractSlider) -> None:

@@ -160,7 +160,7 @@ def test_the_groove_keeps_its_curve_for_another_epsilon_of_one_step_and_says_whe
     assert person.store.outcome is before
     person.choose_pgd(steps=3)
     person.until(lambda: person.store.outcome is not None, "the outcome curve of PGD")
-    assert person.groove._note == "this perturbation, rescaled"
+    assert person.groove._note == "the attack's result, rescaled"
     shown = person.store.cloud
     person.store.set_cloud(None)
     person.until(lambda: person.store.scene is None, "an empty window")
