@@ -64,7 +64,7 @@ def open_studio(paths: tuple[Path, ...]) -> int:
     """Open the window and stay until it is closed."""
     from app.tour.display import has_display
 
-    if not has_display():
+    if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
         from core.console import complain
 
         complain("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")

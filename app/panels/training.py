@@ -200,11 +200,9 @@ class TrainingPanel(JobPanel):
 
     def _stopped(self, run: RunResult | None) -> None:
         self._left = self._begun()
-        if run is None and self._left is None:
-            self._end("Cancelled before anything was trained.")
-            self._folder = None
-        elif run is None:
-            self._end(f"Cancelled. What was finished is in {self._folder} and can be resumed.")
+        if run is None:
+            left = f"Cancelled. What was finished is in {self._left} and can be resumed."
+            self._end(left if self._left else "Cancelled before anything was trained.")
             self._folder = None
         else:
             self._end(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")

@@ -71,8 +71,8 @@ def shared(clouds: Tensor, gradient: Tensor) -> Tensor:
     A maximum over points passes its gradient on to one of several equal ones, and which is up to the layer. If that one
     moved alone the others would still hold the maximum, and a cloud that was resampled with repeats would seem robust.
     """
-    whole = {torch.float32: torch.int32, torch.float64: torch.int64}[clouds.dtype]
-    bits = (clouds.detach() + 0.0).contiguous().view(whole).long()  # without a negative zero
+    points = (clouds if clouds.dtype == torch.float64 else clouds.float()) + 0.0  # without a negative zero
+    bits = points.contiguous().view(torch.int64 if points.dtype == torch.float64 else torch.int32).long()
     keys = (bits * torch.tensor(_HASH, device=clouds.device)).sum(2)
     ordered, order = keys.sort(1)
     first = torch.ones_like(ordered, dtype=torch.bool)

@@ -51,3 +51,14 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
     assert seen["at the end"]
     assert seen["models"] == 4
     assert seen["said"][0].startswith("Loading")
+
+
+def test_without_a_display_a_sentence_says_so() -> None:
+    bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    bare.pop("QT_QPA_PLATFORM", None)
+    for words in ([], ["open", "chair.xyz"]):
+        done = subprocess.run(
+            [sys.executable, "main.py", *words], capture_output=True, text=True, env=bare, cwd=Path(__file__).parents[2]
+        )
+        assert done.returncode == 1
+        assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())

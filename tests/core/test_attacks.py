@@ -342,6 +342,14 @@ class TestRepeats:
             assert torch.allclose(mean[:, place], gradient[:, same].mean(1), atol=1e-6)
         assert len(set(rows)) < len(rows) or mean is gradient
 
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_points_of_half_precision_too(self, dtype: torch.dtype) -> None:
+        points, gradient = torch.rand(1, 3, 3).to(dtype)[:, [0, 1, 0, 2]], torch.eye(4)[None, :, :3].to(dtype)
+        mean = shared(points, gradient)
+        assert torch.equal(mean[0, 0], torch.tensor([0.5, 0.0, 0.5], dtype=dtype))
+        assert torch.equal(mean[0, 0], mean[0, 2])
+        assert torch.equal(mean[0, 1], gradient[0, 1])
+
     def test_zero_has_no_sign(self) -> None:
         zero = torch.tensor([[[0.0, 1.0, 0.0], [-0.0, 1.0, 0.0]]])
         assert torch.equal(shared(zero, torch.eye(3)[None, :2])[0, 0], torch.tensor([0.5, 0.5, 0.0]))
