@@ -13,12 +13,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.base import Classifier, Output, evaluating
-from core.models.fused import matmul_max
+from core.models.peaks import Peaks
 from core.models.pointnet import PointLayer, PointNet, TNet
 
 Affine = tuple[Tensor, Tensor]
@@ -26,6 +25,9 @@ Affine = tuple[Tensor, Tensor]
 
 Version = tuple[tuple[int, int], ...]
 """Address and count of changes of each of a model's tensors: what is written to one in place raises its count."""
+
+Pool = tuple[Peaks, Tensor]
+"""A layer whose maximum over points is taken: the maximum without its offset, and the offset (C,)."""
 
 _twins: "WeakKeyDictionary[nn.Module, tuple[Version, FoldedPointNet]]" = WeakKeyDictionary()
 
@@ -73,7 +75,7 @@ class FoldedPointNet:
         transform = model.feature_transform
         self._feature_transform = _FoldedTNet(transform) if transform is not None else None
         self._second = _folded(model.second)
-        self._pool = _folded(model.pool)
+        self._pool = _pool(model.pool)
         self._classifier = _folded_head(model.classifier)
 
     def __call__(self, clouds: Tensor, /) -> Output:
@@ -81,7 +83,7 @@ class FoldedPointNet:
         if self._feature_transform is not None:
             x = torch.baddbmm(first[1], x, first[0]).relu_()
             first, later = _aligned(self._feature_transform(x), self._second), []
-        latent = _pooled(x, [first, *later, self._pool])
+        latent = _pooled(x, [first, *later], self._pool)
         return Output(_dense(latent, self._classifier), latent)
 
 
@@ -91,13 +93,13 @@ class _FoldedTNet:
     def __init__(self, net: TNet) -> None:
         self._size = net.size
         self._points = [_folded(layer) for layer in net.points]
-        self._pool = _folded(net.pool)
+        self._pool = _pool(net.pool)
         *hidden, (weight, offset) = _folded_head(net.head)
         identity = torch.eye(net.size, dtype=offset.dtype, device=offset.device)
         self._head = [*hidden, (weight, offset + identity.flatten())]
 
     def __call__(self, x: Tensor) -> Tensor:
-        pooled = _pooled(x, [*self._points, self._pool])
+        pooled = _pooled(x, self._points, self._pool)
         return _dense(pooled.relu_(), self._head).view(-1, self._size, self._size)
 
 
@@ -107,14 +109,12 @@ def _aligned(transform: Tensor, layer: Affine) -> Affine:
     return transform @ weight, offset
 
 
-def _pooled(x: Tensor, layers: list[Affine]) -> Tensor:
-    """Maximum over the points x (B, N, K) of layers, all but the last with ReLU: (B, C)."""
-    *hidden, (weight, offset) = layers
+def _pooled(x: Tensor, hidden: list[Affine], pool: Pool) -> Tensor:
+    """Maximum over the points x (B, N, K) of a layer after hidden ones with ReLU: (B, C)."""
+    peaks, offset = pool
     if torch.is_grad_enabled() and x.requires_grad:
-        return _CriticalMax.apply(x, hidden[0][0], hidden, weight) + offset
-    product = x.new_empty(weight.shape[1], x.shape[1])
-    peaks = [torch.mm(weight.t(), cloud.t(), out=product).amax(1) for cloud in _each_through(x, hidden)]
-    return torch.stack(peaks) + offset
+        return _CriticalMax.apply(x, hidden[0][0], hidden, peaks) + offset
+    return peaks.of(_each_through(x, hidden), x.shape[1]) + offset
 
 
 def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None = None) -> Iterator[Tensor]:
@@ -150,6 +150,11 @@ def _folded_head(head: nn.Sequential) -> list[Affine]:
     return layers
 
 
+def _pool(layer: nn.Module) -> Pool:
+    weight, offset = _folded(layer)
+    return Peaks(weight.t()), offset
+
+
 def _folded(layer: nn.Module) -> Affine:
     assert isinstance(layer, PointLayer)
     return _with_norm(layer.linear, layer.norm)
@@ -164,35 +169,30 @@ def _with_norm(linear: nn.Linear, norm: nn.BatchNorm1d) -> Affine:
 
 
 class _CriticalMax(torch.autograd.Function):
-    """Maximum over the points x (B, N, K) of hidden layers with ReLU and a product with weight (D, C): (B, C).
+    """Maximum over the points x (B, N, K) of hidden layers with ReLU and a product with a weight: (B, C).
 
     ``first`` is the weight of the first hidden layer, given apart because it may have a gradient beside x.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, first: Tensor, hidden: list[Affine], weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, first: Tensor, hidden: list[Affine], peaks: Peaks) -> Tensor:
         ctx.steps = []
-        peak, index = matmul_max(_each_through(x, hidden, ctx.steps), x.shape[1], weight.t())
-        ctx.save_for_backward(x, first, weight, index)
-        ctx.later = hidden[1:]
+        peak, place = peaks.with_places(_each_through(x, hidden, ctx.steps), x.shape[1])
+        ctx.save_for_backward(x, first, place)
+        ctx.later, ctx.peaks = [weight for weight, _ in hidden[1:]], peaks
         return peak
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, first, weight, index = ctx.saved_tensors
+        x, first, places = ctx.saved_tensors
         grad_x = torch.zeros_like(x)
         grad_first = torch.empty_like(first) if ctx.needs_input_grad[1] else None
-        for place, (steps, points, share) in enumerate(zip(ctx.steps, index, grad, strict=True)):
-            points, channels = points.sort()
-            rows, won = torch.unique_consecutive(points, return_counts=True)
-            slope = F.embedding_bag(  # for each critical point, the sum of the channels that it won
-                channels, weight.t(), won.cumsum(0) - won, mode="sum", per_sample_weights=share[channels]
-            )
-            for (matrix, _), after in zip(ctx.later[::-1], steps[:0:-1], strict=True):
-                slope = torch.ops.aten.threshold_backward(slope, after.index_select(0, rows), 0) @ matrix.t()
-            slope = torch.ops.aten.threshold_backward(slope, steps[0].index_select(0, rows), 0)
+        for cloud, (steps, place, share) in enumerate(zip(ctx.steps, places, grad, strict=True)):
+            rows, slope = ctx.peaks.critical_slope(place, share, steps[-1])
+            for weight, before in zip(ctx.later[::-1], steps[-2::-1], strict=True):
+                slope = torch.ops.aten.threshold_backward(slope @ weight.t(), before.index_select(0, rows), 0)
             if grad_first is not None:
-                torch.mm(x[place].index_select(0, rows).t(), slope, out=grad_first[place])
-            grad_x[place].index_copy_(0, rows, slope @ (first[place] if first.dim() == 3 else first).t())
+                torch.mm(x[cloud].index_select(0, rows).t(), slope, out=grad_first[cloud])
+            grad_x[cloud].index_copy_(0, rows, slope @ (first[cloud] if first.dim() == 3 else first).t())
         return grad_x, grad_first, None, None

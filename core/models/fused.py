@@ -8,7 +8,6 @@ with the maximum up to the sign of its slope; and the gradient of a maximum touc
 slow twin that the tests compare against.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from core.models.peaks import Peaks
 
 
 def plain_linear_bn(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
@@ -148,7 +149,7 @@ class _LinearBnMax(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, statistics: _Statistics
     ) -> Tensor:
         slope = gamma * statistics.scale
-        peak, index = matmul_max(x, x.shape[1], weight * slope[:, None])
+        peak, index = Peaks(weight * slope[:, None]).with_places(x, x.shape[1])
         ctx.save_for_backward(x, weight, gamma, index)
         ctx.statistics = statistics
         return peak + (beta - slope * statistics.mean)
@@ -169,25 +170,3 @@ class _LinearBnMax(torch.autograd.Function):
             for cloud, where, share in zip(grad_x, index, grad, strict=True):
                 cloud.index_add_(0, where, share[:, None] * folded)
         return grad_x, grad_weight, torch.zeros_like(total), grad_gamma, total, None
-
-
-_BLOCK = 64
-"""Points: a maximum alone is four times faster than one with its place, so only the block that holds it is searched."""
-
-
-def matmul_max(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Maximum over n of each cloud (N, K) @ weight (C, K).T, and where it is first; both (B, C). Without gradient."""
-    c = len(weight)
-    # one cloud's product stays in the cache; a maximum along points that lie side by side is fast
-    blocks = weight.new_empty(c, -(-points // _BLOCK), _BLOCK)
-    rows = blocks.view(c, -1)
-    rows[:, points:] = -torch.inf
-    first = torch.arange(c) * blocks.shape[1]
-    peaks, places = [], []
-    for cloud in clouds:
-        torch.mm(weight, cloud.t(), out=rows[:, :points])
-        block = torch.max(blocks.amax(2), 1).indices
-        peak, place = torch.max(blocks.view(-1, _BLOCK).index_select(0, first + block), 1)
-        peaks.append(peak)
-        places.append(place.add_(block, alpha=_BLOCK))
-    return torch.stack(peaks), torch.stack(places)
