@@ -43,17 +43,17 @@ bench: .venv/bench.stamp
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-.venv/run.stamp: pyproject.toml | .venv/bin/python
+.venv/run.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
 	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
-.venv/bench.stamp: pyproject.toml | .venv/bin/python
+.venv/bench.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
 	$(BIN)/python -m pip install --quiet --quiet --editable .[bench]
 	@touch $@ .venv/test.stamp .venv/run.stamp
 
-.venv/test.stamp: pyproject.toml | .venv/bin/python
+.venv/test.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
 	$(BIN)/python -m pip install --quiet --quiet --editable .[test]
 	@touch $@ .venv/run.stamp

@@ -17,6 +17,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
     """Versions, devices, the shipped models (each checked against its checksum), folders, and what is wrong."""
     from core.checkpoints import builtin_models, load_model
     from core.devices import available_devices, choose_device, describe_device
+    from core.models.peaks import searches_by_bytes
 
     installed = versions(("pointward", *PACKAGES))
     problems, models = [], {}
@@ -33,6 +34,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": available_devices(),
         "device": describe_device(choose_device("auto")),
+        "maxima_by_bytes": searches_by_bytes(),
         "models": models,
         "cache": str(cache),
         "versions": installed,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the system libraries that Qt, OpenGL and Open3D need on Debian and its relatives, if any is missing.
-# As root it calls apt-get; otherwise it prints the one line to type. Other systems: nothing to do, or see below.
+# As root it calls apt-get, also for a C compiler (core/models/peaks.c); otherwise it prints the one line to type. Other
+# systems: nothing to do, or see below.
 set -eu
 
 [ "$(uname -s)" = Linux ] || exit 0
@@ -23,6 +24,9 @@ library libxcb-shape.so.0 libxcb-shape0
 library libusb-1.0.so.0 libusb-1.0-0
 command -v Xvfb >/dev/null 2>&1 || packages="$packages xvfb"
 "${PYTHON:-python3}" -c "import ensurepip" 2>/dev/null || packages="$packages python3-venv"
+
+# without a C compiler all runs, only slower: it is no reason to stop for somebody who can't install one
+[ "$(id -u)" -ne 0 ] || command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
 
 [ -n "$packages" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -139,6 +139,16 @@ VNNI static void multiply(const Cloud *cloud, const Weight *weight, int64_t c, i
     UNROLLED for (int r = 0; r < ROWS; r++) highest[r] = _mm512_reduce_max_epi32(top[r]);
 }
 
+/* Place of the first of the products (registers * LANES) that is the highest. */
+VNNI static int64_t first_of(int32_t highest, const int32_t *products)
+{
+    const __m512i level = _mm512_set1_epi32(highest);
+    __mmask16 found;
+    int64_t at = 0;
+    while (!(found = _mm512_cmpeq_epi32_mask(_mm512_load_si512(products + at), level))) at += LANES;
+    return at + __builtin_ctz(found);
+}
+
 /* Places of the products (registers * LANES) that are at least low, in order; how many. */
 VNNI static int64_t at_least(int32_t low, const int32_t *products, int64_t registers, int32_t *places)
 {
@@ -169,8 +179,8 @@ VNNI static int search(
         const int32_t *mine = products + row * stride;
         const float *w = weight->weight + c * k;
         /* the point with the largest of these products is nearly the one that is looked for, and sets the bar for all */
-        at_least(highest[row], mine, cloud->registers, places);
-        const float near = dot(w, cloud->points + places[0] * k, k) - dot(w, cloud->centre, k);
+        const int64_t high = first_of(highest[row], mine);
+        const float near = dot(w, cloud->points + high * k, k) - dot(w, cloud->centre, k);
         const float error = MARGIN * (weight->rest[c] * cloud->size + weight->size[c] * cloud->rest);
         const double bar = floor((near - error) / (weight->scale[c] * cloud->unit)) + 128.0 * weight->total[c];
         const int32_t low = bar > -FAR ? (int32_t)(bar < FAR ? bar : FAR) : -FAR;
@@ -234,9 +244,10 @@ VNNI int64_t critical_slope(
         float *sum = slope + row[place[i]] * k;
         for (int64_t j = 0; j < k; j++) sum[j] += share[i] * weight[i * k + j];
     }
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t j = 0; j < k; j++)
-            slope[i * k + j] = after[rows[i] * k + j] > 0 ? slope[i * k + j] : 0;
+    for (int64_t i = 0; i < count; i++) {
+        const float *value = after + rows[i] * k;
+        for (int64_t j = 0; j < k; j++) slope[i * k + j] = value[j] > 0 ? slope[i * k + j] : 0;
+    }
     free(row);
     return count;
 }

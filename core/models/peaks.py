@@ -64,13 +64,13 @@ class Peaks:
     def _searched(self, clouds: Iterable[Tensor], weight: _Bytes) -> Iterator[tuple[Tensor, Tensor]]:
         library = _library()
         assert library is not None
-        c = len(self._weight)
+        c, k = self._weight.shape
         fixed = (self._weight, weight.values, weight.total, weight.scale, weight.size, weight.rest)
         for cloud in clouds:
             points = cloud.detach().contiguous()
-            peak, place = points.new_empty(c), torch.empty(c, dtype=torch.int64)
-            if library.peaks(
-                points.data_ptr(), *points.shape, c, *(tensor.data_ptr() for tensor in fixed),
+            peak, place = self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
+            if points.dtype == torch.float32 and points.shape[1] == k and library.peaks(
+                points.data_ptr(), len(points), k, c, *(tensor.data_ptr() for tensor in fixed),
                 torch.get_num_threads(), peak.data_ptr(), place.data_ptr(),
             ):  # fmt: skip
                 yield peak, place
@@ -99,6 +99,8 @@ class Peaks:
             places.data_ptr(), share.data_ptr(), self._weight.data_ptr(), after.data_ptr(), n, k, c,
             rows.data_ptr(), slope.data_ptr(),
         )  # fmt: skip
+        if count < 0:
+            raise MemoryError("There is no memory left for the gradient of a maximum over points.")
         return rows[:count], slope[:count]
 
 
@@ -128,6 +130,11 @@ def plain_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tuple[
         peaks.append(peak)
         places.append(place.add_(block, alpha=_BLOCK))
     return torch.stack(peaks), torch.stack(places)
+
+
+def searches_by_bytes() -> bool:
+    """Whether maxima on the CPU are found the fast way here."""
+    return _library() is not None
 
 
 @cache
