@@ -1,9 +1,10 @@
 """A form from any set of options: nothing about a field is written down twice.
 
 Labels, tooltips, units, limits and sentences come from the fields of the ``Options``. A field of a kind no editor
-knows (a table, a list) is not shown and keeps the value it had.
+knows (a table, a list), or that has its place elsewhere in the window, is not shown and keeps the value it had.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -32,11 +33,11 @@ class _Row:
 
 
 class OptionsForm(QWidget):
-    """Editors for the fields of ``kind``, the advanced ones behind "More options"."""
+    """Editors for the fields of ``kind`` but those of ``without``, the advanced ones behind "More options"."""
 
     changed = Signal()
 
-    def __init__(self, kind: type[Options], parent: QWidget | None = None) -> None:
+    def __init__(self, kind: type[Options], *, without: Collection[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         theme.role(self, "content")
         self._kind = kind
@@ -55,11 +56,12 @@ class OptionsForm(QWidget):
         self._problem = _problem_label()
 
         fields = kind.model_fields.items()
-        for name, info in fields:
+        shown = [(name, info) for name, info in fields if name not in without]
+        for name, info in shown:
             if not _extra(info, "advanced"):
                 self._add(name, info)
         self._grid.addWidget(self._more, self._grid.rowCount(), 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
-        for name, info in fields:
+        for name, info in shown:
             if _extra(info, "advanced"):
                 self._add(name, info)
         self._grid.addWidget(self._problem, self._grid.rowCount(), 0, 1, 2)

@@ -40,7 +40,8 @@ class Job(QThread):
     work : makes the generator; called in the job's thread.
     cancel : the token that ``work`` looks at; requested by ``stop_and_keep``.
     unit : what a piece of ``Progress`` is: "clouds", "iterations".
-    brief : the opening of something: it waits for no turn, and there is nothing of it to keep.
+    brief : what a person waits for: it has no turn to wait for itself.
+    keeps : whether a part of it is worth keeping.
     """
 
     events = Signal(list)  # the events since the last time, in order, Done included
@@ -57,10 +58,11 @@ class Job(QThread):
         unit: str = "",
         *,
         brief: bool = False,
+        keeps: bool = True,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.title, self.unit, self.brief = title, unit, brief
+        self.title, self.unit, self.brief, self.keeps = title, unit, brief, keeps
         self.status = Status.QUEUED
         self.text = ""  # of the last Progress or Note
         self.meter = Meter()
@@ -108,10 +110,10 @@ class Job(QThread):
     def stop_and_keep(self) -> None:
         """End early and keep what there is; ``stopped`` brings it."""
         self._cancel.request()
-        if self.brief:
-            self.cancel()
-        else:
+        if self.keeps:
             self._end()
+        else:
+            self.cancel()
 
     def cancel(self) -> None:
         """End at the next step and drop the result."""
@@ -224,9 +226,11 @@ class JobList(QObject):
         self._last: Job | None = None  # may not die inside its own signal, so it lives until the next one ends
         self._at_once, self._holds, self._closed = at_once, 0, False
 
-    def submit(self, title: str, work: Work, cancel: Cancel, unit: str = "", *, brief: bool = False) -> Job:
+    def submit(
+        self, title: str, work: Work, cancel: Cancel, unit: str = "", *, brief: bool = False, keeps: bool = True
+    ) -> Job:
         """Start a job as soon as there is room for it; no signal is missed by who connects at once."""
-        job = Job(title, work, cancel, unit, brief=brief, parent=self)
+        job = Job(title, work, cancel, unit, brief=brief, keeps=keeps, parent=self)
         for _ in range(self._holds):
             job.hold()
         self.jobs.append(job)

@@ -149,7 +149,7 @@ class JobStrip(QFrame):
     def _show(self) -> None:
         job, others = self.front, len(self._jobs.jobs) - 1
         for widget in self._of_a_job:
-            widget.setVisible(job is not None and not (widget is self._stop and job.brief))
+            widget.setVisible(job is not None and (job.keeps or widget is not self._stop))
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
         text = self._said if job is None else _line(job)

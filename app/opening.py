@@ -45,7 +45,7 @@ class Opener(QObject):
     def run(self, title: str, work: Callable[[Cancel], Any]) -> Job:
         """Submit an operation whose notes and failure are told."""
         cancel = Cancel()
-        job = self._jobs.submit(title, lambda: work(cancel), cancel, brief=True)
+        job = self._jobs.submit(title, lambda: work(cancel), cancel, brief=True, keeps=False)
         job.events.connect(self._tell)
         job.failed.connect(lambda sentence, _: self.failed.emit(sentence))
         return job

@@ -1,22 +1,24 @@
 """Keeps the scene in step with what is chosen: the one place where the window asks core for a verdict.
 
 While the slider moves, the last attack's perturbation is refitted and only the newest position is computed; when it
-comes to rest, the attack is run. What is not wanted any more is forgotten with all its answers, so nothing stale is
-shown; a frame that is only late is shown, or a slow machine would show none while the slider moves.
+comes to rest, the attack is run, and then its outcome over epsilon: first the result rescaled, and while the person
+rests the attack itself at every epsilon. What is not wanted any more is forgotten with all its answers, so nothing
+stale is shown; a frame that is only late is shown, or a slow machine would show none while the slider moves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.jobs import JobList, Latest
+from app.jobs import Job, JobList, Latest
 from app.store import Store
-from core.events import Cancel, result
+from core.events import Cancel, Event, result
 
 if TYPE_CHECKING:
     from core.live import Attacked, Outcome, Scene, Setup
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 EPSILON_MAX = 0.3
 """End of the slider, in unit-sphere radii."""
 OUTCOME_GRID = tuple(np.linspace(0, EPSILON_MAX, 31))
-SETTLE_MS = 250  # after the last key press or typed digit the slider counts as at rest
+SETTLE_MS = 250  # after the last key press or typed digit the slider counts as at rest, and so do answers
+LONG = 100  # steps: a longer attack is a job with a bar, and is not made anew at every epsilon
 PLAY_MS = 80  # least time between two frames of a playing attack
 
 
@@ -43,7 +46,10 @@ class Studio(QObject):
         self._worker.ready.connect(self._answered)
         self._worker.failed.connect(self._refused)
         self._asked: dict[str, int] = {}
-        self._cancel = Cancel()
+        self._cancel, self._cancel_sweep = Cancel(), Cancel()
+        self._job: Job | None = None  # a long attack
+        self._rest = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._rest.timeout.connect(self._sweep)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self.run)
         self._frame = QTimer(self, singleShot=True, interval=PLAY_MS)
@@ -104,7 +110,33 @@ class Studio(QObject):
             self._set_busy(False)
             return
         self._set_busy(True)
-        self._ask("attack", _attack, setup, self.store.epsilon, self._cancel)
+        if setup.attack.total_steps > LONG:
+            self._run_job(setup)
+        else:
+            self._ask("attack", _attack, setup, self.store.epsilon, self._cancel)
+
+    def _run_job(self, setup: Setup) -> None:
+        from core import live
+
+        cancel = Cancel()
+        work = partial(live.attack, setup, self.store.epsilon, cancel)
+        title = f"attack of {setup.attack.total_steps:,} steps"
+        self._job = job = self.jobs.submit(title, work, cancel, "steps", brief=True)
+        self._asked["attack"] = 0
+        for ended in (job.finished_ok, job.stopped):
+            ended.connect(partial(self._job_ended, job, setup))
+        job.failed.connect(lambda text, _: self._job is job and self._refused("attack", 0, text))
+
+    def _job_ended(self, job: Job, setup: Setup, attacked: Attacked | None) -> None:
+        """Show what it made, also if it was stopped; if that was dropped, the clean cloud."""
+        if self._job is not job:
+            return
+        self._job = None
+        if attacked is not None:
+            del self._asked["attack"]
+            self._attacked(attacked)
+        else:
+            self._ask("attack", _begin, setup, self.store.epsilon)
 
     def step(self) -> None:
         """One step forward: the next known state, or a new one."""
@@ -175,6 +207,9 @@ class Studio(QObject):
                 self._advanced(value)
             case "outcome":
                 self.store.set_outcome(value)
+            case "sweep" if value is not None:
+                self.store.set_outcome(value)
+        self._rest.start()
 
     def _attacked(self, attacked: Attacked | None) -> None:
         from core import live
@@ -186,7 +221,17 @@ class Studio(QObject):
         self._set_busy(False)
         if self.store.outcome is None or not self.store.outcome.holds_for(attacked.scene):
             self.store.set_outcome(None)
-            self._ask("outcome", _outcome, live, attacked.scene, self._cancel)
+            self._ask("outcome", _result, live.outcome, attacked.scene, self._cancel)
+
+    def _sweep(self) -> None:
+        """At rest, and only then, make the attack at every epsilon."""
+        from core import live
+
+        outcome = self.store.outcome
+        if outcome is None or outcome.exact or self._asked or self.playing or self._dragging:
+            return
+        if outcome.scene.setup.attack.total_steps <= LONG:
+            self._ask("sweep", _result, live.attacked_outcome, outcome.scene, self._cancel_sweep)
 
     def _advanced(self, scene: Scene) -> None:
         history = (*self.store.history, scene.state)
@@ -198,6 +243,7 @@ class Studio(QObject):
         if self._asked.get(key) == serial:
             del self._asked[key]
             self._stop_playing()
+            self._job = None
             if key == "attack":  # what is on the screen is not what was asked for
                 self.store.set_history((), 0)
                 self.store.set_scene(None)
@@ -219,12 +265,20 @@ class Studio(QObject):
         return live.Setup(models, primary, store.attack, cloud, store.target)
 
     def _ask(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
+        if "sweep" in self._asked:  # which takes seconds, and begins again at the next rest
+            self._cancel_sweep.request()
+            self._cancel_sweep = Cancel()
+            self._drop("sweep")
         self._asked[key] = self._worker.submit(key, function, *arguments)
 
     def _forget(self) -> None:
         """Whatever was asked is not wanted any more."""
-        self._cancel.request()
-        self._cancel = Cancel()
+        for cancel in (self._cancel, self._cancel_sweep):
+            cancel.request()
+        self._cancel, self._cancel_sweep = Cancel(), Cancel()
+        if self._job is not None:
+            job, self._job = self._job, None
+            job.cancel()
         for key in list(self._asked):
             self._drop(key)
 
@@ -263,6 +317,13 @@ def _attack(setup: Setup, epsilon: float, cancel: Cancel) -> Attacked | None:
     return None if cancel.requested else attacked
 
 
-def _outcome(live: Any, scene: Scene, cancel: Cancel) -> Outcome | None:
-    outcome: Outcome | None = result(live.outcome(scene, OUTCOME_GRID, cancel))
+def _begin(setup: Setup, epsilon: float) -> Attacked:
+    from core import live
+
+    scene = live.begin(replace(setup, attack=setup.attack.at(epsilon)))
+    return live.Attacked((scene.state,), scene)
+
+
+def _result(work: Callable[..., Iterator[Event]], scene: Scene, cancel: Cancel) -> Outcome | None:
+    outcome: Outcome | None = result(work(scene, OUTCOME_GRID, cancel))
     return outcome

@@ -103,9 +103,12 @@ class Attacked:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What every model answers along the perturbation of one scene, rescaled, over epsilon."""
+    """What every model answers to an attack over epsilon."""
 
     scene: Scene
+    """The attack at one epsilon."""
+    exact: bool
+    """Whether the attack itself was made at every epsilon, and not the scene's perturbation rescaled."""
     epsilons: Array
     """(E,)"""
     confidence: Array
@@ -113,21 +116,16 @@ class Outcome:
     wrong: NDArray[np.bool_]
     """(M, E) whether the verdict is another; it may be right again at a larger epsilon."""
 
-    @property
-    def exact(self) -> bool:
-        """Whether the attack itself makes this perturbation at every epsilon."""
-        return self.scene.setup.attack.scales
-
     def holds_for(self, scene: Scene) -> bool:
-        """Whether another scene's outcome is the same: same models, label, clean cloud and perturbation."""
-        mine, other = self.scene, scene
-        return (
-            mine.setup.models == other.setup.models
-            and mine.setup.primary == other.setup.primary
-            and mine.label == other.label
-            and torch.equal(mine.state.clean, other.state.clean)
-            and torch.equal(mine.state.best_move, other.state.best_move)
-        )
+        """Whether another scene's outcome is the same: of the same attack where it is exact, else of the same move."""
+        mine, other = self.scene.setup, scene.setup
+        if (mine.models, mine.primary, self.scene.label) != (other.models, other.primary, scene.label):
+            return False
+        if not torch.equal(self.scene.state.clean, scene.state.clean):
+            return False
+        if self.exact:
+            return (mine.attack.at(0), mine.target, mine.seed) == (other.attack.at(0), other.target, other.seed)
+        return torch.equal(self.scene.state.best_move, scene.state.best_move)
 
 
 def begin(setup: Setup) -> Scene:
@@ -182,12 +180,11 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None) -> Iterat
 
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
     """The scene's perturbation at every epsilon of a grid: ``Step`` by step, then ``Done`` with an ``Outcome``."""
-    setup, label = scene.setup, scene.label
     grid = np.asarray(epsilons, np.float32)
     clean, move = scene.state.clean, scene.state.best_move
-    answers: list[list[Array]] = [[] for _ in setup.models]
-    done, total = 0, len(grid) * len(setup.models)
-    for model, mine in zip(setup.models, answers, strict=True):
+    answers: list[list[Array]] = [[] for _ in scene.setup.models]
+    done, total = 0, len(grid) * len(scene.setup.models)
+    for model, mine in zip(scene.setup.models, answers, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
             part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(move.device)
             mine.append(_answer(model, clean + part[:, None, None] * move)[0])
@@ -197,7 +194,32 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
                 yield Done(None, complete=False)
                 return
     every = np.stack([np.concatenate(mine) for mine in answers])
-    yield Done(Outcome(scene, grid, every[:, :, label], every.argmax(2) != label))
+    yield Done(_outcome(scene, scene.setup.attack.scales, grid, every))
+
+
+def attacked_outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
+    """The scene's attack made anew at every epsilon of a grid: a ``Step`` each, then ``Done`` with an ``Outcome``."""
+    setup, clean = scene.setup, scene.state.clean
+    grid = np.asarray(epsilons, np.float32)
+    module = setup.models[setup.primary].module
+    first = replace(setup.attack.start(module, clean, scene.state.label), seed=scene.state.seed)
+    answers: list[Array] = []
+    for done, epsilon in enumerate(map(float, grid)):
+        ended = setup.attack.finish(module, replace(first, epsilon=epsilon), cancel=cancel) if epsilon else ()
+        clouds = clean if epsilon == 0 else None
+        for _, state in ended:
+            clouds = state.adversarial
+        if clouds is None:
+            yield Done(None, complete=False)
+            return
+        answers.append(np.stack([_answer(model, clouds)[0][0] for model in setup.models]))
+        yield Step(done + 1, len(grid))
+    yield Done(_outcome(scene, True, grid, np.stack(answers, axis=1)))
+
+
+def _outcome(scene: Scene, exact: bool, epsilons: Array, answers: Array) -> Outcome:
+    """Of the confidences (M, E, K)."""
+    return Outcome(scene, exact, epsilons, answers[:, :, scene.label], answers.argmax(2) != scene.label)
 
 
 def show(before: Scene, state: State) -> Scene:

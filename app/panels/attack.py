@@ -58,7 +58,7 @@ class AttackPanel(QWidget):
         self._goal = _combo("Goal")
         self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         theme.set_icon(self._more, "settings")
-        self._more.setToolTip("All options of the attack")
+        self._more.setToolTip("All other options of the attack")
         self._more.setAccessibleName("Options of the attack")
         self._typed = QTimer(self, singleShot=True, interval=TYPED_MS)
         self._typed.timeout.connect(self._choose_options)
@@ -96,7 +96,7 @@ class AttackPanel(QWidget):
         column.addWidget(self.epsilon)
         self.setEnabled(False)
 
-        store.epsilonChanged.connect(self._show_epsilon)
+        store.epsilonChanged.connect(self.epsilon.setValue)
         store.historyChanged.connect(self._show_history)
         store.outcomeChanged.connect(self._show_outcome)
         store.modelsChanged.connect(self._show_goals)
@@ -114,7 +114,7 @@ class AttackPanel(QWidget):
         for reading in get_args(Direction):
             self._reading.addItem(READINGS[reading], reading)
         self._reading.setToolTip(Attack.model_fields["direction"].description or "")
-        self._form = OptionsForm(Attack)
+        self._form = OptionsForm(Attack, without=("epsilon",))
         action = QWidgetAction(self)
         action.setDefaultWidget(self._form)
         self._more.addAction(action)
@@ -172,19 +172,6 @@ class AttackPanel(QWidget):
             self._reading.setCurrentIndex(self._reading.findData(attack.direction))
             self._goal.setCurrentIndex(max(1, self._goal.currentIndex()) if targeted else 0)
         self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
-        if attack.epsilon != self._store.epsilon:
-            self._studio.release(min(attack.epsilon, EPSILON_MAX))
-
-    def _show_epsilon(self, epsilon: float) -> None:
-        self.epsilon.setValue(epsilon)
-        if self._store.attack is not None and not self._typing(epsilon):
-            with QSignalBlocker(self._form):
-                self._form.set_value(self._store.attack.at(epsilon))
-
-    def _typing(self, epsilon: float) -> bool:
-        """Whether this epsilon came from the form, where it may stand in another notation, half typed."""
-        attack = self._form.value()
-        return attack is not None and attack.epsilon == epsilon
 
     def _show_goals(self) -> None:
         self._show_truth()

@@ -124,7 +124,7 @@ class Person:
             and not studio._choices.isActive()
             and not studio._settle.isActive()
             and not self.window.attack._typed.isActive()
-            and not studio._asked.keys() - {"outcome"}
+            and not studio._asked.keys() - {"outcome", "sweep"}
         )
 
     def settle(self) -> Scene:

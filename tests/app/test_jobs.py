@@ -305,10 +305,10 @@ def test_that_closing_stops_everything_and_keeps_partial_results(qtbot):
     assert made[3].meter.done == 0  # it waited, and never started
 
 
-def test_that_brief_work_waits_for_nobody_and_is_dropped_when_it_is_stopped(qtbot):
+def test_that_brief_work_waits_for_nobody_and_what_keeps_nothing_is_dropped_when_it_is_stopped(qtbot):
     jobs = JobList(at_once=1)
     long = jobs.submit("long", lambda: counting(token), token := Cancel())
-    deaf = jobs.submit("opening", lambda: counting(Cancel()), Cancel(), brief=True)
+    deaf = jobs.submit("opening", lambda: counting(Cancel()), Cancel(), brief=True, keeps=False)
     assert deaf.status is Status.RUNNING
     outcome = Outcome(deaf)
     deaf.stop_and_keep()
@@ -320,7 +320,7 @@ def test_that_brief_work_waits_for_nobody_and_is_dropped_when_it_is_stopped(qtbo
 
 def test_that_nothing_begins_once_they_are_closed(qtbot):
     jobs, begun = JobList(), []
-    first = jobs.submit("first", lambda: counting(Cancel()), Cancel(), brief=True)
+    first = jobs.submit("first", lambda: counting(Cancel()), Cancel(), keeps=False)
     first.stopped.connect(lambda _: begun.append(jobs.submit("second", lambda: counting(Cancel()), Cancel())))
     assert jobs.close()
     assert [job.status for job in begun] == [Status.CANCELLED]

@@ -169,6 +169,104 @@ def test_an_attack_under_way_is_not_played(open_desk):
     open_desk.until(open_desk.settled)
 
 
+def test_at_rest_the_attack_is_made_at_every_epsilon_and_that_holds_for_all(open_desk):
+    store, outcomes = open_desk.store, []
+    store.outcomeChanged.connect(lambda outcome: outcomes.append(outcome and outcome.exact))
+    store.set_attack("pgd", preset("pgd", steps=3), None)
+    open_desk.until(lambda: store.outcome is not None and store.outcome.exact)
+    assert outcomes == [None, False, True]
+    found = store.outcome
+    open_desk.studio.drag(0.2)
+    open_desk.studio.release(0.2)
+    open_desk.until(lambda: open_desk.settled() and store.scene.exact)
+    assert store.outcome is found
+    place = int(np.argmin(abs(found.epsilons - 0.2)))
+    assert np.isclose(found.confidence[0, place], store.scene.adversarial[0, 1], atol=1e-4)
+
+
+def test_a_person_does_not_wait_for_the_attack_at_every_epsilon(open_desk, monkeypatch):
+    store, studio, begun = open_desk.store, open_desk.studio, []
+    sweep = live.attacked_outcome
+
+    def never_ending(scene, epsilons, cancel):
+        begun.append(cancel)
+        while not cancel.requested and len(begun) == 1:
+            yield Progress(0, 1)
+        if len(begun) > 1:
+            yield from sweep(scene, epsilons, cancel)
+
+    monkeypatch.setattr(live, "attacked_outcome", never_ending)
+    store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
+    open_desk.until(lambda: bool(begun))
+    studio.step_back()
+    open_desk.until(lambda: store.scene.step == 2)
+    assert begun[0].requested
+    assert not store.outcome.exact
+    open_desk.until(lambda: store.outcome.exact)  # it began again at the next rest
+    assert store.scene.step == 2
+
+
+def long_attack(desk, steps=2000):
+    """Choose one and wait until it is under way; its job."""
+    desk.store.set_attack("bim", preset("bim", steps=steps), None)
+    desk.until(lambda: any(job.meter.done > 2 for job in desk.jobs.jobs))
+    (job,) = desk.jobs.jobs
+    assert desk.studio.busy
+    return job
+
+
+def test_a_long_attack_is_a_job_whose_steps_are_kept_when_it_is_stopped(open_desk):
+    store = open_desk.store
+    job = long_attack(open_desk)
+    assert (job.title, job.unit, job.meter.total) == ("attack of 2,000 steps", "steps", 2000)
+    job.stop_and_keep()
+    open_desk.until(open_desk.settled)
+    assert 2 < store.scene.step < 2000
+    assert len(store.history) == store.scene.step + 1
+    open_desk.studio.step()
+    open_desk.until(lambda: store.scene.step == len(store.history) - 1 == store.position)
+    open_desk.until(lambda: store.outcome is not None)
+    assert not store.outcome.exact
+
+
+def test_a_long_attack_that_is_dropped_leaves_the_clean_cloud(open_desk):
+    long_attack(open_desk).cancel()
+    open_desk.until(open_desk.settled)
+    assert open_desk.store.scene.step == 0
+    assert len(open_desk.store.history) == 1
+    open_desk.studio.step()
+    open_desk.until(lambda: open_desk.store.scene.step == 1)
+
+
+def test_another_choice_ends_a_long_attack_even_while_it_is_paused(open_desk):
+    job = long_attack(open_desk)
+    job.pause()
+    open_desk.until(lambda: job.resting)
+    open_desk.store.set_attack("fgsm", preset("fgsm"), None)
+    open_desk.until(lambda: open_desk.settled() and open_desk.store.scene.step == 1)
+    open_desk.until(lambda: job.status.ended)
+    assert open_desk.store.scene.setup.attack == preset("fgsm")
+
+
+def test_a_long_attack_to_its_end(open_desk):
+    open_desk.store.set_attack("bim", preset("bim", steps=101), None)
+    open_desk.until(lambda: open_desk.settled() and open_desk.store.scene.step == 101)
+    assert not open_desk.jobs.jobs
+
+
+def test_a_long_attack_that_fails_says_so(open_desk, monkeypatch, qtbot):
+    def failing(*_):
+        yield Progress(0, 1)
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(live, "attack", failing)
+    with qtbot.waitSignal(open_desk.studio.failed) as told:
+        open_desk.store.set_attack("bim", preset("bim", steps=101), None)
+    assert told.args == ["No such luck."]
+    assert open_desk.store.scene is None
+    assert not open_desk.studio.busy
+
+
 def test_no_model_is_no_verdict(open_desk):
     open_desk.store.models, open_desk.store.primary = (), ""
     open_desk.store.modelsChanged.emit()

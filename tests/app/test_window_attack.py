@@ -195,14 +195,6 @@ def test_half_a_number_in_the_options_is_no_wish(person):
     person.until(lambda: person.settle().setup.attack.steps == 3, "three steps")
 
 
-@pytest.mark.parametrize(("text", "epsilon"), [(".05", 0.05), ("1e-2", 0.01), ("0,02", 0.02)])
-def test_an_epsilon_is_typed_in_the_options_in_any_notation(person, text, epsilon):
-    field = person.window.attack._form.findChild(QWidget, "epsilon")
-    person.type_option(person.window.attack._form, "epsilon", text)
-    person.until(lambda: person.settle().epsilon == epsilon, "the epsilon")
-    assert field.lineEdit().text() == text
-
-
 def test_an_attack_that_fails_leaves_no_other_shapes_verdict(person, monkeypatch):
     def fail(*_):
         raise MemoryError
@@ -274,8 +266,7 @@ def test_an_option_in_the_popup_changes_the_attack_and_keeps_the_slider(person):
     scene = person.settle()
     assert scene.step == 3
     assert scene.epsilon == stands
-    person.type_option(panel._form, "epsilon", "0.05")
-    assert person.settle().epsilon == panel.epsilon.value == 0.05
+    assert panel._form.findChild(QWidget, "epsilon") is None, "it has a place of its own, under the curve"
 
 
 def test_the_options_open_in_a_popup(person):

@@ -133,6 +133,43 @@ def test_a_cancelled_outcome_lets_go_after_one_batch(models: tuple[LoadedModel, 
     assert len(events) == 2
 
 
+@pytest.mark.parametrize(
+    "attack", [preset("pgd", steps=5, restarts=1), Attack(steps=3, step_size=0.02), preset("mi", steps=4)]
+)
+def test_the_attack_made_at_every_epsilon_is_each_attack_alone(models: tuple[LoadedModel, ...], attack: Attack) -> None:
+    scene = attacked(setup(models, attack), 0.1).scene
+    events = list(live.attacked_outcome(scene, [0, 0.05, 0.1, 0.2]))
+    assert events[:-1] == [Step(done, 4) for done in (1, 2, 3, 4)]
+    outcome: live.Outcome = result(events)
+    assert np.allclose(outcome.confidence[:, 0], scene.clean[:, 1], atol=1e-5)
+    for place, epsilon in enumerate((0.05, 0.1, 0.2), start=1):
+        alone = attacked(setup(models, attack), epsilon).scene
+        assert np.allclose(outcome.confidence[:, place], alone.adversarial[:, 1], atol=1e-4)
+        assert np.array_equal(outcome.wrong[:, place], alone.adversarial.argmax(1) != 1)
+
+
+def test_the_attack_made_at_every_epsilon_holds_at_every_other(models: tuple[LoadedModel, ...]) -> None:
+    attack = preset("pgd", steps=3)
+    scene = attacked(setup(models, attack), 0.1).scene
+    outcome: live.Outcome = result(live.attacked_outcome(scene, [0.1]))
+    assert outcome.exact
+    assert outcome.holds_for(attacked(setup(models, attack), 0.2).scene)
+    assert not outcome.holds_for(attacked(setup(models, preset("pgd", steps=4)), 0.1).scene)
+    assert not outcome.holds_for(attacked(setup(models, attack, label=2), 0.1).scene)
+
+
+def test_the_attack_at_every_epsilon_ends_at_the_next_step_when_it_is_cancelled(
+    models: tuple[LoadedModel, ...],
+) -> None:
+    cancel, events = Cancel(), []
+    scene = attacked(setup(models, preset("pgd", steps=3)), 0.1).scene
+    for event in live.attacked_outcome(scene, np.linspace(0, 0.3, 31), cancel):
+        events.append(event)
+        if len(events) == 3:
+            cancel.request()
+    assert events == [Step(1, 31), Step(2, 31), Step(3, 31), Done(None, complete=False)]
+
+
 def test_a_cancelled_attack_keeps_its_states(models: tuple[LoadedModel, ...]) -> None:
     cancel = Cancel()
 
