@@ -138,9 +138,9 @@ class Toast(QFrame):
         self.said = severity, text
         self.setAccessibleName(text)
         theme.role(self, "card")
-        name, token, _ = severity.value
-        picture = QLabel()
-        picture.setPixmap(theme.icon(name, token).pixmap(20))
+        self._picture = QLabel()
+        theme.notifier.changed.connect(self._dress)
+        self._dress()
         message = QLabel(text if len(text) <= TOAST_LETTERS else text[:TOAST_LETTERS] + "… (the log has all of it)")
         message.setTextFormat(Qt.TextFormat.PlainText)
         message.setWordWrap(True)
@@ -164,7 +164,7 @@ class Toast(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         row.setSpacing(theme.SPACE_M)
-        row.addWidget(picture, alignment=Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignTop)
         row.addLayout(column, 1)
         row.addWidget(self._count, alignment=Qt.AlignmentFlag.AlignTop)
         row.addWidget(close, alignment=Qt.AlignmentFlag.AlignTop)
@@ -178,6 +178,10 @@ class Toast(QFrame):
         self._timer = QTimer(self, singleShot=True, interval=TOAST_MS)
         self._timer.timeout.connect(self.leave)
         self._leaving = False
+
+    def _dress(self) -> None:
+        name, token, _ = self.said[0].value
+        self._picture.setPixmap(theme.icon(name, token).pixmap(20))
 
     def enter(self) -> None:
         self.show()

@@ -183,8 +183,8 @@ def tabular(base: QFont | None = None) -> QFont:
 def role(widget: QWidget, name: str) -> None:
     """Give a widget a part to play in the style sheet, and redress it.
 
-    QLabel: "title", "section", "caption", "clean", "adv", "error", "warning", "chip", "chip-ok", "chip-bad",
-    "chip-warn". QPushButton: "primary", "danger". QToolButton: "flat". QLineEdit, QAbstractSpinBox: "invalid".
+    QLabel: "title", "section", "caption", "clean", "adv", "error", "warning", "chip", "chip-warn".
+    QPushButton: "primary". QToolButton: "flat". QLineEdit, QAbstractSpinBox: "invalid".
     QFrame: "card". QWidget: "panel", and "content" inside of a scroll area. "" takes the role away.
     """
     if widget.property("role") != name:

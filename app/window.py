@@ -154,8 +154,9 @@ class Window(QMainWindow):
 
     def _reset_layout(self) -> None:
         settings.forget_window()
-        self._upper.setSizes([240, 1020, 340])
-        self._main.setSizes([620, 340])
+        if self.actions_["focus_pair"].isChecked():
+            self.actions_["focus_pair"].trigger()
+        self._share_out()
 
     def _set_theme(self, scheme: theme.Scheme) -> None:
         application = QApplication.instance()
@@ -188,8 +189,7 @@ class Window(QMainWindow):
         self._main.setStretchFactor(0, 62)
         self._main.setStretchFactor(1, 38)
         self._main.setCollapsible(0, False)
-        self._upper.setSizes([240, 1020, 340])
-        self._main.setSizes([620, 340])
+        self._share_out()
         whole = QWidget()
         rows = QVBoxLayout(whole)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -218,6 +218,12 @@ class Window(QMainWindow):
         self.verdict.view.set_all(self.remembered.all_classes)
         self.actions_["link_cameras"].setChecked(True)
         self.actions_[f"theme_{self.remembered.theme}"].setChecked(True)
+
+    def _share_out(self) -> None:
+        """Shares of the space as at the first start."""
+        self._upper.setSizes([240, 1020, 340])
+        self._main.setSizes([620, 340])
+        self.pair.views.setSizes([1, 1])
 
     def _connect(self) -> None:
         store, studio = self.store, self.studio

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
@@ -112,6 +112,8 @@ class LibraryPanel(QWidget):
         lens = self._search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition)
         theme.set_icon(lens, "search", "muted")
         self._search.textChanged.connect(self._filter)
+        clear = QShortcut(QKeySequence(Qt.Key.Key_Escape), self._search, self._search.clear)
+        clear.setContext(Qt.ShortcutContext.WidgetShortcut)
 
         self.shapes = _Shapes(self.devicePixelRatioF())
         self.list = QListView(

@@ -28,7 +28,6 @@ class CloudView(SceneView):
         Headline and one sentence while there is no cloud.
     """
 
-    pointPicked = Signal(int)
     pointHovered = Signal(int)
     """Index of the point under the mouse, -1 when there is none any more."""
 
@@ -201,11 +200,6 @@ class CloudView(SceneView):
             hud.colour_bar(painter, area, theme.displacement_map(), self._limits, "‖δ‖")
 
     # --- mouse ------------------------------------------------------------------------------------------------------
-
-    def clicked(self, at: QPointF) -> None:
-        index = self.point_at(at.x(), at.y())
-        if index >= 0:
-            self.pointPicked.emit(index)
 
     def hovered(self, at: QPointF, globally: QPoint) -> None:
         index = self.point_at(at.x(), at.y())

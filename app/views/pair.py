@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -31,9 +31,6 @@ class PairView(QWidget):
     The switches are public buttons, so that a menu or a key can press them: `linked`, `vectors`, `overlay` are on or
     off, `blink` shows the clean cloud in the adversarial view while it or the key B is held down.
     """
-
-    picked = Signal(int)
-    """Index of the point that was clicked in either view."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,16 +65,13 @@ class PairView(QWidget):
 
     # --- data -------------------------------------------------------------------------------------------------------
 
-    def set_pair(self, clean: ArrayLike, adversarial: ArrayLike | None = None, limit: float | None = None) -> None:
+    def set_pair(self, clean: ArrayLike, adversarial: ArrayLike | None = None) -> None:
         """Show a cloud and what an attack made of it. The clean view is left alone when its cloud is the same.
 
         Parameters
         ----------
         clean, adversarial
             (N, 3) and (M, 3), in unit-sphere radii. With M = N, point i of one belongs to point i of the other.
-        limit
-            Displacement in unit-sphere radii that has the full colour; by default the next round number above the
-            largest one.
 
         Raises
         ------
@@ -91,7 +85,7 @@ class PairView(QWidget):
             self.adversarial.set_points(np.empty((0, 3)))
         elif np.shape(adversarial) == np.shape(clean):
             lengths = np.linalg.norm(np.subtract(adversarial, clean), axis=1)
-            top = limit if limit is not None else _round_above(float(lengths.max(initial=0.0)))
+            top = _round_above(float(lengths.max(initial=0.0)))
             self.adversarial.set_points(adversarial, origin=clean, values=lengths, limits=(0.0, top))
         else:
             self.adversarial.set_points(adversarial, origin=clean)
@@ -140,8 +134,6 @@ class PairView(QWidget):
         self.adversarial.cameraMoved.connect(self._adversarial_turned)
         self.clean.pointHovered.connect(self.adversarial.mark)
         self.adversarial.pointHovered.connect(self.clean.mark)
-        for view in (self.clean, self.adversarial):
-            view.pointPicked.connect(self.picked)
         self.linked.toggled.connect(self._clean_turned)
         self.vectors.toggled.connect(self.adversarial.set_vectors)
         self.overlay.toggled.connect(self.adversarial.set_overlay)

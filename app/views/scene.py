@@ -40,7 +40,6 @@ PRESETS = {
 }
 """Azimuth and elevation of the camera in degrees; shapes look along +x, z is up."""
 
-_CLICK = 4  # logical pixels the mouse may move in a click
 _NO_OPENGL = "Shapes cannot be drawn here: this display offers no OpenGL 2.1. Everything else works."
 _PAINT_FAILED = "Shapes cannot be drawn here: the graphics driver refused. The log says why; everything else works."
 _log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class SceneView(GLViewMixin, Canvas):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._pressed = self._last = QPointF()
+        self._last = QPointF()
         self._shifting = self._focus_ring = False
         self._trouble = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
         theme.role(self._trouble, "error")
@@ -70,9 +69,6 @@ class SceneView(GLViewMixin, Canvas):
 
     def hovered(self, at: QPointF, globally: QPoint) -> None:
         """The mouse moved with no button held."""
-
-    def clicked(self, at: QPointF) -> None:
-        """The left button was pressed and let go at one place."""
 
     # --- camera -----------------------------------------------------------------------------------------------------
 
@@ -139,7 +135,7 @@ class SceneView(GLViewMixin, Canvas):
     # --- mouse and keys ---------------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._pressed = self._last = event.position()
+        self._last = event.position()
         turning = event.button() == Qt.MouseButton.LeftButton
         self._shifting = not turning or bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
 
@@ -151,11 +147,6 @@ class SceneView(GLViewMixin, Canvas):
             self.shift(by)
         else:
             self.turn(-0.5 * by.x(), 0.5 * by.y())
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        still = (event.position() - self._pressed).manhattanLength() < _CLICK
-        if still and event.button() == Qt.MouseButton.LeftButton:
-            self.clicked(event.position())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.reset_camera()

@@ -62,6 +62,16 @@ def test_that_a_repeated_message_is_counted_not_stacked(toasts, shot, window, qt
     assert any(label.text() == "×3" for label in toast.findChildren(type(toast._count)))
 
 
+def test_that_its_icon_follows_the_scheme(toasts, qapp):
+    toasts.show(Severity.ERROR, "It went wrong.")
+    (toast,) = toasts.visible
+    dark = toast._picture.pixmap().toImage()
+    theme.apply(qapp, "light")
+    assert toast._picture.pixmap().toImage() != dark
+    theme.apply(qapp, "dark")
+    assert toast._picture.pixmap().toImage() == dark
+
+
 def test_that_the_same_words_of_another_severity_are_another_message(toasts):
     toasts.show(Severity.INFO, "Stopped.")
     toasts.show(Severity.ERROR, "Stopped.")

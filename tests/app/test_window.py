@@ -141,6 +141,22 @@ def test_the_theme_is_switched_everywhere_at_once(person, shot):
     assert brightness(person) == pytest.approx(dark, abs=2)
 
 
+def test_the_layout_is_reset_whole(person):
+    window = person.window
+    window.pair.views.setSizes([100, 900])
+    window._main.setSizes([900, 100])
+    window.actions_["focus_pair"].trigger()
+    assert not window.attack.isVisible()
+    window.actions_["reset_layout"].trigger()
+    QApplication.processEvents()
+    assert window.attack.isVisible()
+    assert not window.actions_["focus_pair"].isChecked()
+    left, right = window.pair.views.sizes()
+    assert abs(left - right) <= 1
+    upper, lower = window._main.sizes()
+    assert upper / (upper + lower) == pytest.approx(620 / 960, abs=0.05)
+
+
 def test_a_narrow_window_folds_the_library_to_its_pictures_and_all_fits(person, shot):
     library = person.window.library
     assert library._search.isVisible()

@@ -339,18 +339,8 @@ def test_a_double_click_goes_home(view):
     home = view.camera()
     drag(view, QPoint(200, 200), QPoint(300, 250))
     QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 200))
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 200))  # or it counts as held ever after
     assert view.camera() == home
-
-
-def test_a_click_picks_the_point_and_a_drag_does_not(view, qtbot, chair):
-    at = place(view, chair[:1][0])
-    index = view.point_at(at.x(), at.y())
-    with qtbot.waitSignal(view.pointPicked) as picked:
-        QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=at)
-    assert picked.args == [index]
-    with qtbot.assertNotEmitted(view.pointPicked):
-        drag(view, at, at + QPoint(40, 0))
-        QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(3, 200))
 
 
 def test_the_point_under_the_mouse_is_ringed_and_described(view, qtbot, chair):
