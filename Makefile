@@ -31,12 +31,12 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
 
 bench: .venv/bench.stamp
-	rm -f bench.json
+	rm -f bench.json core/models/_peaks*
 	@# the allocator's setting is a process's own, so each has its turn; ours and its peers take turns within each
 	$(BENCH) $(QTLESS) tests/bench --ignore=tests/bench/test_window.py
 	POINTWARD_ALLOCATOR=system $(BENCH) $(QTLESS) tests/bench/test_answers.py tests/bench/test_attacks.py tests/bench/test_training.py
 	$(BENCH) tests/bench/test_window.py
-	$(BIN)/python -m tests.bench.table bench.json
+	$(BIN)/python -m tests.bench.table bench.json core/models/_peaks*
 
 .venv/bin/python:
 	@packaging/system-packages.sh
@@ -45,19 +45,22 @@ bench: .venv/bench.stamp
 
 .venv/run.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
+	@rm -f core/models/_peaks* # or one that can't be made anew would stay
 	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
 .venv/bench.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
+	@rm -f core/models/_peaks* # or one that can't be made anew would stay
 	$(BIN)/python -m pip install --quiet --quiet --editable .[bench]
 	@touch $@ .venv/test.stamp .venv/run.stamp
 
 .venv/test.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
+	@rm -f core/models/_peaks* # or one that can't be made anew would stay
 	$(BIN)/python -m pip install --quiet --quiet --editable .[test]
 	@touch $@ .venv/run.stamp
 
 clean:
-	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json
+	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json core/models/_peaks*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

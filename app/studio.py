@@ -118,6 +118,7 @@ class Studio(QObject):
     def _run_job(self, setup: Setup) -> None:
         from core import live
 
+        self.store.set_outcome(None)
         cancel = Cancel()
         work = partial(live.attack, setup, self.store.epsilon, cancel)
         title = f"attack of {setup.attack.total_steps:,} steps"

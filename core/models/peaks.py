@@ -7,7 +7,7 @@ at the installation and the processor multiplies bytes (AVX-512 VNNI). ``plain_p
 """
 
 import ctypes
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -23,6 +23,13 @@ _ROWS, _FOUR = 8, 4
 """Rows and columns to whose multiples a weight of bytes is filled up, as in ``peaks.c``."""
 
 
+_MOST = 60_000
+"""Inputs, beyond which a sum of products of bytes may not fit its 32 bits."""
+
+_INTERFACE = 1
+"""That of ``peaks.c``: a library that was left from another version is not opened."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Bytes:
     """A weight (C, K) as bytes, row by row: nearly ``scale * values``."""
@@ -34,19 +41,23 @@ class _Bytes:
     scale: Tensor
     """(C,)"""
     size: Tensor
-    """(C,), norm of what the values stand for."""
+    """(C,), norm of the values."""
     rest: Tensor
-    """(C,), norm of what they leave."""
+    """(C,), norm of what they leave of the weight, in units of them."""
 
 
 class Peaks:
-    """The largest product of each row of a weight (C, K) with the points of a cloud (N, K). Without gradient."""
+    """The largest product of each row of a weight (C, K), as it is now, with the points of a cloud (N, K).
+
+    Points and weight get no gradient.
+    """
 
     def __init__(self, weight: Tensor) -> None:
-        self._weight = weight.detach().contiguous()
-        able = weight.dtype == torch.float32 and weight.device.type == "cpu" and _library() is not None
-        self._bytes = _as_bytes(self._weight) if able else None
+        self._weight = weight.detach().clone(memory_format=torch.contiguous_format)
+        able = weight.dtype == torch.float32 and weight.device.type == "cpu" and weight.shape[1] <= _MOST
+        self._bytes = _as_bytes(self._weight) if able and searches_by_bytes() else None
 
+    @torch.no_grad()
     def of(self, clouds: Iterable[Tensor], points: int) -> Tensor:
         """Of clouds of ``points`` points each: (B, C)."""
         if self._bytes is not None:
@@ -54,30 +65,32 @@ class Peaks:
         product = self._weight.new_empty(len(self._weight), points)
         return torch.stack([torch.mm(self._weight, cloud.t(), out=product).amax(1) for cloud in clouds])
 
+    @torch.no_grad()
     def with_places(self, clouds: Iterable[Tensor], points: int) -> tuple[Tensor, Tensor]:
         """Of clouds of ``points`` points each, and the first point that has it, both (B, C)."""
         if self._bytes is None:
             return plain_peaks(clouds, points, self._weight)
-        peaks, places = zip(*self._searched(clouds, self._bytes), strict=True)
+        peaks, places = [], []
+        for cloud in clouds:
+            peak, place = self._searched(cloud, self._bytes) or plain_peaks([cloud], points, self._weight)
+            peaks.append(peak.view(-1))
+            places.append(place.view(-1))
         return torch.stack(peaks), torch.stack(places)
 
-    def _searched(self, clouds: Iterable[Tensor], weight: _Bytes) -> Iterator[tuple[Tensor, Tensor]]:
-        library = _library()
-        assert library is not None
-        c, k = self._weight.shape
-        fixed = (self._weight, weight.values, weight.total, weight.scale, weight.size, weight.rest)
-        for cloud in clouds:
-            points = cloud.detach().contiguous()
-            peak, place = self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
-            if points.dtype == torch.float32 and points.shape[1] == k and library.peaks(
-                points.data_ptr(), len(points), k, c, *(tensor.data_ptr() for tensor in fixed),
-                torch.get_num_threads(), peak.data_ptr(), place.data_ptr(),
-            ):  # fmt: skip
-                yield peak, place
-            else:  # a point is not finite, which has to be seen in the answer
-                peaks, places = plain_peaks([points], len(points), self._weight)
-                yield peaks[0], places[0]
+    def _searched(self, cloud: Tensor, weight: _Bytes) -> tuple[Tensor, Tensor] | None:
+        """By bytes, or None where these points need all products; see ``peaks.c``."""
+        library, (c, k) = _library(), self._weight.shape
+        if library is None or not _plain_floats(cloud) or cloud.dim() != 2 or cloud.shape[1] != k or len(cloud) == 0:
+            return None
+        points, peak, place = cloud.contiguous(), self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
+        done = library.peaks(
+            points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
+            weight.total.data_ptr(), weight.scale.data_ptr(), weight.size.data_ptr(), weight.rest.data_ptr(),
+            torch.get_num_threads(), peak.data_ptr(), place.data_ptr(),
+        )  # fmt: skip
+        return (peak, place) if done else None
 
+    @torch.no_grad()
     def critical_slope(self, places: Tensor, share: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient of one cloud's peaks behind the ReLU that its points come from.
 
@@ -90,18 +103,19 @@ class Peaks:
         -------
         The critical points' rows (M,), which have a peak, in order; and their gradient (M, K) before the ReLU.
         """
-        if self._bytes is None or (library := _library()) is None:
-            return plain_critical_slope(places, share, self._weight, after)
-        (n, k), c = after.shape, len(places)
-        rows, slope = torch.empty(min(n, c), dtype=torch.int64), after.new_empty(min(n, c), k)
-        places, share, after = places.contiguous(), share.contiguous(), after.contiguous()
-        count = library.critical_slope(
-            places.data_ptr(), share.data_ptr(), self._weight.data_ptr(), after.data_ptr(), n, k, c,
-            rows.data_ptr(), slope.data_ptr(),
-        )  # fmt: skip
-        if count < 0:
-            raise MemoryError("There is no memory left for the gradient of a maximum over points.")
-        return rows[:count], slope[:count]
+        library, (c, k) = _library(), self._weight.shape
+        shapes = (places.shape, share.shape, after.shape) == ((c,), (c,), (len(after), k))
+        floats = _plain_floats(share) and _plain_floats(after) and places.dtype == torch.int64
+        if self._bytes is not None and library is not None and shapes and floats:
+            n, places, share, after = len(after), places.contiguous(), share.contiguous(), after.contiguous()
+            rows, slope = torch.empty(min(n, c), dtype=torch.int64), after.new_empty(min(n, c), k)
+            count = library.critical_slope(
+                places.data_ptr(), share.data_ptr(), self._weight.data_ptr(), after.data_ptr(), n, k, c,
+                rows.data_ptr(), slope.data_ptr(),
+            )  # fmt: skip
+            if count >= 0:
+                return rows[:count], slope[:count]
+        return plain_critical_slope(places, share, self._weight, after)
 
 
 def plain_critical_slope(places: Tensor, share: Tensor, weight: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,7 +135,7 @@ def plain_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tuple[
     blocks = weight.new_empty(c, -(-points // _BLOCK), _BLOCK)
     rows = blocks.view(c, -1)
     rows[:, points:] = -torch.inf
-    first = torch.arange(c) * blocks.shape[1]
+    first = torch.arange(c, device=weight.device) * blocks.shape[1]
     peaks, places = [], []
     for cloud in clouds:
         torch.mm(weight, cloud.t(), out=rows[:, :points])
@@ -149,26 +163,32 @@ def _library() -> ctypes.CDLL | None:
         return None
     try:
         library = ctypes.CDLL(found.origin)
-    except OSError:
+        if library.peaks_interface() != _INTERFACE:
+            return None
+    except (OSError, AttributeError):
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     library.peaks.argtypes = [pointer, *[number] * 3, *[pointer] * 6, ctypes.c_int32, pointer, pointer]
     library.critical_slope.argtypes = [*[pointer] * 4, *[number] * 3, pointer, pointer]
     library.critical_slope.restype = number
-    return library if library.peaks_supported() else None
+    return library
 
 
-@torch.no_grad()
+def _plain_floats(tensor: Tensor) -> bool:
+    """Whether the memory behind a tensor is what C takes it for."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and not tensor.is_neg()
+
+
 def _as_bytes(weight: Tensor) -> _Bytes | None:
     """None if the weight is not all finite."""
     scale = weight.abs().amax(1).div_(127)
     scale.masked_fill_(scale == 0, 1)
-    whole = (weight / scale[:, None]).round_()
-    nearly = whole * scale[:, None]
-    size, rest = torch.linalg.vector_norm(nearly, dim=1), torch.linalg.vector_norm(weight - nearly, dim=1)
+    exact = weight / scale[:, None]
+    values = exact.round().clamp_(-127, 127)
+    size, rest = torch.linalg.vector_norm(values, dim=1), torch.linalg.vector_norm(exact - values, dim=1)
     if not torch.isfinite(size + rest).all():
         return None
     c, k = weight.shape
-    values = torch.zeros(c + -c % _ROWS, k + -k % _FOUR, dtype=torch.int8)
-    values[:c, :k] = whole
-    return _Bytes(values, whole.sum(1, dtype=torch.int32), scale, size, rest)
+    filled = torch.zeros(c + -c % _ROWS, k + -k % _FOUR, dtype=torch.int8)
+    filled[:c, :k] = values
+    return _Bytes(filled, values.sum(1, dtype=torch.int32), scale, size, rest)

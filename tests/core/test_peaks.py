@@ -1,7 +1,8 @@
-"""The search by bytes beside its slow twin. Where it can't run, the twin answers for both."""
+"""The search by bytes beside its slow twin, and the twin alone, which answers where the search can't run."""
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,9 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from core.models import peaks as module
 from core.models.peaks import Peaks, plain_critical_slope, plain_peaks, searches_by_bytes
 
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 40), st.integers(1, 140))  # points, channels, inputs
+
+
+@pytest.fixture(params=["by bytes", "by all products"], autouse=True, scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "by all products":
+            patch.setattr(module, "_library", lambda: None)
+        yield request.param
 
 
 @pytest.fixture(params=[1, 2])
@@ -30,19 +40,27 @@ def check(weight: Tensor, clouds: Tensor) -> tuple[Tensor, Tensor]:
     """That peaks are the largest products and places theirs, but for rounding; what was found."""
     peak, place = Peaks(weight).with_places(clouds, clouds.shape[1])
     products = clouds.double() @ weight.double().t()  # (B, N, C)
-    rounding = 1e-6 * weight.shape[1] ** 0.5 * (clouds.norm(dim=2).amax() * weight.norm(dim=1).amax()).double()
+    far, heavy = clouds.double().norm(dim=2).amax(), weight.double().norm(dim=1).amax()
+    rounding = 1e-6 * weight.shape[1] ** 0.5 * far * heavy + 1e-44
     assert (peak - products.amax(1)).abs().max() <= rounding
     assert (products.gather(1, place[:, None])[:, 0] - products.amax(1)).abs().max() <= rounding
     assert torch.allclose(Peaks(weight).of(clouds, clouds.shape[1]), peak, rtol=0, atol=float(rounding))
     return peak, place
 
 
-def test_it_runs_where_there_is_a_compiler_and_the_processor_can() -> None:
+def test_it_runs_wherever_it_can(way: str) -> None:
+    made = list(Path(module.__file__).parent.glob("_peaks*"))
+    assert made or shutil.which("cc") is None, "there is a C compiler, but nothing was compiled: install anew"
     able = bool(torch.cpu.get_capabilities().get("avx512_vnni"))
-    assert (searches_by_bytes()) == (able and shutil.which("cc") is not None)
+    assert searches_by_bytes() == (bool(made) and able and way == "by bytes")
 
 
-@given(sizes=sizes, seed=st.integers(0, 1000), scale=st.sampled_from([1e-6, 1.0, 1e6]), relu=st.booleans())
+@given(
+    sizes=sizes,
+    seed=st.integers(0, 1000),
+    scale=st.sampled_from([1e-40, 1e-30, 1e-6, 1.0, 1e6, 1e15]),
+    relu=st.booleans(),
+)
 def test_it_finds_the_largest_products(sizes: tuple[int, int, int], seed: int, scale: float, relu: bool) -> None:
     n, c, k = sizes
     clouds = scale * normal(seed, 2, n, k)
@@ -56,6 +74,30 @@ def test_among_points_that_bytes_cannot_tell_apart(sizes: tuple[int, int, int], 
     clouds = normal(seed, 1, 1, k) + spread * normal(seed + 1, 2, n, k)
     clouds[:, n // 2] = -3 * clouds[:, n // 2]
     check(normal(seed + 2, c, k), clouds)
+
+
+@pytest.mark.parametrize(("weights", "points"), [(1e-30, 1e15), (1e-42, 1.0), (1.0, 1e-25), (1e15, 1e-30)])
+def test_at_any_scale_of_weights_and_points(weights: float, points: float) -> None:
+    check(weights * normal(0, 64, 40), points * normal(1, 2, 100, 40))
+
+
+@given(ulps=st.lists(st.integers(0, 99), min_size=2, max_size=60), inputs=st.integers(1, 9))
+def test_far_from_the_origin_and_a_few_roundings_apart(ulps: list[int], inputs: int) -> None:
+    """Where the centre of two numbers is itself rounded."""
+    clouds = (1 + 2**-23 * torch.tensor(ulps).float())[None, :, None].expand(1, -1, inputs)
+    weight = torch.tensor([[-1.0], [1.0]]).expand(2, inputs)
+    peak, place = Peaks(weight).with_places(clouds, len(ulps))
+    theirs = plain_peaks(clouds, len(ulps), weight.contiguous())
+    torch.testing.assert_close(peak, theirs[0], rtol=3e-7, atol=0)
+    if inputs == 1:  # no sum is rounded
+        assert torch.equal(place, theirs[1])
+
+
+@pytest.mark.parametrize("far", [20.0, 1e3, 1e6])
+def test_when_bytes_tell_nothing_apart(far: float, threads: int) -> None:
+    hidden = (normal(0, 1, 500, 16) @ normal(1, 16, 128) / 4).relu()
+    hidden[0, 100] *= far
+    check(normal(2, 300, 128), hidden)
 
 
 @given(points=st.integers(1, 200), alike=st.integers(1, 5), inputs=st.integers(1, 70), seed=st.integers(0, 1000))
@@ -77,7 +119,7 @@ def test_on_real_layers_places_are_those_of_all_products(threads: int) -> None:
     assert (place == theirs[1]).float().mean() > 0.999  # of two points whose products round to one either is right
 
 
-@pytest.mark.parametrize("odd", [torch.nan, torch.inf, -torch.inf, 1e30])
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf, -torch.inf, 1e30, 3e38])
 def test_what_is_not_finite_is_seen(odd: float, threads: int) -> None:
     clouds, weight = normal(0, 3, 50, 16), normal(1, 20, 16)
     clouds[1, 7, 3] = odd
@@ -87,6 +129,14 @@ def test_what_is_not_finite_is_seen(odd: float, threads: int) -> None:
     weight[2, 5] = odd
     peak = Peaks(weight).of(normal(2, 1, 50, 16), 50)
     torch.testing.assert_close(peak, plain_peaks(normal(2, 1, 50, 16), 50, weight)[0], equal_nan=True)
+
+
+@pytest.mark.parametrize("size", [1e37, 3e38])
+def test_products_that_overflow_have_a_place(size: float) -> None:
+    clouds, weight = torch.full((1, 5, 40), size), torch.cat([torch.ones(9, 40), -torch.ones(9, 40)])
+    mine = Peaks(weight).with_places(clouds, 5)
+    for one, other in zip(mine, plain_peaks(clouds, 5, weight), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_weight_of_zeros_and_a_cloud_of_one_point_many_times() -> None:
@@ -99,17 +149,28 @@ def test_a_weight_of_zeros_and_a_cloud_of_one_point_many_times() -> None:
 
 def test_the_weight_is_the_one_that_was_given() -> None:
     weight = normal(0, 12, 33)
-    made, before = Peaks(weight.t().contiguous().t()), weight.clone()
+    made, before = Peaks(weight.t().contiguous().t()), Peaks(weight)
     clouds = normal(1, 1, 20, 33).requires_grad_()
-    peak = made.of(clouds, 20)
-    assert not peak.requires_grad
-    torch.testing.assert_close(peak, plain_peaks(clouds.detach(), 20, before)[0])
+    expected = plain_peaks(clouds.detach(), 20, weight)[0]
+    weight.zero_()
+    for peaks in (made, before):
+        for peak in (peaks.of(clouds, 20), peaks.with_places(clouds, 20)[0]):
+            assert not peak.requires_grad
+            torch.testing.assert_close(peak, expected)
 
 
-@pytest.mark.parametrize("wrong", [normal(0, 1, 20, 16).double(), normal(0, 1, 20, 15)])
+@pytest.mark.parametrize(
+    "wrong", [normal(0, 1, 20, 16).double(), normal(0, 1, 20, 15), normal(0, 1, 20, 16, 16), normal(0, 1, 0, 16)]
+)
 def test_points_of_another_kind_are_refused(wrong: Tensor) -> None:
-    with pytest.raises(RuntimeError):
-        Peaks(normal(1, 9, 16)).with_places(wrong, 20)
+    with pytest.raises((RuntimeError, IndexError)):
+        Peaks(normal(1, 9, 16)).with_places(wrong, wrong.shape[1])
+
+
+def test_so_many_inputs_that_a_sum_of_bytes_would_overflow() -> None:
+    weight = torch.ones(1, 70_000)
+    peak, place = Peaks(weight).with_places(torch.stack([-weight, weight], 1), 2)
+    assert (float(peak), int(place)) == (70_000, 1)
 
 
 @given(sizes=sizes, seed=st.integers(0, 1000))
@@ -129,3 +190,34 @@ def test_the_slope_on_each_number_of_threads(threads: int) -> None:
     rows, slope = Peaks(weight).critical_slope(places, share, after)
     expected = torch.zeros_like(after).index_add_(0, places, share[:, None] * weight) * (after > 0)
     torch.testing.assert_close(torch.zeros_like(after).index_copy_(0, rows, slope), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_value_that_is_no_number_passes_its_slope_on_as_relu_does() -> None:
+    weight, share, after = normal(0, 9, 16), normal(1, 9), normal(2, 5, 16).relu()
+    after[3] = torch.nan
+    places = torch.full((9,), 3)
+    slope = Peaks(weight).critical_slope(places, share, after)[1]
+    torch.testing.assert_close(slope, plain_critical_slope(places, share, weight, after)[1])
+    assert slope.any()
+
+
+@pytest.mark.parametrize("place", [-1, 5])
+def test_a_place_that_is_none_is_refused(place: int) -> None:
+    with pytest.raises((RuntimeError, IndexError)):
+        Peaks(normal(0, 9, 16)).critical_slope(torch.full((9,), place), normal(1, 9), normal(2, 5, 16))
+
+
+@pytest.mark.parametrize("wrong", ["places", "share", "width"])
+def test_slopes_of_another_kind_are_those_of_the_twin_or_refused(wrong: str) -> None:
+    weight, share, after, places = normal(0, 9, 16), normal(1, 9), normal(2, 5, 16), torch.zeros(9, dtype=torch.int64)
+    peaks = Peaks(weight)
+    if wrong == "places":
+        rows, slope = peaks.critical_slope(places.int(), share, after)
+        theirs = plain_critical_slope(places.int(), share, weight, after)
+        assert torch.equal(rows, theirs[0])
+        torch.testing.assert_close(slope, theirs[1])
+        return
+    with pytest.raises(RuntimeError):
+        peaks.critical_slope(
+            places, share.double() if wrong == "share" else share, after[:, : 16 if wrong == "share" else 8]
+        )
