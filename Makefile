@@ -31,12 +31,12 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
 
 bench: .venv/bench.stamp
-	rm -f bench.json core/models/_peaks*
+	rm -f bench.json
 	@# the allocator's setting is a process's own, so each has its turn; ours and its peers take turns within each
 	$(BENCH) $(QTLESS) tests/bench --ignore=tests/bench/test_window.py
 	POINTWARD_ALLOCATOR=system $(BENCH) $(QTLESS) tests/bench/test_answers.py tests/bench/test_attacks.py tests/bench/test_training.py
 	$(BENCH) tests/bench/test_window.py
-	$(BIN)/python -m tests.bench.table bench.json core/models/_peaks*
+	$(BIN)/python -m tests.bench.table bench.json
 
 .venv/bin/python:
 	@packaging/system-packages.sh
