@@ -1,12 +1,13 @@
 """PointNet in eval mode as plain arithmetic: batch norms and alignments folded into the next layer's weights.
 
 A ``FoldedPointNet`` answers like the model it was made from, up to rounding, in a fraction of the time, and the
-gradient with respect to the clouds is computed of the critical points alone, which won a channel of a maximum. It is a
-snapshot: weights get no gradient through it. ``answering`` gives the one of a model's present weights; the model itself
-is the slow twin.
+gradient with respect to the clouds starts at the critical points, which won a channel of a maximum. Each part returns
+what it makes and its pull, which takes the gradient of that back to what it was made of: autograd's bookkeeping of so
+many small steps costs a twentieth of a cloud's time. It is a snapshot: weights get no gradient through it.
+``answering`` gives the one of a model's present weights; the model itself is the slow twin.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -22,6 +23,9 @@ from core.models.pointnet import PointLayer, PointNet, TNet
 
 Affine = tuple[Tensor, Tensor]
 """Weight (K, C), with the outputs last, or (B, K, C), another for each cloud; and offset (C,) of a linear layer."""
+
+Pull = Callable[[Tensor], Tensor]
+"""The gradient of what a part made -> the gradient of what it was made of."""
 
 Version = tuple[tuple[int, int], ...]
 """Address and count of changes of each of a model's tensors: what is written to one in place raises its count."""
@@ -70,54 +74,115 @@ class FoldedPointNet:
     """Clouds (B, N, 3) -> ``Output``, as the model would answer in eval mode; differentiable in the clouds."""
 
     def __init__(self, model: PointNet) -> None:
-        self._input_transform = _FoldedTNet(model.input_transform)
-        self._first = _folded(model.first)
+        self._first = _AlignedLayer(model.input_transform, model.first)
         transform = model.feature_transform
-        self._feature_transform = _FoldedTNet(transform) if transform is not None else None
-        self._second = _folded(model.second)
-        self._pool = _pool(model.pool)
+        self._second = _AlignedLayer(transform, model.second) if transform is not None else _folded(model.second)
+        self._pool = _folded_pool(model.pool)
         self._classifier = _folded_head(model.classifier)
 
     def __call__(self, clouds: Tensor, /) -> Output:
-        x, first, later = clouds, _aligned(self._input_transform(clouds), self._first), [self._second]
-        if self._feature_transform is not None:
-            x = torch.baddbmm(first[1], x, first[0]).relu_()
-            first, later = _aligned(self._feature_transform(x), self._second), []
-        latent = _pooled(x, [first, *later], self._pool)
-        return Output(_dense(latent, self._classifier), latent)
+        if torch.is_grad_enabled() and clouds.requires_grad:
+            return Output(*_Answer.apply(clouds, self))
+        latent, _ = self.latent(clouds, pulled=False)
+        return Output(self.logits(latent)[0], latent)
+
+    def latent(self, clouds: Tensor, *, pulled: bool) -> tuple[Tensor, Pull]:
+        """Latents (B, D), and their pull to clouds (B, N, 3)."""
+        first, pull_first = self._first(clouds, pulled=pulled)
+        if not isinstance(self._second, _AlignedLayer):
+            latent, pull = _pooled(clouds, [first, self._second], self._pool, pulled=pulled)
+            return latent, lambda grad: pull_first(*pull(grad))
+        x = torch.baddbmm(first[1], clouds, first[0]).relu_()
+        second, pull_second = self._second(x, pulled=pulled)
+        latent, pull = _pooled(x, [second], self._pool, pulled=pulled)
+
+        def pull_both(grad: Tensor) -> Tensor:
+            slope = _behind_relu(pull_second(*pull(grad)), x)
+            return pull_first(slope @ first[0].mT, clouds.mT @ slope)
+
+        return latent, pull_both
+
+    def logits(self, latent: Tensor) -> tuple[Tensor, Pull]:
+        """Logits (B, K), and their pull to latents (B, D)."""
+        return _dense(latent, self._classifier)
 
 
-class _FoldedTNet:
-    """Points (B, N, size) -> alignments (B, size, size)."""
+class _Answer(torch.autograd.Function):
+    """Clouds (B, N, 3) -> logits (B, K) and latents (B, D)."""
 
-    def __init__(self, net: TNet) -> None:
-        self._size = net.size
-        self._points = [_folded(layer) for layer in net.points]
-        self._pool = _pool(net.pool)
+    @staticmethod
+    def forward(ctx: Any, clouds: Tensor, model: FoldedPointNet) -> tuple[Tensor, Tensor]:
+        latent, ctx.pull_latent = model.latent(clouds, pulled=True)
+        logits, ctx.pull_logits = model.logits(latent)
+        return logits, latent
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, logits: Tensor, latent: Tensor) -> tuple[Tensor, None]:
+        return ctx.pull_latent(ctx.pull_logits(logits) + latent), None
+
+
+class _AlignedLayer:
+    """A layer behind a T-Net's alignment of its points, as one layer whose weight is another for each cloud."""
+
+    def __init__(self, net: TNet, layer: nn.Module) -> None:
+        self._points = [_folded(each) for each in net.points]
+        self._pool = _folded_pool(net.pool)
         *hidden, (weight, offset) = _folded_head(net.head)
         identity = torch.eye(net.size, dtype=offset.dtype, device=offset.device)
         self._head = [*hidden, (weight, offset + identity.flatten())]
+        self._layer = _folded(layer)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        pooled = _pooled(x, self._points, self._pool)
-        return _dense(pooled.relu_(), self._head).view(-1, self._size, self._size)
+    def __call__(self, x: Tensor, *, pulled: bool) -> tuple[Affine, Callable[[Tensor, Tensor], Tensor]]:
+        """The layer for points (B, N, K), and the pull to them of what reached them already and of the layer's."""
+        weight, offset = self._layer
+        pooled, pull_pooled = _pooled(x, self._points, self._pool, pulled=pulled)
+        pooled.relu_()
+        alignment, pull_alignment = _dense(pooled, self._head)
+        aligned = alignment.view(len(x), *2 * x.shape[2:]) @ weight
+
+        def pull(points: Tensor, layer: Tensor) -> Tensor:
+            grad = pull_alignment((layer @ weight.t()).flatten(1))
+            return points.add_(pull_pooled(_behind_relu(grad, pooled))[0])
+
+        return (aligned, offset), pull
 
 
-def _aligned(transform: Tensor, layer: Affine) -> Affine:
-    """The layer after an alignment (B, K, K) as one: its weight is (B, K, C), another for each cloud."""
-    weight, offset = layer
-    return transform @ weight, offset
+def _pooled(
+    x: Tensor, hidden: list[Affine], pool: Pool, *, pulled: bool
+) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """Maximum over the points x (B, N, K) of a layer after hidden ones with ReLU: (B, C).
 
-
-def _pooled(x: Tensor, hidden: list[Affine], pool: Pool) -> Tensor:
-    """Maximum over the points x (B, N, K) of a layer after hidden ones with ReLU: (B, C)."""
+    Its pull gives the gradients of x and, where it is another for each cloud, of the first hidden weight. They start at
+    the critical points, and it works only where it was asked for.
+    """
     peaks, offset = pool
-    if torch.is_grad_enabled() and x.requires_grad:
-        return _CriticalMax.apply(x, hidden[0][0], hidden, peaks) + offset
-    return peaks.of(_each_through(x, hidden), x.shape[1]) + offset
+    steps: list[list[Tensor]] = []
+    points = _each_through(x, hidden, steps if pulled else None)
+    if not pulled:
+        return peaks.of(points, x.shape[1]) + offset, _no_pull
+    peak, places = peaks.with_places(points, x.shape[1])
+    first, *later = [weight for weight, _ in hidden]
+
+    def pull(grad: Tensor) -> tuple[Tensor, Tensor]:
+        grad_x, grad_first = torch.zeros_like(x), torch.empty_like(first)
+        for cloud, (after, place, share) in enumerate(zip(steps, places, grad, strict=True)):
+            rows, slope = peaks.critical_slope(place, share, after[-1])
+            for weight, before in zip(later[::-1], after[-2::-1], strict=True):
+                slope = _behind_relu(slope @ weight.t(), before.index_select(0, rows))
+            if first.dim() == 3:
+                torch.mm(x[cloud].index_select(0, rows).t(), slope, out=grad_first[cloud])
+            grad_x[cloud].index_copy_(0, rows, slope @ (first[cloud] if first.dim() == 3 else first).t())
+        return grad_x, grad_first
+
+    return peak + offset, pull
 
 
-def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None = None) -> Iterator[Tensor]:
+def _no_pull(_: Tensor) -> tuple[Tensor, Tensor]:
+    raise RuntimeError("no gradient was asked for")
+
+
+def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None) -> Iterator[Tensor]:
     """The points (N, C) of each cloud after the layers, kept with those after each; one cloud's stay in the cache."""
     for place, points in enumerate(x):
         steps = []
@@ -129,12 +194,26 @@ def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | No
         yield points
 
 
-def _dense(x: Tensor, layers: list[Affine]) -> Tensor:
-    *hidden, last = layers
-    for weight, offset in hidden:
-        x = torch.addmm(offset, x, weight).relu_()
-    weight, offset = last
-    return torch.addmm(offset, x, weight)
+def _dense(x: Tensor, layers: list[Affine]) -> tuple[Tensor, Pull]:
+    """Layers, all but the last with ReLU, of rows x (B, K), and the pull to them."""
+    *hidden, (weight, offset) = layers
+    steps = []
+    for matrix, shift in hidden:
+        x = torch.addmm(shift, x, matrix).relu_()
+        steps.append(x)
+
+    def pull(grad: Tensor) -> Tensor:
+        grad = grad @ weight.t()
+        for (matrix, _), after in zip(hidden[::-1], steps[::-1], strict=True):
+            grad = _behind_relu(grad, after) @ matrix.t()
+        return grad
+
+    return torch.addmm(offset, x, weight), pull
+
+
+def _behind_relu(grad: Tensor, after: Tensor) -> Tensor:
+    """The gradient before a ReLU that gave ``after``."""
+    return torch.ops.aten.threshold_backward(grad, after, 0)  # type: ignore[no-any-return]
 
 
 def _folded_head(head: nn.Sequential) -> list[Affine]:
@@ -150,7 +229,7 @@ def _folded_head(head: nn.Sequential) -> list[Affine]:
     return layers
 
 
-def _pool(layer: nn.Module) -> Pool:
+def _folded_pool(layer: nn.Module) -> Pool:
     weight, offset = _folded(layer)
     return Peaks(weight.t()), offset
 
@@ -166,33 +245,3 @@ def _with_norm(linear: nn.Linear, norm: nn.BatchNorm1d) -> Affine:
     assert norm.running_var is not None
     slope = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     return linear.weight.t() * slope, (linear.bias - norm.running_mean) * slope + norm.bias
-
-
-class _CriticalMax(torch.autograd.Function):
-    """Maximum over the points x (B, N, K) of hidden layers with ReLU and a product with a weight: (B, C).
-
-    ``first`` is the weight of the first hidden layer, given apart because it may have a gradient beside x.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, first: Tensor, hidden: list[Affine], peaks: Peaks) -> Tensor:
-        ctx.steps = []
-        peak, place = peaks.with_places(_each_through(x, hidden, ctx.steps), x.shape[1])
-        ctx.save_for_backward(x, first, place)
-        ctx.later, ctx.peaks = [weight for weight, _ in hidden[1:]], peaks
-        return peak
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, first, places = ctx.saved_tensors
-        grad_x = torch.zeros_like(x)
-        grad_first = torch.empty_like(first) if ctx.needs_input_grad[1] else None
-        for cloud, (steps, place, share) in enumerate(zip(ctx.steps, places, grad, strict=True)):
-            rows, slope = ctx.peaks.critical_slope(place, share, steps[-1])
-            for weight, before in zip(ctx.later[::-1], steps[-2::-1], strict=True):
-                slope = torch.ops.aten.threshold_backward(slope @ weight.t(), before.index_select(0, rows), 0)
-            if grad_first is not None:
-                torch.mm(x[cloud].index_select(0, rows).t(), slope, out=grad_first[cloud])
-            grad_x[cloud].index_copy_(0, rows, slope @ (first[cloud] if first.dim() == 3 else first).t())
-        return grad_x, grad_first, None, None

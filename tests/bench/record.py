@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.models.peaks import searches_by_bytes
+
 Comparison = dict[str, Any]
 Notes = dict[str, dict[str, float]]
 
@@ -55,6 +57,7 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "maxima_by_bytes": searches_by_bytes(),
     }
 
 

@@ -19,7 +19,9 @@ def lines(path: Path) -> Iterator[str]:
     dates = sorted({comparison["date"][:10] for comparison in comparisons})
     yield (
         f"{machine['cpu']}, {machine['cores']} cores ({' or '.join(threads)} threads), {machine['system']}, "
-        f"Python {machine['python']}, PyTorch {machine['torch']}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
+        f"Python {machine['python']}, PyTorch {machine['torch']}, "
+        f"maxima by {'bytes' if machine['maxima_by_bytes'] else 'all products'}, "
+        f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
     )
     for allocator, title in TITLES.items():
         if part := [comparison for comparison in comparisons if comparison["allocator"] == allocator]:
