@@ -40,7 +40,7 @@ class Job(QThread):
     work : makes the generator; called in the job's thread.
     cancel : the token that ``work`` looks at; requested by ``stop_and_keep``.
     unit : what a piece of ``Progress`` is: "clouds", "iterations".
-    brief : what a person waits for: it has no turn to wait for itself.
+    brief : a person waits for it, so it starts at once, beside the others.
     keeps : whether a part of it is worth keeping.
     """
 
@@ -189,7 +189,9 @@ class Job(QThread):
     def _finish(self) -> None:
         self.wait()
         self._timer.stop()
-        if not self._discard:
+        if self._discard:
+            self._queue.clear()
+        else:
             self._drain()
         value = self._done.value if self._done is not None else None
         if self._error is not None:

@@ -96,10 +96,10 @@ class JobStrip(QFrame):
 
     @property
     def front(self) -> Job | None:
-        """The job in the row: the one chosen from the menu, else the oldest."""
+        """The job in the row: the one chosen from the menu, else one that a person waits for, else the oldest."""
         if self._chosen in self._jobs.jobs:
             return self._chosen
-        return self._jobs.jobs[0] if self._jobs.jobs else None
+        return next(iter(sorted(self._jobs.jobs, key=lambda job: not job.brief)), None)
 
     def pause(self) -> None:
         """Let the job in front rest, or go on."""

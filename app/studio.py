@@ -1,15 +1,17 @@
 """Keeps the scene in step with what is chosen: the one place where the window asks core for a verdict.
 
 While the slider moves, the last attack's perturbation is refitted and only the newest position is computed; when it
-comes to rest, the attack is run, and then its outcome over epsilon: first the result rescaled, and while the person
-rests the attack itself at every epsilon. What is not wanted any more is forgotten with all its answers, so nothing
-stale is shown; a frame that is only late is shown, or a slow machine would show none while the slider moves.
+comes to rest, the attack is run, a long one as a job with a bar, and then its outcome over epsilon: first the result
+rescaled, and while the person rests the attack itself at every epsilon. What is not wanted any more is forgotten with
+all its answers, so nothing stale is shown; a frame that is only late is shown, or a slow machine would show none while
+the slider moves.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,9 @@ from app.store import Store
 from core.events import Cancel, Event, result
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.attacks import State
     from core.live import Attacked, Outcome, Scene, Setup
 
 EPSILON_MAX = 0.3
@@ -29,6 +34,26 @@ OUTCOME_GRID = tuple(np.linspace(0, EPSILON_MAX, 31))
 SETTLE_MS = 250  # after the last key press or typed digit the slider counts as at rest, and so do answers
 LONG = 100  # steps: a longer attack is a job with a bar, and is not made anew at every epsilon
 PLAY_MS = 80  # least time between two frames of a playing attack
+
+
+@dataclass(frozen=True, eq=False)
+class _Wish:
+    """An attack that was asked for."""
+
+    setup: Setup
+    epsilon: float
+
+    def same(self, other: _Wish | None) -> bool:
+        """Whether its states are those of another, whichever models give their verdicts."""
+        if other is None or self.epsilon != other.epsilon:
+            return False
+        one, two = self.setup, other.setup
+        return (
+            one.models[one.primary] is two.models[two.primary]
+            and (one.attack.at(0), one.target, one.seed, one.cloud.label)
+            == (two.attack.at(0), two.target, two.seed, two.cloud.label)
+            and np.array_equal(one.cloud.points, two.cloud.points)
+        )
 
 
 class Studio(QObject):
@@ -42,14 +67,19 @@ class Studio(QObject):
         super().__init__(parent)
         self.store, self.jobs = store, jobs
         self.busy = self.playing = self._dragging = False
+        self._serials = itertools.count(1)
         self._worker = Latest(parent=self)
         self._worker.ready.connect(self._answered)
         self._worker.failed.connect(self._refused)
         self._asked: dict[str, int] = {}
         self._cancel, self._cancel_sweep = Cancel(), Cancel()
+        self._wish: _Wish | None = None  # the attack that is under way
+        self._made: _Wish | None = None  # the one whose states are the history
         self._job: Job | None = None  # a long attack
+        self._swept: list[NDArray[np.float32]] = []  # what the sweep has found so far
+        self._unswept: Outcome | None = None  # the one whose sweep failed
         self._rest = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._rest.timeout.connect(self._sweep)
+        self._rest.timeout.connect(self._at_rest)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self.run)
         self._frame = QTimer(self, singleShot=True, interval=PLAY_MS)
@@ -99,45 +129,64 @@ class Studio(QObject):
     # --- the attack ---
 
     def run(self) -> None:
-        """Attack from the clean cloud to the end with what is chosen now."""
+        """Attack from the clean cloud to the end with what is chosen now; what is made of it already is kept."""
         self._settle.stop()
         self._stop_playing()
-        self._forget()
         setup = self._setup()
-        if setup is None:
-            self.store.set_history((), 0)
-            self.store.set_scene(None)
-            self._set_busy(False)
+        wish = None if setup is None else _Wish(setup, self.store.epsilon)
+        history = self.store.history
+        if wish is not None and self._job is not None and wish.same(self._wish):
+            self._wish = wish  # other models are shown, at the end too
+            self._ask("begin", _attack, wish, history, _ended())
             return
-        self._set_busy(True)
-        if setup.attack.total_steps > LONG:
-            self._run_job(setup)
+        self._forget()
+        if wish is None:
+            self._show_nothing()
+        elif wish.same(self._made) and len(history) <= 1 + wish.setup.attack.total_steps:
+            self._attack(wish, history, end=True)
         else:
-            self._ask("attack", _attack, setup, self.store.epsilon, self._cancel)
+            self._attack(wish)
 
-    def _run_job(self, setup: Setup) -> None:
+    def _attack(self, wish: _Wish, states: tuple[State, ...] = (), *, end: bool = False) -> None:
+        """Make all steps that are left after some states; with ``end`` none, and ask every model of the last."""
+        self._wish = wish
+        self._set_busy(True)
+        total = wish.setup.attack.total_steps
+        if end:
+            self._ask("attack", _attack, wish, states, _ended())
+        elif total + 1 - len(states) > LONG:
+            self._begin_job(wish, states)
+        else:
+            self._ask("attack", _attack, wish, states, self._cancel)
+
+    def _begin_job(self, wish: _Wish, states: tuple[State, ...]) -> None:
         from core import live
 
-        self.store.set_outcome(None)
+        if not states:
+            self.store.set_outcome(None)
+            self._ask("begin", _attack, wish, (), _ended())
         cancel = Cancel()
-        work = partial(live.attack, setup, self.store.epsilon, cancel)
-        title = f"attack of {setup.attack.total_steps:,} steps"
+        work = partial(live.attack, wish.setup, wish.epsilon, cancel, states)
+        title = f"attack of {wish.setup.attack.total_steps:,} steps"
         self._job = job = self.jobs.submit(title, work, cancel, "steps", brief=True)
-        self._asked["attack"] = 0
+        self._asked["attack"] = serial = -next(self._serials)  # not the job itself, which would never be freed
         for ended in (job.finished_ok, job.stopped):
-            ended.connect(partial(self._job_ended, job, setup))
-        job.failed.connect(lambda text, _: self._job is job and self._refused("attack", 0, text))
+            ended.connect(partial(self._job_ended, serial))
+        job.failed.connect(partial(self._refused, "attack", serial))
 
-    def _job_ended(self, job: Job, setup: Setup, attacked: Attacked | None) -> None:
-        """Show what it made, also if it was stopped; if that was dropped, the clean cloud."""
-        if self._job is not job:
+    def _job_ended(self, serial: int, attacked: Attacked | None) -> None:
+        """Show what it made, also if it was stopped; if that was dropped, what was there before."""
+        if self._asked.get("attack") != serial:
             return
+        del self._asked["attack"]
         self._job = None
-        if attacked is not None:
-            del self._asked["attack"]
-            self._attacked(attacked)
+        assert self._wish is not None
+        if attacked is None:
+            self._set_busy(False)
+        elif attacked.scene.setup.models != self._wish.setup.models:
+            self._attack(self._wish, attacked.states, end=True)
         else:
-            self._ask("attack", _begin, setup, self.store.epsilon)
+            self._attacked(attacked)
 
     def step(self) -> None:
         """One step forward: the next known state, or a new one."""
@@ -177,8 +226,12 @@ class Studio(QObject):
         self.seek(0)
 
     def to_end(self) -> None:
+        """Go to the last step, and make those that are missing."""
         self._stop_playing()
-        self.seek(len(self.store.history) - 1)
+        if self._made is not None and len(self.store.history) <= self._planned and "attack" not in self._asked:
+            self._attack(self._made, self.store.history)
+        else:
+            self.seek(len(self.store.history) - 1)
 
     def toggle_play(self) -> None:
         """Play the attack step by step, from the start if it stands at its end; or pause."""
@@ -186,7 +239,7 @@ class Studio(QObject):
             self._stop_playing()
         elif self.store.history and "attack" not in self._asked:
             self._set_playing(True)
-            if self.store.position + 1 >= len(self.store.history):
+            if self.store.position >= max(self._planned, len(self.store.history) - 1):
                 self.seek(0)
             else:
                 self._frame.start()
@@ -197,6 +250,8 @@ class Studio(QObject):
         if self._asked.get(key) == serial:
             del self._asked[key]
         match key:
+            case "begin":
+                self._show_attacked(value)
             case "attack":
                 self._attacked(value)
             case "refit":
@@ -207,32 +262,47 @@ class Studio(QObject):
             case "advance":
                 self._advanced(value)
             case "outcome":
+                self._swept = []
                 self.store.set_outcome(value)
             case "sweep" if value is not None:
                 self.store.set_outcome(value)
         self._rest.start()
 
-    def _attacked(self, attacked: Attacked | None) -> None:
-        from core import live
+    def _attacked(self, attacked: Attacked) -> None:
+        self._show_attacked(attacked)
+        self._set_busy(False)
+        self._renew_outcome()
 
-        if attacked is None:
-            return
+    def _show_attacked(self, attacked: Attacked) -> None:
+        self._made = self._wish
         self.store.set_history(attacked.states, len(attacked.states) - 1)
         self.store.set_scene(attacked.scene)
-        self._set_busy(False)
-        if self.store.outcome is None or not self.store.outcome.holds_for(attacked.scene):
-            self.store.set_outcome(None)
-            self._ask("outcome", _result, live.outcome, attacked.scene, self._cancel)
 
-    def _sweep(self) -> None:
-        """At rest, and only then, make the attack at every epsilon."""
+    def _renew_outcome(self) -> None:
+        """Ask for the outcome over epsilon if the one there is of something else."""
         from core import live
 
-        outcome = self.store.outcome
-        if outcome is None or outcome.exact or self._asked or self.playing or self._dragging:
+        store = self.store
+        if store.scene is None or (store.outcome is not None and store.outcome.holds_for(store.scene)):
             return
-        if outcome.scene.setup.attack.total_steps <= LONG:
-            self._ask("sweep", _result, live.attacked_outcome, outcome.scene, self._cancel_sweep)
+        store.set_outcome(None)
+        if store.scene.step:  # the clean cloud has none
+            self._ask("outcome", _result, partial(live.outcome, store.scene, OUTCOME_GRID, self._cancel))
+
+    def _at_rest(self) -> None:
+        """Renew the outcome after steps by hand, then make the attack at every epsilon."""
+        from core import live
+
+        store = self.store
+        if self._asked or self.playing or self._dragging or store.scene is None or not store.history:
+            return
+        if store.scene.state is store.history[-1]:
+            self._renew_outcome()
+        outcome = store.outcome
+        if self._asked or outcome is None or outcome.exact or outcome is self._unswept or self._planned > LONG:
+            return
+        work = partial(live.attacked_outcome, outcome.scene, OUTCOME_GRID, self._cancel_sweep, self._swept)
+        self._ask("sweep", _result, work)
 
     def _advanced(self, scene: Scene) -> None:
         history = (*self.store.history, scene.state)
@@ -240,18 +310,31 @@ class Studio(QObject):
         self.store.set_scene(scene)
         self._keep_playing()
 
-    def _refused(self, key: str, serial: int, sentence: str) -> None:
-        if self._asked.get(key) == serial:
-            del self._asked[key]
-            self._stop_playing()
+    def _refused(self, key: str, serial: int, sentence: str, _: str = "") -> None:
+        if self._asked.get(key) != serial:
+            return
+        del self._asked[key]
+        if key == "sweep":  # which nobody asked for; the log has it
+            self._unswept = self.store.outcome
+            return
+        self._stop_playing()
+        if key == "attack":  # what is on the screen is not what was asked for
             self._job = None
-            if key == "attack":  # what is on the screen is not what was asked for
-                self.store.set_history((), 0)
-                self.store.set_scene(None)
-            self._set_busy(False)
-            self.failed.emit(sentence)
+            self._show_nothing()
+        self._set_busy(False)
+        self.failed.emit(sentence)
+
+    def _show_nothing(self) -> None:
+        self._wish = self._made = None
+        self.store.set_history((), 0)
+        self.store.set_scene(None)
+        self._set_busy(False)
 
     # --- inside ---
+
+    @property
+    def _planned(self) -> int:
+        return self.store.attack.total_steps if self.store.attack is not None else 0
 
     def _setup(self) -> Setup | None:
         from core import live
@@ -290,8 +373,7 @@ class Studio(QObject):
 
     def _keep_playing(self) -> None:
         if self.playing:
-            total = self.store.attack.total_steps if self.store.attack is not None else 0
-            if self.store.position < max(total, len(self.store.history) - 1):
+            if self.store.position < max(self._planned, len(self.store.history) - 1):
                 self._frame.start()
             else:
                 self._stop_playing()
@@ -311,20 +393,19 @@ class Studio(QObject):
             self.busyChanged.emit(busy)
 
 
-def _attack(setup: Setup, epsilon: float, cancel: Cancel) -> Attacked | None:
+def _ended() -> Cancel:
+    cancel = Cancel()
+    cancel.request()
+    return cancel
+
+
+def _attack(wish: _Wish, states: tuple[State, ...], cancel: Cancel) -> Attacked:
     from core import live
 
-    attacked: Attacked | None = result(live.attack(setup, epsilon, cancel))
-    return None if cancel.requested else attacked
+    attacked: Attacked = result(live.attack(wish.setup, wish.epsilon, cancel, states))
+    return attacked
 
 
-def _begin(setup: Setup, epsilon: float) -> Attacked:
-    from core import live
-
-    scene = live.begin(replace(setup, attack=setup.attack.at(epsilon)))
-    return live.Attacked((scene.state,), scene)
-
-
-def _result(work: Callable[..., Iterator[Event]], scene: Scene, cancel: Cancel) -> Outcome | None:
-    outcome: Outcome | None = result(work(scene, OUTCOME_GRID, cancel))
+def _result(work: Callable[[], Iterator[Event]]) -> Outcome | None:
+    outcome: Outcome | None = result(work())
     return outcome

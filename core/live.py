@@ -88,6 +88,12 @@ class Scene:
         known = self.setup.cloud.label
         return int(self.clean[self.setup.primary].argmax()) if known is None else known
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What was asked of whom, but for the cloud, epsilon and step."""
+        setup = self.setup
+        return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label
+
     def fooled(self) -> tuple[bool, ...]:
         """For each model, whether it answers something else than ``label`` on the adversarial cloud."""
         return tuple(bool(answer != self.label) for answer in self.adversarial.argmax(1))
@@ -117,15 +123,13 @@ class Outcome:
     """(M, E) whether the verdict is another; it may be right again at a larger epsilon."""
 
     def holds_for(self, scene: Scene) -> bool:
-        """Whether another scene's outcome is the same: of the same attack where it is exact, else of the same move."""
-        mine, other = self.scene.setup, scene.setup
-        if (mine.models, mine.primary, self.scene.label) != (other.models, other.primary, scene.label):
-            return False
-        if not torch.equal(self.scene.state.clean, scene.state.clean):
-            return False
-        if self.exact:
-            return (mine.attack.at(0), mine.target, mine.seed) == (other.attack.at(0), other.target, other.seed)
-        return torch.equal(self.scene.state.best_move, scene.state.best_move)
+        """Whether it is that of another scene's attack too, at whatever epsilon; rescaled, of the same move alone."""
+        mine, other = self.scene, scene
+        return (
+            mine.asked == other.asked
+            and torch.equal(mine.state.clean, other.state.clean)
+            and (self.exact or torch.equal(mine.state.best_move, other.state.best_move))
+        )
 
 
 def begin(setup: Setup) -> Scene:
@@ -162,20 +166,20 @@ def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
     return show(scene, scene.setup.attack.refit(state or scene.state, epsilon))
 
 
-def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None) -> Iterator[Event]:
-    """The whole attack at this epsilon.
+def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: Sequence[State] = ()) -> Iterator[Event]:
+    """The whole attack at this epsilon, or what is left of it after some states.
 
-    Yields a ``Step`` with each ``State``, then ``Done`` with an ``Attacked``; the models that are not attacked are
+    Yields a ``Step`` with each new ``State``, then ``Done`` with an ``Attacked``; the models that are not attacked are
     asked about the last state only, ``show`` asks them about any other.
     """
     changed = setup.attack.at(epsilon)
     scene = begin(replace(setup, attack=changed))
     module, total = setup.models[setup.primary].module, changed.total_steps
-    states = [scene.state]
-    while len(states) <= total and not (cancel and cancel.requested):
-        states.append(changed.step(module, states[-1]))
-        yield Step(len(states) - 1, total, states[-1])
-    yield Done(Attacked(tuple(states), show(scene, states[-1])), complete=len(states) > total)
+    made = list(states) or [scene.state]
+    while len(made) <= total and not (cancel and cancel.requested):
+        made.append(changed.step(module, made[-1]))
+        yield Step(len(made) - 1, total, made[-1])
+    yield Done(Attacked(tuple(made), show(scene, made[-1])), complete=len(made) > total)
 
 
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
@@ -197,24 +201,32 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
     yield Done(_outcome(scene, scene.setup.attack.scales, grid, every))
 
 
-def attacked_outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
-    """The scene's attack made anew at every epsilon of a grid: a ``Step`` each, then ``Done`` with an ``Outcome``."""
-    setup, clean = scene.setup, scene.state.clean
-    grid = np.asarray(epsilons, np.float32)
-    module = setup.models[setup.primary].module
-    first = replace(setup.attack.start(module, clean, scene.state.label), seed=scene.state.seed)
-    answers: list[Array] = []
-    for done, epsilon in enumerate(map(float, grid)):
-        ended = setup.attack.finish(module, replace(first, epsilon=epsilon), cancel=cancel) if epsilon else ()
-        clouds = clean if epsilon == 0 else None
-        for _, state in ended:
-            clouds = state.adversarial
+def attacked_outcome(
+    scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None, answers: list[Array] | None = None
+) -> Iterator[Event]:
+    """The scene's attack made anew at every epsilon of a grid: a ``Step`` each, then ``Done`` with an ``Outcome``.
+
+    Given the list ``answers`` of a call that was cancelled it goes on from there; the list grows.
+    """
+    grid, answers = np.asarray(epsilons, np.float32), [] if answers is None else answers
+    for epsilon in map(float, grid[len(answers) :]):
+        clouds = _attacked_at(scene, epsilon, cancel)
         if clouds is None:
             yield Done(None, complete=False)
             return
-        answers.append(np.stack([_answer(model, clouds)[0][0] for model in setup.models]))
-        yield Step(done + 1, len(grid))
+        answers.append(np.stack([_answer(model, clouds)[0][0] for model in scene.setup.models]))
+        yield Step(len(answers), len(grid))
     yield Done(_outcome(scene, True, grid, np.stack(answers, axis=1)))
+
+
+def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.Tensor | None:
+    """The scene's cloud (1, N, 3) attacked at another epsilon; None if that was cancelled."""
+    clean, attack = scene.state.clean, scene.setup.attack.at(epsilon)
+    if epsilon == 0:
+        return clean
+    module = scene.setup.models[scene.setup.primary].module
+    first = replace(attack.start(module, clean, scene.state.label), seed=scene.state.seed)
+    return next((state.adversarial for _, state in attack.finish(module, first, cancel=cancel)), None)
 
 
 def _outcome(scene: Scene, exact: bool, epsilons: Array, answers: Array) -> Outcome:

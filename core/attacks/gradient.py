@@ -75,6 +75,7 @@ def shared(clouds: Tensor, gradient: Tensor) -> Tensor:
         return gradient
     points = (clouds if clouds.dtype == torch.float64 else clouds.float()) + 0.0  # without a negative zero
     bits = points.contiguous().view(torch.int64 if points.dtype == torch.float64 else torch.int32).long()
+    bits = bits ^ (bits >> 32 & 0xFFFFFFFF)  # of round numbers in double precision the lower half is all zeros
     ordered, order = (bits * torch.tensor(_HASH, device=clouds.device)).sum(2).sort(1)
     again = _alike(ordered)
     if not again.any():

@@ -112,6 +112,7 @@ class _Answer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, clouds: Tensor, model: FoldedPointNet) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(clouds)
         latent, ctx.pull_latent = model.latent(clouds, pulled=True)
         logits, ctx.pull_logits = model.logits(latent)
         return logits, latent
@@ -119,6 +120,7 @@ class _Answer(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, logits: Tensor, latent: Tensor) -> tuple[Tensor, None]:
+        assert ctx.saved_tensors  # which fails where the clouds were written to since
         return ctx.pull_latent(ctx.pull_logits(logits) + latent), None
 
 

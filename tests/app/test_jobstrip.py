@@ -40,9 +40,9 @@ def strip(jobs, qtbot, monkeypatch):
 class Steps:
     """A job of a hundred clouds whose every step waits to be let through."""
 
-    def __init__(self, jobs, title="training defense", note=""):
+    def __init__(self, jobs, title="training defense", note="", **kind):
         self.gate, self.token = threading.Semaphore(0), Cancel()
-        self.job = jobs.submit(title, lambda: self.work(note), self.token, unit="clouds")
+        self.job = jobs.submit(title, lambda: self.work(note), self.token, "clouds", **kind)
 
     def work(self, note):
         done = 0
@@ -216,3 +216,10 @@ def test_that_the_strip_looks_as_it_should_in_both_schemes(qapp, strip, jobs, qt
     strip._rate.setText("68.0 clouds/s")
     strip._left.setText("14 min left")
     shot(strip.window(), f"jobstrip-{scheme}")
+
+
+def test_that_what_a_person_waits_for_is_in_front_of_what_runs_beside(strip, jobs):
+    Steps(jobs)
+    waited = Steps(jobs, "attack of 2,000 steps", brief=True)
+    assert strip.front is waited.job
+    assert shown(strip).startswith("attack of 2,000 steps")

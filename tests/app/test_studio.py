@@ -1,6 +1,8 @@
 """The studio between the slider and core, without a window: what is asked, what is shown, what is dropped."""
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from app.jobs import JobList
+from app.progress import Status
 from app.store import Store
 from app.studio import Studio
 from core import live
@@ -188,12 +191,12 @@ def test_a_person_does_not_wait_for_the_attack_at_every_epsilon(open_desk, monke
     store, studio, begun = open_desk.store, open_desk.studio, []
     sweep = live.attacked_outcome
 
-    def never_ending(scene, epsilons, cancel):
+    def never_ending(scene, epsilons, cancel, answers):
         begun.append(cancel)
         while not cancel.requested and len(begun) == 1:
             yield Progress(0, 1)
         if len(begun) > 1:
-            yield from sweep(scene, epsilons, cancel)
+            yield from sweep(scene, epsilons, cancel, answers)
 
     monkeypatch.setattr(live, "attacked_outcome", never_ending)
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
@@ -229,13 +232,139 @@ def test_a_long_attack_is_a_job_whose_steps_are_kept_when_it_is_stopped(open_des
     assert not store.outcome.exact
 
 
-def test_a_long_attack_that_is_dropped_leaves_the_clean_cloud(open_desk):
-    long_attack(open_desk).cancel()
+def test_a_long_attack_that_is_dropped_leaves_the_clean_cloud_without_an_outcome(open_desk):
+    store = open_desk.store
+    job = long_attack(open_desk)
+    open_desk.until(lambda: len(store.history) == 1)
+    job.cancel()
     open_desk.until(open_desk.settled)
-    assert open_desk.store.scene.step == 0
-    assert len(open_desk.store.history) == 1
+    assert store.scene.step == 0
+    open_desk.until(lambda: not open_desk.studio._rest.isActive())
+    assert store.outcome is None
     open_desk.studio.step()
-    open_desk.until(lambda: open_desk.store.scene.step == 1)
+    open_desk.until(lambda: store.scene.step == 1 and store.outcome is not None)
+    assert store.outcome.holds_for(store.scene)
+
+
+def test_while_a_long_attack_runs_the_chosen_shape_is_shown(open_desk):
+    store = open_desk.store
+    other = replace(open_desk.cloud, points=open_desk.cloud.points[::-1].copy(), name="other")
+    long_attack(open_desk)
+    store.set_cloud(other)
+    open_desk.until(lambda: store.scene.setup.cloud.name == "other" and store.scene.step == 0)
+    assert open_desk.studio.busy
+    open_desk.studio.drag(0.2)
+    assert not any(
+        job.brief and not job.status.ended and job.status is not Status.STOPPING for job in open_desk.jobs.jobs
+    )
+    open_desk.until(lambda: store.scene.epsilon == 0.2)
+    assert store.scene.setup.cloud.name == "other"
+
+
+def test_a_long_attack_goes_on_whatever_else_is_shown_or_chosen_again(open_desk):
+    store, studio = open_desk.store, open_desk.studio
+    job = long_attack(open_desk)
+    store.add_model(model("second"))
+    studio.press()
+    studio.release(store.epsilon)
+    store.set_attack("bim", preset("bim", steps=2000), None)
+    open_desk.until(lambda: store.scene is not None and len(store.scene.setup.models) == 2)
+    assert job in open_desk.jobs.jobs
+    job.stop_and_keep()
+    open_desk.until(open_desk.settled)
+    assert store.scene.step > 2
+    assert len(store.scene.setup.models) == 2
+
+
+def test_what_was_made_is_kept_when_another_verdict_is_shown(open_desk):
+    store = open_desk.store
+    store.set_attack("bim", preset("bim", steps=5), None)
+    open_desk.until(lambda: open_desk.settled() and store.scene.step == 5)
+    before = store.history
+    store.add_model(model("second"))
+    open_desk.until(lambda: open_desk.settled() and len(store.scene.setup.models) == 2)
+    assert all(mine is theirs for mine, theirs in zip(before, store.history, strict=True))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_steps_that_a_stopped_attack_did_not_make_can_be_made(open_desk, kept):
+    store, studio = open_desk.store, open_desk.studio
+    job = long_attack(open_desk, 150)
+    if kept:
+        job.stop_and_keep()
+    else:
+        open_desk.until(lambda: len(store.history) == 1)
+        job.cancel()
+    open_desk.until(open_desk.settled)
+    made = len(store.history)
+    studio.toggle_play()
+    open_desk.until(lambda: store.scene.step == made + 1)
+    studio.to_end()
+    open_desk.until(lambda: open_desk.settled() and store.scene.step == 150)
+    assert len(store.history) == 151
+
+
+def test_another_attack_that_makes_the_same_move_has_an_outcome_of_its_own(open_desk):
+    """A restart that brings nothing: the outcomes of both at other epsilons differ."""
+    store = open_desk.store
+    store.set_epsilon(0.0)
+    for name in ("bim", "mi"):
+        store.set_attack(name, preset(name, steps=3), None)
+        momentum = preset(name).momentum
+        open_desk.until(lambda wanted=momentum: store.scene.setup.attack.momentum == wanted and open_desk.settled())
+        open_desk.until(lambda: store.outcome is not None and store.outcome.exact)
+        assert store.outcome.holds_for(store.scene)
+        assert store.outcome.scene.setup.attack.momentum == momentum
+
+
+def test_an_attack_at_every_epsilon_goes_on_where_the_person_interrupted_it(open_desk, monkeypatch):
+    store, studio, attacked = open_desk.store, open_desk.studio, []
+    original = live._attacked_at
+
+    def watched(scene, epsilon, cancel):
+        attacked.append(epsilon)
+        return original(scene, epsilon, cancel)
+
+    monkeypatch.setattr(live, "_attacked_at", watched)
+    store.set_attack("pgd", preset("pgd", steps=20, restarts=0), None)
+    open_desk.until(lambda: len(attacked) > 5)
+    studio.step_back()
+    open_desk.until(lambda: store.outcome is not None and store.outcome.exact)
+    assert len(attacked) <= len(store.outcome.epsilons) + 1
+    assert sorted(set(attacked)) == pytest.approx(store.outcome.epsilons.tolist())
+
+
+def test_an_attack_at_every_epsilon_that_fails_is_not_tried_again_and_bothers_nobody(open_desk, monkeypatch):
+    store, studio, tried, told = open_desk.store, open_desk.studio, [], []
+
+    def failing(*_):
+        tried.append(1)
+        raise ValueError("no such luck")
+        yield
+
+    studio.failed.connect(told.append)
+    monkeypatch.setattr(live, "attacked_outcome", failing)
+    store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
+    open_desk.until(lambda: bool(tried))
+    for step in (2, 1):
+        studio.step_back()
+        open_desk.until(lambda step=step: store.scene.step == step and not studio._rest.isActive())
+    assert (tried, told) == ([1], [])
+    assert not store.outcome.exact
+
+
+def test_a_long_attack_is_freed_when_it_has_ended(open_desk):
+    alive = []
+    for steps in (150, 160, 170):
+        job = long_attack(open_desk, steps)
+        alive.append(weakref.ref(job))
+        job.stop_and_keep()
+        del job
+        open_desk.until(open_desk.settled)
+    open_desk.store.set_attack("fgsm", preset("fgsm"), None)
+    open_desk.until(lambda: open_desk.settled() and open_desk.store.scene.step == 1)
+    gc.collect()
+    assert sum(reference() is not None for reference in alive) <= 1  # the list of jobs holds the last
 
 
 def test_another_choice_ends_a_long_attack_even_while_it_is_paused(open_desk):

@@ -26,7 +26,10 @@ Theirs = Callable[[nn.Module, Tensor, Tensor], Contenders]
 
 
 def peers(torchattack: Any, foolbox_attack: Any, art_attack: Any, plain: nn.Module, x: Tensor, y: Tensor) -> Contenders:
-    """Calls that give the adversarial clouds (B, N, 3); the first and last attack are made for a model."""
+    """Calls that give the adversarial clouds (B, N, 3); the first and last attack are made for a model.
+
+    foolbox is called as its documentation does, and then without its check, one more forward pass, of what was fooled.
+    """
     import foolbox
     from art.estimators.classification import PyTorchClassifier
 
@@ -39,7 +42,8 @@ def peers(torchattack: Any, foolbox_attack: Any, art_attack: Any, plain: nn.Modu
     last = art_attack(estimator)
     return {
         "torchattacks": lambda: 4 * first(image, y)[:, 0] - 2,
-        "foolbox": lambda: foolbox_attack.run(model, x, y, epsilon=EPSILON),
+        "foolbox": lambda: foolbox_attack(model, x, y, epsilons=EPSILON)[0],
+        "foolbox, no check": lambda: foolbox_attack.run(model, x, y, epsilon=EPSILON),
         "ART": lambda: torch.from_numpy(last.generate(x.numpy(), one_hot)),
     }
 

@@ -363,6 +363,13 @@ class TestRepeats:
         fast = evaluate(model, x, y, gradient=True).gradient
         assert torch.allclose(fast, plain, rtol=1e-9, atol=1e-12)
 
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_different_points_of_a_grid_keep_theirs(self, dtype: torch.dtype) -> None:
+        line = torch.linspace(-1, 1, 9, dtype=dtype)
+        points = torch.cartesian_prod(line, line, line)[None]
+        gradient = torch.randn_like(points)
+        assert torch.equal(shared(points, gradient), gradient)
+
     @pytest.mark.parametrize("name", ["fgsm", "pgd", "mi"])
     def test_repeats_do_not_weaken_an_attack(self, name: str) -> None:
         model, (x, y) = settled_pointnet(32), toy_batch(4, 32, 3)

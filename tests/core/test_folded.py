@@ -152,3 +152,13 @@ def test_other_models_and_autocast_answer_themselves_in_eval_mode() -> None:
     net = model()
     with torch.autocast("cpu", torch.bfloat16), answering(net) as ask:
         assert ask is net
+
+
+def test_clouds_that_were_written_to_have_no_gradient_any_more() -> None:
+    with answering(model()) as asked:
+        clouds = torch.randn(1, 50, 3).requires_grad_() * 1.0
+        value = asked(clouds).logits.sum()
+        with torch.no_grad():
+            clouds.mul_(-1)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            torch.autograd.grad(value, clouds)

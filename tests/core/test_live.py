@@ -121,6 +121,8 @@ def test_an_outcome_holds_as_long_as_the_perturbation_is_the_same(models: tuple[
     assert not fgsm.holds_for(attacked(setup(models, preset("fgsm"), label=2), 0.1).scene)
     assert not pgd.exact
     assert not pgd.holds_for(attacked(setup(models, preset("pgd", steps=5)), 0.2).scene)
+    still = outcome(preset("bim", steps=2), 0.0)
+    assert not still.holds_for(attacked(setup(models, preset("mi", steps=2)), 0.0).scene), "of the same move, by chance"
 
 
 def test_a_cancelled_outcome_lets_go_after_one_batch(models: tuple[LoadedModel, ...]) -> None:
