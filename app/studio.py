@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,26 +36,6 @@ LONG = 100  # steps: a longer attack is a job with a bar, and is not made anew a
 PLAY_MS = 80  # least time between two frames of a playing attack
 
 
-@dataclass(frozen=True, eq=False)
-class _Wish:
-    """An attack that was asked for."""
-
-    setup: Setup
-    epsilon: float
-
-    def same(self, other: _Wish | None) -> bool:
-        """Whether its states are those of another, whichever models give their verdicts."""
-        if other is None or self.epsilon != other.epsilon:
-            return False
-        one, two = self.setup, other.setup
-        return (
-            one.models[one.primary] is two.models[two.primary]
-            and (one.attack.at(0), one.target, one.seed, one.cloud.label)
-            == (two.attack.at(0), two.target, two.seed, two.cloud.label)
-            and np.array_equal(one.cloud.points, two.cloud.points)
-        )
-
-
 class Studio(QObject):
     """Turns the person's moves into requests to the worker, and answers into the store's scene."""
 
@@ -73,8 +53,8 @@ class Studio(QObject):
         self._worker.failed.connect(self._refused)
         self._asked: dict[str, int] = {}
         self._cancel, self._cancel_sweep = Cancel(), Cancel()
-        self._wish: _Wish | None = None  # the attack that is under way
-        self._made: _Wish | None = None  # the one whose states are the history
+        self._wish: Setup | None = None  # the attack that is under way
+        self._made: Setup | None = None  # the one whose states are the history
         self._job: Job | None = None  # a long attack
         self._swept: list[NDArray[np.float32]] = []  # what the sweep has found so far
         self._unswept: Outcome | None = None  # the one whose sweep failed
@@ -132,26 +112,24 @@ class Studio(QObject):
         """Attack from the clean cloud to the end with what is chosen now; what is made of it already is kept."""
         self._settle.stop()
         self._stop_playing()
-        setup = self._setup()
-        wish = None if setup is None else _Wish(setup, self.store.epsilon)
-        history = self.store.history
-        if wish is not None and self._job is not None and wish.same(self._wish):
+        wish, history = self._setup(), self.store.history
+        if wish is not None and self._job is not None and wish.attacks_like(self._wish):
             self._wish = wish  # other models are shown, at the end too
             self._ask("begin", _attack, wish, history, _ended())
             return
         self._forget()
         if wish is None:
             self._show_nothing()
-        elif wish.same(self._made) and len(history) <= 1 + wish.setup.attack.total_steps:
+        elif wish.attacks_like(self._made) and len(history) <= 1 + wish.attack.total_steps:
             self._attack(wish, history, end=True)
         else:
             self._attack(wish)
 
-    def _attack(self, wish: _Wish, states: tuple[State, ...] = (), *, end: bool = False) -> None:
+    def _attack(self, wish: Setup, states: tuple[State, ...] = (), *, end: bool = False) -> None:
         """Make all steps that are left after some states; with ``end`` none, and ask every model of the last."""
         self._wish = wish
         self._set_busy(True)
-        total = wish.setup.attack.total_steps
+        total = wish.attack.total_steps
         if end:
             self._ask("attack", _attack, wish, states, _ended())
         elif total + 1 - len(states) > LONG:
@@ -159,15 +137,15 @@ class Studio(QObject):
         else:
             self._ask("attack", _attack, wish, states, self._cancel)
 
-    def _begin_job(self, wish: _Wish, states: tuple[State, ...]) -> None:
+    def _begin_job(self, wish: Setup, states: tuple[State, ...]) -> None:
         from core import live
 
         if not states:
             self.store.set_outcome(None)
             self._ask("begin", _attack, wish, (), _ended())
         cancel = Cancel()
-        work = partial(live.attack, wish.setup, wish.epsilon, cancel, states)
-        title = f"attack of {wish.setup.attack.total_steps:,} steps"
+        work = partial(live.attack, wish, wish.attack.epsilon, cancel, states)
+        title = f"attack of {wish.attack.total_steps:,} steps"
         self._job = job = self.jobs.submit(title, work, cancel, "steps", brief=True)
         self._asked["attack"] = serial = -next(self._serials)  # not the job itself, which would never be freed
         for ended in (job.finished_ok, job.stopped):
@@ -183,7 +161,7 @@ class Studio(QObject):
         assert self._wish is not None
         if attacked is None:
             self._set_busy(False)
-        elif attacked.scene.setup.models != self._wish.setup.models:
+        elif attacked.scene.setup.models != self._wish.models:
             self._attack(self._wish, attacked.states, end=True)
         else:
             self._attacked(attacked)
@@ -346,7 +324,7 @@ class Studio(QObject):
         primary = next(index for index, model in enumerate(models) if model.name == store.primary)
         known = store.classes.index(store.cloud.class_name) if store.cloud.class_name in store.classes else None
         cloud = replace(store.cloud, label=known)  # datasets and models number their classes each in their own way
-        return live.Setup(models, primary, store.attack, cloud, store.target)
+        return live.Setup(models, primary, store.attack.at(store.epsilon), cloud, store.target)
 
     def _ask(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
         if "sweep" in self._asked:  # which takes seconds, and begins again at the next rest
@@ -399,10 +377,10 @@ def _ended() -> Cancel:
     return cancel
 
 
-def _attack(wish: _Wish, states: tuple[State, ...], cancel: Cancel) -> Attacked:
+def _attack(wish: Setup, states: tuple[State, ...], cancel: Cancel) -> Attacked:
     from core import live
 
-    attacked: Attacked = result(live.attack(wish.setup, wish.epsilon, cancel, states))
+    attacked: Attacked = result(live.attack(wish, wish.attack.epsilon, cancel, states))
     return attacked
 
 

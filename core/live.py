@@ -26,7 +26,7 @@ _OUTCOME_BATCH = 4  # clouds a forward pass: small, so that a cancelled curve le
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """Everything that decides what is shown, but for epsilon and the step."""
+    """Everything that decides what is shown, but for the step; epsilon is the attack's until another is asked for."""
 
     models: tuple[LoadedModel, ...]
     """All models that give a verdict; they share one list of classes."""
@@ -42,6 +42,16 @@ class Setup:
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.models[self.primary].card.classes)
+
+    def attacks_like(self, other: "Setup | None") -> bool:
+        """Whether the states of both attacks are the same, whichever models give their verdicts beside."""
+        return (
+            other is not None
+            and self.models[self.primary] is other.models[other.primary]
+            and (self.attack, self.target, self.seed) == (other.attack, other.target, other.seed)
+            and self.cloud.label == other.cloud.label
+            and np.array_equal(self.cloud.points, other.cloud.points)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -218,7 +218,7 @@ class AttackPanel(QWidget):
 
     def _show_outcome(self, outcome: live.Outcome | None) -> None:
         if outcome is None:
-            self.epsilon.set_outcome(None, "the outcome over epsilon follows at rest" if self._store.scene else "")
+            self.epsilon.set_outcome(None, "the outcome over epsilon follows the attack" if self._store.scene else "")
             return
         setup = outcome.scene.setup
         names = tuple(model.card.title for model in setup.models)

@@ -221,15 +221,21 @@ class Groove(QAbstractSlider):
             painter.fillRect(QRectF(rail.left(), rail.top(), passed, HEIGHT), now.hover)
         else:
             self._paint_cached(painter, self._outcome)
-        painter.setFont(theme.font(theme.CAPTION_PX))
-        painter.setPen(now.muted)
-        aligned = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(rail.adjusted(0, 0, -theme.SPACE_S, 0), aligned, self._note)
+        if self._note:
+            self._paint_note(painter, rail.adjusted(0, 0, -theme.SPACE_S, 0))
         painter.setClipping(False)
         painter.setPen(now.border)
         painter.drawPath(frame)
         self._paint_captions(painter)
         self._paint_handle(painter)
+
+    def _paint_note(self, painter: QPainter, place: QRectF) -> None:
+        now, aligned = theme.current(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.setFont(theme.font(theme.CAPTION_PX))
+        painter.setPen(now.muted)
+        words = painter.boundingRect(place, aligned, self._note)
+        painter.fillRect(words.adjusted(-theme.SPACE_XS, 0, theme.SPACE_XS, 0), faint(now.raised, 0.85))
+        painter.drawText(place, aligned, self._note)
 
     def _paint_cached(self, painter: QPainter, outcome: Outcome) -> None:
         """The curves from a picture of them: while the handle moves only the handle costs time."""
