@@ -1,6 +1,6 @@
 # make run    set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test   set everything up, then lint, types, contracts and the whole test suite
-# make bench  set everything up, then time ours beside its peers, and the window; ten minutes on two quiet cores
+# make bench  set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
 # make lint   the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3

@@ -147,4 +147,4 @@ def test_iterated(compare: Compare, name: str, momentum: float, peers: Theirs, e
     del found["ours"]
     assert min(shares(found, "ART").values()) >= 0.99  # which stands for what was checked in double precision
     bars = {"torchattacks": "≥ 3.5", "foolbox": "≥ 5", "ART": "≥ 6"}
-    compare(f"{name}-{STEPS} on {len(x)} clouds", contenders, rounds=3, warmup=0, bars=bars)[SHARE] = same
+    compare(f"{name}-{STEPS} on {len(x)} clouds", contenders, rounds=5, warmup=0, bars=bars)[SHARE] = same
