@@ -296,8 +296,8 @@ class Studio(QObject):
             self._unswept = self.store.outcome
             return
         self._stop_playing()
-        if key == "attack":  # what is on the screen is not what was asked for
-            self._job = None
+        if key in ("attack", "begin"):  # what is on the screen is not what was asked for
+            self._forget()
             self._show_nothing()
         self._set_busy(False)
         self.failed.emit(sentence)

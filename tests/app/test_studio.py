@@ -383,17 +383,29 @@ def test_a_long_attack_to_its_end(open_desk):
     assert not open_desk.jobs.jobs
 
 
-def test_a_long_attack_that_fails_says_so(open_desk, monkeypatch, qtbot):
-    def failing(*_):
+@pytest.mark.parametrize("first", ["the clean scene", "the job"])
+def test_a_long_attack_that_fails_says_so_once(open_desk, monkeypatch, first):
+    store, studio, told = open_desk.store, open_desk.studio, []
+    original, gate = live.attack, threading.Event()
+
+    def failing(setup, epsilon, cancel, states):
         yield Progress(0, 1)
+        if cancel.requested == (first == "the job"):
+            assert gate.wait(60)
         raise ValueError("no such luck")
 
+    studio.failed.connect(told.append)
     monkeypatch.setattr(live, "attack", failing)
-    with qtbot.waitSignal(open_desk.studio.failed) as told:
-        open_desk.store.set_attack("bim", preset("bim", steps=101), None)
-    assert told.args == ["No such luck."]
-    assert open_desk.store.scene is None
-    assert not open_desk.studio.busy
+    store.set_attack("bim", preset("bim", steps=101), None)
+    open_desk.until(lambda: bool(told))
+    gate.set()
+    open_desk.until(lambda: not open_desk.jobs.jobs)
+    assert store.scene is None
+    assert not studio.busy
+    monkeypatch.setattr(live, "attack", original)
+    store.set_attack("fgsm", preset("fgsm"), None)
+    open_desk.until(open_desk.settled)
+    assert told == ["No such luck."]
 
 
 def test_no_model_is_no_verdict(open_desk):
