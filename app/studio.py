@@ -10,29 +10,23 @@ the slider moves.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.jobs import Job, JobList, Latest
+from app.outcomes import LONG, Outcomes
 from app.store import Store
-from core.events import Cancel, Event, result
+from core.events import Cancel, result
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from core.attacks import State
-    from core.live import Attacked, Outcome, Scene, Setup
+    from core.live import Attacked, Scene, Setup
 
-EPSILON_MAX = 0.3
-"""End of the slider, in unit-sphere radii."""
-OUTCOME_GRID = tuple(np.linspace(0, EPSILON_MAX, 31))
 SETTLE_MS = 250  # after the last key press or typed digit the slider counts as at rest, and so do answers
-LONG = 100  # steps: a longer attack is a job with a bar, and is not made anew at every epsilon
 PLAY_MS = 80  # least time between two frames of a playing attack
 
 
@@ -52,12 +46,11 @@ class Studio(QObject):
         self._worker.ready.connect(self._answered)
         self._worker.failed.connect(self._refused)
         self._asked: dict[str, int] = {}
-        self._cancel, self._cancel_sweep = Cancel(), Cancel()
+        self._cancel = Cancel()
+        self._outcomes = Outcomes(store)
         self._wish: Setup | None = None  # the attack that is under way
         self._made: Setup | None = None  # the one whose states are the history
         self._job: Job | None = None  # a long attack
-        self._swept: list[NDArray[np.float32]] = []  # what the sweep has found so far
-        self._unswept: Outcome | None = None  # the one whose sweep failed
         self._rest = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._rest.timeout.connect(self._at_rest)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -132,7 +125,7 @@ class Studio(QObject):
         total = wish.attack.total_steps
         if end:
             self._ask("attack", _attack, wish, states, _ended())
-        elif total + 1 - len(states) > LONG:
+        elif total + 1 - len(states) > LONG:  # with a bar and a way to stop it
             self._begin_job(wish, states)
         else:
             self._ask("attack", _attack, wish, states, self._cancel)
@@ -239,48 +232,29 @@ class Studio(QObject):
                 self._keep_playing()
             case "advance":
                 self._advanced(value)
-            case "outcome":
-                self._swept = []
-                self.store.set_outcome(value)
-            case "sweep" if value is not None:
-                self.store.set_outcome(value)
+            case "outcome" | "sweep":
+                self._outcomes.take(value)
         self._rest.start()
 
     def _attacked(self, attacked: Attacked) -> None:
         self._show_attacked(attacked)
         self._set_busy(False)
-        self._renew_outcome()
+        self._ask_if("outcome", self._outcomes.renew())
 
     def _show_attacked(self, attacked: Attacked) -> None:
         self._made = self._wish
         self.store.set_history(attacked.states, len(attacked.states) - 1)
         self.store.set_scene(attacked.scene)
 
-    def _renew_outcome(self) -> None:
-        """Ask for the outcome over epsilon if the one there is of something else."""
-        from core import live
-
-        store = self.store
-        if store.scene is None or (store.outcome is not None and store.outcome.holds_for(store.scene)):
-            return
-        store.set_outcome(None)
-        if store.scene.step:  # the clean cloud has none
-            self._ask("outcome", _result, partial(live.outcome, store.scene, OUTCOME_GRID, self._cancel))
-
     def _at_rest(self) -> None:
         """Renew the outcome after steps by hand, then make the attack at every epsilon."""
-        from core import live
-
         store = self.store
         if self._asked or self.playing or self._dragging or store.scene is None or not store.history:
             return
         if store.scene.state is store.history[-1]:
-            self._renew_outcome()
-        outcome = store.outcome
-        if self._asked or outcome is None or outcome.exact or outcome is self._unswept or self._planned > LONG:
-            return
-        work = partial(live.attacked_outcome, outcome.scene, OUTCOME_GRID, self._cancel_sweep, self._swept)
-        self._ask("sweep", _result, work)
+            self._ask_if("outcome", self._outcomes.renew())
+        if not self._asked:
+            self._ask_if("sweep", self._outcomes.refine())
 
     def _advanced(self, scene: Scene) -> None:
         history = (*self.store.history, scene.state)
@@ -292,8 +266,8 @@ class Studio(QObject):
         if self._asked.get(key) != serial:
             return
         del self._asked[key]
-        if key == "sweep":  # which nobody asked for; the log has it
-            self._unswept = self.store.outcome
+        if key == "sweep":
+            self._outcomes.give_up()
             return
         self._stop_playing()
         if key in ("attack", "begin"):  # what is on the screen is not what was asked for
@@ -327,17 +301,20 @@ class Studio(QObject):
         return live.Setup(models, primary, store.attack.at(store.epsilon), cloud, store.target)
 
     def _ask(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
-        if "sweep" in self._asked:  # which takes seconds, and begins again at the next rest
-            self._cancel_sweep.request()
-            self._cancel_sweep = Cancel()
+        if "sweep" in self._asked:  # which takes seconds, and goes on at the next rest
+            self._outcomes.stop()
             self._drop("sweep")
         self._asked[key] = self._worker.submit(key, function, *arguments)
 
+    def _ask_if(self, key: str, work: Callable[[], Any] | None) -> None:
+        if work is not None:
+            self._ask(key, work)
+
     def _forget(self) -> None:
         """Whatever was asked is not wanted any more."""
-        for cancel in (self._cancel, self._cancel_sweep):
-            cancel.request()
-        self._cancel, self._cancel_sweep = Cancel(), Cancel()
+        self._cancel.request()
+        self._cancel = Cancel()
+        self._outcomes.stop()
         if self._job is not None:
             job, self._job = self._job, None
             job.cancel()
@@ -382,8 +359,3 @@ def _attack(wish: Setup, states: tuple[State, ...], cancel: Cancel) -> Attacked:
 
     attacked: Attacked = result(live.attack(wish, wish.attack.epsilon, cancel, states))
     return attacked
-
-
-def _result(work: Callable[[], Iterator[Event]]) -> Outcome | None:
-    outcome: Outcome | None = result(work())
-    return outcome

@@ -19,9 +19,10 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
+from app.outcomes import EPSILON_MAX
 from app.panels.parts import Choice
 from app.store import Store
-from app.studio import EPSILON_MAX, Studio
+from app.studio import Studio
 from app.views.epsilon import EpsilonSlider
 from app.views.groove import Outcome
 

@@ -10,9 +10,9 @@ from app import theme
 from app.comparison import ComparisonView
 from app.jobpanel import JobPanel
 from app.jobs import JobList, Status
+from app.outcomes import EPSILON_MAX
 from app.panels.parts import button, label, trade_places
 from app.store import Store
-from app.studio import EPSILON_MAX
 from core.events import Cancel, Event, Progress, Step
 
 if TYPE_CHECKING:
