@@ -1,7 +1,7 @@
 """The largest product of each channel's weight with the points of a cloud: where PointNet spends its time.
 
 Products of bytes are four times faster than of single precision, and how far they are from the exact ones is bounded
-(Cauchy-Schwarz). By that only one or two points in a hundred can be a channel's largest, and those alone are multiplied
+(Cauchy-Schwarz). By that only a few points in a hundred can be a channel's largest, and those alone are multiplied
 in single precision: the answer is exact, in less than half the time. ``peaks.c`` does it if a C compiler was at hand
 at the installation and the processor multiplies bytes (AVX-512 VNNI). ``plain_peaks`` is the slow twin, for all else.
 """
