@@ -43,24 +43,24 @@ bench: .venv/bench.stamp
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-.venv/run.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
+.venv/run.stamp: pyproject.toml core/models/fast/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
-	@rm -f core/models/_peaks* # or one that can't be made anew would stay
+	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
 	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
-.venv/bench.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
+.venv/bench.stamp: pyproject.toml core/models/fast/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
-	@rm -f core/models/_peaks* # or one that can't be made anew would stay
+	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
 	$(BIN)/python -m pip install --quiet --quiet --editable .[bench]
 	@touch $@ .venv/test.stamp .venv/run.stamp
 
-.venv/test.stamp: pyproject.toml core/models/peaks.c | .venv/bin/python
+.venv/test.stamp: pyproject.toml core/models/fast/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
-	@rm -f core/models/_peaks* # or one that can't be made anew would stay
+	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
 	$(BIN)/python -m pip install --quiet --quiet --editable .[test]
 	@touch $@ .venv/run.stamp
 
 clean:
-	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json core/models/_peaks*
+	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json core/models/fast/_peaks*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

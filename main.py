@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from core.allocator import keep_freed_memory
+from core.runtime.allocator import keep_freed_memory
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -65,11 +65,11 @@ def open_studio(paths: tuple[Path, ...]) -> int:
     from app.tour.display import has_display
 
     if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
-        from core.console import complain
+        from core.commands.console import complain
 
         complain("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
         return 1
-    from app.application import make
+    from app.shell.application import make
 
     application, window = make(sys.argv, paths)
     code = application.exec()

@@ -15,10 +15,10 @@ from typing import Any
 
 from PySide6.QtCore import QDeadlineTimer, QEventLoop, QObject, Qt, QThread, QTimer, Signal
 
-from app.notify import sentence
-from app.progress import Meter, Status
-from core.allocator import give_back_freed_memory
+from app.shell.notify import sentence
+from app.shell.progress import Meter, Status
 from core.events import Cancel, Done, Event, Note, Progress, Step
+from core.runtime.allocator import give_back_freed_memory
 
 STACK_BYTES = 16 * 2**20  # mesh readers and deep autograd graphs overflow what a secondary thread gets elsewhere
 DRAIN_MS = 33
@@ -215,18 +215,18 @@ class JobList(QObject):
 
     Parameters
     ----------
-    at_once : how many may run at a time; a paused or brief one does not count.
+    max_running : how many may run at a time; a paused or brief one does not count.
     """
 
     added = Signal(object)
     removed = Signal(object)  # the job has ended
     emptied = Signal()
 
-    def __init__(self, *, at_once: int = 2, parent: QObject | None = None) -> None:
+    def __init__(self, *, max_running: int = 2, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.jobs: list[Job] = []
         self._last: Job | None = None  # may not die inside its own signal, so it lives until the next one ends
-        self._at_once, self._holds, self._closed = at_once, 0, False
+        self._max_running, self._holds, self._closed = max_running, 0, False
 
     def submit(
         self, title: str, work: Work, cancel: Cancel, unit: str = "", *, brief: bool = False, keeps: bool = True
@@ -280,7 +280,7 @@ class JobList(QObject):
             self.removed.emit(job)
         busy = sum(job.status in (Status.RUNNING, Status.STOPPING) and not job.brief for job in self.jobs)
         waiting = [job for job in self.jobs if job.status is Status.QUEUED]
-        turn = [job for job in waiting if not job.brief][: max(0, self._at_once - busy)]
+        turn = [job for job in waiting if not job.brief][: max(0, self._max_running - busy)]
         for job in (*(job for job in waiting if job.brief), *turn):
             job.begin()
         if ended and not self.jobs:

@@ -10,10 +10,10 @@ from PySide6.QtCore import QObject, Signal
 
 if TYPE_CHECKING:  # torch is loaded behind the painted window, so nothing here may import it
     from core.attacks import Attack, State
-    from core.checkpoints import LoadedModel
     from core.clouds import Cloud
     from core.datasets import Dataset
     from core.live import Outcome, Scene
+    from core.models.checkpoints import LoadedModel
 
 VERDICTS = 3
 """Shipped models that give a verdict before anyone has chosen: as many as fit beside each other."""

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from core.attacks import Attack, State
-from core.checkpoints import LoadedModel
 from core.clouds import Cloud, Distances, distances
-from core.cores import at_once
 from core.events import Cancel, Done, Event, Step
-from core.models import answering
-from core.predict import device_of
+from core.models import eval_view
+from core.models.checkpoints import LoadedModel
+from core.models.predict import device_of
+from core.runtime.threads import run_concurrently
 
 Array = NDArray[np.float32]
 
@@ -85,7 +85,7 @@ class Scene:
     @property
     def exact(self) -> bool:
         """Whether the attack itself gives this cloud at this epsilon, and not its rescaled move at another."""
-        return self.state.evaluation is not None or self.setup.attack.scales
+        return self.state.evaluation is not None or self.setup.attack.linear_in_epsilon
 
     @property
     def displacement(self) -> Array:
@@ -99,8 +99,8 @@ class Scene:
         return int(self.clean[self.setup.primary].argmax()) if known is None else known
 
     @property
-    def asked(self) -> tuple[object, ...]:
-        """What was asked of whom, but for the cloud, epsilon and step."""
+    def attack_key(self) -> tuple[object, ...]:
+        """Models, attack (at epsilon 0), target, seed and label: equal for scenes of one attack and the same models."""
         setup = self.setup
         return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label
 
@@ -110,7 +110,7 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Attacked:
+class AttackResult:
     """A whole attack: every state from the clean one on, and the scene at the last."""
 
     states: tuple[State, ...]
@@ -136,9 +136,9 @@ class Outcome:
         """Whether it is that of another scene's attack too, at whatever epsilon; rescaled, of the same move alone."""
         mine, other = self.scene, scene
         return (
-            mine.asked == other.asked
+            mine.attack_key == other.attack_key
             and torch.equal(mine.state.clean, other.state.clean)
-            and (self.exact or torch.equal(mine.state.best_move, other.state.best_move))
+            and (self.exact or torch.equal(mine.state.best_unit_delta, other.state.best_unit_delta))
         )
 
 
@@ -179,8 +179,8 @@ def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
 def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: Sequence[State] = ()) -> Iterator[Event]:
     """The whole attack at this epsilon, or what is left of it after some states.
 
-    Yields a ``Step`` with each new ``State``, then ``Done`` with an ``Attacked``; the models that are not attacked are
-    asked about the last state only, ``show`` asks them about any other.
+    Yields a ``Step`` with each new ``State``, then ``Done`` with an ``AttackResult``; the models that are not
+    attacked predict the last state only, ``show`` gives their predictions for any other.
     """
     changed = setup.attack.at(epsilon)
     scene = begin(replace(setup, attack=changed))
@@ -189,26 +189,26 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
     while len(made) <= total and not (cancel and cancel.requested):
         made.append(changed.step(module, made[-1]))
         yield Step(len(made) - 1, total, made[-1])
-    yield Done(Attacked(tuple(made), show(scene, made[-1])), complete=len(made) > total)
+    yield Done(AttackResult(tuple(made), show(scene, made[-1])), complete=len(made) > total)
 
 
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
     """The scene's perturbation at every epsilon of a grid: ``Step`` by step, then ``Done`` with an ``Outcome``."""
     grid = np.asarray(epsilons, np.float32)
-    clean, move = scene.state.clean, scene.state.best_move
+    clean, unit_delta = scene.state.clean, scene.state.best_unit_delta
     answers: list[list[Array]] = [[] for _ in scene.setup.models]
     done, total = 0, len(grid) * len(scene.setup.models)
     for model, mine in zip(scene.setup.models, answers, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
-            part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(move.device)
-            mine.append(_answer(model, clean + part[:, None, None] * move)[0])
+            part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(unit_delta.device)
+            mine.append(_answer(model, clean + part[:, None, None] * unit_delta)[0])
             done += len(part)
             yield Step(done, total)
             if cancel and cancel.requested:
                 yield Done(None, complete=False)
                 return
     every = np.stack([np.concatenate(mine) for mine in answers])
-    yield Done(_outcome(scene, scene.setup.attack.scales, grid, every))
+    yield Done(_outcome(scene, scene.setup.attack.linear_in_epsilon, grid, every))
 
 
 def attacked_outcome(
@@ -272,7 +272,7 @@ def _seen(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, Array, D
 
     It is given twice: x (1, N, 3) on the models' device, and its points (N, 3).
     """
-    apart, *answers = at_once(
+    apart, *answers = run_concurrently(
         [
             partial(distances, setup.cloud.points, points),
             *(partial(_answer, model, x) for model in setup.models),
@@ -285,6 +285,6 @@ def _seen(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, Array, D
 @torch.no_grad()
 def _answer(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
     """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
-    with answering(model.module) as ask:
+    with eval_view(model.module) as ask:
         output = ask(x.to(device_of(model.module)))
     return output.logits.softmax(1).cpu().numpy(), output.latent.cpu().numpy()

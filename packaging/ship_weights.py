@@ -14,16 +14,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from platformdirs import user_cache_path
 
-from core.checkpoints import load_model, resolve_model
-from core.console import follow
+from core.commands.console import follow
 from core.datasets import open_dataset
-from core.training import trained_on
+from core.models.checkpoints import load_model, resolve_model
+from core.training import dataset_of_weights
 from core.training.publish import install_weights
 
 
 def main(run: str, name: str, title: str) -> None:
     path = resolve_model(run)
-    dataset_name, root = trained_on(path, load_model(path).card)
+    dataset_name, root = dataset_of_weights(path, load_model(path).card)
     cache = Path(user_cache_path("pointward"))
     dataset, _ = follow(lambda _: open_dataset(dataset_name, root, cache), f"opening {dataset_name}")
     print(follow(lambda _: install_weights(Path(run), dataset, name, title), f"measuring {name}")[0])

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system libraries that Qt, OpenGL and Open3D need on Debian and its relatives, if any is missing.
-# As root it calls apt-get, also for a C compiler (core/models/peaks.c); otherwise it prints the one line to type. Other
+# As root it calls apt-get, also for a C compiler (core/models/fast/peaks.c); otherwise it prints the one line to type. Other
 # systems: nothing to do, or see below.
 set -eu
 

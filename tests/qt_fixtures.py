@@ -11,7 +11,8 @@ from PySide6.QtCore import QCoreApplication, QEvent, QSettings, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QOpenGLContext
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app import jobs, theme
+from app import jobs
+from app.shell import theme
 
 QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)  # before any application exists
 
@@ -36,7 +37,7 @@ def private_settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, m
     file = str(tmp_path / "settings.ini")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("app.settings.create", lambda: QSettings(file, QSettings.Format.IniFormat))
+    monkeypatch.setattr("app.shell.settings.create", lambda: QSettings(file, QSettings.Format.IniFormat))
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from app.application import make
-from app.notify import Severity
+from app.shell.application import make
+from app.shell.notify import Severity
 from app.tour.display import SIZE
-from app.tour.hand import Hand, TourError
+from app.tour.driver import Hand, TourError
 
 
 class Tour(Hand):
@@ -99,7 +99,7 @@ class Tour(Hand):
                 library.move_by(1)
                 wanted = library.shapes.index(row).data(Qt.ItemDataRole.ToolTipRole)
                 self.until(lambda wanted=wanted: self.scene_of(wanted), f"the verdicts on {wanted}")
-            flip = self.drag(0.0, 0.3, until_fooled=True)
+            flip = self.drag(0.0, 0.3, stop_on_success=True)
             if flip is not None:
                 scene = store.scene
                 assert scene is not None
@@ -133,7 +133,7 @@ class Tour(Hand):
             self.type(panel.form, field, str(value))
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         self.until(lambda: panel.job is not None, "the training to start")
-        self.drag(0.05, 0.1, until_fooled=False)
+        self.drag(0.05, 0.1, stop_on_success=False)
         self.until(lambda: panel.job is None, "two epochs")
         self.note(f"trained two epochs in the panel while dragging: {panel.status.text()}")
         self.picture("trained")
@@ -184,7 +184,7 @@ class Tour(Hand):
         self.until(lambda: panel.job is not None, "the map to start")
         self.until(lambda: panel.job is None, "the map")
         self.note(f"made a t-SNE map: {panel.status.text()}")
-        self.drag(0.0, 0.15, until_fooled=False)
+        self.drag(0.0, 0.15, stop_on_success=False)
         self.note(
             "dragged epsilon, and the marker moved over the map",
             marker=None if panel.place is None else panel.place.tolist(),

@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views import hud
 from app.views.scene import Floats, SceneView
 from app.views.spheres import Spheres

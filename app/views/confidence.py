@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
+from app.shell import theme
 from app.views import hud
 from app.views.paint import faint, write
 from app.views.verdicts import Verdicts

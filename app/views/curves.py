@@ -12,7 +12,7 @@ from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views.paint import plot_pen
 from app.views.plot import Key, Plot
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views.groove import STEP, Groove, Outcome
 
 MAXIMUM = 0.3  # unit-sphere radii

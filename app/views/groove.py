@@ -22,7 +22,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip
 
-from app import theme
+from app.shell import theme
 from app.views.paint import faint
 
 STEP = 0.001  # unit-sphere radii: one step of the keys, one of the integers in which Qt's slider counts

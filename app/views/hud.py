@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QLinearGradient, QPainter
 
-from app import theme
+from app.shell import theme
 
 _MARGIN = theme.SPACE_M
 _PILL_HEIGHT = 22

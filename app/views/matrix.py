@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views.paint import faint, write
 
 SIDES = ("clean", "adversarial")

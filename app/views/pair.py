@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
+from app.shell import theme
 from app.views.cloud import CloudView
 from app.views.scene import PRESETS
 

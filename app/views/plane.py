@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views import hud
 from app.views.paint import faint, plot_pen, write
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views.paint import faint, plot_pen
 from app.views.plane import SIZE, Legend, Look, Plane, look, ringed
 

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views.canvas import Canvas
 
 Floats = NDArray[np.float32]

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPixmap
 
-from app import theme
+from app.shell import theme
 
 SIZE = 48
 _POINTS = 400  # more than that only costs time at this size

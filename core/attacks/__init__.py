@@ -1,7 +1,7 @@
 """Gradient attacks on point clouds: one composition, its state, and the presets known by name."""
 
 from core.attacks.attack import Attack, State
-from core.attacks.constraint import Constraint, random_move
+from core.attacks.constraint import Constraint, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.gradient import Evaluation, Loss, evaluate
 from core.attacks.presets import BUDGET, PRESETS, preset
@@ -18,5 +18,5 @@ __all__ = [
     "State",
     "evaluate",
     "preset",
-    "random_move",
+    "random_unit_delta",
 ]

@@ -1,7 +1,8 @@
 """An attack is a frozen value; its state is a frozen value; three functions lead from one state to the next.
 
-All moves are kept in units of epsilon (``move``), so the adversarial cloud is ``clean + epsilon * move``: the same
-perturbation inside another budget is another epsilon, which is what the slider does sixty times a second.
+A perturbation is kept in units of epsilon (``unit_delta``, delta / epsilon), so the adversarial cloud is
+``clean + epsilon * unit_delta``: rescaling to another budget changes epsilon alone, as the slider does sixty times a
+second.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from core.attacks.constraint import PROJECTIONS, Constraint, random_move
+from core.attacks.constraint import PROJECTIONS, Constraint, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.gradient import Evaluation, evaluate
 from core.events import Cancel, Done, Event, Step
-from core.models.base import Classifier
+from core.models.port import Classifier
 from core.options import Options, option
 
 _NO_BUDGET = 1e-9  # unit-sphere radii; a step divided by less would no longer be a finite number
@@ -31,11 +32,11 @@ class State:
     """(B,), the true class, or the wanted one of a targeted attack."""
     epsilon: float
     """Budget in unit-sphere radii."""
-    move: Tensor
+    unit_delta: Tensor
     """(B, N, 3), the current iterate's perturbation in units of epsilon."""
     evaluation: Evaluation | None
     """The attacked model at the current iterate; None after ``refit``, which asks no model."""
-    best_move: Tensor
+    best_unit_delta: Tensor
     """(B, N, 3), the best iterate after the first step: fooled before not fooled, then the larger objective."""
     best: Evaluation | None
     """The attacked model at the best iterate."""
@@ -44,17 +45,17 @@ class State:
     seed: Tensor
     """(B,), each cloud's source of random starts, so that they do not depend on the clouds beside it."""
     step: int = 0
-    """Moves made, over all restarts."""
+    """Steps made, over all restarts."""
 
     @property
     def current(self) -> Tensor:
         """(B, N, 3), the current iterate."""
-        return self.clean + self.epsilon * self.move
+        return self.clean + self.epsilon * self.unit_delta
 
     @property
     def adversarial(self) -> Tensor:
         """(B, N, 3), the result: the best iterate."""
-        return self.clean + self.epsilon * self.best_move
+        return self.clean + self.epsilon * self.best_unit_delta
 
     def of(self, rows: Tensor) -> "State":
         """The same state of some of the clouds: an index (M,) or a mask (B,)."""
@@ -62,9 +63,9 @@ class State:
             self,
             clean=self.clean[rows],
             label=self.label[rows],
-            move=self.move[rows],
+            unit_delta=self.unit_delta[rows],
             evaluation=self.evaluation and self.evaluation.of(rows),
-            best_move=self.best_move[rows],
+            best_unit_delta=self.best_unit_delta[rows],
             best=self.best and self.best.of(rows),
             velocity=self.velocity[rows],
             seed=self.seed[rows.to(self.seed.device)],
@@ -75,13 +76,13 @@ class Attack(Options):
     """A gradient attack, composed of direction, budget, steps and restarts."""
 
     epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
-    direction: Direction = option("sign", "How a gradient becomes a move (the readings of FGSM).")
+    direction: Direction = option("sign", "How a gradient becomes a perturbation (the variants of FGSM).")
     constraint: Constraint = option("linf", "What epsilon bounds.", advanced=True)
     steps: int = option(1, "Gradient steps from each start.", low=1, high=10_000)
     step_size: float | None = option(
-        None, "Length of one step; empty is travel / steps, and epsilon for a single step.", unit="r", low=0.0
+        None, "Length of one step; empty is the total step / steps, and epsilon for a single step.", unit="r", low=0.0
     )
-    travel: float = option(
+    total_step: float = option(
         2.5, "Length of all steps of one start together, where no step size is given.", unit="ε", low=0.0, advanced=True
     )
     momentum: float = option(
@@ -100,8 +101,8 @@ class Attack(Options):
         return self.steps * (1 + self.restarts)
 
     @property
-    def scales(self) -> bool:
-        """Whether it makes the same move, in units of epsilon, at every budget, so that ``refit`` is exact."""
+    def linear_in_epsilon(self) -> bool:
+        """Whether its perturbation is proportional to epsilon, so that ``refit`` is exact."""
         return self.total_steps == 1 and self.step_size is None
 
     def at(self, epsilon: float) -> "Attack":
@@ -135,35 +136,43 @@ class Attack(Options):
 
     def step(self, model: Classifier, state: State) -> State:
         """One gradient step; the state given is left as it was. More steps than planned go on from the last iterate."""
-        move, evaluation, velocity = state.move, state.evaluation, state.velocity
+        unit_delta, evaluation, velocity = state.unit_delta, state.evaluation, state.velocity
         if state.step and state.step % self.steps == 0 and state.step < self.total_steps:
             starts = [
-                random_move(self.constraint, cloud.shape, int(seed) + state.step // self.steps, cloud)
+                random_unit_delta(self.constraint, cloud.shape, int(seed) + state.step // self.steps, cloud)
                 for cloud, seed in zip(state.clean, state.seed, strict=True)
             ]
-            move, evaluation = torch.stack(starts), None
+            unit_delta, evaluation = torch.stack(starts), None
             velocity = torch.zeros_like(velocity)
         if evaluation is None or evaluation.gradient is None:
-            evaluation = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=True)
+            evaluation = evaluate(model, state.clean + state.epsilon * unit_delta, state.label, gradient=True)
         assert evaluation.gradient is not None
-        velocity = self.accelerated(velocity, evaluation.gradient)
-        move = self.moved(move, velocity, state.epsilon)
+        velocity = self.accumulate(velocity, evaluation.gradient)
+        unit_delta = self.apply_step(unit_delta, velocity, state.epsilon)
 
         count = state.step + 1
         more = count < self.total_steps and count % self.steps != 0
-        now = evaluate(model, state.clean + state.epsilon * move, state.label, gradient=more)
-        best_move, best = move, now
+        now = evaluate(model, state.clean + state.epsilon * unit_delta, state.label, gradient=more)
+        best_unit_delta, best = unit_delta, now
         if state.step > 0 and state.best is not None:
             better = self._better(now, state.best, state.label)
-            best_move = torch.where(better[:, None, None], move, state.best_move)
+            best_unit_delta = torch.where(better[:, None, None], unit_delta, state.best_unit_delta)
             best = Evaluation(
                 torch.where(better[:, None], now.logits, state.best.logits),
                 torch.where(better[:, None], now.latent, state.best.latent),
                 torch.where(better, now.loss, state.best.loss),
             )
-        return replace(state, move=move, evaluation=now, best_move=best_move, best=best, velocity=velocity, step=count)
+        return replace(
+            state,
+            unit_delta=unit_delta,
+            evaluation=now,
+            best_unit_delta=best_unit_delta,
+            best=best,
+            velocity=velocity,
+            step=count,
+        )
 
-    def accelerated(self, velocity: Tensor, gradient: Tensor) -> Tensor:
+    def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
         """The velocity after a gradient, both (B, N, 3); the gradient itself without momentum.
 
         Dong et al. 2018, equation 6; each gradient counts at an L1 norm of 3N, whose average is 1 a coordinate."""
@@ -172,30 +181,30 @@ class Attack(Options):
         size = gradient.abs().mean(dim=(-2, -1), keepdim=True)
         return self.momentum * velocity + gradient / size.masked_fill(size == 0, 1)
 
-    def moved(self, move: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
-        """The perturbation after one step along the loss's gradient; both (B, N, 3), moves in units of epsilon."""
+    def apply_step(self, unit_delta: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
+        """The perturbation in units of epsilon after one step along the loss's gradient; all (B, N, 3)."""
         if self.step_size is not None and epsilon > _NO_BUDGET:
             share = self.step_size / epsilon
         else:
-            share = 1.0 if self.steps == 1 else self.travel / self.steps
+            share = 1.0 if self.steps == 1 else self.total_step / self.steps
         direction = DIRECTIONS[self.direction](self._sign * gradient)
-        return PROJECTIONS[self.constraint](move + share * direction)
+        return PROJECTIONS[self.constraint](unit_delta + share * direction)
 
     def finish(
-        self, model: Classifier, state: State, *, until_fooled: bool = False, cancel: Cancel | None = None
+        self, model: Classifier, state: State, *, stop_on_success: bool = False, cancel: Cancel | None = None
     ) -> Iterator[tuple[Tensor, State]]:
         """Make all steps that are left; where it is cancelled, no more, and the clouds that are under way are left out.
 
         Parameters
         ----------
-        until_fooled : end with each cloud once its best iterate fools the model. The clouds that are fooled at last are
-            the same, for no later iterate takes that back; how strongly they are fooled is not. A random restart draws
-            another point.
+        stop_on_success : end with each cloud once its best iterate fools the model. The success rate is that of the
+            whole attack, for a best iterate that fools the model is kept; losses and confidences are of the first
+            success.
 
         Yields
         ------
         The last state of the clouds that ended together, and their places (M,) in the batch; of all clouds at once
-        without ``until_fooled``.
+        without ``stop_on_success``.
         """
         place = torch.arange(len(state.label), device=state.label.device)
         while state.step < self.total_steps and len(place):
@@ -203,15 +212,15 @@ class Attack(Options):
                 return
             state = self.step(model, state)
             assert state.best is not None
-            if until_fooled and state.step < self.total_steps:
+            if stop_on_success and state.step < self.total_steps:
                 ended = self.fooled(state.best.prediction, state.label)
                 yield place[ended], state.of(ended)
                 place, state = place[~ended], state.of(~ended)
         yield place, state
 
     def refit(self, state: State, epsilon: float) -> State:
-        """The best perturbation so far, rescaled into another budget; asks no model. See ``scales``."""
-        return replace(state, epsilon=epsilon, move=state.best_move, evaluation=None, best=None)
+        """The best perturbation so far, rescaled into another budget; asks no model. See ``linear_in_epsilon``."""
+        return replace(state, epsilon=epsilon, unit_delta=state.best_unit_delta, evaluation=None, best=None)
 
     def run(
         self,

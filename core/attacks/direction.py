@@ -1,6 +1,6 @@
-"""From a gradient (B, N, 3) to a move of unit budget: the five readings of "fast gradient sign" on point clouds.
+"""From a gradient (B, N, 3) to a perturbation of unit budget: five variants of "fast gradient sign" on point clouds.
 
-The first paper prints ``x + epsilon * gradient`` (section III.A) under a title that says *sign*; the readings differ by
+The first paper prints ``x + epsilon * gradient`` (section III.A) under a title that says *sign*; the variants differ by
 orders of magnitude in what epsilon bounds, so all are here under their own names.
 """
 

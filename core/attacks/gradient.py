@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models import Classifier, answering
+from core.models import Classifier, eval_view
 
 _HASH = (0x9E3779B97F4A7C15 - 2**64, 0x632BE59BD9B4E019, 0x2545F4914F6CDD1D)
 """Odd numbers of 64 bits: two different points have one sum of products about once in 2^64 pairs."""
@@ -29,7 +29,7 @@ class Evaluation:
     gradient: Tensor | None = None
     """(B, N, 3), d loss_i / d cloud_i of each sample on its own (sum reduction), or None where it was not asked.
 
-    Points that lie on one another share theirs, see ``shared``.
+    Points that lie on one another share theirs, see ``average_over_duplicates``.
     """
 
     @property
@@ -56,16 +56,16 @@ def evaluate(
     label : Tensor (B,), the class the loss refers to.
     loss : another loss than the cross-entropy to the label.
     """
-    with answering(model) as classifier, torch.set_grad_enabled(gradient):
+    with eval_view(model) as classifier, torch.set_grad_enabled(gradient):
         points = clouds.detach().requires_grad_(gradient)
         logits, latent = classifier(points)
         value = F.cross_entropy(logits, label, reduction="none") if loss is None else loss(logits, latent)
-        slope = shared(clouds, torch.autograd.grad(value.sum(), points)[0]) if gradient else None
+        slope = average_over_duplicates(clouds, torch.autograd.grad(value.sum(), points)[0]) if gradient else None
     return Evaluation(logits.detach(), latent.detach(), value.detach(), slope)
 
 
 @torch.no_grad()
-def shared(clouds: Tensor, gradient: Tensor) -> Tensor:
+def average_over_duplicates(clouds: Tensor, gradient: Tensor) -> Tensor:
     """The gradient (B, N, 3) with its mean at points of clouds (B, N, 3) that lie on one another.
 
     A maximum over points passes its gradient on to one of several equal ones, and which is up to the layer. If that one

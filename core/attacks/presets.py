@@ -15,8 +15,8 @@ PRESETS: dict[str, str] = {
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "fgsm": {"steps": 1},
-    "bim": {"steps": 10, "travel": 1.0},
-    "mi": {"steps": 10, "travel": 1.0, "momentum": 1.0},
+    "bim": {"steps": 10, "total_step": 1.0},
+    "mi": {"steps": 10, "total_step": 1.0, "momentum": 1.0},
     "pgd": {"steps": 20, "restarts": 1},
 }
 """Where each differs from the defaults."""

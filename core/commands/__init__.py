@@ -15,8 +15,8 @@ from core.commands import (  # noqa: F401  importing a command adds it
     train,
     tsne,
 )
+from core.commands.console import CONSOLE, UserError, complain
 from core.commands.shared import STOPPED, cli
-from core.console import CONSOLE, UserError, complain
 from core.options import explain
 
 __all__ = ["cli", "run"]

@@ -4,11 +4,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from core import live
-from core.checkpoints import load_model, resolve_model
+from core.clouds.files import read_cloud, write_cloud
+from core.commands.console import UserError, follow, show
 from core.commands.shared import FGSM, AttackChoice, Device, Json, Seed, cli
-from core.console import UserError, follow, show
-from core.devices import choose_device
-from core.formats import read_cloud, write_cloud
+from core.models.checkpoints import load_model, resolve_model
+from core.runtime.devices import choose_device
 
 
 @cli.command

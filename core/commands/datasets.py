@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from core.commands.console import show
 from core.commands.shared import AllowMissing, DataRoot, Json, cli, find_dataset
-from core.console import show
 from core.datasets import REGISTRY
 
 

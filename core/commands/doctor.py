@@ -1,8 +1,8 @@
 """``pointward doctor``."""
 
+from core.commands.console import UserError, show
 from core.commands.shared import Json, cache_folder, cli
-from core.console import UserError, show
-from core.diagnosis import diagnose
+from core.runtime.diagnosis import diagnose
 
 
 @cli.command

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Json, Trial, cli
-from core.console import UserError, follow, show
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
-from core.records import write_csv
+from core.results.records import write_csv
 
 
 @cli.command
@@ -17,7 +17,7 @@ def evaluate(
     *,
     clouds: int | None = None,
     points: int | None = None,
-    until_fooled: Annotated[bool, Parameter(negative="")] = False,
+    stop_on_success: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     records: Path | None = None,
     as_json: Json = False,
@@ -30,7 +30,7 @@ def evaluate(
         Test clouds to use; the default is all.
     points
         Points of each cloud; the default is what the model was trained with.
-    until_fooled
+    stop_on_success
         End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
     seed
         Source of random restarts.
@@ -41,7 +41,7 @@ def evaluate(
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
-        until_fooled=until_fooled,
+        stop_on_success=stop_on_success,
         seed=seed,
     )
     report, complete = follow(
@@ -60,7 +60,7 @@ def evaluate(
             "attack": trial.choice.attack,
             **attack.model_dump(),
             "points": options.points,
-            "until_fooled": until_fooled,
+            "stop_on_success": stop_on_success,
             **report.summary(),
             "complete": complete,
         },

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from core.commands.console import CONSOLE, follow, show
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
-from core.console import CONSOLE, follow, show
-from core.reproduction.options import ReproduceOptions, TrainingChanges, recipe
+from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChanges, recipe
 
 
 @cli.command
@@ -37,7 +37,7 @@ def reproduce(
     runs
         Runs, or folders of runs, that are used in the place of trainings; may be given more than once.
     """
-    from core.reproduction.defense_pointnet import reproduce as reproducing  # half a second to import
+    from core.studies.defense_pointnet.reproduction import reproduce as reproducing  # half a second to import
 
     data = find_dataset(dataset, data_root, allow_missing)
     changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)

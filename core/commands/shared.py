@@ -9,14 +9,14 @@ from cyclopts import App, Parameter, validators
 from platformdirs import user_cache_path
 
 from core.attacks import Attack, preset
-from core.checkpoints import LoadedModel, load_model, resolve_model
-from core.console import CONSOLE, UserError, follow
+from core.commands.console import CONSOLE, UserError, follow
 from core.datasets import Dataset, open_dataset
-from core.devices import DeviceName, choose_device
 from core.events import Cancel, Event
+from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.options import partial
-from core.records import versions
-from core.training import trained_on
+from core.results.records import versions
+from core.runtime.devices import DeviceName, choose_device
+from core.training import dataset_of_weights
 
 cli = App(
     name="pointward",
@@ -110,7 +110,7 @@ class Trial:
         model = load_model(path, choose_device(self.device))
         name, root = self.dataset, self.data_root
         if name is None:
-            name, remembered = trained_on(path, model.card)
+            name, remembered = dataset_of_weights(path, model.card)
             root = root or remembered
         data = find_dataset(name, root)
         if data.card.name == model.card.dataset and data.card.fingerprint != model.card.fingerprint:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from core import training
+from core.commands.console import follow, show
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
-from core.console import follow, show
 from core.training import TrainOptions
 
 
@@ -34,9 +34,9 @@ def train(
     """
     options = options or TrainOptions()
     folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
-    resume = resume and training.begun(folder)
+    resume = resume and training.run_exists(folder)
     if resume and dataset is None:
-        dataset, root = training.remembered(folder)
+        dataset, root = training.dataset_of_run(folder)
         data_root = data_root or root
     data = find_dataset(dataset or "shapes16", data_root, allow_missing)
     result, complete = follow(

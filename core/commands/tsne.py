@@ -4,11 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Flat, Json, Trial, cli
-from core.console import UserError, follow, show
-from core.embedding import TsneOptions
 from core.evaluation import latents
-from core.records import write_csv
+from core.evaluation.tsne import TsneOptions
+from core.results.records import write_csv
 
 
 @cli.command

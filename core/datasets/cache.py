@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.clouds import Points, checked, normalise, resample
 from core.datasets.base import Card, Dataset, DatasetError, Listing, Source, Split, seed_of
 from core.events import Done, Event, Note, Progress
-from core.files import atomic_path
+from core.runtime.files import atomic_path
 
 FORMAT = 1
 """Raised when the layout of the cache or the way clouds are prepared changes: older caches are then made anew."""

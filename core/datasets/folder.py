@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from core.clouds import Points
+from core.clouds.files import READABLE, read_points
 from core.datasets.base import POINTS, SPLITS, DatasetError, Shape, Source, held_out, listing, signature
 from core.events import Done, Event
-from core.formats import READABLE, read_points
 
 ACCEPTED = f"CLASS/FILE, CLASS/train/FILE or train/CLASS/FILE (and test, val alike) with files {', '.join(READABLE)}"
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.clouds.files import read_points
 from core.datasets.base import POINTS, DatasetError, Listing, Shape, Source, listing, missing, signature, sizes
 from core.events import Done, Event
-from core.formats import read_points
 
 ACCEPTED = (
     "modelnet40*.npz with points, label, split, name, classes; a folder with ply_data_train*.h5 and shape_names.txt; "

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.clouds import Points
+from core.clouds.files import read_points
 from core.datasets.base import SPLITS, DatasetError, Shape, Source, listing, missing, signature
 from core.events import Done, Event
-from core.formats import read_points
 
 ACCEPTED = (
     "shapenetcore_partanno_segmentation_benchmark_v0_normal (category/*.txt) or its older form (category/points/*.pts) "

@@ -14,16 +14,16 @@ from core.clouds import linf, rmse
 from core.datasets import Split, choose_rows
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
+from core.models.predict import Predictions, device_of, predict
 from core.options import Options, option
-from core.predict import Answers, device_of, predict
 
 Array = NDArray[np.float32]
 Arrays = tuple[NDArray[Any], ...]
 
 
-Known = dict[int, Evaluation]
-"""A model at the clean clouds of each batch, by the place of its first cloud: for measurements that follow each other
-on the same clouds, points and batches, so that only the first asks."""
+CleanCache = dict[int, Evaluation]
+"""Cache of clean predictions, with gradients: index of a batch's first cloud -> the model's evaluation of the batch.
+For several measurements of one model on the same clouds, points and batches, so that only the first computes them."""
 
 
 class EvaluationOptions(Options):
@@ -35,7 +35,7 @@ class EvaluationOptions(Options):
     points: int = option(
         1024, "Points of each cloud: the first so many, the same for every model.", unit="points", low=1, high=100_000
     )
-    until_fooled: bool = option(
+    stop_on_success: bool = option(
         False,
         "End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.",
         advanced=True,
@@ -72,8 +72,8 @@ class Rate:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdicts(Answers):
-    """A model's answers to n clouds of known classes."""
+class LabelledPredictions(Predictions):
+    """A model's predictions for n clouds of known classes."""
 
     label: NDArray[np.int64]
     """(n,), the true classes."""
@@ -120,7 +120,7 @@ class Verdicts(Answers):
 
 
 @dataclass(frozen=True, eq=False)
-class Attacked(Verdicts):
+class AdversarialPredictions(LabelledPredictions):
     """A model's answers to n adversarial clouds, and how far each is from the clean one."""
 
     linf: NDArray[np.float64]
@@ -135,8 +135,8 @@ class AccuracyReport:
 
     row: NDArray[np.int64]
     """(n,), places of the clouds in their split."""
-    clean: Verdicts
-    adversarial: Attacked | None = None
+    clean: LabelledPredictions
+    adversarial: AdversarialPredictions | None = None
     """None if no attack was asked for."""
 
     def of(self, places: NDArray[np.int64]) -> "AccuracyReport":
@@ -146,8 +146,8 @@ class AccuracyReport:
         )
 
     @property
-    def sides(self) -> tuple[Verdicts, Attacked]:
-        """Verdicts on the clean and on the adversarial clouds, of a report that has both."""
+    def sides(self) -> tuple[LabelledPredictions, AdversarialPredictions]:
+        """Predictions for the clean and for the adversarial clouds, of a report that has both."""
         assert self.adversarial is not None
         return self.clean, self.adversarial
 
@@ -184,7 +184,7 @@ def evaluate_accuracy(
     cancel: Cancel | None = None,
     *,
     surrogate: Classifier | None = None,
-    known: Known | None = None,
+    clean_cache: CleanCache | None = None,
 ) -> Iterator[Event]:
     """Ask the model about clean clouds and, with an attack, about their adversarial versions.
 
@@ -192,7 +192,7 @@ def evaluate_accuracy(
     ----------
     surrogate : the model that is attacked in the place of ``model``, which is asked about the clouds this gives: the
         attack is transferred.
-    known : the attacked model at clean clouds; what is missing is added.
+    clean_cache : evaluations of the attacked model at clean clouds; missing batches are added.
 
     Yields
     ------
@@ -218,12 +218,12 @@ def evaluate_accuracy(
             attacked = model if surrogate is None else surrogate
             device = device_of(attacked)
             clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
-            state = attack.start(attacked, clouds, label, generator, known.get(start) if known else None)
+            state = attack.start(attacked, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
             assert state.evaluation is not None
-            if known is not None:
-                known[start] = state.evaluation
+            if clean_cache is not None:
+                clean_cache[start] = state.evaluation
             before = _arrays(state.evaluation)
-            finished = _finished(attacked, attack, state, options.until_fooled, cancel)
+            finished = _finished(attacked, attack, state, options.stop_on_success, cancel)
             if finished is None:
                 break
             adversarial, after = finished
@@ -240,10 +240,10 @@ def evaluate_accuracy(
         return
     labels = split.labels[rows[:done]]
     logits, latent = _joined(clean)
-    report = AccuracyReport(rows[:done], Verdicts(logits, latent, labels))
+    report = AccuracyReport(rows[:done], LabelledPredictions(logits, latent, labels))
     if moved:
         logits, latent, far, wide = _joined(moved)
-        report = replace(report, adversarial=Attacked(logits, latent, labels, far, wide))
+        report = replace(report, adversarial=AdversarialPredictions(logits, latent, labels, far, wide))
     yield Done(report, complete=done == len(rows))
 
 
@@ -272,10 +272,10 @@ def _arrays(evaluation: Evaluation | None) -> Arrays:
 
 
 def _finished(
-    model: Classifier, attack: Attack, state: State, until_fooled: bool, cancel: Cancel | None
+    model: Classifier, attack: Attack, state: State, stop_on_success: bool, cancel: Cancel | None
 ) -> tuple[Array, Arrays] | None:
     """The adversarial clouds (B, N, 3), and the model's answers to them; None if it was cancelled."""
-    parts = list(attack.finish(model, state, until_fooled=until_fooled, cancel=cancel))
+    parts = list(attack.finish(model, state, stop_on_success=stop_on_success, cancel=cancel))
     if sum(len(place) for place, _ in parts) < len(state.label):
         return None
     places, ends = zip(*parts, strict=True)
@@ -289,7 +289,7 @@ def _joined(parts: list[Arrays]) -> Arrays:
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
-def _described(kind: str, verdicts: Verdicts) -> dict[str, Any]:
+def _described(kind: str, verdicts: LabelledPredictions) -> dict[str, Any]:
     return {
         f"{kind}_accuracy": verdicts.accuracy.value,
         f"{kind}_interval": verdicts.accuracy.interval,
@@ -298,7 +298,7 @@ def _described(kind: str, verdicts: Verdicts) -> dict[str, Any]:
     }
 
 
-def _columns(kind: str, verdicts: Verdicts) -> dict[str, NDArray[Any]]:
+def _columns(kind: str, verdicts: LabelledPredictions) -> dict[str, NDArray[Any]]:
     return {
         f"{kind}_prediction": verdicts.prediction,
         f"{kind}_confidence": verdicts.confidence,

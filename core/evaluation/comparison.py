@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attacks import Attack
-from core.checkpoints import LoadedModel
 from core.clouds import Cloud
 from core.datasets import Dataset
 from core.evaluation.accuracy import (
@@ -21,8 +20,9 @@ from core.evaluation.accuracy import (
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Event, Progress, Step
+from core.models.checkpoints import LoadedModel
 from core.options import option
-from core.tables import Cell, Table
+from core.results.tables import Cell, Table
 
 
 class ComparisonOptions(EvaluationOptions):
@@ -159,7 +159,7 @@ def compare(
     split = dataset.split(options.split)
     budgets = [] if options.budgets is None else np.linspace(0, options.sweep_to, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
-    swept = n * (1 if budgets and attack.scales else len(budgets))
+    swept = n * (1 if budgets and attack.linear_in_epsilon else len(budgets))
     total, done = len(models) * (n + swept), 0
     measured: list[Measured] = []
     for model in models:

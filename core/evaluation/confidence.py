@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.accuracy import Verdicts
+from core.evaluation.accuracy import LabelledPredictions
 
 BINS = 15
 
@@ -17,11 +17,11 @@ class Definition:
 
     title: str
     help: str
-    values: Callable[[Verdicts], NDArray[np.floating]]
+    values: Callable[[LabelledPredictions], NDArray[np.floating]]
     """Of n verdicts, one number each; of fewer where it is about some of them only."""
 
 
-def _margin(verdicts: Verdicts) -> NDArray[np.floating]:
+def _margin(verdicts: LabelledPredictions) -> NDArray[np.floating]:
     rows = np.arange(len(verdicts.label))
     others = verdicts.logits.copy()
     others[rows, verdicts.label] = -np.inf
@@ -62,7 +62,7 @@ class Reliability:
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.count))
 
 
-def reliability(verdicts: Verdicts) -> Reliability:
+def reliability(verdicts: LabelledPredictions) -> Reliability:
     """Of n >= 1 verdicts."""
     place = np.minimum((verdicts.confidence * BINS).astype(int), BINS - 1)
     count = np.bincount(place, minlength=BINS)

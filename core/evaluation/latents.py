@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack
 from core.datasets import Split
-from core.embedding import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
 from core.events import Cancel, Done, Event, Note, Step
 from core.models import Classifier
 from core.options import Options, option

@@ -1,4 +1,4 @@
-"""One step away from every test cloud: the five readings of the first paper's epsilon, beside noise of the same size.
+"""One step away from every test cloud: the five variants of FGSM, beside noise of the same size.
 
 The direction of a one-step attack does not depend on epsilon, so one gradient of each cloud serves all budgets.
 """
@@ -16,10 +16,10 @@ from torch import Tensor
 from core.attacks import DIRECTIONS, Attack, evaluate, preset
 from core.clouds import linf, rmse
 from core.datasets import Split
-from core.evaluation.accuracy import EvaluationOptions, Known, Rate, chosen_clouds
+from core.evaluation.accuracy import CleanCache, EvaluationOptions, Rate, chosen_clouds
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
-from core.predict import device_of, predict
+from core.models.predict import device_of, predict
 
 NOISES: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "random sign": lambda clouds, source: torch.randint(0, 2, clouds.shape, generator=source).to(clouds) * 2 - 1,
@@ -36,7 +36,7 @@ Cell = tuple[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class OneStepResult:
     """A model's verdicts on n clouds that one step has moved."""
 
     direction: str
@@ -62,7 +62,7 @@ def one_step(
     options: EvaluationOptions,
     cancel: Cancel | None = None,
     *,
-    known: Known | None = None,
+    clean_cache: CleanCache | None = None,
 ) -> Iterator[Event]:
     """Move every cloud along the first steps of attacks, and along noises, by the budgets of ``cells``.
 
@@ -70,11 +70,11 @@ def one_step(
     ----------
     attacks : by name; further steps and restarts do not count.
     cells : of names of ``attacks`` and of ``NOISES``.
-    known : the model at clean clouds.
+    clean_cache : evaluations of the model at clean clouds; read only.
 
     Yields
     ------
-    Progress after each batch, then Done with a ``Moved`` for each cell, of the clouds that were reached.
+    Progress after each batch, then Done with a ``OneStepResult`` for each cell, of the clouds that were reached.
     """
     device, source = device_of(model), torch.Generator().manual_seed(options.seed)
     asked = {name for name, _ in cells}
@@ -84,12 +84,12 @@ def one_step(
         part = rows[start : start + options.batch_size]
         points, truth = np.array(split.points[part, : options.points]), split.labels[part]
         clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(truth).to(device)
-        gradient = ((known or {}).get(start) or evaluate(model, clouds, label, gradient=True)).gradient
+        gradient = ((clean_cache or {}).get(start) or evaluate(model, clouds, label, gradient=True)).gradient
         assert gradient is not None
         moves: dict[str, Callable[[float], Tensor]] = {}
         for name, attack in attacks.items():
             still = torch.zeros_like(clouds)
-            moves[name] = partial(attack.moved, still, attack.accelerated(still, gradient))
+            moves[name] = partial(attack.apply_step, still, attack.accumulate(still, gradient))
         for name, noise in NOISES.items():
             if name in asked:
                 moves[name] = partial(_always, noise(clouds, source))
@@ -102,7 +102,7 @@ def one_step(
         if cancel and cancel.requested:
             break
     table = [
-        Moved(*cell, *(np.concatenate(column) for column in zip(*answers, strict=True)))
+        OneStepResult(*cell, *(np.concatenate(column) for column in zip(*answers, strict=True)))
         for cell, answers in zip(cells, found, strict=True)
     ]
     yield Done(table, complete=complete)
@@ -112,6 +112,6 @@ def _always(move: Tensor, _: float) -> Tensor:
     return move
 
 
-def readings(epsilons: Sequence[float]) -> list[Cell]:
+def fgsm_variants(epsilons: Sequence[float]) -> list[Cell]:
     """Every reading of ``FGSM`` and every noise, each by each of the budgets."""
     return [(name, epsilon) for name in (*FGSM, *NOISES) for epsilon in epsilons]

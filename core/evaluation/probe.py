@@ -11,11 +11,11 @@ import torch.nn.functional as F
 
 from core.attacks import Attack
 from core.datasets import Dataset
-from core.devices import seeded
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, evaluate_accuracy
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
-from core.training.learner import ADVERSARIAL, REAL, discriminator_of
+from core.models.discriminator import ADVERSARIAL, REAL, discriminator_of
+from core.runtime.devices import seeded
 
 STEPS, LEARNING_RATE = 400, 1e-3
 PROBED = 2000

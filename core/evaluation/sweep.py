@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from core.attacks import Attack
 from core.datasets import Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
-from core.evaluation.onestep import Moved, one_step
+from core.evaluation.onestep import OneStepResult, one_step
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Verdicts on n clouds at each of a row of budgets."""
+    """Which of n clouds are classified correctly at each of several budgets."""
 
     epsilons: NDArray[np.float64]
     """(E,), rising, in unit-sphere radii."""
@@ -62,18 +62,18 @@ def sweep(
     """
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
-    if attack.scales:
+    if attack.linear_in_epsilon:
         for event in one_step(model, split, {"": attack}, [("", epsilon) for epsilon in epsilons], options, cancel):
             if isinstance(event, Done):
                 yield Done(swept(event.value), event.complete)
             else:
                 yield event
         return
-    soon = options.model_copy(update={"until_fooled": True})  # whether a cloud fools is all that is asked
+    until_success = options.model_copy(update={"stop_on_success": True})  # whether a cloud fools is all that is asked
     reached: list[AccuracyReport] = []
     complete = True
     for index, epsilon in enumerate(epsilons):
-        for event in evaluate_accuracy(model, split, attack.at(epsilon), soon, cancel):
+        for event in evaluate_accuracy(model, split, attack.at(epsilon), until_success, cancel):
             match event:
                 case Progress(done, total):
                     yield Progress(index * total + done, len(epsilons) * total, f"epsilon {epsilon:g}")
@@ -85,6 +85,6 @@ def sweep(
     yield Done(Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None, complete)
 
 
-def swept(cells: Sequence[Moved]) -> Sweep:
+def swept(cells: Sequence[OneStepResult]) -> Sweep:
     """The sweep that the cells of one attack are, in rising order of their budgets."""
     return Sweep(np.array([cell.epsilon for cell in cells]), np.array([cell.correct for cell in cells]))

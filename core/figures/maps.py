@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
-from core.embedding import Map
+from core.evaluation.tsne import Map
 from core.figures.style import COLUMN, MUTED, PAGE, class_style, styled
 
 Array = NDArray[Any]

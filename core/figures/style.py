@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from core.files import atomic_path
+from core.runtime.files import atomic_path
 
 COLUMN, PAGE = 3.5, 7.16  # widths of one and of two columns of an IEEE page, inches
 CLEAN, ADVERSARIAL = (0.11, 0.40, 0.78), (0.79, 0.38, 0.02)

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from core.models.base import Classifier, Output, evaluating
-from core.models.folded import answering
-from core.models.pointnet import PointNet, PointNetOptions
+from core.models.fast.folded import eval_view
+from core.models.port import Classifier, Output, evaluating
+from core.models.zoo.pointnet import PointNet, PointNetOptions
 
 ARCHITECTURES: dict[str, tuple[type[nn.Module], type[PointNetOptions]]] = {"pointnet": (PointNet, PointNetOptions)}
 
@@ -28,4 +28,4 @@ def build(architecture: str, classes: int, options: Mapping[str, Any] | None = N
     return module(classes, options_type.model_validate(options or {}))
 
 
-__all__ = ["ARCHITECTURES", "Classifier", "Output", "PointNet", "PointNetOptions", "answering", "build", "evaluating"]
+__all__ = ["ARCHITECTURES", "Classifier", "Output", "PointNet", "PointNetOptions", "build", "eval_view", "evaluating"]

@@ -3,16 +3,16 @@
 from core.training.engine import train
 from core.training.options import TrainOptions
 from core.training.regimes import REGIMES
-from core.training.runs import RunResult, begun, command, remembered, stored_options, trained_on
+from core.training.runs import RunResult, command, dataset_of_run, dataset_of_weights, run_exists, stored_options
 
 __all__ = [
     "REGIMES",
     "RunResult",
     "TrainOptions",
-    "begun",
     "command",
-    "remembered",
+    "dataset_of_run",
+    "dataset_of_weights",
+    "run_exists",
     "stored_options",
     "train",
-    "trained_on",
 ]

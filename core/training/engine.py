@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.datasets import Dataset, Split, choose_rows
-from core.devices import choose_device, describe_device, seeded
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress
 from core.models import build
+from core.models.discriminator import build_discriminator
+from core.runtime.devices import choose_device, describe_device, seeded
 from core.training.batches import batches
-from core.training.learner import Learner, build_discriminator
+from core.training.learner import Learner
 from core.training.options import TrainOptions
 from core.training.regimes import REGIMES
 from core.training.runs import Run

@@ -12,13 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.attacks import Attack
-from core.models import evaluating
+from core.models.discriminator import ADVERSARIAL, REAL
 from core.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-REAL, ADVERSARIAL = 0, 1
 
 
 class Feed(NamedTuple):
@@ -77,7 +75,7 @@ class Learner:
             losses = [self._losses(label, feed, *self._forwards[0](feed.clouds)) for feed in feeds]
             self._descend(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
 
-    def agree(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
+    def trades_step(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
         """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""
         with self._arithmetic():
             logits, latent = self._forwards[0](clean)
@@ -180,21 +178,6 @@ def divergence(clean: Tensor, adversarial: Tensor) -> Tensor:
     """KL(softmax(clean) || softmax(adversarial)) of two batches of logits (B, K), in nats, (B,)."""
     logs = F.log_softmax(adversarial, dim=1), F.log_softmax(clean, dim=1)
     return F.kl_div(*logs, reduction="none", log_target=True).sum(dim=1)
-
-
-def build_discriminator(model: nn.Module, width: int) -> nn.Module:
-    """Two linear layers from the latents of ``model`` to logits (B, 2) of ``REAL`` and ``ADVERSARIAL``.
-
-    The first paper gives neither their hidden width nor the activation; LeakyReLU(0.2) is usual in discriminators.
-    """
-    with evaluating(model), torch.no_grad():
-        latent = model(torch.zeros(1, 1, 3)).latent
-    return discriminator_of(latent.shape[1], width)
-
-
-def discriminator_of(size: int, width: int) -> nn.Module:
-    """The same for latents (B, size)."""
-    return nn.Sequential(nn.Linear(size, width), nn.LeakyReLU(0.2), nn.Linear(width, 2))
 
 
 @contextmanager

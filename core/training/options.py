@@ -10,9 +10,9 @@ from typing import Any, Literal
 from pydantic import ValidationInfo, field_validator
 
 from core.attacks import Attack, Direction, preset
-from core.devices import DeviceName
 from core.models import ARCHITECTURES
 from core.options import Options, option
+from core.runtime.devices import DeviceName
 
 RegimeName = Literal["simple", "adversarial", "defense", "pgd", "trades", "defense-pgd"]
 MANY_STEPS = 7

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from core.attacks import preset
-from core.checkpoints import ModelCard, load_model, resolve_model, save_builtin
 from core.datasets import Dataset
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.events import Done, Event
-from core.files import atomic_path
+from core.models.checkpoints import ModelCard, load_model, resolve_model, save_builtin
+from core.runtime.files import atomic_path
 
 ATTACKS = {"fgsm": preset("fgsm"), "pgd-20": preset("pgd", epsilon=0.05, steps=20, restarts=0)}
 """Under which shipped models are measured."""
@@ -31,7 +31,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
             weight.copy_(weight.half())
     test = dataset.split("test")
     points = min(loaded.card.points, test.points.shape[1])
-    options = EvaluationOptions(points=points, until_fooled=True)
+    options = EvaluationOptions(points=points, stop_on_success=True)
     metrics: dict[str, float] = {}
     for kind, attack in ATTACKS.items():
         for event in evaluate_accuracy(loaded.module, test, attack, options):

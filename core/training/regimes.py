@@ -27,9 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attacks import Attack, Loss, evaluate, random_move
+from core.attacks import Attack, Loss, evaluate, random_unit_delta
 from core.models import Classifier
-from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, divergence
+from core.models.discriminator import ADVERSARIAL, REAL
+from core.training.learner import Feed, Learner, divergence
 from core.training.options import RegimeName
 
 
@@ -63,7 +64,7 @@ def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
     with _victim(learner.model, learner.options.attack_mode) as victim:
         clean = evaluate(victim, clouds, label, gradient=False).logits
     adversarial = _attacked(learner, clouds, label, lambda logits, _: divergence(clean, logits), random_start=True)
-    learner.agree(label, clouds, adversarial)
+    learner.trades_step(label, clouds, adversarial)
 
 
 def _defense_pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
@@ -108,15 +109,15 @@ def perturbed(
     epsilon = attack.epsilon
     if epsilon == 0:
         return clouds
-    move = torch.zeros_like(clouds)
+    unit_delta = torch.zeros_like(clouds)
     if random_start:
-        move = random_move(attack.constraint, clouds.shape, int(torch.randint(2**62, ())), clouds)
+        unit_delta = random_unit_delta(attack.constraint, clouds.shape, int(torch.randint(2**62, ())), clouds)
     with _victim(model, mode) as victim:
         for _ in range(attack.steps):
-            gradient = evaluate(victim, clouds + epsilon * move, label, gradient=True, loss=loss).gradient
+            gradient = evaluate(victim, clouds + epsilon * unit_delta, label, gradient=True, loss=loss).gradient
             assert gradient is not None
-            move = attack.moved(move, gradient, epsilon)
-    return clouds + epsilon * move
+            unit_delta = attack.apply_step(unit_delta, gradient, epsilon)
+    return clouds + epsilon * unit_delta
 
 
 def _attacked(

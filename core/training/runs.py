@@ -19,12 +19,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
 from core.datasets import Card
-from core.devices import choose_device, describe_device
-from core.files import atomic_path, leftovers
+from core.models.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
 from core.options import explain
-from core.records import append_jsonl, provenance, read_json, read_jsonl, write_json
+from core.results.records import append_jsonl, provenance, read_json, read_jsonl, write_json
+from core.runtime.devices import choose_device, describe_device
+from core.runtime.files import atomic_path, leftovers
 from core.training.learner import Learner
 from core.training.options import TrainOptions
 from core.training.regimes import REGIMES
@@ -180,21 +180,21 @@ def stored_options(folder: Path) -> TrainOptions:
     return stored(folder)[0]
 
 
-def begun(folder: Path) -> bool:
+def run_exists(folder: Path) -> bool:
     """Whether there is a run to resume in ``folder``; one that was killed at its very start left nothing."""
     return (folder / OPTIONS).is_file()
 
 
-def remembered(folder: Path) -> tuple[str, Path | None]:
+def dataset_of_run(folder: Path) -> tuple[str, Path | None]:
     """The name of the dataset of the run in ``folder``, and where it was found."""
     record = read_json(folder / OPTIONS)
     root = record.get("data_root")
     return record["dataset_name"], Path(root) if root else None
 
 
-def trained_on(weights: Path, card: ModelCard) -> tuple[str, Path | None]:
+def dataset_of_weights(weights: Path, card: ModelCard) -> tuple[str, Path | None]:
     """The name of the dataset that weights were trained on and, for those in a run's folder, where it was found."""
-    return remembered(weights.parent) if begun(weights.parent) else (card.dataset, None)
+    return dataset_of_run(weights.parent) if run_exists(weights.parent) else (card.dataset, None)
 
 
 def command(options: TrainOptions, dataset: str) -> str:

@@ -13,13 +13,13 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, QSettin
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 
-from app.notify import Severity
+from app.shell.notify import Severity
+from app.shell.window import Window
 from app.views.groove import SIDE, Groove
-from app.window import Window
-from core.checkpoints import LoadedModel
 from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import CATEGORIES, make_shape
 from core.live import Scene
+from core.models.checkpoints import LoadedModel
 from tests.app.mouse import move_mouse
 
 TRAIN, TEST = 3, 3
@@ -56,7 +56,7 @@ def opened(shapes: Path, home: Path) -> Iterator["Person"]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
-        patch.setattr("app.settings.create", lambda: QSettings(settings, QSettings.Format.IniFormat))
+        patch.setattr("app.shell.settings.create", lambda: QSettings(settings, QSettings.Format.IniFormat))
         patch.setitem(REGISTRY, "shapes16", small(shapes))  # type: ignore[arg-type]
         window = Window()
         person = Person(window)

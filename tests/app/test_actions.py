@@ -5,8 +5,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QLineEdit, QMainWindow
 
-from app import theme
-from app.actions import ACTIONS, GESTURES, build, shortcut_page
+from app.shell import theme
+from app.shell.actions import ACTIONS, GESTURES, build, shortcut_page
 
 
 class Calls(list):

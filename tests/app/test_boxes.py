@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel
 
-from app import theme
+from app.shell import theme
 from app.views.boxes import OFFSET, Box, BoxView
 from tests.app.looking import tooltip, where
 from tests.app.mouse import move_mouse

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QToolButton
 from pytestqt.qtbot import QtBot
 
-from app import theme
+from app.shell import theme
 from app.views.confidence import HEADER, ROW, ConfidenceView
 from app.views.verdicts import Verdicts
 from tests.app.looking import tooltip, where

@@ -5,7 +5,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QToolButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import theme
+from app.shell import theme
 from app.views.curves import CurveView
 from tests.app.looking import where
 from tests.app.mouse import move_mouse

@@ -6,7 +6,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSlider, QApplication, QDoubleSpinBox, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import theme
+from app.shell import theme
 from app.views.epsilon import EpsilonSlider
 from app.views.groove import HEIGHT, SIDE, Outcome
 from tests.app.looking import pixels, tooltip, where

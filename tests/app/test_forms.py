@@ -11,12 +11,12 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from app import theme
-from app.fields import CheckBox, ComboBox, NumberBox, PathBox, TextBox
-from app.forms import OptionsForm
+from app.shell import theme
+from app.shell.fields import CheckBox, ComboBox, NumberBox, PathBox, TextBox
+from app.shell.forms import OptionsForm
 from core.attacks import Attack
-from core.embedding import TsneOptions
 from core.evaluation.latents import LatentOptions
+from core.evaluation.tsne import TsneOptions
 from core.options import Options, option
 from core.training import TrainOptions
 
@@ -254,10 +254,10 @@ def test_that_every_editor_has_a_name_a_description_and_a_tooltip_with_its_limit
 def test_that_a_path_can_be_chosen(form, qtbot, monkeypatch, tmp_path):
     click(qtbot, more(form))
     box = editor(form, "where")
-    monkeypatch.setattr("app.fields.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path))
+    monkeypatch.setattr("app.shell.fields.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path))
     box.findChild(QToolButton).menu().actions()[1].trigger()
     assert form.value().where == tmp_path
-    monkeypatch.setattr("app.fields.QFileDialog.getOpenFileName", lambda *_: ("", ""))
+    monkeypatch.setattr("app.shell.fields.QFileDialog.getOpenFileName", lambda *_: ("", ""))
     box.findChild(QToolButton).menu().actions()[0].trigger()  # and the dialog is left
     assert form.value().where == tmp_path
 

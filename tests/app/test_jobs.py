@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QThread
 
 from app.jobs import AHEAD, Job, JobList, Latest
-from app.progress import Meter, Status
+from app.shell.progress import Meter, Status
 from core.events import Cancel, Done, Note, Progress, Step
 from core.options import Options, option
 
@@ -256,7 +256,7 @@ def test_that_two_jobs_run_and_the_third_waits_for_a_place(qtbot):
 
 
 def test_that_a_paused_job_makes_room_and_keeps_its_place_in_the_list(qtbot):
-    jobs = JobList(at_once=1)
+    jobs = JobList(max_running=1)
     made, gates = submit_gated(jobs, 2)
     made[0].pause()
     assert made[1].status is Status.RUNNING
@@ -269,7 +269,7 @@ def test_that_a_paused_job_makes_room_and_keeps_its_place_in_the_list(qtbot):
 
 
 def test_that_a_waiting_job_can_be_dropped_without_ever_starting(qtbot):
-    jobs = JobList(at_once=1)
+    jobs = JobList(max_running=1)
     made, gates = submit_gated(jobs, 2)
     outcome = Outcome(made[1])
     made[1].cancel()
@@ -306,7 +306,7 @@ def test_that_closing_stops_everything_and_keeps_partial_results(qtbot):
 
 
 def test_that_brief_work_waits_for_nobody_and_what_keeps_nothing_is_dropped_when_it_is_stopped(qtbot):
-    jobs = JobList(at_once=1)
+    jobs = JobList(max_running=1)
     long = jobs.submit("long", lambda: counting(token), token := Cancel())
     deaf = jobs.submit("opening", lambda: counting(Cancel()), Cancel(), brief=True, keeps=False)
     assert deaf.status is Status.RUNNING

@@ -6,10 +6,10 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QLabel, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
-from app import jobstrip, theme
 from app.jobs import JobList
-from app.jobstrip import JobStrip, rate, time_left
-from app.progress import Status
+from app.shell import jobstrip, theme
+from app.shell.jobstrip import JobStrip, rate, time_left
+from app.shell.progress import Status
 from core.events import Cancel, Done, Note, Progress
 
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from app import theme
+from app.shell import theme
 from app.views.matrix import SMALLEST, MatrixView
 from tests.app.looking import pixels, tooltip, where
 from tests.app.mouse import move_mouse

@@ -10,8 +10,8 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QPlainTextEdit, QPushButton, QToolButton
 
-from app import theme
-from app.notify import FADE_MS, LOG_LINES, TOASTS, LogPanel, Reporter, Severity, Toast, Toasts, ask, sentence
+from app.shell import theme
+from app.shell.notify import FADE_MS, LOG_LINES, TOASTS, LogPanel, Reporter, Severity, Toast, Toasts, ask, sentence
 
 
 @pytest.fixture
@@ -138,10 +138,10 @@ def test_that_markup_in_a_message_is_shown_as_it_is(window, toasts, qtbot):
 def test_that_records_of_any_thread_reach_the_log(qtbot):
     panel = LogPanel()
     qtbot.addWidget(panel)
-    thread = threading.Thread(target=lambda: logging.getLogger("core.formats").error("line 7 has two columns"))
+    thread = threading.Thread(target=lambda: logging.getLogger("core.clouds.files").error("line 7 has two columns"))
     thread.start()
     thread.join()
-    qtbot.waitUntil(lambda: "ERROR core.formats: line 7 has two columns" in panel.text)
+    qtbot.waitUntil(lambda: "ERROR core.clouds.files: line 7 has two columns" in panel.text)
 
 
 def test_that_the_log_keeps_its_last_thousand_lines(qtbot):

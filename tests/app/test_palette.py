@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QListWidget, QMainWindow
 
-from app import theme
-from app.actions import ACTIONS, build
-from app.palette import CommandPalette, score
+from app.shell import theme
+from app.shell.actions import ACTIONS, build
+from app.shell.palette import CommandPalette, score
 
 
 @pytest.fixture

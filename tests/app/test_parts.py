@@ -5,7 +5,7 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.panels.parts import NARROW, Choice
+from app.shell.parts import NARROW, Choice
 
 
 @pytest.fixture

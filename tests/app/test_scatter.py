@@ -8,7 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import theme
+from app.shell import theme
 from app.views.plane import apart
 from app.views.scatter import PLACED, MapView, medoid
 from tests.app.looking import pixels, tooltip, where

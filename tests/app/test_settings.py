@@ -1,4 +1,4 @@
-"""What is remembered, repaired and rescued."""
+"""What is dataset_of_run, repaired and rescued."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QMainWindow, QSplitter
 
-from app import settings
+from app.shell import settings
 
 
 def make_window(qtbot):

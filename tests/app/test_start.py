@@ -8,7 +8,7 @@ from pathlib import Path
 
 SCRIPT = """
 import json, sys
-from app.application import make
+from app.shell.application import make
 
 HEAVY = ("torch", "sklearn", "open3d", "openTSNE", "matplotlib", "scipy.spatial")
 application, window = make(["pointward"])

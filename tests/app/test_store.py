@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from app.store import Store
-from core.checkpoints import WEIGHTS, LoadedModel, ModelCard
 from core.models import build
+from core.models.checkpoints import WEIGHTS, LoadedModel, ModelCard
 
 
 def model(name: str, classes: tuple[str, ...] = ("a", "b"), shipped: bool = True) -> LoadedModel:

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from app.jobs import JobList
-from app.progress import Status
+from app.shell.progress import Status
+from app.stage.studio import Studio
 from app.store import Store
-from app.studio import Studio
 from core import live
 from core.attacks import preset
-from core.checkpoints import LoadedModel, ModelCard
 from core.clouds import Cloud
 from core.events import Cancel, Done, Progress
 from core.models import build
+from core.models.checkpoints import LoadedModel, ModelCard
 
 CLASSES = ("plate", "rod", "ring")
 
@@ -61,16 +61,16 @@ def open_desk(desk):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Every refit waits until it is let through; the epsilons of those that were begun."""
-    gate, begun, refit = threading.Semaphore(0), [], live.refit
+    """Every refit waits until it is let through; the epsilons of those that were started."""
+    gate, started, refit = threading.Semaphore(0), [], live.refit
 
     def wait(scene, epsilon, *rest):
-        begun.append(epsilon)
+        started.append(epsilon)
         assert gate.acquire(timeout=60)
         return refit(scene, epsilon, *rest)
 
     monkeypatch.setattr(live, "refit", wait)
-    yield SimpleNamespace(gate=gate, begun=begun)
+    yield SimpleNamespace(gate=gate, started=started)
     gate.release(100)
 
 
@@ -108,12 +108,12 @@ def test_a_class_is_known_by_its_name_and_not_by_its_number(open_desk):
 def test_a_frame_that_is_late_is_shown_while_the_slider_goes_on(open_desk, slow):
     open_desk.studio.press()
     open_desk.studio.drag(0.11)
-    open_desk.until(lambda: slow.begun == [0.11])
+    open_desk.until(lambda: slow.started == [0.11])
     for epsilon in (0.12, 0.13, 0.14):
         open_desk.studio.drag(epsilon)
     slow.gate.release()
     open_desk.until(lambda: open_desk.store.scene.epsilon == 0.11)
-    open_desk.until(lambda: slow.begun == [0.11, 0.14])  # those between were never computed
+    open_desk.until(lambda: slow.started == [0.11, 0.14])  # those between were never computed
     slow.gate.release()
     open_desk.until(lambda: open_desk.store.scene.epsilon == 0.14)
     open_desk.studio.release(0.14)
@@ -124,7 +124,7 @@ def test_a_frame_of_before_the_slider_was_let_go_is_not_shown_after(open_desk, s
     shown = []
     open_desk.studio.press()
     open_desk.studio.drag(0.2)
-    open_desk.until(lambda: slow.begun == [0.2])
+    open_desk.until(lambda: slow.started == [0.2])
     open_desk.store.sceneChanged.connect(lambda scene: shown.append(scene.epsilon))
     open_desk.studio.release(0.05)
     slow.gate.release()
@@ -188,22 +188,22 @@ def test_at_rest_the_attack_is_made_at_every_epsilon_and_that_holds_for_all(open
 
 
 def test_a_person_does_not_wait_for_the_attack_at_every_epsilon(open_desk, monkeypatch):
-    store, studio, begun = open_desk.store, open_desk.studio, []
+    store, studio, started = open_desk.store, open_desk.studio, []
     sweep = live.attacked_outcome
 
     def never_ending(scene, epsilons, cancel, answers):
-        begun.append(cancel)
-        while not cancel.requested and len(begun) == 1:
+        started.append(cancel)
+        while not cancel.requested and len(started) == 1:
             yield Progress(0, 1)
-        if len(begun) > 1:
+        if len(started) > 1:
             yield from sweep(scene, epsilons, cancel, answers)
 
     monkeypatch.setattr(live, "attacked_outcome", never_ending)
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
-    open_desk.until(lambda: bool(begun))
+    open_desk.until(lambda: bool(started))
     studio.step_back()
     open_desk.until(lambda: store.scene.step == 2)
-    assert begun[0].requested
+    assert started[0].requested
     assert not store.outcome.exact
     open_desk.until(lambda: store.outcome.exact)  # it began again at the next rest
     assert store.scene.step == 2

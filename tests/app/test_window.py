@@ -23,13 +23,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import settings, theme
-from app.actions import ACTIONS
-from app.application import make
-from app.notify import Reporter
-from app.palette import CommandPalette
+from app.shell import settings, theme
+from app.shell.actions import ACTIONS
+from app.shell.application import make
+from app.shell.notify import Reporter
+from app.shell.palette import CommandPalette
+from app.shell.window import FOLD_BELOW, Window
 from app.views.cloud import CloudView
-from app.window import FOLD_BELOW, Window
 from core.datasets import REGISTRY
 from tests.app.studio_window import Person, opened, person, seat, shapes, small
 from tests.pixels.pictures import pixels
@@ -228,7 +228,7 @@ def test_damaged_settings_and_weights_do_not_keep_the_window_from_opening(shapes
     weights.mkdir()
     (weights / "index.json").write_text('{"pointnet-simple.safetensors": {"dataset": "shapes16", "sha256": "0"}}')
     (weights / "pointnet-simple.safetensors").write_bytes(b"no weights")
-    monkeypatch.setattr("core.checkpoints.WEIGHTS", weights)
+    monkeypatch.setattr("core.models.checkpoints.WEIGHTS", weights)
     monkeypatch.setitem(REGISTRY, "shapes16", small(shapes))
     (tmp_path / "settings.ini").write_bytes(b"\x00\xff[General]\nepsilon=many\n")
     window = Window()

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QStyle, QStyleOptionComboBox, QWidget
 
-from app.outcomes import EPSILON_MAX
+from app.stage.outcomes import EPSILON_MAX
 from tests.app import looking
 from tests.app.mouse import move_mouse
 from tests.app.studio_window import LEFT, person, seat, shapes

@@ -9,8 +9,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsView, QMenu, QToolButton
 
-from app import theme
-from app.progress import Status
+from app.shell import theme
+from app.shell.progress import Status
 from app.views.boxes import OFFSET
 from tests.app.looking import where
 from tests.app.mouse import move_mouse

@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QToolButton
 
-from app.progress import Status
+from app.shell.progress import Status
 from tests.app.mouse import move_mouse
 from tests.app.studio_window import person, seat, shapes
 from tests.app.test_window_training import answer

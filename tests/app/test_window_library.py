@@ -12,11 +12,11 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QPushButton
 
-from core.checkpoints import ModelCard, builtin_models, load_model, save_model
 from core.commands import run
 from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import make_shape
 from core.models import build
+from core.models.checkpoints import ModelCard, builtin_models, load_model, save_model
 from tests.app.studio_window import opened, person, seat, shapes
 
 __all__ = ["person", "seat", "shapes"]

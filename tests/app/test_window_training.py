@@ -10,11 +10,11 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QToolButton
 
-from app import settings
-from app.panels import training
-from app.progress import Status
-from core.checkpoints import read_card
+from app.shell import settings
+from app.shell.progress import Status
+from app.workspaces import training
 from core.events import Cancel, Note
+from core.models.checkpoints import read_card
 from core.training import TrainOptions, train
 from tests.app.studio_window import opened, person, seat, shapes
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 import torch
 
-from core.allocator import keep_freed_memory
+from core.runtime.allocator import keep_freed_memory
 from tests.bench.record import Comparison, Notes, compared, merge
 
 FOUND = pytest.StashKey[list[Comparison]]()

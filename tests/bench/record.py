@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.models.peaks import searches_by_bytes
+from core.models.fast.peaks import searches_by_bytes
 
 Comparison = dict[str, Any]
 Notes = dict[str, dict[str, float]]

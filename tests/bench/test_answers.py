@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
-from core.models import answering
-from core.predict import predict
+from core.models import eval_view
+from core.models.predict import predict
 from tests.bench.conftest import Compare
 from tests.bench.subjects import clouds, twins
 
@@ -42,7 +42,7 @@ def test_three_models(compare: Compare) -> None:
     def in_turn() -> Tensor:
         logits = []
         for model in models:
-            with answering(model) as ask:
+            with eval_view(model) as ask:
                 logits.append(ask(x).logits)
         return torch.stack(logits)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.embedding import Placer, TsneOptions, tsne
+from core.evaluation.tsne import Placer, TsneOptions, tsne
 from core.events import result
 from tests.bench.conftest import Compare
 

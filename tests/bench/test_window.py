@@ -13,7 +13,8 @@ import pytest
 from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
 from PySide6.QtTest import QTest
 
-from core import cores, live
+from core import live
+from core.runtime import threads
 from tests.app.studio_window import Person, person, seat, shapes
 from tests.bench.conftest import Record
 from tests.qt_fixtures import dressed, private_settings, qapp_args
@@ -27,7 +28,7 @@ OURS = "ours"
 
 @pytest.fixture(autouse=True)
 def as_in_the_program() -> None:
-    cores.leave_room_to_paint()
+    threads.limit_threads_beside_window()
 
 
 class Drags:
@@ -128,10 +129,10 @@ def test_slider_and_heartbeat_while_a_training_runs(
 START = """
 import json, os, resource, sys, time
 sys.argv = ["pointward"]
-from core.allocator import keep_freed_memory
+from core.runtime.allocator import keep_freed_memory
 keep_freed_memory()
 from PySide6.QtCore import Qt, QTimer
-from app.application import make
+from app.shell.application import make
 began, seen = float(os.environ["BEGAN"]), {}
 application, window = make(sys.argv)
 now = lambda: 1000 * (time.time() - began)

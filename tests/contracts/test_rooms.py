@@ -8,16 +8,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 RULES = {
-    "only core/formats.py knows open3d": (r"^\s*(from|import) +open3d\b", {"core/formats.py"}),
+    "only core/clouds/files.py knows open3d": (r"^\s*(from|import) +open3d\b", {"core/clouds/files.py"}),
     "only app/jobs.py knows threads": (r"\bQThread\b|\bQRunnable\b|\bthreading\.Thread\b", {"app/jobs.py"}),
-    "only core/cores.py spreads calls over cores": (
+    "only core/runtime/threads.py spreads calls over cores": (
         r"ThreadPool|ProcessPool|\bconcurrent\.futures\b|sched_setaffinity",
-        {"core/cores.py"},
+        {"core/runtime/threads.py"},
     ),
-    "only app/settings.py knows QSettings": (r"\bQSettings\b", {"app/settings.py"}),
-    "only app/theme.py knows style sheets and colours": (
+    "only app/shell/settings.py knows QSettings": (r"\bQSettings\b", {"app/shell/settings.py"}),
+    "only app/shell/theme.py knows style sheets and colours": (
         r"setStyleSheet|#[0-9a-fA-F]{6}\b|QColor\(\d",
-        {"app/theme.py"},
+        {"app/shell/theme.py"},
     ),
     "nobody unpickles or evaluates": (r"(^|[^.\w])(pickle\.|eval\()|allow_pickle=True|torch\.load\(", set()),
     "nobody uses pyplot": (r"matplotlib\.pyplot|\bpyplot\b *as", set()),
@@ -41,10 +41,26 @@ def test_that(rule: str) -> None:
     assert not found, "\n".join(found)
 
 
-def test_that_panels_do_not_know_each_other() -> None:
-    for path in (ROOT / "app" / "panels").glob("*.py"):
-        others = re.findall(r"from app\.panels\.(\w+) import", path.read_text(encoding="utf-8"))
-        assert set(others) <= {"parts"}, f"{path.name} imports {others}"
+SHARED = {"comparison", "jobpanel"}
+"""What workspaces are made of."""
+
+
+def test_that_workspaces_do_not_know_each_other() -> None:
+    for path in (ROOT / "app" / "workspaces").glob("*.py"):
+        others = re.findall(r"from app\.workspaces\.(\w+) import", path.read_text(encoding="utf-8"))
+        assert set(others) <= SHARED, f"{path.name} imports {others}"
+
+
+def test_that_no_module_is_outside_a_room() -> None:
+    rooms = {"core": {"events", "options", "live"}, "app": {"store", "jobs"}}
+    for package, allowed in rooms.items():
+        assert {path.stem for path in (ROOT / package).glob("*.py")} == {"__init__", *allowed}
+
+
+def test_that_evaluation_models_and_attacks_do_not_know_training() -> None:
+    for room in ("evaluation", "models", "attacks"):
+        for path in (ROOT / "core" / room).rglob("*.py"):
+            assert "core.training" not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_that_panels_load_no_torch_when_imported() -> None:

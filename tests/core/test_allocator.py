@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from core.allocator import SWITCH
+from core.runtime.allocator import SWITCH
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the setting is glibc's")
 
 FAULTS = """
 import resource
-from core.allocator import give_back_freed_memory, keep_freed_memory
+from core.runtime.allocator import give_back_freed_memory, keep_freed_memory
 import ctypes, threading
 
 libc = ctypes.CDLL(None)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from core.attacks import BUDGET, PRESETS, Attack, Constraint, Direction, preset
-from core.attacks.gradient import evaluate, shared
+from core.attacks.gradient import average_over_duplicates, evaluate
 from core.events import Cancel, Done, Step
 from core.models import Output
 from tests.core.toys import attacked, settled_pointnet, toy_batch
@@ -210,7 +210,7 @@ class TestFinish:
         whole = attacked(attack, model, x, y)
         assert whole.best is not None
         expected = attack.fooled(whole.best.prediction, y)
-        ends = list(attack.finish(model, attack.start(model, x, y), until_fooled=True))
+        ends = list(attack.finish(model, attack.start(model, x, y), stop_on_success=True))
         places = torch.cat([place for place, _ in ends])
         assert sorted(places.tolist()) == list(range(12))
         found, steps = torch.empty_like(expected), set()
@@ -276,7 +276,7 @@ class TestManners:
         attack = preset("pgd", epsilon=0.1, steps=2)
         states = [event.value for event in attack.run(model, x, y) if isinstance(event, Step)]
         again = attack.step(model, states[2])
-        assert torch.equal(again.move, states[3].move)
+        assert torch.equal(again.unit_delta, states[3].unit_delta)
         assert [state.step for state in states] == [0, 1, 2, 3, 4]
         assert torch.equal(states[0].adversarial, x)
 
@@ -312,7 +312,7 @@ class TestPresets:
     def test_are_settings_of_one_composition(self) -> None:
         assert preset("fgsm") == Attack(epsilon=0.1, direction="sign", constraint="linf", steps=1)
         bim = preset("bim", epsilon=0.2, steps=4)
-        assert bim.epsilon * bim.travel / bim.steps == pytest.approx(0.05)
+        assert bim.epsilon * bim.total_step / bim.steps == pytest.approx(0.05)
         assert (preset("pgd").steps, preset("pgd").restarts) == (20, 1)
 
     def test_the_budget_follows_the_reading_unless_it_is_given(self) -> None:
@@ -336,7 +336,7 @@ class TestRepeats:
     def test_points_on_one_another_share_the_mean(self, rows: list[int], single: bool) -> None:
         dtype = torch.float32 if single else torch.float64
         points, gradient = torch.randn(2, 12, 3, dtype=dtype)[:, rows], torch.randn(2, len(rows), 3, dtype=dtype)
-        mean = shared(points, gradient)
+        mean = average_over_duplicates(points, gradient)
         for place, row in enumerate(rows):
             same = [other for other, its in enumerate(rows) if its == row]
             assert torch.allclose(mean[:, place], gradient[:, same].mean(1), atol=1e-6)
@@ -345,14 +345,14 @@ class TestRepeats:
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_points_of_half_precision_too(self, dtype: torch.dtype) -> None:
         points, gradient = torch.rand(1, 3, 3).to(dtype)[:, [0, 1, 0, 2]], torch.eye(4)[None, :, :3].to(dtype)
-        mean = shared(points, gradient)
+        mean = average_over_duplicates(points, gradient)
         assert torch.equal(mean[0, 0], torch.tensor([0.5, 0.0, 0.5], dtype=dtype))
         assert torch.equal(mean[0, 0], mean[0, 2])
         assert torch.equal(mean[0, 1], gradient[0, 1])
 
     def test_zero_has_no_sign(self) -> None:
         zero = torch.tensor([[[0.0, 1.0, 0.0], [-0.0, 1.0, 0.0]]])
-        assert torch.equal(shared(zero, torch.eye(3)[None, :2])[0, 0], torch.tensor([0.5, 0.5, 0.0]))
+        assert torch.equal(average_over_duplicates(zero, torch.eye(3)[None, :2])[0, 0], torch.tensor([0.5, 0.5, 0.0]))
 
     def test_the_fast_gradient_is_that_of_the_plain_model(self) -> None:
         model, (x, y) = settled_pointnet(32), toy_batch(4, 32, 3)
@@ -368,7 +368,7 @@ class TestRepeats:
         line = torch.linspace(-1, 1, 9, dtype=dtype)
         points = torch.cartesian_prod(line, line, line)[None]
         gradient = torch.randn_like(points)
-        assert torch.equal(shared(points, gradient), gradient)
+        assert torch.equal(average_over_duplicates(points, gradient), gradient)
 
     @pytest.mark.parametrize("name", ["fgsm", "pgd", "mi"])
     def test_repeats_do_not_weaken_an_attack(self, name: str) -> None:

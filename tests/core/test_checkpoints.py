@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from core import checkpoints
-from core.checkpoints import (
+from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.events import result
+from core.models import build, checkpoints
+from core.models.checkpoints import (
     ModelCard,
     builtin_models,
     load_model,
@@ -19,9 +21,6 @@ from core.checkpoints import (
     save_builtin,
     save_model,
 )
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
-from core.events import result
-from core.models import build
 from core.training.publish import install_weights
 from tests.core.toys import CLASSES, toy_batch, toy_dataset
 

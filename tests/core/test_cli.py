@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.clouds.files import read_cloud
 from core.commands import run
-from core.formats import read_cloud
 from tests.core.toys import CLASSES, toy_split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,8 +79,8 @@ def test_an_evaluation_that_ends_once_fooled_prints_the_same_accuracy(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("evaluate", str(trained), "--attack", "pgd", "--epsilon", "0.4", "--steps", "5", "--restarts", "0")
-    whole, soon = answer(capsys, *words), answer(capsys, *words, "--until-fooled")
-    assert soon["until_fooled"]
+    whole, soon = answer(capsys, *words), answer(capsys, *words, "--stop-on-success")
+    assert soon["stop_on_success"]
     assert soon["adversarial_accuracy"] == whole["adversarial_accuracy"] < whole["clean_accuracy"]
     assert soon["adversarial_loss"] < whole["adversarial_loss"], "of the moment it was fooled"
 
@@ -138,8 +138,8 @@ def test_a_mesh_never_seen_is_attacked_and_the_file_gives_the_printed_verdict(
     report = answer(capsys, *words, "--out", str(out))
     assert report["distances"]["linf"] <= 0.05 + 1e-6
 
-    from core.checkpoints import load_model, resolve_model
-    from core.predict import predict
+    from core.models.checkpoints import load_model, resolve_model
+    from core.models.predict import predict
 
     loaded = load_model(resolve_model(trained))
     again = predict(loaded.module, read_cloud(out, None).points[None])

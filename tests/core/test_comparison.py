@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from core.attacks import preset
-from core.checkpoints import LoadedModel, ModelCard
 from core.evaluation.accuracy import evaluate_accuracy
 from core.evaluation.comparison import Comparison, ComparisonOptions, compare
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.evaluation.sweep import sweep
 from core.events import Cancel, Done, Progress, Step, result
-from core.records import write_csv
+from core.models.checkpoints import LoadedModel, ModelCard
+from core.results.records import write_csv
 from tests.core.toys import CLASSES, settled_pointnet, toy_dataset
 
 DATASET = toy_dataset(test=20)

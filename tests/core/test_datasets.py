@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from core.clouds import Cloud
+from core.clouds.files import FormatError, write_cloud
 from core.datasets import REGISTRY, Dataset, DatasetError, open_dataset, shapes16
 from core.datasets.modelnet40 import MODELNET16
 from core.events import Done, Note, Progress
-from core.formats import FormatError, write_cloud
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SYNSETS = "Airplane\t02691156\nBag\t02773838\nCap\t02954340\nTable\t04379243\n"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.devices import available_devices, choose_device, describe_device
+from core.runtime.devices import available_devices, choose_device, describe_device
 
 
 def test_auto_is_the_fastest_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

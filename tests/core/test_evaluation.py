@@ -9,10 +9,17 @@ from torch import nn
 from core.attacks import preset
 from core.clouds import linf, rmse
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, Attacked, EvaluationOptions, Rate, Verdicts, evaluate_accuracy
+from core.evaluation.accuracy import (
+    AccuracyReport,
+    AdversarialPredictions,
+    EvaluationOptions,
+    LabelledPredictions,
+    Rate,
+    evaluate_accuracy,
+)
 from core.events import Cancel, Done, Progress, result
 from core.models import Output, build
-from core.records import plain
+from core.results.records import plain
 from tests.core.toys import toy_split
 
 
@@ -73,7 +80,7 @@ def test_adversarial_answers_and_distances_are_those_of_the_attack(model: nn.Mod
     split = toy_split(20)
     x, y = torch.from_numpy(split.points[:, :48].copy()), torch.from_numpy(split.labels)
     state = result(preset("fgsm", epsilon=0.1).run(model, x, y))
-    assert isinstance(report.adversarial, Attacked)
+    assert isinstance(report.adversarial, AdversarialPredictions)
     np.testing.assert_allclose(report.adversarial.logits, state.best.logits, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(report.adversarial.linf, linf(x, state.adversarial), rtol=1e-5)
     np.testing.assert_allclose(report.adversarial.rmse, rmse(x, state.adversarial), rtol=1e-2)
@@ -88,19 +95,19 @@ def test_ending_once_fooled_asks_less_and_finds_the_same_accuracy(model: nn.Modu
         return answer
 
     reports, counts = [], []
-    for until_fooled in (False, True):
+    for stop_on_success in (False, True):
         asked[0] = 0
-        options = EvaluationOptions(points=48, until_fooled=until_fooled)
+        options = EvaluationOptions(points=48, stop_on_success=stop_on_success)
         reports.append(result(evaluate_accuracy(counted, toy_split(20), attack, options)))
         counts.append(asked[0])
-    whole, soon = reports
-    np.testing.assert_array_equal(soon.adversarial.correct, whole.adversarial.correct)
-    np.testing.assert_allclose(soon.clean.logits, whole.clean.logits, rtol=1e-4, atol=1e-5)
+    whole, until_success = reports
+    np.testing.assert_array_equal(until_success.adversarial.correct, whole.adversarial.correct)
+    np.testing.assert_allclose(until_success.clean.logits, whole.clean.logits, rtol=1e-4, atol=1e-5)
     assert counts[1] < counts[0] == 20 * 7
-    assert soon.adversarial.linf.max() <= 0.05 + 1e-6
+    assert until_success.adversarial.linf.max() <= 0.05 + 1e-6
 
 
-@pytest.mark.parametrize("changes", [{"until_fooled": True}, {"batch_size": 7}, {"batch_size": 1}])
+@pytest.mark.parametrize("changes", [{"stop_on_success": True}, {"batch_size": 7}, {"batch_size": 1}])
 def test_random_starts_are_a_clouds_own_whatever_is_computed_beside_it(model: nn.Module, changes: dict) -> None:
     attack = preset("pgd", epsilon=0.03, steps=3, restarts=3)
     whole, other = (
@@ -196,7 +203,7 @@ def test_too_many_points_or_no_cloud_are_refused(model: nn.Module) -> None:
 
 def test_a_rate_of_no_cloud_is_nothing_and_one_of_many_has_an_interval() -> None:
     logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1]]
-    verdicts = Verdicts(logits, logits, np.array([0, 0, 1, 0, 1]))
+    verdicts = LabelledPredictions(logits, logits, np.array([0, 0, 1, 0, 1]))
     assert verdicts.accuracy == Rate(4, 5)
     assert np.isnan(Rate(0, 0).value)
     assert Rate(0, 0).interval == (0.0, 1.0)

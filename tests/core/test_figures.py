@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
-from core.embedding import Map, TsneOptions
+from core.evaluation.tsne import Map, TsneOptions
 from core.figures import (
     COLUMN,
     PAGE,

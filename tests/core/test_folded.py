@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.models import Output, PointNet, answering, build, folded
+from core.models import Output, PointNet, build, eval_view
+from core.models.fast import folded
 from tests.core.toys import toy_batch
 
 CLASSES = 5
@@ -32,7 +33,7 @@ def model(feature_transform: bool = True, dtype: torch.dtype = torch.float32) ->
 
 
 def twin(net: PointNet) -> folded.FoldedPointNet:
-    with answering(net) as ask:
+    with eval_view(net) as ask:
         assert isinstance(ask, folded.FoldedPointNet)
         return ask
 
@@ -145,17 +146,17 @@ def test_a_model_that_is_gone_takes_its_twin_along() -> None:
 
 def test_other_models_and_autocast_answer_themselves_in_eval_mode() -> None:
     other = nn.Sequential(nn.Dropout(0.5)).train()
-    with answering(other) as ask:
+    with eval_view(other) as ask:
         assert ask is other
         assert not other[0].training
     assert other[0].training
     net = model()
-    with torch.autocast("cpu", torch.bfloat16), answering(net) as ask:
+    with torch.autocast("cpu", torch.bfloat16), eval_view(net) as ask:
         assert ask is net
 
 
 def test_clouds_that_were_written_to_have_no_gradient_any_more() -> None:
-    with answering(model()) as asked:
+    with eval_view(model()) as asked:
         clouds = torch.randn(1, 50, 3).requires_grad_() * 1.0
         value = asked(clouds).logits.sum()
         with torch.no_grad():

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.models.fused import linear_bn_max, linear_bn_relu, plain_linear_bn
-from core.models.peaks import plain_peaks
+from core.models.fast.fused import linear_bn_max, linear_bn_relu, plain_linear_bn
+from core.models.fast.peaks import plain_peaks
 
 Operation = Callable[[Tensor, nn.Linear, nn.BatchNorm1d], Tensor]
 

@@ -6,10 +6,10 @@ import torch
 
 from core import live
 from core.attacks import Attack, preset
-from core.checkpoints import LoadedModel, ModelCard
 from core.clouds import Cloud
 from core.events import Cancel, Done, Step, result
 from core.models import build
+from core.models.checkpoints import LoadedModel, ModelCard
 from tests.core.toys import CLASSES, toy_split
 
 
@@ -33,8 +33,8 @@ def setup(
     return live.Setup(models, 0, attack, Cloud(toy_split(6).points[1], "plate 1", label), target)
 
 
-def attacked(given: live.Setup, epsilon: float) -> live.Attacked:
-    value: live.Attacked = result(live.attack(given, epsilon))
+def attacked(given: live.Setup, epsilon: float) -> live.AttackResult:
+    value: live.AttackResult = result(live.attack(given, epsilon))
     return value
 
 

@@ -1,4 +1,4 @@
-"""Top-k, confusion, confidence, sweeps, readings, bootstrap and the fresh discriminator, against closed forms."""
+"""Top-k, confusion, confidence, sweeps, fgsm_variants, bootstrap and the fresh discriminator, against closed forms."""
 
 from dataclasses import replace
 
@@ -13,16 +13,16 @@ from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from core.attacks import DIRECTIONS, preset
 from core.evaluation.accuracy import (
     AccuracyReport,
-    Attacked,
+    AdversarialPredictions,
+    CleanCache,
     EvaluationOptions,
-    Known,
+    LabelledPredictions,
     Rate,
-    Verdicts,
     evaluate_accuracy,
 )
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
-from core.evaluation.onestep import FGSM, NOISES, one_step, readings
+from core.evaluation.onestep import FGSM, NOISES, fgsm_variants, one_step
 from core.evaluation.probe import fresh_discriminator, probe
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Progress, result
@@ -38,31 +38,31 @@ def model() -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> Verdicts:
+def verdicts() -> LabelledPredictions:
     rng = np.random.default_rng(0)
     label = rng.integers(6, size=200)
     logits = rng.normal(size=(200, 6)) + 1.5 * np.eye(6)[label]
-    return Verdicts(logits.astype(np.float32), np.zeros((200, 0), np.float32), label)
+    return LabelledPredictions(logits.astype(np.float32), np.zeros((200, 0), np.float32), label)
 
 
 class TestVerdicts:
-    def test_top_k_is_scikit_learns(self, verdicts: Verdicts) -> None:
+    def test_top_k_is_scikit_learns(self, verdicts: LabelledPredictions) -> None:
         expected = [top_k_accuracy_score(verdicts.label, verdicts.logits, k=k) for k in range(1, 6)]
         assert [rate.value for rate in verdicts.top(5)] == pytest.approx(expected)
         assert verdicts.top(6)[-1].value == 1.0
 
     def test_top_1_is_the_accuracy_even_where_logits_tie(self) -> None:
-        tied = Verdicts(np.zeros((3, 3), np.float32), np.zeros((3, 0), np.float32), np.arange(3))
+        tied = LabelledPredictions(np.zeros((3, 3), np.float32), np.zeros((3, 0), np.float32), np.arange(3))
         assert tied.top(3) == [Rate(1, 3), Rate(2, 3), Rate(3, 3)]
         assert tied.top(1) == [tied.accuracy]
 
-    def test_confusion_is_scikit_learns(self, verdicts: Verdicts) -> None:
+    def test_confusion_is_scikit_learns(self, verdicts: LabelledPredictions) -> None:
         expected = confusion_matrix(verdicts.label, verdicts.prediction, labels=range(6))
         np.testing.assert_array_equal(verdicts.confusion(), expected)
 
 
 class TestConfidence:
-    def test_each_definition_is_what_its_name_says(self, verdicts: Verdicts) -> None:
+    def test_each_definition_is_what_its_name_says(self, verdicts: LabelledPredictions) -> None:
         chances = softmax(verdicts.logits.astype(float), axis=1)
         own = chances[np.arange(200), verdicts.label]
         values = {name: definition.values(verdicts) for name, definition in DEFINITIONS.items()}
@@ -76,15 +76,15 @@ class TestConfidence:
         right = rng.uniform(0.5, 1, 40_000)
         logits = np.stack([np.log(right), np.log(1 - right)], axis=1).astype(np.float32)
         label = (rng.random(40_000) > right).astype(int)
-        honest = reliability(Verdicts(logits, np.zeros((40_000, 0), np.float32), label))
-        boastful = reliability(Verdicts(3 * logits, np.zeros((40_000, 0), np.float32), label))
+        honest = reliability(LabelledPredictions(logits, np.zeros((40_000, 0), np.float32), label))
+        boastful = reliability(LabelledPredictions(3 * logits, np.zeros((40_000, 0), np.float32), label))
         assert honest.error < 0.01
         assert boastful.error > 0.1
         assert honest.count.sum() == 40_000
 
     def test_one_bin_is_the_gap_of_confidence_and_accuracy(self) -> None:
         logits = np.tile(np.log([0.9, 0.1]).astype(np.float32), (10, 1))
-        found = reliability(Verdicts(logits, np.zeros((10, 0), np.float32), np.arange(10) % 2))
+        found = reliability(LabelledPredictions(logits, np.zeros((10, 0), np.float32), np.arange(10) % 2))
         assert found.error == pytest.approx(0.4, abs=1e-6)
         assert found.count.tolist() == [10]
 
@@ -92,7 +92,7 @@ class TestConfidence:
 class TestOneStep:
     def test_every_reading_equals_the_attack_of_that_direction(self, model: torch.nn.Module) -> None:
         split = toy_split(20, 32)
-        table = result(one_step(model, split, FGSM, readings([0.05, 0.1]), OPTIONS))
+        table = result(one_step(model, split, FGSM, fgsm_variants([0.05, 0.1]), OPTIONS))
         assert [(cell.direction, cell.epsilon) for cell in table] == [
             (name, epsilon) for name in (*DIRECTIONS, *NOISES) for epsilon in (0.05, 0.1)
         ]
@@ -104,7 +104,7 @@ class TestOneStep:
             np.testing.assert_allclose(cell.linf, report.adversarial.linf, rtol=1e-5)
 
     def test_noise_has_the_size_it_is_compared_at(self, model: torch.nn.Module) -> None:
-        cells = result(one_step(model, toy_split(20, 32), FGSM, readings([0.1]), OPTIONS))
+        cells = result(one_step(model, toy_split(20, 32), FGSM, fgsm_variants([0.1]), OPTIONS))
         sign, gaussian = cells[-2:]
         np.testing.assert_allclose(sign.linf, 0.1, rtol=1e-5)
         np.testing.assert_allclose(sign.rmse, 0.1, rtol=1e-5)
@@ -113,7 +113,7 @@ class TestOneStep:
     def test_stopped_early_it_keeps_what_it_has(self, model: torch.nn.Module) -> None:
         cancel = Cancel()
         cancel.request()
-        *progress, done = one_step(model, toy_split(20, 32), FGSM, readings([0.1]), OPTIONS, cancel)
+        *progress, done = one_step(model, toy_split(20, 32), FGSM, fgsm_variants([0.1]), OPTIONS, cancel)
         assert isinstance(done, Done)
         assert not done.complete
         assert {len(cell.correct) for cell in done.value} == {8}
@@ -187,9 +187,11 @@ class TestFreshDiscriminator:
         rng = np.random.default_rng(seed)
         clean, moved = rng.normal(size=(2, 300, 16)).astype(np.float32)
         label = np.zeros(300, int)
-        verdicts = Verdicts(np.zeros((300, 2), np.float32), clean, label)
+        verdicts = LabelledPredictions(np.zeros((300, 2), np.float32), clean, label)
         far = np.zeros(300)
-        return AccuracyReport(label, verdicts, Attacked(verdicts.logits, moved + np.float32(shift), label, far, far))
+        return AccuracyReport(
+            label, verdicts, AdversarialPredictions(verdicts.logits, moved + np.float32(shift), label, far, far)
+        )
 
     def test_it_tells_apart_what_differs_and_not_what_is_alike(self) -> None:
         assert fresh_discriminator(self.report(2.0, 0), self.report(2.0, 1), 64).value > 0.99
@@ -220,9 +222,9 @@ class TestFreshDiscriminator:
         assert [max(e.total for e in events if isinstance(e, Progress)) for events in (whole, *rest)] == [96, 48]
 
 
-def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: Verdicts) -> None:
+def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: LabelledPredictions) -> None:
     far = np.arange(200.0)
-    attacked = Attacked(verdicts.logits[::-1], verdicts.latent, verdicts.label, far, 2 * far)
+    attacked = AdversarialPredictions(verdicts.logits[::-1], verdicts.latent, verdicts.label, far, 2 * far)
     report = AccuracyReport(np.arange(200) + 7, verdicts, attacked).of(np.array([3, 50]))
     clean, moved = report.sides
     assert report.row.tolist() == [10, 57]
@@ -245,18 +247,18 @@ class Counting:
 
 
 def test_what_is_known_of_the_clean_clouds_is_not_asked_again_and_changes_nothing(model: torch.nn.Module) -> None:
-    split, options = toy_split(20), EvaluationOptions(points=32, batch_size=7, until_fooled=True)  # 3 batches
+    split, options = toy_split(20), EvaluationOptions(points=32, batch_size=7, stop_on_success=True)  # 3 batches
     fgsm, pgd = preset("fgsm"), preset("pgd", steps=3, restarts=1)
-    apart, together, known = Counting(model), Counting(model), Known()
+    apart, together, clean_cache = Counting(model), Counting(model), CleanCache()
     for attack in (fgsm, pgd):
         alone = result(evaluate_accuracy(apart, split, attack, options))
-        shared = result(evaluate_accuracy(together, split, attack, options, known=known))
+        shared = result(evaluate_accuracy(together, split, attack, options, clean_cache=clean_cache))
         for mine, theirs in zip(shared.records.values(), alone.records.values(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
-    cells = readings((0.1,))
+    cells = fgsm_variants((0.1,))
     alone, shared = (
-        result(one_step(asked, split, FGSM, cells, options, known=seen))
-        for asked, seen in ((apart, None), (together, known))
+        result(one_step(asked, split, FGSM, cells, options, clean_cache=seen))
+        for asked, seen in ((apart, None), (together, clean_cache))
     )
     for mine, theirs in zip(shared, alone, strict=True):
         np.testing.assert_array_equal(mine.correct, theirs.correct)

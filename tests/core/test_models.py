@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from core.attacks import evaluate
-from core.models import ARCHITECTURES, Classifier, Output, PointNet, PointNetOptions, answering, build, evaluating
+from core.models import ARCHITECTURES, Classifier, Output, PointNet, PointNetOptions, build, eval_view, evaluating
 from tests.core.toys import toy_batch
 from tests.plain_pointnet import PlainPointNet
 
@@ -124,7 +124,7 @@ def test_away_from_the_cpu_the_fast_layers_step_aside() -> None:
     assert (logits.device.type, logits.shape, latent.shape) == ("meta", (4, 3), (4, 1024))
     (logits.sum() + model.penalty).backward()
     assert x.grad is not None
-    with answering(model) as ask:
+    with eval_view(model) as ask:
         assert ask is model
         assert ask(x).logits.shape == (4, 3)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.models import peaks as module
-from core.models.peaks import Peaks, plain_critical_slope, plain_peaks, searches_by_bytes
+from core.models.fast import peaks as module
+from core.models.fast.peaks import Peaks, plain_critical_slope, plain_peaks, searches_by_bytes
 
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 40), st.integers(1, 140))  # points, channels, inputs
 

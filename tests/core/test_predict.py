@@ -4,7 +4,7 @@ import torch
 
 from core.events import Cancel, Done, Progress
 from core.models import Output, build
-from core.predict import device_of, predict, predictions
+from core.models.predict import device_of, predict, predictions
 from tests.core.toys import toy_split
 
 

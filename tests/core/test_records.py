@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.embedding import TsneOptions
-from core.files import FormatError
-from core.records import (
+from core.evaluation.tsne import TsneOptions
+from core.results.records import (
     append_jsonl,
     plain,
     provenance,
@@ -24,6 +23,7 @@ from core.records import (
     write_json,
     write_npz,
 )
+from core.runtime.files import FormatError
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoints import load_model, load_training, read_card, resolve_model
 from core.datasets import Dataset
 from core.events import Cancel, Done, Epoch, Event, Progress
-from core.records import append_jsonl, read_json, read_jsonl
+from core.models.checkpoints import load_model, load_training, read_card, resolve_model
+from core.results.records import append_jsonl, read_json, read_jsonl
 from core.training import TrainOptions, stored_options, train
 from tests.core.toys import toy_dataset, toy_options, toy_run
 

@@ -17,8 +17,8 @@ from core.datasets import Dataset, open_dataset
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import Note, Progress, result
 from core.models import build
-from core.reproduction.defense_pointnet import reproduce
-from core.reproduction.options import ReproduceOptions, recipe
+from core.studies.defense_pointnet.options import ReproduceOptions, recipe
+from core.studies.defense_pointnet.reproduction import reproduce
 from core.training import TrainOptions, stored_options
 from core.training.batches import batches
 from tests.core.test_datasets import class_counts, opened, shared

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.tables import Table
+from core.results.tables import Table
 
 TABLE = Table(
     "Accuracy & cost of 100 % <robust> models",

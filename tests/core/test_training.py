@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import ValidationError
 
-from core.checkpoints import load_model, read_card, resolve_model
 from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, build
-from core.records import read_json, read_jsonl
-from core.training import REGIMES, TrainOptions, command, train, trained_on
-from core.training.learner import ADVERSARIAL, REAL, Feed, Learner, build_discriminator, divergence
+from core.models.checkpoints import load_model, read_card, resolve_model
+from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
+from core.results.records import read_json, read_jsonl
+from core.training import REGIMES, TrainOptions, command, dataset_of_weights, train
+from core.training.learner import Feed, Learner, divergence
 from core.training.options import RegimeName
 from core.training.regimes import perturbed
 from tests.core.toys import CLASSES, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
@@ -166,7 +167,7 @@ class TestLosses:
         model = build("pointnet", 3, {"dropout": 0.0}).train()
         byhand = deepcopy(model)
         learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(trades_weight=2.0))
-        learner.agree(y, x, moved)
+        learner.trades_step(y, x, moved)
         clean, other = byhand(x).logits, byhand(moved).logits
         chances = clean.softmax(1)
         gap = (chances * (chances / other.softmax(1)).log()).sum(1).mean()
@@ -328,8 +329,8 @@ def test_the_card_tells_where_a_model_comes_from(tmp_path: Path) -> None:
         card.command
         == "pointward train --dataset toys --epochs 1 --batch-size 16 --points 32 --epsilon 0.05 --device cpu"
     )
-    assert trained_on(resolve_model(folder), card) == ("toys", tmp_path)
-    assert trained_on(tmp_path / "elsewhere.safetensors", card) == ("toys", None)
+    assert dataset_of_weights(resolve_model(folder), card) == ("toys", tmp_path)
+    assert dataset_of_weights(tmp_path / "elsewhere.safetensors", card) == ("toys", None)
 
 
 class TestOptions:

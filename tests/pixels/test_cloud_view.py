@@ -13,7 +13,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QToolTip, QWidget
 
-from app import theme
+from app.shell import theme
 from app.views.cloud import CloudView
 from tests.app.mouse import move_mouse
 from tests.pixels.pictures import drawn, pixels, scene
@@ -375,7 +375,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QApplication, QLabel
 QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
 app = QApplication(["pointward"])
-from app import theme
+from app.shell import theme
 from app.views.cloud import CloudView
 from tests.pixels.pictures import drawn, scene
 theme.apply(app, "dark")

@@ -7,7 +7,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from app import theme
+from app.shell import theme
 from app.views.pair import PairView
 from tests.app.mouse import move_mouse
 from tests.pixels.pictures import drawn, pixels, scene

@@ -247,7 +247,7 @@ def _solid_body(
 def _redrawn(rng: np.random.Generator, outline: Sequence[tuple[float, float]], horn: float) -> Array:
     """The outline with its width, waist and horns drawn anew."""
     points = np.array(outline)
-    points[:, 0] *= rng.uniform(0.92, 1.1) if rng.random() < 0.9 else rng.uniform(0.4, 0.6)  # a few travel guitars
+    points[:, 0] *= rng.uniform(0.92, 1.1) if rng.random() < 0.9 else rng.uniform(0.4, 0.6)  # a few total_step guitars
     high = np.clip(points[:, 1] - 0.72, 0, None)
     points[:, 1] += high * horn * (points[:, 0] > 0.15) + 0.5 * high * horn * (points[:, 0] < -0.15)
     points += rng.uniform(-0.01, 0.01, points.shape)

@@ -1,0 +1,239 @@
+"""The table behind menus, toolbar, shortcuts, command palette and help. An action is written down once, here.
+
+Letters without a modifier are for what one does while looking at a shape; a field that is being typed in keeps them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from html import escape
+from typing import Literal
+
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+from app.shell import theme
+
+Kind = Literal["command", "toggle", "choice", "submenu"]
+
+
+@dataclass(frozen=True)
+class ActionInfo:
+    """One action.
+
+    Its handler is called without arguments as a command or a choice, with the new bool as a toggle, and as a submenu
+    with its QMenu, to be filled, each time it is about to open.
+    """
+
+    key: str
+    menu: str
+    group: str
+    """Groups of one menu are set apart by a line; of the choices of a group one is checked."""
+    text: str
+    tip: str
+    shortcut: str = ""
+    icon: str = ""
+    kind: Kind = "command"
+
+
+ACTIONS: tuple[ActionInfo, ...] = (
+    ActionInfo("open_file", "File", "open", "Open file…", "Open a point cloud or a mesh.", "Ctrl+O", "open"),
+    ActionInfo(
+        "open_folder",
+        "File",
+        "open",
+        "Open folder…",
+        "Open a folder of class folders as a dataset.",
+        "Ctrl+Shift+O",
+        "folder",
+    ),
+    ActionInfo("open_run", "File", "open", "Open run…", "Load the model of a training run.", "Ctrl+Shift+R"),
+    ActionInfo("recent", "File", "open", "Open recent", "Files and runs opened last.", kind="submenu"),
+    ActionInfo(
+        "export_clouds",
+        "File",
+        "export",
+        "Export clouds…",
+        "Save the clean and the adversarial cloud.",
+        "Ctrl+S",
+        "save",
+    ),
+    ActionInfo(
+        "export_picture",
+        "File",
+        "export",
+        "Export picture…",
+        "Save the pair view, or as PDF or SVG a figure of both clouds and all confidences.",
+        "Ctrl+E",
+        "export",
+    ),
+    ActionInfo("quit", "File", "quit", "Quit", "Close Pointward; jobs are stopped and keep what they have.", "Ctrl+Q"),
+    ActionInfo("undo", "Edit", "history", "Undo", "Take back the last attack step.", "Ctrl+Z"),
+    ActionInfo("redo", "Edit", "history", "Redo", "Do again what was taken back.", "Ctrl+Shift+Z"),
+    ActionInfo(
+        "copy_numbers",
+        "Edit",
+        "copy",
+        "Copy numbers",
+        "Copy verdicts and distances as a table.",
+        "Ctrl+Shift+C",
+        "copy",
+    ),
+    ActionInfo("copy_command", "Edit", "copy", "Copy as command", "Copy the command line that repeats this attack."),
+    ActionInfo(
+        "overlay", "View", "pair", "Overlay", "Draw the clean points in the adversarial view.", "O", "overlay", "toggle"
+    ),
+    ActionInfo("vectors", "View", "pair", "Vectors", "Draw how each point was moved.", "V", "vectors", "toggle"),
+    ActionInfo("link_cameras", "View", "camera", "Link cameras", "Turn both views together.", "L", "link", "toggle"),
+    ActionInfo(
+        "reset_camera", "View", "camera", "Reset cameras", "Look from the first direction again.", "Ctrl+0", "camera"
+    ),
+    ActionInfo(
+        "all_classes",
+        "View",
+        "window",
+        "All classes",
+        "Show the confidence in every class, not only the top six.",
+        "C",
+        kind="toggle",
+    ),
+    ActionInfo(
+        "focus_pair",
+        "View",
+        "window",
+        "Only the pair view",
+        "Hide everything but the two clouds.",
+        "F11",
+        kind="toggle",
+    ),
+    ActionInfo("reset_layout", "View", "window", "Reset layout", "Put every panel back in its first place."),
+    ActionInfo("theme_system", "View", "theme", "Theme of the system", "Follow the desktop.", kind="choice"),
+    ActionInfo("theme_dark", "View", "theme", "Dark theme", "Light on dark.", icon="moon", kind="choice"),
+    ActionInfo("theme_light", "View", "theme", "Light theme", "Dark on light.", icon="sun", kind="choice"),
+    ActionInfo("play", "Attack", "steps", "Play / pause", "Step until the attack is finished.", "P", "play"),
+    ActionInfo("step", "Attack", "steps", "Step", "Make one step of the attack.", "N", "step"),
+    ActionInfo("step_back", "Attack", "steps", "Step back", "Show the step before.", "Shift+N", "step-back"),
+    ActionInfo("reset", "Attack", "steps", "Reset", "Go back to the clean cloud.", "R", "reset"),
+    ActionInfo(
+        "run_to_end",
+        "Attack",
+        "steps",
+        "Run to end",
+        "Make all remaining steps at once.",
+        "Ctrl+Return",
+        "skip-forward",
+    ),
+    ActionInfo(
+        "previous_shape", "Attack", "shape", "Previous shape", "Attack the shape before.", "Ctrl+PgUp", "chevron-up"
+    ),
+    ActionInfo("next_shape", "Attack", "shape", "Next shape", "Attack the shape after.", "Ctrl+PgDown", "chevron-down"),
+    ActionInfo("choose_target", "Attack", "target", "Choose target…", "Choose the class the attack is to reach.", "T"),
+    ActionInfo("focus_epsilon", "Attack", "target", "Go to epsilon", "Put the keyboard on the epsilon slider.", "E"),
+    ActionInfo("pause_job", "Jobs", "job", "Pause / resume", "Let the job in front rest, or go on.", "Ctrl+J", "pause"),
+    ActionInfo("stop_job", "Jobs", "job", "Stop and keep", "End the job in front and keep what it has.", "", "stop"),
+    ActionInfo("cancel_job", "Jobs", "job", "Cancel…", "End the job in front and drop its result.", "", "close"),
+    ActionInfo(
+        "find_action", "Help", "find", "Find an action…", "Type a few letters of what to do.", "Ctrl+Shift+P", "search"
+    ),
+    ActionInfo("first_steps", "Help", "learn", "First steps", "Three things to try first.", "F1", "help"),
+    ActionInfo("shortcuts", "Help", "learn", "Shortcuts", "Every key on one page.", "Ctrl+/"),
+    ActionInfo("show_log", "Help", "state", "Log", "What has happened so far.", "Ctrl+L"),
+    ActionInfo(
+        "diagnostics", "Help", "state", "Diagnostics…", "Versions, device and folders, ready to copy.", "", "info"
+    ),
+    ActionInfo("about", "Help", "about", "About Pointward", "Version, licence and sources."),
+)
+
+GESTURES: tuple[tuple[str, str], ...] = (
+    ("Drag", "Turn both shapes."),
+    ("Shift+drag", "Move them."),
+    ("Wheel", "Come nearer or go away."),
+    ("Double click", "Look from the first direction again."),
+    ("Arrows", "Turn the shapes, or change epsilon, whichever has the focus."),
+    ("Hold B", "Show the clean cloud in place of the adversarial one."),
+    ("Drop a file", "Open it."),
+)
+"""What the pair view and the slider do by themselves; for the shortcut page only."""
+
+
+def build(window: QMainWindow, handlers: Mapping[str, Callable[..., object]]) -> dict[str, QAction]:
+    """Make every action, put it into the window's menus, and connect it to the handler of its key.
+
+    Raises
+    ------
+    ValueError
+        If a key has no handler, or a handler no action.
+    """
+    known = [info.key for info in ACTIONS]
+    for key in handlers:
+        if key not in known:
+            close = get_close_matches(key, known, 1)
+            raise ValueError(f'there is no action "{key}"' + (f'; did you mean "{close[0]}"?' if close else ""))
+    missing = [key for key in known if key not in handlers]
+    if missing:
+        raise ValueError(f"these actions have no handler: {', '.join(missing)}")
+
+    menus: dict[str, QMenu] = {}
+    choices: dict[str, QActionGroup] = {}
+    made: dict[str, QAction] = {}
+    last: dict[str, str] = {}
+    for info in ACTIONS:
+        if info.menu not in menus:
+            menus[info.menu] = window.menuBar().addMenu(f"&{info.menu}")
+            menus[info.menu].setToolTipsVisible(True)
+        menu = menus[info.menu]
+        if last.setdefault(info.menu, info.group) != info.group:
+            menu.addSeparator()
+            last[info.menu] = info.group
+        action = (
+            _submenu(menu, info, handlers[info.key])
+            if info.kind == "submenu"
+            else _action(menu, info, handlers[info.key])
+        )
+        if info.kind == "choice":
+            choices.setdefault(info.group, QActionGroup(window)).addAction(action)
+        action.setObjectName(info.key)
+        made[info.key] = action
+    return made
+
+
+def _action(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QAction:
+    action = menu.addAction(info.text)
+    action.setCheckable(info.kind in ("toggle", "choice"))
+    if info.kind == "toggle":
+        action.triggered.connect(lambda checked: handler(checked))
+    else:
+        action.triggered.connect(lambda _checked: handler())
+    if info.shortcut:
+        action.setShortcut(QKeySequence(info.shortcut))
+    if info.icon:
+        theme.set_icon(action, info.icon)
+    action.setToolTip(info.tip + (f" ({_native(info.shortcut)})" if info.shortcut else ""))
+    action.setStatusTip(info.tip)
+    return action
+
+
+def _submenu(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QAction:
+    child = menu.addMenu(info.text)
+    child.aboutToShow.connect(lambda: handler(child))
+    return child.menuAction()
+
+
+def _native(shortcut: str) -> str:
+    return QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def shortcut_page() -> str:
+    """Every shortcut and gesture, menu by menu, as HTML for a label or a text browser."""
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for info in ACTIONS:
+        if info.shortcut:
+            rows.setdefault(info.menu, []).append((_native(info.shortcut), f"{info.text.rstrip('…')}: {info.tip}"))
+    rows["Mouse and slider"] = list(GESTURES)
+    parts = []
+    for title, lines in rows.items():
+        parts.append(f'<tr><td colspan="2"><br><b>{escape(title)}</b></td></tr>')
+        parts += [
+            f"<tr><td><tt>{escape(keys)}</tt>&nbsp;&nbsp;</td><td>{escape(text)}</td></tr>" for keys, text in lines
+        ]
+    return f'<table cellspacing="2" cellpadding="2">{"".join(parts)}</table>'

@@ -1,0 +1,111 @@
+"""What leaves the window: clouds, pictures, and the command that repeats an attack."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from app.shell.notify import ask
+from core.runtime.files import atomic_path
+
+if TYPE_CHECKING:
+    from core.figures.clouds import Up
+    from core.live import Scene
+
+
+def export_clouds(parent: QWidget, scene: Scene) -> str | None:
+    """Ask for a file, write the adversarial cloud there and the clean one beside it; what was done, None if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file can't be written, or its ending is not one of a cloud.
+    """
+    from core.clouds.files import write_cloud
+
+    kinds = "Clouds (*.ply *.xyz *.npy *.npz)"
+    name, _ = QFileDialog.getSaveFileName(parent, "Export adversarial cloud", "adversarial.ply", kinds)
+    if not name:
+        return None
+    path = Path(name)
+    clean = path.with_stem(f"{path.stem}-clean")
+    if clean.exists() and not ask(parent, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
+        return None
+    cloud = scene.setup.cloud
+    frame = {"centre": cloud.centre, "radius": cloud.radius}
+    write_cloud(path, scene.points, displacement=scene.displacement, **frame)
+    write_cloud(clean, cloud.points, **frame)
+    return f"Saved {path.name} and {clean.name} in {path.parent}."
+
+
+def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) -> str | None:
+    """Ask for a file and save there what ``view`` shows; as PDF or SVG a figure of both clouds and all confidences.
+
+    Returns what was done, None if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it can't be written, or there is nothing to draw a figure of.
+    """
+
+    def write(path: Path) -> None:
+        from core.figures import check_ending
+
+        check_ending(path)
+        if path.suffix.lower() != ".png":
+            _draw(scene, up, path)
+            return
+        with atomic_path(path) as part:
+            if not view.grab().save(str(part)):
+                raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
+
+    return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)
+
+
+def _draw(scene: Scene | None, up: Up, path: Path) -> None:
+    from core.figures import sample_bars, save
+
+    if scene is None:
+        raise ValueError("There is no attack to draw yet: open a shape and a model first.")
+    setup = scene.setup
+    confidences = np.stack([scene.clean, scene.adversarial], axis=1)
+    models = [model.card.title for model in setup.models]
+    clouds = setup.cloud.points, scene.points
+    save(sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up), path)
+
+
+def save_as(parent: QWidget, title: str, name: str, kinds: str, write: Callable[[Path], None]) -> str | None:
+    """Ask for a file, ``name`` suggested, and let ``write`` make it; what was done, None if nothing.
+
+    Raises
+    ------
+    OSError, ValueError
+        Those of ``write``.
+    """
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    if not chosen:
+        return None
+    write(Path(chosen))
+    return f"Saved {chosen}."
+
+
+def command(scene: Scene, preset: str, source: Path) -> str:
+    """The command line that repeats the scene's attack on the file its cloud came from."""
+
+    setup = scene.setup
+    model = setup.models[setup.primary]
+    words = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", preset]
+    words += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
+    for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    if setup.cloud.class_name in setup.classes:
+        words += ["--true-class", str(setup.cloud.class_name)]
+    if setup.target is not None:
+        words += ["--target", setup.classes[setup.target]]
+    return shlex.join(words)

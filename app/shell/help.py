@@ -1,0 +1,68 @@
+"""The help dialogs: first steps, shortcuts, diagnostics, about."""
+
+import json
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
+
+from app.shell.actions import shortcut_page
+
+FIRST_STEPS = """
+<h3>Three things to try first</h3>
+<ol>
+<li><b>Drag epsilon.</b> Every point of the shape on the right may move by that much. The orange bars show what the
+models make of it; the curve in the slider's groove shows where the attacked one changes its mind.</li>
+<li><b>Step an attack.</b> Choose PGD instead of FGSM, press R, then N for every step, or P to let it play.</li>
+<li><b>See the latents.</b> In the Latents tab make a map, then drag epsilon again: the star is this shape's place
+among all others.</li>
+</ol>
+<p>To attack a shape of your own, drop its file on the window. To defend against the attack, train a model in the Train
+tab and load it: its verdict stands beside the others.</p>
+"""
+
+ABOUT = """
+<h3>Pointward</h3>
+<p>Attack, defend and measure point-cloud classifiers.</p>
+<p>It implements <i>Defense-PointNet: Protecting PointNet Against Adversarial Attacks</i> (Zhang et al. 2019) and, in
+part so far, <i>Measuring the Transferability of ℓ∞ Attacks by the ℓ2 Norm</i> (Chen et al. 2021).</p>
+<p>MIT licence. Made with Qt, PyTorch, pyqtgraph, Open3D, scikit-learn, openTSNE and matplotlib.</p>
+"""
+
+
+def first_steps(parent: QWidget) -> None:
+    _show(parent, "First steps", FIRST_STEPS)
+
+
+def shortcuts(parent: QWidget) -> None:
+    _show(parent, "Shortcuts", shortcut_page())
+
+
+def about(parent: QWidget) -> None:
+    _show(parent, "About Pointward", ABOUT)
+
+
+def diagnostics(parent: QWidget, cache: Path) -> None:
+    """The text of ``pointward doctor``, with a button that copies it."""
+    from core.runtime.diagnosis import diagnose
+
+    text = json.dumps(diagnose(cache), indent=2, ensure_ascii=False)
+    _show(parent, "Diagnostics", f"<pre>{text}</pre>", copy=text)
+
+
+def _show(parent: QWidget, title: str, html: str, copy: str = "") -> None:
+    dialog = QDialog(parent, windowTitle=title)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.resize(560, 480)
+    text = QTextBrowser(openExternalLinks=True)
+    text.setHtml(html)
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.rejected.connect(dialog.reject)
+    if copy:
+        button = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        button.clicked.connect(lambda: QGuiApplication.clipboard().setText(copy))
+    column = QVBoxLayout(dialog)
+    column.addWidget(text)
+    column.addWidget(buttons)
+    dialog.open()

@@ -1,0 +1,188 @@
+"""The strip at the lower edge of the window: what runs, how far it is, and the buttons to rest or end it."""
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QProgressBar, QToolButton
+
+from app.jobs import Job, JobList
+from app.shell import theme
+from app.shell.notify import STRIP_HEIGHT, ask
+from app.shell.progress import Status
+
+REFRESH_MS = 250  # numbers that change more often cannot be read
+TEXT_WIDTH, BAR_WIDTH = 360, 140
+ENDINGS = {
+    Status.DONE: "is finished.",
+    Status.STOPPED: "was stopped; what it had is kept.",
+    Status.CANCELLED: "was cancelled.",
+    Status.FAILED: "failed; the log has the details.",
+}
+
+
+def time_left(seconds: float) -> str:
+    """A wait in words, as coarse as it is uncertain."""
+    minutes = round(seconds / 60)
+    if seconds < 1:
+        return "almost done"
+    if seconds < 90:
+        return f"{seconds:.0f} s left"
+    if minutes < 90:
+        return f"{minutes} min left"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min left"
+    return f"{minutes / 1440:.0f} days left"
+
+
+def rate(pieces: float, unit: str) -> str:
+    """Three significant digits of pieces per second, or the seconds a piece takes if that is more than one."""
+    if pieces < 1:
+        return f"{1 / pieces:#.3g} s each"
+    return f"{pieces:,.0f} {unit}/s" if pieces >= 99.95 else f"{pieces:#.3g} {unit}/s"
+
+
+class JobStrip(QFrame):
+    """One row for the job in front, and a menu for the others. Nothing in it moves when jobs or numbers change."""
+
+    def __init__(self, jobs: JobList) -> None:
+        super().__init__()
+        self._jobs = jobs
+        self._chosen: Job | None = None
+        self._said = "No job is running."
+        self.setFixedHeight(STRIP_HEIGHT)
+        self._text = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._text.setFixedWidth(TEXT_WIDTH)
+        self._bar = QProgressBar(textVisible=False)
+        self._bar.setAccessibleName("Progress of the job")
+        self._bar.setFixedWidth(BAR_WIDTH)
+        self._percent = self._number("100\u2009%")
+        self._rate = self._number("1,000 iterations/s")
+        self._left = self._number("23 h 59 min left")
+        self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more.setMenu(QMenu(self._more))
+        self._more.menu().aboutToShow.connect(self._fill)
+        beside = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        self._pause = QToolButton(text="Resume", toolButtonStyle=beside)
+        self._stop = QToolButton(text="Stop and keep", toolButtonStyle=beside, toolTip="End now and keep what there is")
+        self._cancel = QToolButton(toolTip="End now and drop the result")
+        self._cancel.setAccessibleName("Cancel")
+        theme.set_icon(self._pause, "play")
+        theme.set_icon(self._stop, "stop")
+        theme.set_icon(self._cancel, "close")
+        self._pause.clicked.connect(self.pause)
+        self._stop.clicked.connect(self.stop)
+        self._cancel.clicked.connect(self.cancel)
+
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.SPACE_M, 0, theme.SPACE_S, 0)
+        row.setSpacing(theme.SPACE_S)
+        numbers = (self._bar, self._percent, self._rate, self._left)
+        buttons = (self._more, self._pause, self._stop, self._cancel)
+        row.addWidget(self._text)
+        for widget in (*numbers, *buttons):
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
+            row.addWidget(widget)
+        row.insertStretch(1 + len(numbers), 1)
+        for button in buttons:
+            theme.role(button, "flat")
+        self._of_a_job = (*numbers, *buttons[1:])
+        self._pause.setFixedWidth(self._pause.sizeHint().width())
+
+        self._timer = QTimer(self, interval=REFRESH_MS)
+        self._timer.timeout.connect(self._show)
+        jobs.added.connect(self._show)
+        jobs.removed.connect(self._removed)
+        self._show()
+
+    @property
+    def front(self) -> Job | None:
+        """The job in the row: the one chosen from the menu, else one that a person waits for, else the oldest."""
+        if self._chosen in self._jobs.jobs:
+            return self._chosen
+        return next(iter(sorted(self._jobs.jobs, key=lambda job: not job.brief)), None)
+
+    def pause(self) -> None:
+        """Let the job in front rest, or go on."""
+        if (job := self.front) is not None:
+            (job.resume if job.status is Status.PAUSED else job.pause)()
+            self._show()
+
+    def stop(self) -> None:
+        """End the job in front and keep what it has."""
+        if (job := self.front) is not None:
+            job.stop_and_keep()
+            self._show()
+
+    def cancel(self) -> None:
+        """End the job in front and drop its result, after a question if it has begun."""
+        job = self.front
+        lost = "Its result is dropped; files that it has finished stay."
+        if job is not None and (
+            job.status is Status.QUEUED or ask(self.window(), f"Cancel {job.title}?", lost, "Cancel it", "Go on")
+        ):
+            job.cancel()
+            self._show()
+
+    def _number(self, widest: str) -> QLabel:
+        """A place for changing digits, as wide as it will ever need to be."""
+        label = QLabel(alignment=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        label.setFont(theme.tabular())
+        label.setFixedWidth(label.fontMetrics().horizontalAdvance(widest))
+        return label
+
+    def _fill(self) -> None:
+        """Offer the other jobs."""
+        menu = self._more.menu()
+        menu.clear()
+        for job in self._jobs.jobs:
+            if job is not self.front:
+                menu.addAction(_line(job), lambda job=job: self._choose(job))
+
+    def _choose(self, job: Job) -> None:
+        self._chosen = job
+        self._show()
+
+    def _removed(self, job: Job) -> None:
+        self._said = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
+        self._show()
+
+    def _show(self) -> None:
+        job, others = self.front, len(self._jobs.jobs) - 1
+        for widget in self._of_a_job:
+            widget.setVisible(job is not None and (job.keeps or widget is not self._stop))
+        self._more.setVisible(others > 0)
+        self._more.setText(f"+{max(1, others)} more")
+        text = self._said if job is None else _line(job)
+        self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, TEXT_WIDTH))
+        self._text.setToolTip(text)
+        if job is None:
+            self._timer.stop()
+            return
+        self._timer.start()
+        meter, running = job.meter, job.status is Status.RUNNING
+        share = meter.fraction
+        unknown = share is None and running
+        self._bar.setRange(0, 0 if unknown else 1000)
+        self._bar.setValue(round(1000 * (share or 0)))
+        self._percent.setText("" if share is None else f"{100 * share:.0f}\u2009%")
+        self._rate.setText("" if meter.rate is None or not running else rate(meter.rate, job.unit))
+        self._left.setText("" if meter.seconds_left is None or not running else time_left(meter.seconds_left))
+        self._show_pause(job.status is Status.PAUSED)
+        self._pause.setEnabled(job.status in (Status.RUNNING, Status.PAUSED))
+        for button in (self._stop, self._cancel):
+            button.setEnabled(job.status is not Status.STOPPING)
+
+    def _show_pause(self, paused: bool) -> None:
+        if paused != (self._pause.text() == "Resume"):
+            self._pause.setText("Resume" if paused else "Pause")
+            theme.set_icon(self._pause, "play" if paused else "pause")
+
+
+def _line(job: Job) -> str:
+    """What a job is doing, honestly: it is not paused or stopped before its step is over."""
+    words = {
+        Status.QUEUED: "waits for its turn",
+        Status.PAUSED: "paused" if job.resting else "pausing…",
+        Status.STOPPING: "stopping…",
+    }.get(job.status, job.text)
+    return f"{job.title} · {words}" if words else job.title

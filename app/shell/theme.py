@@ -1,0 +1,345 @@
+"""How everything looks: colours, fonts, icons, class identity. The only file with literal colours or a style sheet.
+
+Clean is blue and adversarial is orange, everywhere; every other colour is quiet. A widget that paints by itself asks
+`current()` while it paints and repaints on `notifier.changed`; a widget that does not gets its look from the style
+sheet (`resources/style.qss`) through the palette and its `role`.
+"""
+
+import string
+import tempfile
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QByteArray, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
+
+from resources import RESOURCES
+
+Scheme = Literal["dark", "light", "system"]
+
+SPACE_XS, SPACE_S, SPACE_M, SPACE_L, SPACE_XL = 4, 8, 12, 16, 24
+CONTROL_HEIGHT = 28
+CAPTION_PX, BODY_PX, TITLE_PX = 11, 13, 15
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one scheme. `text`, `muted` and every signal colour reach 4.5:1 on `window` and `panel`."""
+
+    dark: bool
+    window: QColor
+    panel: QColor
+    raised: QColor
+    field: QColor  # inside of line edits and lists
+    canvas: QColor  # behind shapes and plots
+    border: QColor
+    hover: QColor
+    selection: QColor
+    text: QColor
+    muted: QColor
+    disabled: QColor
+    accent: QColor
+    accent_hover: QColor
+    on_accent: QColor  # text on `accent`
+    clean: QColor
+    adv: QColor
+    still: QColor  # a point that the attack has not moved
+    ok: QColor
+    warn: QColor
+    bad: QColor
+
+
+def _theme(dark: bool, **colours: str) -> Theme:
+    return Theme(dark, **{name: QColor(value) for name, value in colours.items()})
+
+
+DARK = _theme(
+    True,
+    window="#14171C",
+    panel="#1B2027",
+    raised="#252B35",
+    field="#161A20",
+    canvas="#101318",
+    border="#3A4350",
+    hover="#2E3641",
+    selection="#24486B",
+    text="#E7EBF1",
+    muted="#A3AEBD",
+    disabled="#66707E",
+    accent="#58B4FF",
+    accent_hover="#7CC5FF",
+    on_accent="#0B1117",
+    clean="#6CB2FF",
+    adv="#FFA14A",
+    still="#8793A3",
+    ok="#4CC9A4",
+    warn="#F2C14E",
+    bad="#FF7B8A",
+)
+LIGHT = _theme(
+    False,
+    window="#F4F6F8",
+    panel="#FFFFFF",
+    raised="#E9EDF2",
+    field="#FFFFFF",
+    canvas="#FBFCFD",
+    border="#C5CDD8",
+    hover="#DEE4EB",
+    selection="#CFE3F8",
+    text="#18202B",
+    muted="#54606F",
+    disabled="#98A2AF",
+    accent="#0A63B8",
+    accent_hover="#0B74D6",
+    on_accent="#FFFFFF",
+    clean="#1C66C7",
+    adv="#B54800",
+    still="#A9B3C0",
+    ok="#0B7A5B",
+    warn="#8A5A00",
+    bad="#B3203A",
+)
+
+# Petroff, "Accessible color sequences for data visualization" (arXiv:2107.02270), ten colours.
+# fmt: off
+_PETROFF = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",
+            "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD")
+# fmt: on
+_MARKERS = ("o", "s", "t1", "d")  # pyqtgraph's circle, square, triangle, diamond
+
+
+class _Notifier(QObject):
+    changed = Signal()
+
+
+notifier = _Notifier()
+_now = DARK
+_wish: Scheme | None = None  # until `apply` is called for the first time
+_tinted = tempfile.TemporaryDirectory(prefix="pointward-")  # arrows and marks the style sheet points at
+
+
+def current() -> Theme:
+    """The theme on screen."""
+    return _now
+
+
+def apply(app: QApplication, scheme: Scheme) -> None:
+    """Dress the whole application; with "system" now and again whenever the desktop changes its scheme."""
+    global _wish
+    hints = app.styleHints()
+    if _wish is None:
+        hints.colorSchemeChanged.connect(_follow)
+    _wish = scheme
+    if scheme == "system":
+        hints.unsetColorScheme()
+        _dress(hints.colorScheme())
+    else:
+        chosen = Qt.ColorScheme.Dark if scheme == "dark" else Qt.ColorScheme.Light
+        hints.setColorScheme(chosen)  # frames and dialogs of the desktop go along where they can
+        _dress(chosen)
+
+
+def _follow(desktop: Qt.ColorScheme) -> None:
+    if _wish == "system":
+        _dress(desktop)
+
+
+def _dress(scheme: Qt.ColorScheme) -> None:
+    global _now
+    app = QApplication.instance()
+    _now = LIGHT if scheme == Qt.ColorScheme.Light else DARK
+    app.setStyle("Fusion")
+    app.setPalette(_palette(_now))
+    app.setStyleSheet(_style_sheet(_now))
+    app.setFont(font())
+    pg.setConfigOptions(antialias=True, background=_now.panel, foreground=_now.muted)
+    notifier.changed.emit()
+
+
+# --- fonts and roles ------------------------------------------------------------------------------------------------
+
+
+def font(pixels: int = BODY_PX, *, semibold: bool = False) -> QFont:
+    """The platform's font at a size of the scale (`CAPTION_PX`, `BODY_PX`, `TITLE_PX`)."""
+    made = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    made.setPixelSize(pixels)
+    made.setWeight(QFont.Weight.DemiBold if semibold else QFont.Weight.Normal)
+    return made
+
+
+def tabular(base: QFont | None = None) -> QFont:
+    """A copy of `base` (default: the body font) whose digits all have one width, so that numbers do not jump."""
+    made = QFont(base) if base is not None else font()
+    made.setFeature(QFont.Tag("tnum"), 1)
+    return made
+
+
+def role(widget: QWidget, name: str) -> None:
+    """Give a widget a part to play in the style sheet, and redress it.
+
+    QLabel: "title", "section", "caption", "clean", "adv", "error", "warning", "chip", "chip-warn".
+    QPushButton: "primary". QToolButton: "flat". QLineEdit, QAbstractSpinBox: "invalid".
+    QFrame: "card". QWidget: "panel", and "content" inside of a scroll area. "" takes the role away.
+    """
+    if widget.property("role") != name:
+        widget.setProperty("role", name)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+# --- icons ----------------------------------------------------------------------------------------------------------
+
+
+def icon(name: str, token: str = "text") -> QIcon:
+    """`resources/icons/<name>.svg` in a colour of the current theme, sharp at any device pixel ratio.
+
+    Raises
+    ------
+    ValueError
+        If there is no such icon.
+    """
+    made = QIcon()
+    for mode, shade in ((QIcon.Mode.Normal, token), (QIcon.Mode.Disabled, "disabled")):
+        renderer = QSvgRenderer(QByteArray(_svg(name, getattr(_now, shade)).encode()))
+        for pixels in (16, 20, 24, 32, 48, 64):
+            picture = QPixmap(pixels, pixels)
+            picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(picture)
+            renderer.render(painter)
+            painter.end()
+            made.addPixmap(picture, mode)
+    return made
+
+
+def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:
+    """Give a button or an action an icon that follows the theme. Calling it again changes the icon."""
+    tint = target.findChild(_Tint, options=Qt.FindChildOption.FindDirectChildrenOnly) or _Tint(target)
+    tint.wear(name, token)
+
+
+class _Tint(QObject):
+    """Lives and dies with its button or action; renders the icon anew when the theme changes."""
+
+    def __init__(self, target: QObject) -> None:
+        super().__init__(target)
+        self._worn = ("", "")
+        notifier.changed.connect(self._render)
+
+    def wear(self, name: str, token: str) -> None:
+        if self._worn != (name, token):  # to draw one takes a millisecond, and who moves a slider asks at each move
+            self._worn = name, token
+            self._render()
+
+    def _render(self) -> None:
+        self.parent().setIcon(icon(*self._worn))
+
+
+def _svg(name: str, colour: QColor) -> str:
+    path = RESOURCES / "icons" / f"{name}.svg"
+    if not path.is_file():
+        raise ValueError(f'there is no icon "{name}"')
+    return path.read_text(encoding="utf-8").replace("currentColor", colour.name())
+
+
+# --- colours of data ------------------------------------------------------------------------------------------------
+
+
+def contrast(first: QColor, second: QColor) -> float:
+    """Contrast ratio of two opaque colours, 1 to 21 (WCAG 2.2)."""
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def class_style(index: int) -> tuple[QColor, str]:
+    """Colour and pyqtgraph marker of a class. Forty classes differ; neighbours differ in both."""
+    return QColor(_class_colour(index % 10, _now.dark)), _MARKERS[(index + index // 20) % 4]
+
+
+def displacement_map() -> pg.ColorMap:
+    """How far a point has moved, 0 to 1: from the colour of a still point to `adv`, in even perceptual steps."""
+    return _blend(_now.still.name(), _now.adv.name())
+
+
+@cache
+def _blend(*stops: str) -> pg.ColorMap:
+    """A colour map that is straight in CIELAB between its stops."""
+    lab = np.array([pg.functions.colorCIELab(QColor(stop)) for stop in stops])
+    at = np.linspace(0.0, 1.0, 65)
+    mixed = [np.interp(at, np.linspace(0.0, 1.0, len(stops)), axis) for axis in lab.T]
+    return pg.ColorMap(at, [pg.functions.CIELabColor(*point).getRgb() for point in zip(*mixed, strict=True)])
+
+
+@cache
+def _class_colour(index: int, dark: bool) -> str:
+    """One of Petroff's colours, made lighter or darker in CIELAB until it reaches 3:1 on the panel."""
+    colour = QColor(_PETROFF[index])
+    lightness, a, b = pg.functions.colorCIELab(colour)
+    while contrast(colour, (DARK if dark else LIGHT).panel) < 3.0:
+        lightness += 1.0 if dark else -1.0
+        colour = pg.functions.CIELabColor(lightness, a, b)
+    return colour.name()
+
+
+def _luminance(colour: QColor) -> float:
+    srgb = np.array([colour.redF(), colour.greenF(), colour.blueF()])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+# --- palette and style sheet ----------------------------------------------------------------------------------------
+
+
+def _palette(theme: Theme) -> QPalette:
+    roles = {
+        QPalette.ColorRole.Window: theme.window,
+        QPalette.ColorRole.WindowText: theme.text,
+        QPalette.ColorRole.Base: theme.field,
+        QPalette.ColorRole.AlternateBase: theme.raised,
+        QPalette.ColorRole.Text: theme.text,
+        QPalette.ColorRole.Button: theme.raised,
+        QPalette.ColorRole.ButtonText: theme.text,
+        QPalette.ColorRole.BrightText: theme.bad,
+        QPalette.ColorRole.ToolTipBase: theme.raised,
+        QPalette.ColorRole.ToolTipText: theme.text,
+        QPalette.ColorRole.PlaceholderText: theme.muted,
+        QPalette.ColorRole.Highlight: theme.selection,
+        QPalette.ColorRole.HighlightedText: theme.text,
+        QPalette.ColorRole.Link: theme.accent,
+        QPalette.ColorRole.Accent: theme.accent,
+        QPalette.ColorRole.Mid: theme.border,
+        QPalette.ColorRole.Midlight: theme.hover,
+        QPalette.ColorRole.Dark: theme.border,
+        QPalette.ColorRole.Light: theme.hover,
+        QPalette.ColorRole.Shadow: theme.window,
+    }
+    made = QPalette()
+    for name, colour in roles.items():
+        made.setColor(name, colour)
+    for name in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
+        made.setColor(QPalette.ColorGroup.Disabled, name, theme.disabled)
+    return made
+
+
+def _style_sheet(theme: Theme) -> str:
+    names = {field.name: getattr(theme, field.name).name() for field in fields(theme) if field.name != "dark"}
+    for name in ("chevron-down", "chevron-up", "chevron-right", "close"):
+        key = name.replace("-", "_")
+        names[key], names[f"{key}_disabled"] = _mark(name, theme.muted), _mark(name, theme.disabled)
+    for name in ("check", "minus", "dot"):
+        names[name] = _mark(name, theme.on_accent)
+    names["check_text"] = _mark("check", theme.text)
+    return string.Template((RESOURCES / "style.qss").read_text(encoding="utf-8")).substitute(names)
+
+
+def _mark(name: str, colour: QColor) -> str:
+    """Path of a tinted copy of an icon: a style sheet can only take pictures from files."""
+    path = Path(_tinted.name) / f"{name}-{colour.name()[1:]}.svg"
+    if not path.exists():
+        path.write_text(_svg(name, colour), encoding="utf-8")
+    return path.as_posix()

@@ -1,0 +1,323 @@
+"""The window: four things at once and a strip for what takes long. It puts panels together and binds the actions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QSplitter,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.jobs import JobList
+from app.shell import actions, export, help, settings, theme
+from app.shell.jobstrip import JobStrip
+from app.shell.library import LibraryPanel
+from app.shell.notify import LogPanel, Severity, Toasts, sentence
+from app.shell.opening import Opener
+from app.shell.palette import CommandPalette
+from app.shell.parts import label
+from app.stage.attack import AttackPanel
+from app.stage.presenter import PairPresenter
+from app.stage.studio import Studio
+from app.stage.verdict import VerdictPanel
+from app.store import Store
+from app.views.pair import PairView
+from app.workspaces.evaluation import EvaluationPanel
+from app.workspaces.latents import LatentsPanel
+from app.workspaces.training import TrainingPanel
+from core.datasets import REGISTRY
+
+if TYPE_CHECKING:
+    from core.clouds import Cloud
+    from core.runtime.startup import Startup
+
+FOLD_BELOW = 1280  # pixels of window width under which the library shows thumbnails alone
+
+_log = logging.getLogger(__name__)
+
+
+class Window(QMainWindow):
+    """The studio. ``ready`` is emitted once core and the models are loaded and the first shape is being attacked."""
+
+    ready = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Pointward")
+        self.setAcceptDrops(True)
+        self.setMinimumSize(1024, 680)
+        self.resize(1600, 1000)
+        self.remembered = settings.load()
+        self.store = Store(self)
+        self.store.epsilon = self.remembered.epsilon
+        self.jobs = JobList(parent=self)
+        self.studio = Studio(self.store, self.jobs, self)
+        self.opener = Opener(self.store, self.jobs, self)
+        self.toasts = Toasts(self)
+        self.log = LogPanel(self)
+        self.log.setWindowFlag(Qt.WindowType.Tool)
+        self._later: list[Path] = []
+        self.hung = False
+        """After closing: whether a thread did not end when asked, so that the process has to leave without it."""
+        self.actions_ = actions.build(self, self._handlers())
+
+        self.pair = PairView()
+        PairPresenter(self.pair, self.store, self.studio)
+        self.library = LibraryPanel(self.store, {name: spec.summary for name, spec in REGISTRY.items()})
+        self.attack = AttackPanel(self.store, self.studio, self.actions_)
+        self.verdict = VerdictPanel(self.store)
+        self.training = TrainingPanel(self.store, self.jobs)
+        self.evaluation = EvaluationPanel(self.store, self.jobs)
+        self.latents = LatentsPanel(self.store, self.jobs)
+        self._lay_out()
+        self._connect()
+        settings.restore_window(self)
+
+    # --- start ---
+
+    def begin(self, paths: tuple[Path, ...] = ()) -> None:
+        """Load core and the shipped models behind the painted window, then open ``paths``."""
+        from core.runtime.startup import startup
+
+        self._later = list(paths)
+        self.library.say("Loading models…")
+        self.opener.run("loading models", lambda _: startup()).finished_ok.connect(self._started)
+
+    def _started(self, start: Startup) -> None:
+        self.device.setText(start.device)
+        self.menuBar().setCornerWidget(self._corner)  # which lays it out anew
+        self.store.set_shipped(start.models)
+        for panel in (self.training, self.evaluation, self.latents):
+            panel.fill()
+        self.attack.load(self.remembered.attack)
+        self.store.set_cloud(start.cloud)
+        if not start.models:
+            self._complain("No model could be loaded. Train one in the Train tab, or open a file of weights.")
+        self.opener.dataset("shapes16")
+        for path in self._later:
+            self.opener.path(path)
+        self.ready.emit()
+
+    # --- saving ---
+
+    def _export_clouds(self) -> None:
+        scene = self.store.scene
+        if scene is not None:
+            self._save(lambda: export.export_clouds(self, scene))
+
+    def _export_picture(self) -> None:
+        store = self.store
+        up = "z" if store.dataset is None else store.dataset.card.drawn_up
+        self._save(lambda: export.export_picture(self, self.pair.views, store.scene, up))
+
+    def _copy_command(self) -> None:
+        scene, source = self.store.scene, self.store.source
+        if scene is None:
+            return
+        if source is None:
+            self._say("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
+            return
+        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, source))
+        self._say("The command is on the clipboard.")
+
+    def _save(self, work: Callable[[], str | None]) -> None:
+        """Do it, and say what was done or why not."""
+        try:
+            done = work()
+        except (OSError, ValueError) as error:
+            self._complain(sentence(error))
+        else:
+            if done is not None:
+                self._say(done)
+
+    # --- what is shown ---
+
+    def _name(self, cloud: Cloud | None) -> None:
+        self.setWindowTitle(f"{cloud.name} – Pointward" if cloud is not None and cloud.name else "Pointward")
+
+    def _only_pair(self, on: bool) -> None:
+        for widget in (self.library, self.verdict, self.work, self.attack):
+            widget.setHidden(on)
+
+    def _reset_layout(self) -> None:
+        settings.forget_window()
+        if self.actions_["focus_pair"].isChecked():
+            self.actions_["focus_pair"].trigger()
+        self._share_out()
+
+    def _set_theme(self, scheme: theme.Scheme) -> None:
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        theme.apply(application, scheme)
+        settings.remember(theme=scheme)
+
+    # --- parts ---
+
+    def _lay_out(self) -> None:
+        center = QWidget()
+        column = QVBoxLayout(center)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.pair, 1)
+        column.addWidget(self.attack)
+        self._upper = QSplitter(Qt.Orientation.Horizontal, objectName="upper")
+        for widget in (self.library, center, self.verdict):
+            self._upper.addWidget(widget)
+        self._upper.setStretchFactor(1, 1)
+        self._upper.setChildrenCollapsible(False)
+        self.work = QTabWidget(documentMode=True)
+        self.work.setAccessibleName("Work area")
+        self.work.addTab(self.training, "Train")
+        self.work.addTab(self.evaluation, "Evaluate")
+        self.work.addTab(self.latents, "Latents")
+        self._main = QSplitter(Qt.Orientation.Vertical, objectName="main")
+        self._main.addWidget(self._upper)
+        self._main.addWidget(self.work)
+        self._main.setStretchFactor(0, 62)
+        self._main.setStretchFactor(1, 38)
+        self._main.setCollapsible(0, False)
+        self._share_out()
+        whole = QWidget()
+        rows = QVBoxLayout(whole)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(self._main, 1)
+        self.strip = JobStrip(self.jobs)
+        rows.addWidget(self.strip)
+        self.setCentralWidget(whole)
+
+        self.device: QLabel = label("", "caption")
+        self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
+        find = QToolButton(text="Find an action…   Ctrl+Shift+P", autoRaise=True)
+        find.setMinimumWidth(find.fontMetrics().horizontalAdvance(find.text()) + theme.SPACE_XL)
+        find.clicked.connect(self.actions_["find_action"].trigger)
+        self._corner = corner = QWidget(self)
+        row = QHBoxLayout(corner)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE_M)
+        row.addWidget(find)
+        row.addWidget(self.device)
+        self.menuBar().setCornerWidget(corner)
+        for key, button in (("vectors", self.pair.vectors), ("overlay", self.pair.overlay)):
+            button.toggled.connect(self.actions_[key].setChecked)
+        self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
+        self.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
+        self.verdict.view.set_all(self.remembered.all_classes)
+        self.actions_["link_cameras"].setChecked(True)
+        self.actions_[f"theme_{self.remembered.theme}"].setChecked(True)
+
+    def _share_out(self) -> None:
+        """Shares of the space as at the first start."""
+        self._upper.setSizes([240, 1020, 340])
+        self._main.setSizes([620, 340])
+        self.pair.views.setSizes([1, 1])
+
+    def _connect(self) -> None:
+        store, studio = self.store, self.studio
+        store.cloudChanged.connect(self._name)
+        studio.failed.connect(self._complain)
+        studio.playingChanged.connect(
+            lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
+        )
+        opener = self.opener
+        opener.preparing.connect(self.library.say)
+        opener.datasetRefused.connect(self.library.refresh)
+        self.library.datasetChosen.connect(opener.dataset)
+        self.library.openClicked.connect(opener.ask_file)
+        self.training.modelReady.connect(opener.path)
+        for told in (opener, self.training, self.evaluation, self.latents):
+            told.failed.connect(self._complain)
+            told.said.connect(self._say)
+
+    def _handlers(self) -> dict[str, Callable[..., object]]:
+        """What each action of the table does; the panels are made by the time any is triggered."""
+        return {
+            "open_file": self.opener.ask_file,
+            "open_folder": lambda: self.opener.ask_folder("Open a folder of class folders"),
+            "open_run": lambda: self.opener.ask_folder("Open the folder of a training run"),
+            "recent": self.opener.fill_recent,
+            "export_clouds": self._export_clouds,
+            "export_picture": self._export_picture,
+            "quit": self.close,
+            "undo": self.studio.step_back,
+            "redo": self.studio.step_again,
+            "copy_numbers": lambda: self.verdict.copy_numbers(),
+            "copy_command": self._copy_command,
+            "overlay": lambda on: self.pair.overlay.setChecked(on),
+            "vectors": lambda on: self.pair.vectors.setChecked(on),
+            "link_cameras": lambda on: self.pair.linked.setChecked(on),
+            "reset_camera": lambda: (self.pair.clean.reset_camera(), self.pair.adversarial.reset_camera()),
+            "all_classes": lambda on: self.verdict.view.set_all(on),
+            "focus_pair": self._only_pair,
+            "reset_layout": self._reset_layout,
+            "theme_system": lambda: self._set_theme("system"),
+            "theme_dark": lambda: self._set_theme("dark"),
+            "theme_light": lambda: self._set_theme("light"),
+            "play": self.studio.toggle_play,
+            "step": self.studio.step,
+            "step_back": self.studio.step_back,
+            "reset": self.studio.reset,
+            "run_to_end": self.studio.to_end,
+            "previous_shape": lambda: self.library.move_by(-1),
+            "next_shape": lambda: self.library.move_by(1),
+            "choose_target": lambda: self.attack.choose_target(),
+            "focus_epsilon": lambda: self.attack.focus_epsilon(),
+            "pause_job": lambda: self.strip.pause(),
+            "stop_job": lambda: self.strip.stop(),
+            "cancel_job": lambda: self.strip.cancel(),
+            "find_action": lambda: self._palette().popup(),
+            "first_steps": lambda: help.first_steps(self),
+            "shortcuts": lambda: help.shortcuts(self),
+            "show_log": self.log.show,
+            "diagnostics": lambda: help.diagnostics(self, settings.cache_dir()),
+            "about": lambda: help.about(self),
+        }
+
+    def _palette(self) -> CommandPalette:
+        return CommandPalette(self, self.actions_)
+
+    def _say(self, text: str) -> None:
+        self.toasts.show(Severity.INFO, text)
+
+    def _complain(self, text: str) -> None:
+        self.toasts.show(Severity.ERROR, text)
+
+    # --- Qt ---
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.opener.path(Path(url.toLocalFile()))
+            else:
+                self._complain("Only files and folders of this machine can be dropped here.")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.library.set_folded(event.size().width() < FOLD_BELOW)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        settings.save_window(self)
+        settings.remember(
+            epsilon=self.store.epsilon,
+            attack=self.store.preset,
+            all_classes=self.actions_["all_classes"].isChecked(),
+        )
+        self.hung = not (self.studio.close() & self.jobs.close())
+        super().closeEvent(event)

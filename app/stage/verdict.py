@@ -1,0 +1,94 @@
+"""The right-hand side: what every model says of both clouds, and how far apart the clouds are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.shell import theme
+from app.shell.parts import label, number
+from app.store import Store
+from app.views.confidence import ConfidenceView
+
+if TYPE_CHECKING:
+    from core.live import Scene
+
+NUMBERS = (
+    ("linf", "‖δ‖∞", "Largest change of a coordinate, in unit-sphere radii"),
+    ("per_point_l2", "max ‖δᵢ‖₂", "Largest displacement of a point, in unit-sphere radii"),
+    ("l2", "‖δ‖₂", "Length of the whole perturbation, in unit-sphere radii"),
+    ("rmse", "RMSE", "Root mean square over the 3N coordinates, in unit-sphere radii"),
+    ("chamfer", "Chamfer", "Sum of the two mean distances to the nearest point, in unit-sphere radii"),
+    ("hausdorff", "Hausdorff", "Largest distance to the nearest point of the other cloud, in unit-sphere radii"),
+)
+LOSS = ("loss", "loss", "Cross-entropy to the label, in nats")
+
+
+class VerdictPanel(QWidget):
+    """Confidence bars of all models, and the distances and loss of the scene."""
+
+    def __init__(self, store: Store, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMinimumWidth(300)
+        self._store = store
+        self.view = ConfidenceView()
+        self._values: dict[str, QLabel] = {}
+        left, right = QFormLayout(), QFormLayout()
+        for place, (key, name, tip) in enumerate((*NUMBERS, LOSS)):
+            caption, value = label(name, "caption"), QLabel("–")
+            value.setFont(theme.tabular())
+            value.setAlignment(Qt.AlignmentFlag.AlignRight)
+            value.setMinimumWidth(value.fontMetrics().horizontalAdvance("0.0000"))
+            for widget in (caption, value):
+                widget.setToolTip(tip)
+            value.setAccessibleName(tip)
+            self._values[key] = value
+            (left if place % 2 == 0 else right).addRow(caption, value)
+        self._values["loss"].setMinimumWidth(self._values["loss"].fontMetrics().horizontalAdvance("00.0 nat"))
+        numbers = QHBoxLayout()
+        numbers.setSpacing(theme.SPACE_L)
+        for form in (left, right):
+            form.setHorizontalSpacing(theme.SPACE_S)
+            form.setVerticalSpacing(theme.SPACE_XS)
+            numbers.addLayout(form, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
+        column.setSpacing(theme.SPACE_S)
+        column.addWidget(label("Confidence", "title"))
+        column.addWidget(self.view, 1)
+        column.addLayout(numbers)
+        store.sceneChanged.connect(self._show)
+        store.cloudChanged.connect(lambda _: self.view.settle())
+        self._show(None)
+
+    def copy_numbers(self) -> None:
+        """Put what the scene says on the clipboard: a line for each model's two verdicts, then one for each number."""
+        lines = []
+        if (scene := self._store.scene) is not None:
+            for model, *answers in zip(scene.setup.models, scene.clean, scene.adversarial, strict=True):
+                verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in answers]
+                lines.append("\t".join([model.card.title, *verdicts]))
+        lines += [f"{name}\t{self._values[key].text()}" for key, name, _ in (*NUMBERS, LOSS)]
+        QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def _show(self, scene: Scene | None) -> None:
+        if scene is None:
+            self.view.set_verdicts((), (), None, None, None, None)
+            for value in self._values.values():
+                value.setText("–")
+            return
+        titles = [model.card.title for model in scene.setup.models]
+        self.view.set_verdicts(
+            scene.setup.classes,
+            titles,
+            scene.clean,
+            scene.adversarial,
+            scene.setup.cloud.label,
+            scene.setup.target if scene.setup.attack.objective == "targeted" else None,
+        )
+        for key, _, _ in NUMBERS:
+            self._values[key].setText(number(getattr(scene.distances, key)))
+        self._values["loss"].setText(f"{number(scene.loss)} nat")

@@ -1,0 +1,103 @@
+"""Distances between a cloud and its adversarial version, in unit-sphere radii."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Value: TypeAlias = Any
+"""A float for one pair of clouds (N, 3), an array (B,) for a batch (B, N, 3)."""
+
+
+@dataclass(frozen=True)
+class Distances:
+    """How far an adversarial cloud is from its clean one, in unit-sphere radii; arrays (B,) for a batch."""
+
+    linf: Value
+    """Largest change of any coordinate."""
+    per_point_l2: Value
+    """Largest displacement of any point; never to be called L-infinity."""
+    l2: Value
+    """Euclidean norm of the whole perturbation."""
+    rmse: Value
+    """Root of the mean square over the 3N coordinates."""
+    chamfer: Value
+    """Sum of the two mean distances to the nearest point of the other cloud, not squared (as Open3D defines it)."""
+    hausdorff: Value
+    """Largest distance of any point to the nearest point of the other cloud, in both directions."""
+
+
+def distances(clean: ArrayLike, adversarial: ArrayLike) -> Distances:
+    """All distances between clouds (N, 3), or batches (B, N, 3), whose points correspond.
+
+    Raises
+    ------
+    ValueError
+        If the shapes are not equal, or not (N, 3) or (B, N, 3).
+    """
+    largest = linf(clean, adversarial)  # first, because it checks the shapes
+    there, back = _nearest(clean, adversarial)
+    return Distances(
+        linf=largest,
+        per_point_l2=per_point_l2(clean, adversarial),
+        l2=l2(clean, adversarial),
+        rmse=rmse(clean, adversarial),
+        chamfer=_plain(there.mean(axis=-1) + back.mean(axis=-1)),
+        hausdorff=_plain(np.maximum(there.max(axis=-1), back.max(axis=-1))),
+    )
+
+
+def linf(clean: ArrayLike, adversarial: ArrayLike) -> Value:
+    """Largest change of any coordinate."""
+    return _plain(np.abs(_perturbation(clean, adversarial)).max(axis=(-2, -1)))
+
+
+def per_point_l2(clean: ArrayLike, adversarial: ArrayLike) -> Value:
+    """Largest displacement of any point."""
+    return _plain(np.linalg.norm(_perturbation(clean, adversarial), axis=-1).max(axis=-1))
+
+
+def l2(clean: ArrayLike, adversarial: ArrayLike) -> Value:
+    """Euclidean norm of the whole perturbation."""
+    return _plain(np.sqrt((_perturbation(clean, adversarial) ** 2).sum(axis=(-2, -1))))
+
+
+def rmse(clean: ArrayLike, adversarial: ArrayLike) -> Value:
+    """Root of the mean square over the 3N coordinates."""
+    return _plain(np.sqrt((_perturbation(clean, adversarial) ** 2).mean(axis=(-2, -1))))
+
+
+def _perturbation(clean: ArrayLike, adversarial: ArrayLike) -> NDArray[np.float64]:
+    x, y = np.asarray(clean, dtype=np.float64), np.asarray(adversarial, dtype=np.float64)
+    if x.shape != y.shape or x.ndim not in (2, 3) or x.shape[-1] != 3 or not x.size:
+        raise ValueError(
+            f"distances need clouds (N, 3) or batches (B, N, 3) of equal shapes, not {x.shape} and {y.shape}"
+        )
+    return y - x
+
+
+def _nearest(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From each point of a cloud, or of each cloud of a batch, to the nearest of the other: (..., N) both ways."""
+    x, y = np.asarray(clean, dtype=np.float64), np.asarray(adversarial, dtype=np.float64)
+    if x.ndim == 2:
+        # a point at the same place in both clouds is at no distance, and gradients move the critical points alone
+        moved = (x != y).any(axis=1)
+        return _to_nearest(x, y, moved), _to_nearest(y, x, moved)
+    pairs = [_nearest(*pair) for pair in zip(x, y, strict=True)]
+    return np.stack([there for there, _ in pairs]), np.stack([back for _, back in pairs])
+
+
+def _to_nearest(
+    points: NDArray[np.float64], others: NDArray[np.float64], moved: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(N,), from each of the points that moved to the nearest of the others; 0 for those that did not."""
+    from scipy.spatial import cKDTree  # a sixth of a second to import, which a window's start should not pay
+
+    far = np.zeros(len(points))
+    far[moved] = cKDTree(others).query(points[moved])[0]
+    return far
+
+
+def _plain(value: Any) -> Value:
+    return float(value) if np.ndim(value) == 0 else value

@@ -1,0 +1,238 @@
+"""Weights on disk: one safetensors file whose header carries the model card, so that one file is the whole truth.
+
+Nothing here unpickles. A file is written whole or not at all; reading one checks its card, its names and shapes, and,
+for the models that come with the program, its checksum.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from core.models import build
+from core.options import explain
+from core.results.records import read_json, write_json
+from core.runtime.devices import seeded
+from core.runtime.files import atomic_path
+from resources import RESOURCES
+
+WEIGHTS = RESOURCES / "weights"
+"""The models that come with the program, and ``index.json`` with their checksums."""
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+"""Weights in the folder of a training run."""
+
+_TRAINING = "training/"  # first part of the names of tensors that only a resumed training reads
+
+
+class ModelCard(BaseModel):
+    """What a file of weights is: how to build the model, what it was trained on, and how well it did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="Short name, as typed in commands.")
+    title: str = Field(description="Name for people.")
+    architecture: str = Field(description="Name of the architecture.")
+    options: dict[str, Any] = Field({}, description="Options of the architecture.")
+    classes: tuple[str, ...] = Field(min_length=2, description="Names of the outputs, in order.")
+    regime: str = Field(description="Training regime.")
+    points: int = Field(ge=1, description="Points per cloud in training.")
+    dataset: str = Field(description="Name of the training set.")
+    fingerprint: str = Field(description="Fingerprint of the training set.")
+    up_axis: str = Field(description="Axis that points up in the training set.")
+    seed: int = Field(description="Seed of the training.")
+    epochs: int = Field(ge=0, description="Epochs these weights were trained for.")
+    command: str = Field("", description="Command that trained it.")
+    metrics: dict[str, float] = Field({}, description="Measurements of these weights.")
+    versions: dict[str, str] = Field({}, description="Versions of the packages that trained it.")
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    dtype: Literal["float32", "float16"] = Field("float32", description="Type the weights are stored in.")
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready to be asked: in eval mode, in float32, on its device."""
+
+    module: nn.Module
+    card: ModelCard
+    sha256: str
+    """Of the whole file, card included."""
+    path: Path | None = None
+    """The file."""
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it came with the program."""
+        return self.path is not None and self.path.parent == WEIGHTS
+
+
+def save_model(
+    path: Path,
+    module: nn.Module,
+    card: ModelCard,
+    *,
+    half: bool = False,
+    training: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write weights and card, atomically.
+
+    Parameters
+    ----------
+    half : bool
+        Store the weights as float16, half the size. Running statistics stay float32: they are small, and a variance
+        can leave the range of float16.
+    training : mapping of tensors, optional
+        State that ``load_training`` gives back and ``load_model`` skips.
+    """
+    weights = {name for name, _ in module.named_parameters()}
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float16 if half and name in weights else tensor.dtype).contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    tensors |= {_TRAINING + name: tensor.detach().cpu().contiguous() for name, tensor in (training or {}).items()}
+    card = card.model_copy(update={"dtype": "float16" if half else "float32"})
+    with atomic_path(path) as part:
+        save_file(tensors, part, {"format": "pt", "card": card.model_dump_json()})
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a file of weights, without reading the weights.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged, or carries no valid card.
+    """
+    with _opened(path) as (_, card):
+        return card
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
+    """Build the model a file describes and fill in its weights.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged, not what its card says, or, for a built-in model, not the one that was shipped.
+    """
+    with _opened(path) as (file, card):
+        tensors = _weights(file)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = _index().get(path.name, {}).get("sha256") if path.resolve().parent == WEIGHTS.resolve() else sha256
+    if sha256 != expected:
+        raise ValueError(f"{path}: the file is not the one in index.json (its SHA-256 differs); install it again.")
+    try:
+        with seeded(0, torch.device("cpu")):  # so that a training beside this loses none of its random numbers
+            module = build(card.architecture, len(card.classes), card.options)
+    except ValidationError as error:
+        raise ValueError(f"{path}: the card's options do not fit {card.architecture}: {explain(error)}.") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    expected_shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted(name for name in shapes.keys() | expected_shapes if shapes.get(name) != expected_shapes.get(name))
+    if wrong:
+        found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
+        raise ValueError(
+            f"{path}: {wrong[0]} is {found}, and a {card.architecture} of {len(card.classes)} classes has {wanted}."
+        )
+    strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
+    if strange:
+        raise ValueError(f"{path}: {strange} is {tensors[strange].dtype} or holds what no {card.architecture} can.")
+    infinite = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if infinite:
+        raise ValueError(f"{path}: {infinite} holds values that are not finite, so the training had diverged.")
+    module.load_state_dict(tensors)
+    return LoadedModel(module.to(device).eval(), card, sha256, path)
+
+
+def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
+    """Card, weights and training state of a file written with ``save_model(..., training=...)``."""
+    with _opened(path) as (file, card):
+        names = [name for name in file.keys() if name.startswith(_TRAINING)]  # noqa: SIM118
+        return card, _weights(file), {name.removeprefix(_TRAINING): file.get_tensor(name) for name in names}
+
+
+def builtin_models(dataset: str | None = None) -> dict[str, Path]:
+    """The models that come with the program, or those of one dataset: name -> file, in the order to be shown in."""
+    return {
+        Path(file).stem: WEIGHTS / file
+        for file, entry in _index().items()
+        if dataset is None or entry["dataset"] == dataset
+    }
+
+
+def save_builtin(module: nn.Module, card: ModelCard) -> Path:
+    """Put a model, as float16, among those that come with the program; one of the same name is replaced."""
+    path = WEIGHTS / f"{card.name}.safetensors"
+    save_model(path, module, card, half=True)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = {"title": card.title, "dataset": card.dataset, "sha256": sha256}
+    write_json(WEIGHTS / "index.json", {**_index(), path.name: entry})
+    return path
+
+
+def resolve_model(source: str | Path) -> Path:
+    """The file of weights that a person means: a built-in model's name, a file, or the folder of a training run.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    builtin = builtin_models()
+    if str(source) in builtin:
+        return builtin[str(source)]
+    path = Path(source).expanduser()
+    if path.is_dir():
+        if not (path / BEST).is_file():
+            raise ValueError(f"{path} is not the folder of a training run with a finished epoch: it has no {BEST}.")
+        return path / BEST
+    if not path.is_file():
+        known = ", ".join(builtin) or "none is installed"
+        raise ValueError(
+            f"There is no model {str(source)!r}: give a built-in one ({known}), a .safetensors file or a run's folder."
+        )
+    return path
+
+
+def _index() -> dict[str, dict[str, Any]]:
+    path = WEIGHTS / "index.json"
+    return read_json(path) if path.is_file() else {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file, ModelCard.model_validate_json((file.metadata() or {}).get("card", "null"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file of weights.") from None
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a whole safetensors file ({error}).") from None
+    except ValidationError as error:
+        raise ValueError(f"{path}: the file carries no valid model card: {explain(error)}.") from None
+
+
+def _usable(name: str, tensor: Tensor) -> bool:
+    if name.endswith("num_batches_tracked"):
+        return tensor.dtype == torch.int64
+    real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return real and not (name.endswith("running_var") and bool((tensor < 0).any()))
+
+
+def _weights(file: Any) -> dict[str, Tensor]:
+    return {name: file.get_tensor(name) for name in file.keys() if not name.startswith(_TRAINING)}  # noqa: SIM118

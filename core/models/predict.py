@@ -1,0 +1,88 @@
+"""What a model says of many clouds: logits, latents and confidences, batch by batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import nn
+
+from core.events import Cancel, Done, Event, Progress, result
+from core.models import Classifier, eval_view
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model says of n clouds."""
+
+    logits: Array
+    """(n, K)"""
+    latent: Array
+    """(n, D)"""
+
+    @property
+    def prediction(self) -> NDArray[np.int64]:
+        """(n,), the predicted class."""
+        return np.asarray(self.logits.argmax(1))
+
+    @property
+    def probabilities(self) -> Array:
+        """(n, K), softmax of the logits."""
+        return np.asarray(softmax(self.logits, axis=1))
+
+    @property
+    def confidence(self) -> Array:
+        """(n,), maximum softmax probability: the confidence in the predicted class."""
+        return np.asarray(self.probabilities.max(1))
+
+
+def device_of(model: Classifier) -> torch.device:
+    """Where a model's weights are; the CPU for a callable without weights."""
+    weights = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return weights.device if weights is not None else torch.device("cpu")
+
+
+def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cancel | None = None) -> Iterator[Event]:
+    """Run the model over ``points`` in eval mode, whatever its mode is, and leave it in its own mode.
+
+    Parameters
+    ----------
+    points : array (n, N, 3)
+        Clouds in the unit sphere; a memory map is read batch by batch.
+    batch : int
+        Clouds in one forward pass; the answer does not depend on it.
+
+    Yields
+    ------
+    Progress after each batch, then Done with the ``Predictions`` to the clouds that were reached.
+
+    Raises
+    ------
+    ValueError
+        If ``points`` does not have the shape (n, N, 3) with n >= 1 and N >= 1.
+    """
+    if points.ndim != 3 or points.shape[2] != 3 or points.size == 0:
+        raise ValueError(f"Clouds to predict need the shape (n, points, 3), and these have {points.shape}.")
+    device = device_of(model)
+    logits, latents = [], []
+    for start in range(0, len(points), batch):
+        clouds = torch.from_numpy(np.array(points[start : start + batch], dtype=np.float32)).to(device)
+        with eval_view(model) as ask, torch.inference_mode():  # closed before the yield: both are states of the thread
+            output = ask(clouds)
+        logits.append(output.logits.cpu().numpy())
+        latents.append(output.latent.cpu().numpy())
+        yield Progress(min(start + batch, len(points)), len(points), "clouds predicted")
+        if cancel and cancel.requested:
+            break
+    answers = Predictions(np.concatenate(logits), np.concatenate(latents))
+    yield Done(answers, complete=len(answers.logits) == len(points))
+
+
+def predict(model: Classifier, points: Array, batch: int = 32) -> Predictions:
+    """``predictions`` without the progress: the answers to all clouds (n, N, 3)."""
+    answers: Predictions = result(predictions(model, points, batch))
+    return answers

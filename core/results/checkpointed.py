@@ -1,0 +1,106 @@
+"""Long work in parts, each with a result file of its own: what is killed and started again goes on where it was."""
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.events import Done, Epoch, Event, Note, Progress
+from core.results.records import plain, write_npz
+
+T = TypeVar("T")
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class StoppedEarly(Exception):  # noqa: N818  not an error
+    """The work was cancelled before it was complete."""
+
+
+@dataclass(frozen=True)
+class ArrayCodec(Generic[T]):
+    """How a result is written as named arrays and read back."""
+
+    write: Callable[[T], Arrays]
+    read: Callable[[Arrays], T]
+
+
+class CheckpointedWork:
+    """Runs the parts of a long work, stores their results, and forwards their progress as that of the whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the results of the parts are stored, as ``NAME.npz``.
+    total : int
+        Weight of the whole, in any unit; each part says its own weight.
+    """
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self._folder, self._total, self._done = folder, total, 0
+
+    def run_part(self, weight: int, text: str, events: Iterator[Event]) -> Generator[Event, None, Any]:
+        """Run ``events`` as one part of the whole; returns the value of their ``Done``.
+
+        Raises
+        ------
+        StoppedEarly
+            If it is not complete.
+        """
+        value, furthest = None, 0.0
+        for event in events:
+            match event:
+                case Progress(done, total, what):
+                    furthest = max(furthest, done / max(total, 1))  # some operations count several times from 0
+                    at = self._done + round(weight * furthest)
+                    yield Progress(at, self._total, f"{text}: {what}" if what else text)
+                case Done(value, complete):
+                    if not complete:
+                        raise StoppedEarly
+                case Note(sentence):
+                    yield Note(f"{text}: {sentence}")
+                case Epoch():
+                    yield event
+        self._done += weight
+        yield Progress(self._done, self._total, text)
+        return value
+
+    def skip(self, weight: int) -> None:
+        """Count a part that is not needed."""
+        self._done += weight
+
+    def checkpoint(
+        self,
+        name: str,
+        key: Mapping[str, Any],
+        weight: int,
+        codec: ArrayCodec[T],
+        events: Callable[[], Iterator[Event]],
+    ) -> Generator[Event, None, T]:
+        """The stored result ``name``, if it was computed for the same ``key``; else it is computed and stored."""
+        path, text = self._folder / f"{name}.npz", name.replace("/", ", ")
+        digest = hashlib.sha256(json.dumps(plain(key), sort_keys=True).encode()).hexdigest()
+        if path.is_file():
+            stored = _read_stored(path)
+            if str(stored.pop("key", "")) == digest:
+                self.skip(weight)
+                yield Progress(self._done, self._total, text)
+                return codec.read(stored)
+        value = yield from self.run_part(weight, text, events())
+        arrays = codec.write(value)
+        write_npz(path, {**arrays, "key": np.array(digest)})
+        return codec.read(arrays)  # as a later call will read it, so that both go on with the same
+
+
+def _read_stored(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a stored result; empty if the file is damaged, so that the part is computed again."""
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:  # numpy leaves a damaged file open that it opened itself
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        return {}

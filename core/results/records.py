@@ -1,0 +1,225 @@
+"""Results on disk, each with what is needed to make it again: JSON, JSON lines, CSV and NPZ.
+
+A file is either whole or absent: it is written beside its place and moved there. JSON lines are the exception, for
+they grow while work goes on: a kill can tear the last line, which reading forgives and the next append repairs.
+JSON has no NaN and no infinity; both are written as null. In CSV they are an empty cell and ``inf``.
+"""
+
+import csv
+import json
+import math
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel
+
+from core.runtime.files import FormatError, atomic_path
+
+PACKAGES = ("pointward", "numpy", "scipy", "torch", "scikit-learn", "openTSNE", "matplotlib", "open3d-cpu", "open3d")
+
+
+def provenance(
+    options: BaseModel | Mapping[str, Any],
+    *,
+    seed: int | None = None,
+    dataset: str | None = None,
+    weights: str | Mapping[str, str] | None = None,
+    device: str = "cpu",
+    complete: bool = True,
+) -> dict[str, Any]:
+    """What made a result.
+
+    Parameters
+    ----------
+    options : Options or mapping
+        Every option of the operation.
+    seed : int, optional
+    dataset : str, optional
+        Fingerprint of the dataset.
+    weights : str or mapping, optional
+        Hash of the weights, or one for each model's name.
+    device : str
+        Where it was computed.
+    complete : bool
+        False if the work was stopped early.
+
+    Returns
+    -------
+    dict
+        The arguments, and the versions of Python and of the installed packages that compute, the platform, and the
+        time (UTC, ISO 8601).
+    """
+    return {
+        "options": plain(options),
+        "seed": seed,
+        "dataset": dataset,
+        "weights": plain(weights),
+        "device": device,
+        "complete": complete,
+        "versions": versions(PACKAGES),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of the packages that are installed; one of two names of a package never is."""
+    found = {}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """``value`` in the types JSON knows; numbers that are not finite become None.
+
+    Raises
+    ------
+    TypeError
+        If ``value`` holds something that has no place in a record.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case np.generic() | np.ndarray():
+            return plain(value.tolist())
+        case Path():
+            return str(value)
+        case BaseModel():
+            return plain(value.model_dump())
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+    raise TypeError(f"A record can't hold a {type(value).__name__}: {value!r:.80}.")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value``, made ``plain``, as indented JSON."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    FormatError
+        If it is not JSON; says in which line.
+    """
+    return _parsed(path.read_bytes(), path, 1)
+
+
+def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
+    """Append ``record`` as one line that is on the disk on return; a torn last line is dropped first."""
+    line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
+    with path.open("ab+") as file:
+        _mend(file)
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _mend(file: Any) -> None:
+    """End ``file`` with a whole line: finish one that lacks only its end, drop one that was torn."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) == b"\n":
+        return
+    file.seek(0)
+    tail = file.read().rpartition(b"\n")[2]
+    if _is_json(tail):
+        file.write(b"\n")
+    else:
+        file.truncate(size - len(tail))
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read the records of a file of JSON lines; a last line torn by a kill is left out.
+
+    Raises
+    ------
+    FormatError
+        If another line is not a JSON record; says which.
+    """
+    *lines, tail = path.read_bytes().split(b"\n")
+    if _is_json(tail):  # a prefix of a record is never JSON itself
+        lines.append(tail)
+    records = {number: _parsed(line, path, number) for number, line in enumerate(lines, 1) if line.strip()}
+    for number, record in records.items():
+        if not isinstance(record, dict):
+            raise FormatError(path, f"line {number} is not a record but {record!r:.40}", "a JSON record is expected")
+    return list(records.values())
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _parsed(text: bytes, path: Path, first_line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise FormatError(path, f"line {line} is not JSON ({error.msg})", "a JSON record is expected") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(path, "it is not text in UTF-8", "a JSON record is expected") from error
+
+
+def write_csv(path: Path, columns: Mapping[str, ArrayLike]) -> None:
+    """Write ``columns`` of equal length under their names; numbers keep every digit they have.
+
+    Raises
+    ------
+    ValueError
+        If there is no column, or one is not a column (n,), or lengths differ.
+    """
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    lengths = {name: len(array) for name, array in arrays.items() if array.ndim == 1}
+    if not arrays or len(lengths) < len(arrays) or len(set(lengths.values())) > 1:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
+        raise ValueError(f"{path.name}: a table needs columns of one length, and these were given: {shapes}.")
+    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(arrays)
+        writer.writerows(zip(*map(_cells, arrays.values()), strict=True))
+
+
+def _cells(column: np.ndarray) -> list[str]:
+    # str of a NumPy scalar is the shortest text that reads back as the same float32 or float64
+    return ["" if isinstance(value, np.floating) and np.isnan(value) else str(value) for value in column]
+
+
+def write_npz(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
+    """Write ``arrays`` compressed; ``numpy.load`` reads them back.
+
+    Raises
+    ------
+    ValueError
+        If one holds Python objects, which only pickle could store.
+    """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"{path.name}: {name} holds Python objects; only numbers, truth values and text fit.")
+    with atomic_path(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})

@@ -1,0 +1,42 @@
+"""What this installation is and whether it is whole, for bug reports: one text for the commands and the window."""
+
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.results.records import versions
+
+PACKAGES = (
+    "torch", "numpy", "scipy", "scikit-learn", "openTSNE", "open3d-cpu", "open3d", "PySide6-Essentials", "pyqtgraph",
+    "PyOpenGL", "lightning-fabric", "safetensors", "pydantic", "matplotlib",
+)  # fmt: skip
+
+
+def diagnose(cache: Path) -> dict[str, Any]:
+    """Versions, devices, the shipped models (each checked against its checksum), folders, and what is wrong."""
+    from core.models.checkpoints import builtin_models, load_model
+    from core.models.fast.peaks import searches_by_bytes
+    from core.runtime.devices import available_devices, choose_device, describe_device
+
+    installed = versions(("pointward", *PACKAGES))
+    problems, models = [], {}
+    for name, path in builtin_models().items():
+        try:
+            models[name] = load_model(path).sha256[:12]
+        except ValueError as error:
+            problems.append(str(error))
+    if not models:
+        problems.append("No built-in model is installed: resources/weights is missing or empty.")
+    return {
+        "pointward": installed.pop("pointward", "not installed, run from its source"),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "devices": available_devices(),
+        "device": describe_device(choose_device("auto")),
+        "maxima_by_bytes": searches_by_bytes(),
+        "models": models,
+        "cache": str(cache),
+        "versions": installed,
+        "problems": problems,
+    }

@@ -1,0 +1,64 @@
+"""What the studio opens with: the shipped models and one built-in shape, long before any dataset is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.clouds import SHOWN, Cloud, resample
+from core.events import Done, Event, Note, Progress
+
+if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
+    from core.models.checkpoints import LoadedModel
+
+FIRST_DATASET = "shapes16"
+FIRST_CLASS, FIRST_SEED = "chair", 117
+"""Under FGSM at 0.1 the simple model takes it for a table, and the others still for a chair."""
+
+
+@dataclass(frozen=True, eq=False)
+class Startup:
+    """The first things on the screen."""
+
+    models: tuple[LoadedModel, ...]
+    cloud: Cloud
+    device: str
+
+
+def startup() -> Iterator[Event]:
+    """Load PyTorch, then the models of the first dataset, then make one shape; ``Done`` with a ``Startup``."""
+    yield Progress(0, 1, "loading PyTorch")
+    from core.datasets.shapes16 import CATEGORIES, make_shape
+    from core.runtime.devices import choose_device, describe_device
+    from core.runtime.threads import limit_threads_beside_window
+
+    limit_threads_beside_window()
+    models: tuple[LoadedModel, ...] = ()
+    for event in shipped_models(FIRST_DATASET):
+        if isinstance(event, Done):
+            models = event.value
+        else:
+            yield event
+    points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
+    cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
+    yield Done(Startup(models, cloud, describe_device(choose_device("auto"))))
+
+
+def shipped_models(dataset: str) -> Iterator[Event]:
+    """Load the models that come with the program for a dataset; ``Done`` with a tuple of ``LoadedModel``.
+
+    A damaged model is left out with a ``Note``; the others are there.
+    """
+    from core.models.checkpoints import builtin_models, load_model
+    from core.runtime.devices import choose_device
+
+    device, paths = choose_device("auto"), builtin_models(dataset)
+    models = []
+    for place, (name, path) in enumerate(paths.items()):
+        yield Progress(place, len(paths), f"loading {name}")
+        try:
+            models.append(load_model(path, device))
+        except ValueError as error:
+            yield Note(str(error))
+    yield Done(tuple(models))

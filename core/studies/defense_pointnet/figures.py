@@ -1,0 +1,213 @@
+"""The figures of the report, under the numbers they have in the paper."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from core import figures
+from core.attacks import Attack
+from core.evaluation.confidence import DEFINITIONS, reliability
+from core.evaluation.tsne import Map, TsneOptions
+from core.events import result
+from core.models.predict import predict
+from core.studies.defense_pointnet.findings import Findings
+from core.studies.defense_pointnet.measure import Measured
+from core.studies.defense_pointnet.options import PAPER
+
+SAMPLES = {"figure-1": "airplane", "figure-6": "car", "figure-7": "table"}
+"""The class of the paper's sample in each figure that shows one."""
+
+MAPS = {"simple": 8, "defense": 9}
+"""The number of the figure that maps a regime's latents."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """A figure, the name of its files, and what it shows."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+def plates(findings: Findings) -> Iterator[Plate]:
+    """All figures, in the order of the paper, then those it does not have."""
+    samples = dict(_samples(findings))
+    yield from (samples[name] for name in samples if name == "figure-1")
+    yield _classes(findings)
+    yield _top_k(findings)
+    yield from _confidences(findings)
+    yield from (samples[name] for name in samples if name != "figure-1")
+    yield from _maps(findings)
+    yield _sweep(findings)
+    yield _pareto(findings)
+    yield from _confusions(findings)
+    yield from _trainings(findings)
+
+
+def _classes(findings: Findings) -> Plate:
+    labels, classes = findings.dataset.split("train").labels, findings.dataset.card.classes
+    counts = dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+    title = f"{findings.dataset.card.title}: {len(labels):,} training clouds"
+    return Plate("figure-3", figures.class_counts(counts, title), "Fig. 3. The classes of the training set.")
+
+
+def _top_k(findings: Findings) -> Plate:
+    tops = {label: each.fgsm.top() for label, each in findings.first.items()}
+    curves = {label: (clean, moved) for label, (clean, moved) in tops.items()}
+    caption = "Fig. 4. Top-k accuracy on clean and on adversarial test clouds."
+    return Plate("figure-4", figures.top_k(curves), caption)
+
+
+def _confidences(findings: Findings) -> Iterator[Plate]:
+    sides = {label: each.fgsm.sides for label, each in findings.first.items()}
+    for name, definition in DEFINITIONS.items():
+        clean, moved = ({label: definition.values(pair[side]) for label, pair in sides.items()} for side in (0, 1))
+        yield Plate(
+            f"figure-5-{name}",
+            figures.confidence_boxes(clean, moved, definition.title),
+            f"Fig. 5, by the definition “{name}”. {definition.help}"
+            + (" This one fits the range of the paper's figure best." if name == "correct" else ""),
+        )
+    found = [{label: reliability(pair[side]) for label, pair in sides.items()} for side in (0, 1)]
+    first, second = ({label: (r.confidence, r.accuracy, r.count) for label, r in side.items()} for side in found)
+    yield Plate(
+        "figure-5-calibration",
+        figures.reliability(first, second),
+        "Fig. 5, by the definition “calibration”. How often verdicts of a confidence are right; on the diagonal a "
+        "model is as often right as it says.",
+    )
+
+
+def _samples(findings: Findings) -> Iterator[tuple[str, Plate]]:
+    shown: dict[str, Measured] = {label: each for label, each in findings.first.items() if label in PAPER}
+    if "simple" not in shown:
+        return
+    taken: set[int] = set()
+    for name, wanted in SAMPLES.items():
+        present = [int(k) for k in np.unique(shown["simple"].fgsm.clean.label) if k not in taken]
+        if not present:
+            return  # fewer classes than figures
+        classes = findings.dataset.card.classes
+        truth = classes.index(wanted) if wanted in classes and classes.index(wanted) in present else present[0]
+        row, sentence = _sample(findings, shown, truth)
+        taken.add(truth)
+        yield name, _sample_plate(findings, shown, name, row, sentence)
+
+
+def _sample(findings: Findings, shown: dict[str, Measured], truth: int) -> tuple[int, str]:
+    """The row of the cloud of class ``truth`` to show, and how it was chosen.
+
+    The first that all models know and that, attacked on simple, fools simple alone: what the
+    paper's figure shows. Where there is none, the first that fools simple; where that is missing too, the first.
+    """
+    name, of_class = findings.dataset.card.classes[truth], shown["simple"].fgsm.clean.label == truth
+    known = np.all([each.fgsm.clean.correct for each in shown.values()], axis=0)
+    fooled = ~shown["simple"].fgsm.sides[1].correct
+    others = [each.transfer.sides[1].correct for each in shown.values() if each.transfer is not None]
+    alone = of_class & known & fooled & np.all([np.ones_like(fooled), *others], axis=0)
+    for candidates in (alone, of_class & known & fooled, of_class & known, of_class):
+        if candidates.any():
+            place = int(candidates.argmax())
+            break
+    sentence = (
+        f"Of {of_class.sum()} test clouds of the class {name}, {alone.sum()} are as in the paper: known to "
+        "all models when clean, and lost to simple training alone when attacked on it. The first such cloud is shown"
+        + ("." if alone.any() else "; there being none, the first of the class that comes closest.")
+    )
+    return int(shown["simple"].fgsm.row[place]), sentence
+
+
+def _sample_plate(findings: Findings, shown: dict[str, Measured], name: str, row: int, sentence: str) -> Plate:
+    dataset, classes = findings.dataset, findings.dataset.card.classes
+    cloud = dataset.cloud("test", row, findings.evaluation.points)
+    assert cloud.label is not None
+    pair = np.stack([cloud.points, _moved(shown["simple"], cloud.points, cloud.label, findings.attack)])
+    answers = [predict(each.model.module, pair) for each in shown.values()]
+    chances = np.stack([answer.probabilities for answer in answers])
+    how = (
+        f"{sentence} The adversarial cloud is made on simple training (FGSM {findings.attack.direction}, epsilon "
+        f"{findings.attack.epsilon:g}) and given to all."
+    )
+    up, both = dataset.card.drawn_up, list(pair)
+    if name == "figure-1":
+        rows = []
+        for label, table in zip(shown, chances, strict=True):
+            clean, moved = ((classes[k], float(line[k]), k == cloud.label) for line in table for k in [line.argmax()])
+            rows.append((label, clean, moved))
+        figure = figures.verdicts(both, rows, up)
+        return Plate(name, figure, f"Fig. 1. A clean cloud, its adversarial counterpart, and what models see. {how}")
+    figure = figures.sample_bars(both, chances, list(shown), classes, cloud.label, up)
+    number = name.removeprefix("figure-")
+    return Plate(name, figure, f"Fig. {number}. Confidences for a clean {cloud.class_name} and its adversarial. {how}")
+
+
+def _moved(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np.ndarray:
+    state = result(attack.run(each.model.module, torch.from_numpy(points[None]), torch.tensor([label])))
+    return np.asarray(state.adversarial[0].numpy())
+
+
+def _maps(findings: Findings) -> Iterator[Plate]:
+    for label, made in findings.maps.items():
+        number = MAPS[label]
+        map = Map(made.xy, made.kl, 0, TsneOptions(perplexity=made.perplexity), None, None, complete=True)
+        figure = figures.tsne_pair(map, made.labels, made.adversarial, findings.dataset.card.classes)
+        yield Plate(
+            f"figure-{number}",
+            figure,
+            f"Fig. {number}. One t-SNE map of the 1024-D latents of {len(made.labels) // 2} clean and as many "
+            f"adversarial test clouds, {label} training (perplexity {made.perplexity:g}, KL {made.kl:.2f} nats).",
+        )
+
+
+def _sweep(findings: Findings) -> Plate:
+    lines = {
+        label: np.mean([each.sweep.correct.mean(axis=1) for each in group], axis=0)
+        for label, group in findings.groups.items()
+    }
+    figure = figures.robustness_curves(findings.measured[0].sweep.epsilons, lines)
+    return Plate("sweep", figure, f"Accuracy under FGSM {findings.attack.direction} over the budget.")
+
+
+def _pareto(findings: Findings) -> Plate:
+    points = []
+    for label in findings.groups:
+        clean, strong = findings.clean(label), findings.strong(label)
+        intervals = (clean.low, clean.high), (strong.low, strong.high)
+        points.append(figures.ParetoPoint(label, clean.value, strong.value, *intervals))
+    return Plate(
+        "pareto",
+        figures.pareto(points),
+        f"What robustness costs: clean accuracy against accuracy under PGD-{findings.pgd.steps} at "
+        f"{findings.pgd.epsilon:g}, with 95 % intervals. No model is better in both than those on the line.",
+    )
+
+
+def _confusions(findings: Findings) -> Iterator[Plate]:
+    for label, each in findings.first.items():
+        clean, adversarial = (verdicts.confusion() for verdicts in each.fgsm.sides)
+        figure = figures.confusion_pair(clean, adversarial, findings.dataset.card.classes)
+        yield Plate(f"confusion-{label}", figure, f"What {label} training takes each class for.")
+
+
+def _trainings(findings: Findings) -> Iterator[Plate]:
+    for label, each in findings.first.items():
+        panels = {
+            "Loss (nat)": {"clean": "loss_clean", "adversarial": "loss_adversarial"},
+            "Validation accuracy (%)": {"clean": "validation_clean", "adversarial": "validation_adversarial"},
+            "Discriminator (%)": {"discriminator accuracy": "discriminator_accuracy"},
+        }
+        epochs = np.array([int(line["epoch"]) for line in each.history])
+        drawn = {
+            title: {
+                name: [line[key] * (100 if "%" in title else 1) for line in each.history]
+                for name, key in lines.items()
+                if key in each.history[0]
+            }
+            for title, lines in panels.items()
+        }
+        figure = figures.curves(epochs, {title: lines for title, lines in drawn.items() if lines})
+        yield Plate(f"training-{label}", figure, f"The training of {label}, epoch by epoch.")

@@ -1,0 +1,261 @@
+"""All that is measured of one model, each part in a file of its own, so that a killed reproduction goes on there."""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attacks import Attack, Direction
+from core.datasets import Dataset, choose_rows
+from core.evaluation.accuracy import (
+    AccuracyReport,
+    AdversarialPredictions,
+    CleanCache,
+    EvaluationOptions,
+    LabelledPredictions,
+    Rate,
+    evaluate_accuracy,
+)
+from core.evaluation.latents import LatentMap, joint_map
+from core.evaluation.onestep import FGSM, Cell, OneStepResult, fgsm_variants, one_step
+from core.evaluation.probe import PROBED, probe
+from core.evaluation.sweep import Sweep, swept
+from core.evaluation.tsne import TsneOptions, separation
+from core.events import Cancel, Done, Event
+from core.models.checkpoints import LoadedModel
+from core.results.checkpointed import ArrayCodec, Arrays, CheckpointedWork
+from core.studies.defense_pointnet.models import Entry
+
+T = TypeVar("T")
+PAPER_EPSILONS = (0.1, 0.2)
+"""The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
+MAPPING = 6
+"""Passes that one cloud of a t-SNE map is worth."""
+SWEEP = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+"""Budgets beside 0."""
+
+VERSION = 2
+"""Of the measurements: raised when one of them changes, so that results of before are made anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredMap:
+    """A t-SNE map of clean and adversarial latents, and how well classes keep apart."""
+
+    xy: NDArray[np.float32]
+    """(2n, 2)"""
+    labels: NDArray[np.int64]
+    adversarial: NDArray[np.bool_]
+    separations: NDArray[np.float64]
+    """(4, 2): silhouette and purity of clean and adversarial clouds, first in the latent space, then in the map."""
+    kl: float
+    perplexity: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The measurements of one model."""
+
+    entry: Entry
+    model: LoadedModel
+    history: list[dict[str, float]]
+    """Metrics of each epoch of its training."""
+    steps: int
+    """Gradient steps of its training."""
+    fgsm: AccuracyReport
+    """Clean clouds, and the paper's attack at the budget of the training; with latents, until these are dropped."""
+    pgd: AccuracyReport
+    """Until each cloud is fooled."""
+    transfer: AccuracyReport | None
+    """The attack made on the simple model of the same seed; None of that model itself."""
+    readings: list[OneStepResult]
+    sweep: Sweep
+    probe: Rate
+    """A fresh discriminator's verdicts on latents of test clouds."""
+
+
+def _whole(report: AccuracyReport) -> Arrays:
+    clean, moved = report.sides
+    return {
+        "row": report.row,
+        "label": clean.label,
+        "clean": clean.logits,
+        "clean_latent": clean.latent,
+        "adversarial": moved.logits,
+        "adversarial_latent": moved.latent,
+        "linf": moved.linf,
+        "rmse": moved.rmse,
+    }
+
+
+def _without_latents(report: AccuracyReport) -> Arrays:
+    arrays = _whole(report)
+    # copied, for a view of no column would keep the whole array alive
+    return {name: array[:, :0].copy() if name.endswith("_latent") else array for name, array in arrays.items()}
+
+
+def _report(arrays: Arrays) -> AccuracyReport:
+    clean, moved = ((arrays[side], arrays[f"{side}_latent"], arrays["label"]) for side in ("clean", "adversarial"))
+    return AccuracyReport(
+        arrays["row"], LabelledPredictions(*clean), AdversarialPredictions(*moved, arrays["linf"], arrays["rmse"])
+    )
+
+
+WHOLE = ArrayCodec(_whole, _report)
+REPORT = ArrayCodec(_without_latents, _report)
+RATE = ArrayCodec[Rate](
+    lambda rate: {"hits": np.array(rate.hits), "n": np.array(rate.n)},
+    lambda arrays: Rate(int(arrays["hits"]), int(arrays["n"])),
+)
+TABLE = ArrayCodec[list[OneStepResult]](
+    lambda cells: {
+        name: np.array([getattr(cell, name) for cell in cells])
+        for name in ("direction", "epsilon", "correct", "linf", "rmse")
+    },
+    lambda arrays: [
+        OneStepResult(str(name), float(epsilon), *rest)
+        for name, epsilon, *rest in zip(
+            *(arrays[name] for name in ("direction", "epsilon", "correct", "linf", "rmse")), strict=True
+        )
+    ],
+)
+MAP = ArrayCodec[MeasuredMap](
+    lambda made: {name: np.asarray(value) for name, value in vars(made).items()},
+    lambda arrays: MeasuredMap(
+        arrays["xy"],
+        arrays["labels"],
+        arrays["adversarial"],
+        arrays["separations"],
+        float(arrays["kl"]),
+        float(arrays["perplexity"]),
+    ),
+)
+
+
+def measuring_work(clouds: int, pgd_steps: int) -> int:
+    """Passes that ``measure`` makes, about, over ``clouds`` test clouds; a gradient counts as two."""
+    return sum(_weights(clouds, pgd_steps).values())
+
+
+def _weights(clouds: int, pgd_steps: int) -> dict[str, int]:
+    """The passes of each part of ``measure``."""
+    return {
+        "fgsm": 4 * clouds,
+        "pgd": (1 + 3 * pgd_steps) * clouds,
+        "transfer": 5 * clouds,
+        "one-step": (2 + len({*fgsm_variants(PAPER_EPSILONS), *_sweep_of("sign")})) * clouds,
+        "discriminator": 8 * min(PROBED, clouds),  # one half for the fitting
+    }
+
+
+def measure(
+    entry: Entry,
+    model: LoadedModel,
+    simple: LoadedModel | None,
+    history: tuple[list[dict[str, float]], int],
+    dataset: Dataset,
+    attack: Attack,
+    pgd: Attack,
+    options: EvaluationOptions,
+    work: CheckpointedWork,
+    cancel: Cancel | None,
+) -> Generator[Event, None, Measured]:
+    """Measure one model on the test split; returns the ``Measured``.
+
+    ``simple`` is the model whose adversarial clouds are transferred, None where there is no other.
+    """
+    module, test = model.module, dataset.split("test")
+    base = {"weights": model.sha256, "dataset": dataset.card.fingerprint, "options": options.model_dump()}
+    weights = _weights(min(options.clouds or len(test), len(test)), pgd.steps)
+
+    def part(
+        name: str, codec: ArrayCodec[T], key: Any, events: Callable[[], Iterator[Event]]
+    ) -> Generator[Event, None, T]:
+        return work.checkpoint(
+            f"measured/{entry.name}/{name}", {**base, "version": VERSION, name: key}, weights[name], codec, events
+        )
+
+    width, cache = entry.options.discriminator_width, CleanCache()
+    until_success = options.model_copy(update={"stop_on_success": True})
+    plain_key, strong_key = attack.model_dump(), [pgd.model_dump(), until_success.model_dump()]
+    fgsm = yield from part(
+        "fgsm",
+        WHOLE,
+        plain_key,
+        lambda: evaluate_accuracy(module, test, attack, options, cancel, clean_cache=cache),
+    )
+    strong = yield from part(
+        "pgd",
+        REPORT,
+        strong_key,
+        lambda: evaluate_accuracy(module, test, pgd, until_success, cancel, clean_cache=cache),
+    )
+    transfer = None
+    if simple is None:
+        work.skip(weights["transfer"])
+    else:
+        surrogate = simple.module
+        transfer = yield from part(
+            "transfer",
+            REPORT,
+            [plain_key, simple.sha256],
+            lambda: evaluate_accuracy(module, test, attack, options, cancel, surrogate=surrogate),
+        )
+    paper, curve, own = fgsm_variants(PAPER_EPSILONS), _sweep_of(attack.direction), (attack.direction, attack.epsilon)
+    cells = sorted({*paper, *curve} - {own})  # some are of both
+    moved = yield from part(
+        "one-step", TABLE, cells, lambda: one_step(module, test, FGSM, cells, options, cancel, clean_cache=cache)
+    )
+    attacked = fgsm.sides[1]
+    found = {
+        own: OneStepResult(*own, attacked.correct, attacked.linf, attacked.rmse),
+        **dict(zip(cells, moved, strict=True)),
+    }
+    table, sweep = [found[cell] for cell in paper], swept([found[cell] for cell in curve])
+    fresh = yield from part(
+        "discriminator",
+        RATE,
+        [plain_key, width],
+        lambda: probe(module, dataset, attack, options, width, cancel, unseen=fgsm),
+    )
+    return Measured(entry, model, *history, fgsm, strong, transfer, table, sweep.from_zero(fgsm.clean.correct), fresh)
+
+
+def _sweep_of(direction: Direction) -> list[Cell]:
+    return [(direction, epsilon) for epsilon in SWEEP]
+
+
+def without_latents(each: Measured) -> Measured:
+    """The same, in a hundredth of the memory."""
+    return replace(each, fgsm=REPORT.read(REPORT.write(each.fgsm)))
+
+
+def measure_map(
+    each: Measured, clouds: int, work: CheckpointedWork, cancel: Cancel | None
+) -> Generator[Event, None, MeasuredMap]:
+    """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
+    usual = TsneOptions().perplexity  # of few clouds less, for it has to stay below a third of the points
+    options = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
+    report = each.fgsm.of(choose_rows(each.fgsm.clean.label, clouds))
+    shown = [hashlib.sha256(part.tobytes()).hexdigest() for part in (report.row, report.clean.label)]
+    shown += [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
+
+    def making() -> Iterator[Event]:
+        for event in joint_map(report, options, cancel):
+            if isinstance(event, Done) and event.value is not None:
+                yield Done(_separated(event.value), event.complete)
+            else:
+                yield event
+
+    key = {"shown": shown, "map": options.model_dump(), "version": VERSION}
+    return work.checkpoint(f"measured/{each.entry.name}/map", key, MAPPING * clouds, MAP, making)
+
+
+def _separated(made: LatentMap) -> MeasuredMap:
+    halves = (~made.adversarial, made.adversarial)
+    found = [separation(points[half], made.labels[half]) for points in (made.latents, made.map.xy) for half in halves]
+    table = np.array([(each.silhouette, each.purity) for each in found])
+    return MeasuredMap(made.map.xy, made.labels, made.adversarial, table, made.map.kl, made.map.options.perplexity)

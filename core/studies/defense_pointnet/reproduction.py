@@ -1,0 +1,153 @@
+"""The plan of the reproduction: train what is missing, measure every model, write the report."""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.attacks import preset
+from core.datasets import Dataset
+from core.evaluation.accuracy import EvaluationOptions
+from core.events import Cancel, Done, Event, Note
+from core.models.checkpoints import LAST, load_model, load_training, resolve_model
+from core.results.checkpointed import CheckpointedWork, StoppedEarly
+from core.results.records import read_jsonl
+from core.studies.defense_pointnet.findings import Findings
+from core.studies.defense_pointnet.measure import (
+    MAPPING,
+    Measured,
+    MeasuredMap,
+    measure,
+    measure_map,
+    measuring_work,
+    without_latents,
+)
+from core.studies.defense_pointnet.models import Entry, planned
+from core.studies.defense_pointnet.options import ReproduceOptions
+from core.studies.defense_pointnet.report import write_report
+from core.training import REGIMES, run_exists, train
+from core.training.runs import METRICS
+
+MAPPED = ("simple", "defense")
+"""The regimes of Figures 8 and 9."""
+_FEWEST = 16  # clouds of a t-SNE map
+_TRAINED = 6
+"""Passes that one training step on a cloud is worth."""
+
+
+def reproduce(
+    dataset: Dataset,
+    options: ReproduceOptions,
+    training: dict[str, Any],
+    folder: Path,
+    cancel: Cancel | None = None,
+    *,
+    runs: Sequence[Path] = (),
+    data_root: Path | None = None,
+) -> Iterator[Event]:
+    """Reproduce the Defense-PointNet paper on a dataset.
+
+    What is finished stays in ``folder``: stopped or killed at any moment and called again with the same arguments, it
+    goes on there and ends with the same tables.
+
+    Parameters
+    ----------
+    training : dict
+        Options of the trainings that differ from the defaults; regime, seed and clouds are this function's matter.
+    folder : Path
+        For runs/, measured/, tables/, figures/, records/ and report.html.
+    runs : sequence of Path
+        Runs, or folders of runs, that are used in the place of trainings.
+
+    Yields
+    ------
+    Progress over the whole, Note, Epoch; at last Done with the ``Findings``, or with None where it was stopped early.
+
+    Raises
+    ------
+    ValueError
+        If the options do not fit the dataset, or ``folder`` holds runs with other options.
+    """
+    try:
+        findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
+    except StoppedEarly:
+        yield Done(None, complete=False)
+        return
+    yield Done(findings)
+
+
+def _reproduced(
+    dataset: Dataset,
+    options: ReproduceOptions,
+    training: dict[str, Any],
+    folder: Path,
+    cancel: Cancel | None,
+    runs: Sequence[Path],
+    data_root: Path | None,
+) -> Generator[Event, None, Findings]:
+    if len(dataset.split("test")) < _FEWEST:
+        raise ValueError(
+            f"{dataset.card.name} has {len(dataset.split('test'))} test clouds, and the t-SNE maps need {_FEWEST}."
+        )
+    entries = yield from planned(dataset, options, training, folder, runs)
+    test, first = dataset.split("test"), entries[0].options
+    attack = preset("fgsm", epsilon=first.epsilon, direction=first.direction)
+    pgd = preset("pgd", epsilon=options.pgd_epsilon, steps=options.pgd_steps, restarts=0)
+    evaluation = EvaluationOptions(points=min(first.points, test.points.shape[1]), clouds=options.subset)
+    clouds = min(options.subset or len(test), len(test))
+    shown = min(options.map_clouds, clouds)
+    weights = [_training_work(entry, dataset) for entry in entries]
+    total = sum(weights) + len(entries) * measuring_work(clouds, options.pgd_steps) + MAPPING * len(MAPPED) * shown
+    work = CheckpointedWork(folder, total)
+
+    for entry, weight in zip(entries, weights, strict=True):
+        if not entry.found:
+            yield from _trained(entry, dataset, weight, work, cancel, data_root)
+    models = {entry.name: load_model(resolve_model(entry.folder)) for entry in entries}
+    measured: list[Measured] = []
+    maps: dict[str, MeasuredMap] = {}
+    for entry in entries:
+        model = models[entry.name]
+        simple = models.get(f"simple-seed{entry.options.seed}", models.get("simple-seed0"))
+        each = yield from measure(
+            entry,
+            model,
+            simple if simple is not model else None,
+            _history(entry),
+            dataset,
+            attack,
+            pgd,
+            evaluation,
+            work,
+            cancel,
+        )
+        if entry.label in MAPPED and entry.label not in maps:
+            maps[entry.label] = yield from measure_map(each, shown, work, cancel)
+        measured.append(without_latents(each))
+    findings = Findings(dataset, options, attack, pgd, evaluation, measured, maps)
+    yield Note("writing the report")
+    write_report(findings, folder)
+    return findings
+
+
+def _trained(
+    entry: Entry, dataset: Dataset, weight: int, work: CheckpointedWork, cancel: Cancel | None, data_root: Path | None
+) -> Generator[Event, None, None]:
+    folder = entry.folder
+    events = train(dataset, entry.options, folder, cancel, resume=run_exists(folder), data_root=data_root)
+    yield from work.run_part(weight, entry.name, events)
+
+
+def _training_work(entry: Entry, dataset: Dataset) -> int:
+    """Passes of a training; 0 for one that is there already."""
+    if entry.found:
+        return 0
+    options, clouds = entry.options, len(dataset.split("train"))
+    regime = REGIMES[options.regime]
+    batch = _TRAINED * regime.feeds + (3 * options.attack.steps if regime.robust else 0)
+    return options.epochs * min(options.clouds or clouds, clouds) * batch
+
+
+def _history(entry: Entry) -> tuple[list[dict[str, float]], int]:
+    """The metrics of each epoch, and the gradient steps that Adam counted for the model."""
+    _, _, state = load_training(entry.folder / LAST)
+    return read_jsonl(entry.folder / METRICS), int(state["adam/0/0/step"])
