@@ -106,14 +106,14 @@ class Studio(QObject):
         self._settle.stop()
         self._stop_playing()
         wish, history = self._setup(), self.store.history
-        if wish is not None and self._job is not None and wish.attacks_like(self._wish):
+        if wish is not None and self._job is not None and wish.same_attack(self._wish):
             self._wish = wish  # other models are shown, at the end too
             self._ask("begin", _attack, wish, history, _ended())
             return
         self._forget()
         if wish is None:
             self._show_nothing()
-        elif wish.attacks_like(self._made) and len(history) <= 1 + wish.attack.total_steps:
+        elif wish.same_attack(self._made) and len(history) <= 1 + wish.attack.total_steps:
             self._attack(wish, history, end=True)
         else:
             self._attack(wish)
