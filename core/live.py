@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.attacks import Attack, State
 from core.clouds import Cloud, Distances, distances
 from core.events import Cancel, Done, Event, Step
-from core.models import eval_view
+from core.models import eval_view, require_finite
 from core.models.checkpoints import LoadedModel
 from core.models.predict import device_of
 from core.runtime.threads import run_concurrently
@@ -287,4 +287,5 @@ def _predict(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
     """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
     with eval_view(model.module) as ask:
         output = ask(x.to(device_of(model.module)))
-    return output.logits.softmax(1).cpu().numpy(), output.latent.cpu().numpy()
+    logits = require_finite(model.module, output.logits.cpu())
+    return logits.softmax(1).numpy(), output.latent.cpu().numpy()

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models import Classifier, eval_view
+from core.models import Classifier, eval_view, require_finite
 
 _HASH = (0x9E3779B97F4A7C15 - 2**64, 0x632BE59BD9B4E019, 0x2545F4914F6CDD1D)
 """Odd 64-bit multipliers of a hash of points; two different points collide about once in 2^64 pairs."""
@@ -55,13 +55,21 @@ def evaluate(
     clouds : Tensor (B, N, 3)
     label : Tensor (B,), the class the loss refers to.
     loss : another loss than the cross-entropy to the label.
+
+    Raises
+    ------
+    NonFiniteError
+        If logits or the gradient are not finite.
     """
     with eval_view(model) as classifier, torch.set_grad_enabled(gradient):
         points = clouds.detach().requires_grad_(gradient)
         logits, latent = classifier(points)
         value = F.cross_entropy(logits, label, reduction="none") if loss is None else loss(logits, latent)
         slope = average_over_duplicates(clouds, torch.autograd.grad(value.sum(), points)[0]) if gradient else None
-    return Evaluation(logits.detach(), latent.detach(), value.detach(), slope)
+    logits = require_finite(model, logits.detach())
+    if slope is not None:
+        require_finite(model, slope, "gradients")
+    return Evaluation(logits, latent.detach(), value.detach(), slope)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from core.clouds.readers.arrays import read_h5, read_npy, read_npz
 from core.clouds.readers.checks import PCD, STL, check_pcd, check_stl
 from core.clouds.readers.ply import read_ply, write_ply
 from core.clouds.readers.text import read_columns, read_obj, read_off
-from core.runtime.files import FormatError, atomic_path
+from core.runtime.files import FormatError, atomic_path, readable
 
 CLOUDS = (".ply", ".pcd", ".xyz", ".txt", ".pts", ".npy", ".npz", ".h5")
 MESHES = (".off", ".obj", ".stl", ".ply")
@@ -53,12 +53,12 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
     drawn, frame = _read(path, points, rng, path.suffix)
     if frame is not None:
         centre, radius = frame
-        return Cloud(drawn, path.stem, centre=centre, radius=radius)
+        return Cloud(drawn, readable(path.stem), centre=centre, radius=radius)
     try:
         normalised, centre, radius = normalise(drawn)
     except ValueError as error:
         raise FormatError(path, str(error), "a cloud of 2 or more places is accepted") from None
-    return Cloud(normalised, path.stem, centre=centre, radius=radius)
+    return Cloud(normalised, readable(path.stem), centre=centre, radius=radius)
 
 
 def read_points(

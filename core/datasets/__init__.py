@@ -8,6 +8,7 @@ from core.datasets import builtin, folder, modelnet40, shapenetpart
 from core.datasets.base import Card, Dataset, DatasetError, Source, Split, choose_rows
 from core.datasets.cache import cached
 from core.events import Event
+from core.runtime.files import readable
 
 __all__ = ["REGISTRY", "Card", "Dataset", "DatasetError", "Spec", "Split", "choose_rows", "open_dataset"]
 
@@ -84,7 +85,7 @@ def open_dataset(name: str, root: Path | None, cache: Path, *, allow_missing: bo
         raise DatasetError(f"{name} needs a root; accepted are {spec.accepted}.")
     if root is not None and not spec.needs_root:
         raise DatasetError(f"{name} is built in and takes no root.")
-    root = Path(root or ".")
+    root = Path(root or ".").resolve()  # or a relative one would have a cache of its own
     if not root.exists():
-        raise DatasetError(f"{root} does not exist; accepted for {name} are {spec.accepted}.")
+        raise DatasetError(f"{readable(root)} does not exist; accepted for {name} are {spec.accepted}.")
     yield from cached(spec.find(root, allow_missing), cache)

@@ -1,6 +1,7 @@
 """What a dataset is to the rest of the program, and what a loader hands to the cache."""
 
 import hashlib
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.clouds import Cloud, Points
 from core.events import Event
+from core.runtime.files import readable
 
 SPLITS = ("train", "val", "test")
 POINTS = 2048
@@ -218,10 +220,29 @@ def missing(root: Path, paths: Sequence[Path], allowed: bool) -> tuple[set[Path]
     return set(gone), (f"{text}.",)
 
 
+def check_folders(root: Path, depth: int) -> None:
+    """See that a folder, and those in it to a depth, can be listed: searching them passes over one that can't.
+
+    Raises
+    ------
+    DatasetError
+        If one cannot; its shapes would be missing without a word.
+    """
+    try:
+        folders = [entry.path for entry in os.scandir(root) if entry.is_dir()]
+    except OSError as error:
+        raise DatasetError(
+            f"{readable(root)} cannot be read ({error.strerror}); allow reading it, or take it out of the dataset."
+        ) from None
+    if depth > 0:
+        for folder in folders:
+            check_folders(Path(folder), depth - 1)
+
+
 def signature(files: Iterable[Path]) -> str:
     """Of the sizes and times of change of a source's files."""
     digest = hashlib.sha256()
     for path in sorted(files):
         status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     return digest.hexdigest()

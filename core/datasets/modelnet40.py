@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds.files import read_points
-from core.datasets.base import POINTS, DatasetError, Listing, Shape, Source, listing, missing, signature, sizes
+from core.datasets.base import (
+    POINTS,
+    DatasetError,
+    Listing,
+    Shape,
+    Source,
+    check_folders,
+    listing,
+    missing,
+    signature,
+    sizes,
+)
 from core.events import Done, Event
 
 ACCEPTED = (
@@ -202,6 +213,7 @@ def _resampled(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _
 
 
 def _off(root: Path, only: Sequence[str] | None) -> _Layout:
+    check_folders(root, 2)
     shapes = [
         Shape(path.parent.name, path.parent.parent.name, path.stem, path)
         for split in ("train", "test")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.clouds import Points
 from core.clouds.files import read_points
-from core.datasets.base import SPLITS, DatasetError, Shape, Source, listing, missing, signature
+from core.datasets.base import SPLITS, DatasetError, Shape, Source, check_folders, listing, missing, signature
 from core.events import Done, Event
 
 ACCEPTED = (
@@ -32,6 +32,7 @@ def find(root: Path, allow_missing: bool) -> Source:
         If the root is none of them, or shapes of the official split are missing and that is not allowed.
     """
     categories = _categories(root)
+    check_folders(root, 2)
     shapes = _listed(root, categories) if (root / "train_test_split").is_dir() else _found(root, categories)
     short = [
         f"{count:,} of {OFFICIAL[split]:,} {split}"

@@ -1,6 +1,6 @@
 """Several models measured on the same clouds with the same attack: the source of the Evaluate tab's every number."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from core.evaluation.accuracy import (
 )
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
 from core.evaluation.sweep import Sweep, sweep
-from core.events import Cancel, Done, Event, Progress, Step
+from core.events import Cancel, Done, Event, Step, forward
 from core.models.checkpoints import LoadedModel
 from core.options import option
 from core.results.tables import Cell, Table
@@ -164,18 +164,29 @@ def compare(
     measured: list[Measured] = []
     for model in models:
         title = model.card.title
-        report, whole = yield from _part(
-            evaluate_accuracy(model.module, split, attack, options, cancel), done, total, f"clouds of {title}"
+        found = yield from forward(
+            evaluate_accuracy(model.module, split, attack, options, cancel),
+            before=done,
+            weight=n,
+            total=total,
+            text=title,
         )
+        whole = found.complete
         if not whole:
             break
+        report: AccuracyReport = found.value
         curve = None
         if budgets:
-            found, whole = yield from _part(
-                sweep(model.module, split, attack, budgets, options, cancel), done + n, total, f"sweep of {title}"
+            found = yield from forward(
+                sweep(model.module, split, attack, budgets, options, cancel),
+                before=done + n,
+                weight=swept,
+                total=total,
+                text=f"sweep of {title}",
             )
+            whole = found.complete
             if whole:
-                curve = found.from_zero(report.clean.correct)
+                curve = found.value.from_zero(report.clean.correct)
         measured.append(Measured(model, report, curve))
         done += n + swept
         if whole:
@@ -197,18 +208,6 @@ def _check(models: Sequence[LoadedModel], dataset: Dataset, attack: Attack) -> N
             )
     if attack.objective == "targeted":
         raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")
-
-
-def _part(events: Iterator[Event], before: int, total: int, text: str) -> Generator[Event, None, tuple[Any, bool]]:
-    """Pass an operation's Progress on as part of the whole; its result, and whether that is complete."""
-    value, complete = None, False
-    for event in events:
-        match event:
-            case Progress(done):
-                yield Progress(before + done, total, text)
-            case Done(value, complete):
-                pass
-    return value, complete
 
 
 def _interval(rate: Rate) -> str:

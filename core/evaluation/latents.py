@@ -10,7 +10,7 @@ from core.attacks import Attack
 from core.datasets import Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
-from core.events import Cancel, Done, Event, Note, Step
+from core.events import Cancel, Done, Event, Note, Step, forward
 from core.models import Classifier
 from core.options import Options, option
 
@@ -65,15 +65,11 @@ def latent_map(
     """
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
     yield Note("attacking the test clouds")
-    for event in evaluate_accuracy(model, split, attack, chosen, cancel):
-        match event:
-            case Done(report, complete):
-                if not complete:
-                    yield Done(None, complete=False)
-                    return
-            case _:
-                yield event
-    yield from joint_map(report, tsne_options, cancel)
+    attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))
+    if attacked.complete:
+        yield from joint_map(attacked.value, tsne_options, cancel)
+    else:
+        yield Done(None, complete=False)
 
 
 def joint_map(report: AccuracyReport, options: TsneOptions, cancel: Cancel | None = None) -> Iterator[Event]:

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from core.attacks import Attack
 from core.datasets import Dataset
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, evaluate_accuracy
-from core.events import Cancel, Done, Event, Progress
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate, chosen_clouds, evaluate_accuracy
+from core.events import Cancel, Done, Event, forward
 from core.models import Classifier
 from core.models.discriminator import ADVERSARIAL, REAL, discriminator_of
 from core.runtime.devices import seeded
@@ -46,16 +46,19 @@ def probe(
     reports: list[AccuracyReport] = []
     fit = options.model_copy(update={"clouds": min(PROBED, options.clouds or PROBED)})
     asked = [("train", fit)] if unseen is not None else [("train", fit), ("test", options)]
-    for split, chosen in asked:
-        for event in evaluate_accuracy(model, dataset.split(split), attack, chosen, cancel):
-            match event:
-                case Progress(done, total):
-                    yield Progress(done + len(reports) * total, len(asked) * total, "latents")
-                case Done(report, complete):
-                    if not complete:
-                        yield Done(None, complete=False)
-                        return
-                    reports.append(report)
+    sizes = [len(chosen_clouds(dataset.split(split), chosen)) for split, chosen in asked]
+    for place, (split, chosen) in enumerate(asked):
+        found = yield from forward(
+            evaluate_accuracy(model, dataset.split(split), attack, chosen, cancel),
+            before=sum(sizes[:place]),
+            weight=sizes[place],
+            total=sum(sizes),
+            text=f"latents of {split}",
+        )
+        if not found.complete:
+            yield Done(None, complete=False)
+            return
+        reports.append(found.value)
     fitted, test = reports if unseen is None else (*reports, unseen)
     yield Done(fresh_discriminator(fitted, test, width))
 

@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+_NAME = "name_for_messages"  # of the attribute
+
 
 class Output(NamedTuple):
     """What a classifier says of a batch of clouds."""
@@ -21,6 +23,34 @@ class Classifier(Protocol):
     """A callable from clouds (B, N, 3) in the unit sphere to ``Output``; attacks ask for no more than this."""
 
     def __call__(self, clouds: Tensor, /) -> Output: ...
+
+
+class NonFiniteError(ValueError):
+    """What a model computes is not a number: its weights are finite, but it overflows."""
+
+
+def give_name(model: nn.Module, name: str) -> None:
+    """Let errors that a model causes name it, however deep in an attack it is asked."""
+    setattr(model, _NAME, name)
+
+
+def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> Tensor:
+    """What ``model`` gave for each cloud, (B, ...), where all of it is finite.
+
+    Raises
+    ------
+    NonFiniteError
+        If some is infinite or NaN: a prediction read off such logits, or a step along such gradients, is meaningless.
+    """
+    finite = values.isfinite()
+    if not finite.all():
+        wrong, total, name = len(values) - int(finite.flatten(1).all(1).sum()), len(values), getattr(model, _NAME, "")
+        raise NonFiniteError(
+            f"The model {name + ' ' if name else ''}gives {kind} that are not finite numbers for {wrong} of {total} "
+            f"cloud{'s' if total > 1 else ''}, because it overflows: use another model, or train it anew with a lower "
+            "learning rate."
+        )
+    return values
 
 
 @contextmanager

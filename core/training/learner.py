@@ -156,7 +156,15 @@ class Learner:
         return tensors
 
     def load_state(self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-        """Go on from the model's ``weights`` and what ``state()`` gave."""
+        """Go on from the model's ``weights`` and what ``state()`` gave.
+
+        Raises
+        ------
+        ValueError
+            If a tensor is missing, foreign, of another shape or not finite; says which.
+        """
+        _check_tensors(weights, {name: value.shape for name, value in self.model.state_dict().items()})
+        _check_tensors(state, self._state_shapes())
         self.model.load_state_dict(weights)
         parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, value in state.items():
@@ -172,6 +180,32 @@ class Learner:
             moments[int(number)][int(index)][key] = value
         for optimiser, values in zip(self._optimisers, moments, strict=True):
             optimiser.load_state_dict({"state": values, "param_groups": optimiser.state_dict()["param_groups"]})
+
+    def _state_shapes(self) -> dict[str, torch.Size]:
+        """Name and shape of every tensor that ``state()`` gives after a gradient step."""
+        shapes: dict[str, torch.Size] = {}
+        others = {
+            "average": self.result if self.result is not self.model else None,
+            "discriminator": self.discriminator,
+        }
+        for part, network in others.items():
+            if network is not None:
+                shapes |= {f"{part}/{name}": value.shape for name, value in network.state_dict().items()}
+        for number, network in enumerate(self._networks):
+            for index, weight in enumerate(network.parameters()):
+                moments = {"step": torch.Size(), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}
+                shapes |= {f"adam/{number}/{index}/{name}": shape for name, shape in moments.items()}
+        return shapes
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
+    for name in sorted(tensors.keys() | shapes):
+        if name not in tensors:
+            raise ValueError(f"it lacks {name}")
+        if name not in shapes or tensors[name].shape != shapes[name]:
+            raise ValueError(f"{name} is not a tensor that this run has")
+        if not tensors[name].isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite")
 
 
 def divergence(clean: Tensor, adversarial: Tensor) -> Tensor:

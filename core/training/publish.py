@@ -8,7 +8,7 @@ import torch
 from core.attacks import preset
 from core.datasets import Dataset
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
-from core.events import Done, Event
+from core.events import Done, Event, forward
 from core.models.checkpoints import ModelCard, load_model, resolve_model, save_builtin
 from core.runtime.files import atomic_path
 
@@ -34,11 +34,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
     options = EvaluationOptions(points=points, stop_on_success=True)
     metrics: dict[str, float] = {}
     for kind, attack in ATTACKS.items():
-        for event in evaluate_accuracy(loaded.module, test, attack, options):
-            if isinstance(event, Done):
-                report: AccuracyReport = event.value
-            else:
-                yield event
+        report: AccuracyReport = (yield from forward(evaluate_accuracy(loaded.module, test, attack, options))).value
         clean, moved = report.sides
         metrics |= {"test_clouds": len(report.row), "test_clean": clean.accuracy.value}
         metrics[f"test_{kind}_{attack.epsilon:g}"] = moved.accuracy.value

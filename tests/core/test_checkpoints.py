@@ -1,3 +1,4 @@
+import errno
 import json
 import struct
 from pathlib import Path
@@ -105,13 +106,16 @@ def test_training_state_travels_in_the_same_file_and_does_not_disturb_the_model(
 def test_a_failed_write_leaves_the_old_file(weights: Path, model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights.read_bytes()
 
-    def torn(tensors: object, path: Path, metadata: object) -> None:
-        path.write_bytes(b"half a file")
-        raise OSError("disk full")
+    whole = Path.write_bytes
 
-    monkeypatch.setattr(checkpoints, "save_file", torn)
-    with pytest.raises(OSError, match="disk full"):
+    def torn(path: Path, content: bytes) -> None:
+        whole(path, content[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", torn)
+    with pytest.raises(OSError, match="No space left on device") as error:
         save_model(weights, model, card())
+    assert error.value.filename == str(weights)
     assert weights.read_bytes() == before
     assert list(weights.parent.iterdir()) == [weights]
 

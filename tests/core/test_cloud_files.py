@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     (folder / "file").write_text("old")
 
     def no_space(source: Path, target: Path) -> None:
-        if target == folder and not Path(source).name.endswith(".old"):
+        if target == folder and not Path(source).name.endswith(".replaced"):
             raise OSError(28, "No space left on device")
         replace(source, target)
 

@@ -1,7 +1,6 @@
 """Datasets: every official layout, exact splits, one sentence for what is missing, a cache that is never trusted."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -616,16 +615,3 @@ def test_two_roots_of_the_same_name_do_not_share_a_cache(tmp_path):
 def test_a_cache_that_cannot_be_written_is_one_sentence(small, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert refused("folder", small, tmp_path / "cache").startswith("The cache of Folder mine cannot be written to ")
-
-
-def test_what_a_killed_conversion_left_behind_is_swept_away_after_a_day(small, tmp_path):
-    opened("folder", small, tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
-    for name, age in (("old", 2 * 86_400), ("new", 60)):
-        leftover = folder.with_name(f".{folder.name}-{name}")
-        leftover.mkdir()
-        time = leftover.stat().st_mtime - age
-        os.utime(leftover, (time, time))
-    shutil.rmtree(folder)
-    opened("folder", small, tmp_path / "cache")
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [f".{folder.name}-new", folder.name]

@@ -25,6 +25,7 @@ from core.events import Cancel, Done, Event, Note, Progress, result
 from core.results.checkpointed import _read_stored
 from core.results.records import read_json
 from core.studies.defense_pointnet.findings import Findings
+from core.studies.defense_pointnet.measure import REPORT
 from core.studies.defense_pointnet.options import PAPER, ReproduceOptions, recipe
 from core.studies.defense_pointnet.report import red_flags, write_report
 from core.studies.defense_pointnet.reproduction import reproduce
@@ -223,7 +224,7 @@ class TestResume:
         first, *_ = sorted((folder / "measured").rglob("*.npz"))
         whole = first.read_bytes()
         first.write_bytes(b"")
-        assert _read_stored(first) == {}
+        assert _read_stored(first, "", REPORT) is None
         first.write_bytes(whole[: len(whole) // 2])
         reproduced(folder)
         assert first.read_bytes() == whole

@@ -24,7 +24,7 @@ from core.evaluation.onestep import FGSM, Cell, OneStepResult, fgsm_variants, on
 from core.evaluation.probe import PROBED, probe
 from core.evaluation.sweep import Sweep, swept
 from core.evaluation.tsne import TsneOptions, separation
-from core.events import Cancel, Done, Event
+from core.events import Cancel, Done, Event, forward
 from core.models.checkpoints import LoadedModel
 from core.results.checkpointed import ArrayCodec, Arrays, CheckpointedWork
 from core.studies.defense_pointnet.models import Entry
@@ -244,11 +244,8 @@ def measure_map(
     shown += [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
 
     def making() -> Iterator[Event]:
-        for event in joint_map(report, options, cancel):
-            if isinstance(event, Done) and event.value is not None:
-                yield Done(_separated(event.value), event.complete)
-            else:
-                yield event
+        made = yield from forward(joint_map(report, options, cancel))
+        yield Done(_separated(made.value), made.complete)
 
     key = {"shown": shown, "map": options.model_dump(), "version": VERSION}
     return work.checkpoint(f"measured/{each.entry.name}/map", key, MAPPING * clouds, MAP, making)

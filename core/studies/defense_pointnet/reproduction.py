@@ -10,7 +10,8 @@ from core.evaluation.accuracy import EvaluationOptions
 from core.events import Cancel, Done, Event, Note
 from core.models.checkpoints import LAST, load_model, load_training, resolve_model
 from core.results.checkpointed import CheckpointedWork, StoppedEarly
-from core.results.records import read_jsonl
+from core.runtime.files import readable, sweep
+from core.runtime.locks import locked_folder
 from core.studies.defense_pointnet.findings import Findings
 from core.studies.defense_pointnet.measure import (
     MAPPING,
@@ -25,7 +26,7 @@ from core.studies.defense_pointnet.models import Entry, planned
 from core.studies.defense_pointnet.options import ReproduceOptions
 from core.studies.defense_pointnet.report import write_report
 from core.training import REGIMES, run_exists, train
-from core.training.runs import METRICS
+from core.training.record import read_metrics
 
 MAPPED = ("simple", "defense")
 """The regimes of Figures 8 and 9."""
@@ -65,13 +66,17 @@ def reproduce(
     Raises
     ------
     ValueError
-        If the options do not fit the dataset, or ``folder`` holds runs with other options.
+        If the options do not fit the dataset, ``folder`` holds runs with other options, or another process is working
+        in it.
     """
-    try:
-        findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
-    except StoppedEarly:
-        yield Done(None, complete=False)
-        return
+    with locked_folder(folder):
+        for part in (folder, *(folder / "measured").glob("*")):
+            sweep(part, locked="*")
+        try:
+            findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
+        except StoppedEarly:
+            yield Done(None, complete=False)
+            return
     yield Done(findings)
 
 
@@ -149,5 +154,7 @@ def _training_work(entry: Entry, dataset: Dataset) -> int:
 
 def _history(entry: Entry) -> tuple[list[dict[str, float]], int]:
     """The metrics of each epoch, and the gradient steps that Adam counted for the model."""
-    _, _, state = load_training(entry.folder / LAST)
-    return read_jsonl(entry.folder / METRICS), int(state["adam/0/0/step"])
+    card, _, state = load_training(entry.folder / LAST)
+    if (steps := state.get("adam/0/0/step")) is None:
+        raise ValueError(f"{readable(entry.folder / LAST)} has no state of the optimiser: restore it, or train anew.")
+    return read_metrics(entry.folder, card.epochs), int(steps)
