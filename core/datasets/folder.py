@@ -1,6 +1,5 @@
 """A dataset of one's own: a folder for each class, holding any readable files."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,10 +22,8 @@ def find(root: Path) -> Source:
     Raises
     ------
     DatasetError
-        If it holds no class with readable files, only some of its files are in a split, or a folder in it can't be
-        read.
+        If it holds no class with readable files, or only some of its files are in a split.
     """
-    _check_folders(root)
     found = [
         (place, path)
         for path in sorted([*root.glob("*/*"), *root.glob("*/*/*")])
@@ -61,16 +58,6 @@ def find(root: Path) -> Source:
         signature=signature(shape.path for shape in shapes),
         read=read,
     )
-
-
-def _check_folders(root: Path) -> None:
-    """That the system lets this process read the folders: a search passes over the others, and a class is missing."""
-    for folder in (root, *root.glob("*"), *root.glob("*/*")):
-        if folder.is_dir():
-            try:
-                os.scandir(folder).close()
-            except OSError as error:
-                raise DatasetError(f"{folder} cannot be read ({error.strerror}); let this program read it.") from None
 
 
 def _place(parts: tuple[str, ...]) -> tuple[str, str] | None:
