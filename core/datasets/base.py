@@ -1,6 +1,7 @@
 """What a dataset is to the rest of the program, and what a loader hands to the cache."""
 
 import hashlib
+import json
 import os
 import zlib
 from collections import Counter
@@ -15,15 +16,23 @@ from pydantic import BaseModel, ConfigDict
 
 from core.clouds import Cloud, Points
 from core.events import Event
-from core.runtime.files import readable
+from core.runtime.files import FormatError, read_whole, readable
+from core.runtime.text import sentence
 
 SPLITS = ("train", "val", "test")
 POINTS = 2048
 """Of every shape whose source does not have one number of points throughout."""
 
 
+_MOST_BYTES = 1 << 24
+"""Of a list or an index; the longest known has a million."""
+
+
 class DatasetError(ValueError):
-    """A dataset cannot be opened: one sentence that says what is wrong, where, and what is accepted."""
+    """A dataset cannot be opened: one printable sentence that says what is wrong, where, and what is accepted."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(sentence(text))
 
 
 class Card(BaseModel):
@@ -213,7 +222,7 @@ def missing(root: Path, paths: Sequence[Path], allowed: bool) -> tuple[set[Path]
     gone = [path for path in paths if not path.is_file()]
     if not gone:
         return set(), ()
-    first = ", ".join(path.relative_to(root).as_posix() for path in gone[:3]) + (" and so on" if len(gone) > 3 else "")
+    first = gone[0].relative_to(root).as_posix() + (" and so on" if len(gone) > 1 else "")
     text = f"{len(gone):,} of the {len(paths):,} entries in the lists of {root} have no file ({first})"
     if not allowed or len(gone) == len(paths):
         raise DatasetError(f"{text}; put them there, or allow missing files to go on with those that are there.")
@@ -237,6 +246,32 @@ def check_folders(root: Path, depth: int) -> None:
     if depth > 0:
         for folder in folders:
             check_folders(Path(folder), depth - 1)
+
+
+def read_list(path: Path, accepted: str) -> str:
+    """The text of a list or an index that comes with a dataset.
+
+    Raises
+    ------
+    FormatError
+        If it is no such file; ends with what is accepted.
+    """
+    try:
+        return read_whole(path, _MOST_BYTES, accepted).decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError(path, "it is not text in UTF-8", accepted) from None
+
+
+def read_json_list(path: Path, accepted: str) -> list[str]:
+    """As ``read_list``, of strings in JSON."""
+    text = read_list(path, accepted)
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise FormatError(path, "it is not a list of names in JSON", accepted)
+    return entries
 
 
 def signature(files: Iterable[Path]) -> str:

@@ -9,6 +9,7 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from core.runtime.processes import is_alive
+from core.runtime.text import MOST_CHARACTERS, printable, shortened
 
 _HOST = f"{zlib.crc32(platform.node().encode(errors='replace')):08x}"
 _PROCESS = secrets.token_hex(4)  # tells this process from an earlier one of the same number
@@ -29,10 +31,16 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 class FormatError(ValueError):
-    """A file cannot be used: which, what is wrong (with its line or field), and what is accepted."""
+    """A file cannot be used: which, what is wrong (with its line or field), and what is accepted.
+
+    One sentence of at most ``MOST_CHARACTERS`` printable characters, whatever the file's name and content are.
+    """
 
     def __init__(self, path: Path, wrong: str, accepted: str) -> None:
-        super().__init__(f"{readable(path)}: {wrong}; {accepted}.")
+        self.wrong, self.accepted = wrong, accepted
+        rest = shortened(printable(f": {wrong}; {accepted}"), 200) + "."
+        place, room = printable(str(path)), MOST_CHARACTERS - len(rest)
+        super().__init__((place if len(place) <= room else "…" + place[1 - room :]) + rest)
 
 
 def readable(name: Path | str) -> str:
@@ -42,6 +50,69 @@ def readable(name: Path | str) -> str:
     """
     text = _NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", str(name))
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def reason(error: Exception) -> str:
+    """What a library says of a file, as the end of a ``FormatError``'s "what is wrong"."""
+    text = " ".join(str(error).split()).strip("().")
+    if isinstance(error, MemoryError):
+        text = "there is not enough memory"
+    return f" ({text})" if text and "pickle" not in text else ""
+
+
+_KINDS = (
+    (stat.S_ISDIR, "it is a folder"),
+    (stat.S_ISFIFO, "it is a named pipe"),
+    (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISCHR, "it is a device"),
+    (stat.S_ISBLK, "it is a device"),
+)
+
+
+def require_regular_file(path: Path, accepted: str) -> int:
+    """The size in bytes of a regular file; to be called before a path from a person is opened.
+
+    Opening a named pipe waits for ever, and reading a device may never end.
+
+    Parameters
+    ----------
+    accepted
+        The end of the sentence if it is none: what is accepted in its place.
+
+    Raises
+    ------
+    FormatError
+        If there is no such file, it is of another kind, or the system does not let this process look at it.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FormatError(path, "there is no such file", accepted) from None
+    except OSError as error:
+        raise FormatError(path, f"it cannot be opened ({error.strerror})", accepted) from None
+    except ValueError:  # a null character
+        raise FormatError(path, "no file can have this name", accepted) from None
+    if not stat.S_ISREG(status.st_mode):
+        wrong = next((text for is_kind, text in _KINDS if is_kind(status.st_mode)), "it is not a regular file")
+        raise FormatError(path, wrong, accepted)
+    return status.st_size
+
+
+def read_whole(path: Path, most: int, accepted: str) -> bytes:
+    """The content of a regular file of up to ``most`` bytes.
+
+    Raises
+    ------
+    FormatError
+        As ``require_regular_file``, or if the file is larger or cannot be read.
+    """
+    if (size := require_regular_file(path, accepted)) > most:
+        raise FormatError(path, f"it has {size:,} bytes, more than {most:,}", accepted)
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise FormatError(path, f"it cannot be read ({error.strerror})", accepted) from None
 
 
 @contextmanager
