@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 
 from core.attacks import Attack
 from core.datasets import Split
@@ -32,7 +33,7 @@ class Sweep:
     @property
     def area(self) -> float:
         """Mean accuracy over the range of budgets, 0..1: the area under the curve, the range being 1."""
-        value = np.trapezoid(self.shares, self.epsilons)
+        value = trapezoid(self.shares, self.epsilons)
         return float(value / (self.epsilons[-1] - self.epsilons[0]))
 
     def from_zero(self, clean: NDArray[np.bool_]) -> "Sweep":

@@ -8,8 +8,11 @@ from torch import nn
 from core.models.fast.folded import eval_view
 from core.models.port import Classifier, NonFiniteError, Output, evaluating, give_name, require_finite
 from core.models.zoo.pointnet import PointNet, PointNetOptions
+from core.options import Options
 
-ARCHITECTURES: dict[str, tuple[type[nn.Module], type[PointNetOptions]]] = {"pointnet": (PointNet, PointNetOptions)}
+ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
+    "pointnet": (PointNet, PointNetOptions),
+}
 
 
 def build(architecture: str, classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
