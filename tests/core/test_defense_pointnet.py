@@ -351,6 +351,7 @@ def test_on_its_own_dataset_the_recipe_is_the_papers() -> None:
     assert recipe("shapes16") == {}
 
 
+@pytest.mark.long
 def test_the_command_on_the_built_in_shapes(tmp_path: Path) -> None:
     """As a person calls it: a process of its own, with the program's allocator and as many threads as it takes."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
