@@ -248,7 +248,7 @@ def _index() -> dict[str, IndexEntry]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
             yield file, ModelCard.model_validate_json((file.metadata() or {}).get("card", "null"))
     except FileNotFoundError:
         raise ValueError(f"{readable(path)}: there is no such file of weights.") from None
@@ -256,6 +256,16 @@ def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
         raise ValueError(f"{readable(path)}: not a whole safetensors file ({error}).") from None
     except ValidationError as error:
         raise ValueError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
+
+
+@contextmanager
+def _name_in_utf8(path: Path) -> Iterator[str]:
+    """A name by which safetensors can open a file: it takes none that is not UTF-8, so that one is opened here."""
+    if readable(path) == str(path):
+        yield str(path)
+    else:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
 
 
 def _usable(name: str, tensor: Tensor) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, PlainSerializer, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationError
 
 from core.models.checkpoints import ModelCard
 from core.options import explain
@@ -24,11 +24,13 @@ def _stored(path: Path) -> str:
     return str(path) if readable(path) == str(path) else path.resolve().as_uri()
 
 
-def _restored(value: Any) -> Any:
-    """The path of a text that ``_stored`` made; anything else is left to be checked."""
+def _restored(value: Any) -> Path:
+    """The path of a text that ``_stored`` made."""
     if isinstance(value, str) and value.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(value.removeprefix("file://"))))
-    return value
+    if not isinstance(value, str | Path):
+        raise ValueError("input should be a path")
+    return Path(value)
 
 
 class RunRecord(BaseModel):
@@ -37,7 +39,7 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     dataset_name: Text
-    data_root: Annotated[Path | None, BeforeValidator(_restored), PlainSerializer(_stored, when_used="unless-none")]
+    data_root: Annotated[Path, PlainValidator(_restored), PlainSerializer(_stored)] | None
     """Where the dataset was found; None for one that is built in."""
     options: TrainOptions
     dataset: Text
