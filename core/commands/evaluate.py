@@ -17,6 +17,7 @@ def evaluate(
     *,
     clouds: int | None = None,
     points: int | None = None,
+    without_copies: Annotated[bool, Parameter(negative="")] = False,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     records: Path | None = None,
@@ -30,6 +31,8 @@ def evaluate(
         Test clouds to use; the default is all.
     points
         Points of each cloud; the default is what the model was trained with.
+    without_copies
+        Leave out test clouds that are copies of training clouds; the result says how many.
     stop_on_success
         End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
     seed
@@ -41,6 +44,7 @@ def evaluate(
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
+        without_copies=without_copies,
         stop_on_success=stop_on_success,
         seed=seed,
     )
