@@ -8,7 +8,8 @@ from cyclopts import Parameter
 from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Json, Trial, cli
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
-from core.results.records import write_csv
+from core.evaluation.provenance import measurement_provenance
+from core.results.records import write_csv, write_provenance
 
 
 @cli.command
@@ -38,7 +39,7 @@ def evaluate(
     seed
         Source of random restarts.
     records
-        CSV file for one line per cloud.
+        CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """
     model, data, attack = trial.open()
     options = EvaluationOptions(
@@ -53,21 +54,24 @@ def evaluate(
     )
     if report is None:
         raise UserError("Stopped before the first clouds were attacked.")
+    made_with = measurement_provenance(
+        [model], data.card, attack, seed=seed, complete=complete, preset=trial.choice.attack, evaluation=options
+    )
     if records is not None:
         write_csv(records, report.records)
-    show(
-        {
-            "model": model.name,
-            "weights": model.sha256,
-            "dataset": data.card.name,
-            "fingerprint": data.card.fingerprint,
-            "attack": trial.choice.attack,
-            **attack.model_dump(),
-            "points": options.points,
-            "stop_on_success": stop_on_success,
-            **report.summary(),
-            "complete": complete,
-        },
-        as_json,
-    )
+        write_provenance(records, made_with)
+    shown = {
+        "model": model.name,
+        "weights": model.sha256,
+        "dataset": data.card.name,
+        "fingerprint": data.card.fingerprint,
+        "attack": trial.choice.attack,
+        **attack.model_dump(),
+        "seed": seed,
+        "points": options.points,
+        "stop_on_success": stop_on_success,
+        **report.summary(),
+        "complete": complete,
+    }
+    show(shown | {"provenance": made_with} if as_json else shown, as_json)
     return 0 if complete else STOPPED

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 
 from core.clouds import normalise
 
@@ -55,6 +54,8 @@ def nearest_copies(statistics: NDArray[np.float32], splits: Mapping[str, int]) -
     dict
         Row in the test split -> largest difference of a statistic, in unit-sphere radii, at most ``TOLERANCE``.
     """
+    from scipy.spatial import KDTree  # takes a while to import, and most openings find a cache
+
     ends = np.cumsum(list(splits.values()))
     parts = dict(zip(splits, np.split(statistics, ends[:-1]), strict=True))
     if not len(parts["train"]) or not len(parts["test"]):

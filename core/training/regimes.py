@@ -18,8 +18,8 @@ towards the probability of t = 1. A two-way softmax with cross-entropy on the cl
 reading that agrees with the rest of its text.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from core.attacks import Attack, Loss, evaluate, random_unit_delta
 from core.models import Classifier
 from core.models.discriminator import ADVERSARIAL, REAL
+from core.models.port import batch_statistics
 from core.training.learner import Feed, Learner, divergence
 from core.training.options import RegimeName
 
@@ -128,15 +129,4 @@ def _attacked(
 
 
 def _victim(model: nn.Module, mode: Literal["eval", "train"]) -> AbstractContextManager[Classifier]:
-    return _batch_statistics(model) if mode == "train" else nullcontext(model)
-
-
-@contextmanager
-def _batch_statistics(model: nn.Module) -> Iterator[Classifier]:
-    """The model as a bare callable, which ``evaluate`` leaves in its training mode; running statistics are restored."""
-    before = [buffer.clone() for buffer in model.buffers()]
-    try:
-        yield lambda clouds: model(clouds)
-    finally:
-        for buffer, value in zip(model.buffers(), before, strict=True):
-            buffer.copy_(value)
+    return batch_statistics(model) if mode == "train" else nullcontext(model)
