@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.attacks import Attack, State
+from core.attacks import Attack, State, describe
 from core.clouds import Cloud, Distances, distances
 from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
@@ -105,6 +105,16 @@ class Scene:
         """Models, attack (at epsilon 0), target, seed and label: equal for scenes of one attack and the same models."""
         setup = self.setup
         return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label
+
+    @property
+    def caption(self) -> str:
+        """What a picture of both clouds shows."""
+        setup = self.setup
+        return (
+            f"{setup.cloud.name}, {len(self.points):,} points, clean and adversarial; "
+            f"{describe(setup.attack.at(self.epsilon))}, seed {setup.seed}, made on "
+            f"{setup.models[setup.primary].name}; after step {self.step}"
+        )
 
     def provenance(self, **options: Any) -> dict[str, Any]:
         """What made the adversarial cloud; ``options`` are further facts, such as the file of the clean one."""

@@ -20,7 +20,7 @@ from core.events import Cancel, Event, Note, Progress, Step
 
 if TYPE_CHECKING:
     from core.datasets import Dataset
-    from core.evaluation.latents import LatentMap
+    from core.evaluation.latents import LatentMap, MapSource
     from core.evaluation.tsne import Placer
     from core.live import Scene
 
@@ -122,21 +122,28 @@ class LatentsPanel(JobPanel):
 
     def export_figure(self, path: Path) -> None:
         """Write the figure pair; PNG, SVG or PDF by the path's ending."""
-        from core.figures import save, tsne_pair
+        from core.figures import save
 
         assert self.result is not None
-        clean, adversarial = (f"{100 * share:.1f} %" for share in self.result.accuracy)
-        titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
-        result = self.result
-        save(tsne_pair(result.map, result.labels, result.adversarial, self.classes, titles), path)
+        source = self._source()
+        save(source.figure(self.result), path, source.provenance(self.result, split=SPLIT), source.caption(self.result))
 
     def export_coordinates(self, path: Path) -> None:
-        """Write the map as CSV: place, class, verdict and kind of every point."""
+        """Write the map as CSV: place, class, verdict and kind of every point; and beside it how it was made."""
         from core.evaluation.latents import coordinates
-        from core.results.records import write_csv
+        from core.results.records import write_csv, write_provenance
 
         assert self.result is not None
         write_csv(path, coordinates(self.result, self.classes))
+        write_provenance(path, self._source().provenance(self.result, split=SPLIT))
+
+    def _source(self) -> MapSource:
+        """What the finished map was made of."""
+        from core.evaluation.latents import MapSource
+
+        assert self._made is not None
+        model, _, attack, options, _ = self._made.wanted
+        return MapSource(model, self._made.dataset.card, attack.at(self._made.epsilon), options)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -224,14 +231,14 @@ class LatentsPanel(JobPanel):
             self.status.setText("Making the map…")
         elif self.result is not None and self._made is not None:
             result = self.result
-            clean, adversarial = (100 * share for share in result.accuracy)
+            right, moved = (100 * share for share in result.accuracy)
             text = f"{len(result.labels) // 2} clouds, ε {self._made.epsilon:.3f} · "
-            text += f"accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
-            if result.clean_separation is not None and result.adversarial_separation is not None:
+            text += f"accuracy {right:.1f} % clean, {moved:.1f} % adversarial"
+            if result.latent_separation is not None:
+                clean, adversarial = result.latent_separation
                 text += (
-                    f" · silhouette {result.clean_separation.silhouette:.2f} → "
-                    f"{result.adversarial_separation.silhouette:.2f} · neighbour purity "
-                    f"{100 * result.clean_separation.purity:.0f} → {100 * result.adversarial_separation.purity:.0f} %"
+                    f" · in the latent space: silhouette {clean.silhouette:.2f} → {adversarial.silhouette:.2f}, "
+                    f"neighbour purity {100 * clean.purity:.0f} → {100 * adversarial.purity:.0f} %"
                 )
             self.status.setText(text)
         else:

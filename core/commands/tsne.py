@@ -7,7 +7,6 @@ from typing import Annotated
 from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Flat, Json, Trial, cli
 from core.evaluation import latents
-from core.evaluation.provenance import measurement_provenance
 from core.evaluation.tsne import Separation, TsneOptions
 from core.results.records import write_csv, write_provenance
 
@@ -31,11 +30,7 @@ def tsne(
     coordinates
         CSV file for the map; how it was made goes into a file beside it, COORDINATES.json.
     """
-    from core.figures import (  # takes half a second to import, which other commands should not pay
-        check_ending,
-        save,
-        tsne_pair,
-    )
+    from core.figures import check_ending, save  # takes half a second to import, which other commands should not pay
 
     if out is None and coordinates is None:
         raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
@@ -49,21 +44,10 @@ def tsne(
     if made is None:
         raise UserError("Stopped before the attack was over, so there is no map.")
     clean, adversarial = made.accuracy
-    made_with = measurement_provenance(
-        [model],
-        data.card,
-        attack,
-        seed=options.seed,
-        complete=complete,
-        preset=trial.choice.attack,
-        clouds=clouds,
-        tsne=options,
-    )
+    source = latents.MapSource(model, data.card, attack, clouds)
+    made_with = source.provenance(made, preset=trial.choice.attack)
     if out is not None:
-        titles = (f"Clean (accuracy {100 * clean:.1f} %)", f"Adversarial (accuracy {100 * adversarial:.1f} %)")
-        text = latents.caption(made, model.name, data.card.name, attack, clouds)
-        figure = tsne_pair(made.map, made.labels, made.adversarial, model.card.classes, titles, caption=text)
-        save(figure, out, made_with, text)
+        save(source.figure(made), out, made_with, source.caption(made))
     if coordinates is not None:
         write_csv(coordinates, latents.coordinates(made, model.card.classes))
         write_provenance(coordinates, made_with)

@@ -79,7 +79,8 @@ def save(figure: Figure, path: Path, made_with: Mapping[str, Any] | None = None,
     suffix = path.suffix.lower()
     how, title, description = FORMATS[suffix]
     metadata = dict(how.get("metadata", {}))
-    metadata |= {title: caption} if caption else {}
+    shown = "".join(letter if letter.isprintable() else " " for letter in caption)  # XML knows no control characters
+    metadata |= {title: shown} if caption else {}
     metadata |= {description: json.dumps(plain(made_with))} if made_with is not None else {}
     with atomic_path(path) as part:
         figure.savefig(part, format=suffix[1:], **{**how, "metadata": metadata})

@@ -56,7 +56,7 @@ def write_report(findings: Findings, folder: Path) -> None:
         for each in findings.measured:
             path = part / f"{each.entry.name}.csv"
             write_csv(path, records(findings, each))
-            write_provenance(path, made_with | {"weights": each.model.sha256})
+            write_provenance(path, made_with)
     runs = {
         each.entry.name: {"options": each.entry.options, "folder": each.entry.folder, "found": each.entry.found}
         for each in findings.measured
