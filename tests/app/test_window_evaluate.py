@@ -249,7 +249,7 @@ def test_each_figure_is_exported(person, tmp_path, monkeypatch, figure):
         assert path.read_bytes().startswith(head)
         assert any(str(path) in text for text in person.said())
         caption, made_with = figure_metadata(path)
-        assert caption.startswith("shapes16, test split, ")
+        assert f"test split, {CLOUDS} clouds of {POINTS} points" in caption
         assert "sign attack at epsilon" in caption
         assert made_with["weights"] == {model.name: model.sha256 for model in person.store.models}
     assert QImage(str(tmp_path / "figure.png")).width() > 300
