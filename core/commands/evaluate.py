@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from core.commands.console import UserError, follow, show
+from core.commands.console import CONSOLE, UserError, follow, show
 from core.commands.shared import STOPPED, Json, Trial, cli
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
@@ -49,6 +49,11 @@ def evaluate(
         stop_on_success=stop_on_success,
         seed=seed,
     )
+    if data.card.copies and not without_copies:
+        CONSOLE.print(
+            f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out.",
+            highlight=False,
+        )
     report, complete = follow(
         lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
     )

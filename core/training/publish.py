@@ -44,6 +44,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
         "test_points": options.points,
         "test_copies": len(test.copies),
     }
+    others: dict[str, float] = {}
     cache = CleanCache()
     for kind, attack in ATTACKS:
         for event in evaluate_accuracy(loaded.module, test, attack, options, clean_cache=cache):
@@ -53,9 +54,9 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
                 yield event
         metrics |= _accuracies(report, f"{kind}_{attack.epsilon:g}", "")
         if len(test.copies):
-            others = report.of(np.delete(np.arange(len(test)), test.copies))
-            metrics |= _accuracies(others, f"{kind}_{attack.epsilon:g}", "_without_copies")
-    card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics})
+            unseen = report.of(np.delete(np.arange(len(test)), test.copies))
+            others |= _accuracies(unseen, f"{kind}_{attack.epsilon:g}", "_without_copies")
+    card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | others})
     path = save_builtin(loaded.module, card)
     with atomic_path(path.with_suffix(".md")) as part:
         part.write_text(_readable(card), encoding="utf-8")

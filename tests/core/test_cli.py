@@ -180,7 +180,10 @@ def test_copies_of_training_shapes_are_counted_on_the_card_and_left_out_when_ask
     card = answer(capsys, "datasets", "folder", "--data-root", str(root))
     assert (card["splits"]["test"], card["copies"], card["exact_copies"]) == (51, 3, 3)
     words = ("evaluate", str(trained), "--data-root", str(root), "--epsilon", "0.2")
-    whole, without = answer(capsys, *words), answer(capsys, *words, "--without-copies")
+    assert run([*words, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "3 of the test clouds are copies of training clouds; --without-copies" in " ".join(printed.err.split())
+    whole, without = json.loads(printed.out), answer(capsys, *words, "--without-copies")
     assert (whole["n"], whole["copies_left_out"]) == (51, 0)
     assert (without["n"], without["copies_left_out"]) == (48, 3)
 
