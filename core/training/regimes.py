@@ -11,9 +11,9 @@ and those beyond it:
   et al. 2019).
 * defense-pgd: defense, with batches that PGD makes against L_cls and L_feat together, which is what the model learns.
 
-Where a regime learns from a clean and from an adversarial batch, ``TrainOptions.updates`` says how: alternate (a step on
-each), joint (one step on both, each passed through the model by itself) or concatenated (one step on both in one pass,
-so that batch norm normalises them together). The paper's "alternatively" and "simultaneously" leave this open.
+Where a regime learns from a clean and from an adversarial batch, ``TrainOptions.updates`` says how: alternate (a step
+on each), joint (one step on both, each passed through the model by itself) or concatenated (one step on both in one
+pass, so that batch norm normalises them together). The paper's "alternatively" and "simultaneously" leave this open.
 
 L_cls = CE(C(E(x)), y) trains extractor E and classifier C. L_feat = CE(D(z), real) trains E alone to pass any latent
 z = E(x) for that of a real cloud. L_dis = CE(D(z), t) trains the discriminator D alone to tell real (t = 0) from
