@@ -6,13 +6,15 @@ The window calls these functions from a worker thread; the command line and the 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.attacks import Attack, State
+from core.attacks import Attack, State, describe
 from core.clouds import Cloud, Distances, distances
+from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
 from core.models import eval_view, require_finite
 from core.models.checkpoints import LoadedModel
@@ -103,6 +105,35 @@ class Scene:
         """Models, attack (at epsilon 0), target, seed and label: equal for scenes of one attack and the same models."""
         setup = self.setup
         return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label
+
+    @property
+    def caption(self) -> str:
+        """What a picture of both clouds shows."""
+        setup = self.setup
+        return (
+            f"{setup.cloud.name}, {len(self.points):,} points, clean and adversarial; "
+            f"{describe(setup.attack.at(self.epsilon))}, seed {setup.seed}, made on "
+            f"{setup.models[setup.primary].name}; after step {self.step}"
+        )
+
+    def provenance(self, **options: Any) -> dict[str, Any]:
+        """What made the adversarial cloud; ``options`` are further facts, such as the file of the clean one."""
+        setup = self.setup
+        return measurement_provenance(
+            setup.models,
+            None,
+            setup.attack.at(self.epsilon),
+            seed=setup.seed,
+            complete=self.step >= setup.attack.total_steps,
+            cloud=setup.cloud.name,
+            points=len(self.points),
+            attacked=setup.models[setup.primary].name,
+            label=setup.classes[self.label],
+            target=None if setup.target is None else setup.classes[setup.target],
+            step=self.step,
+            rescaled_from_another_epsilon=not self.exact,
+            **options,
+        )
 
     def fooled(self) -> tuple[bool, ...]:
         """For each model, whether it predicts another class than ``label`` for the adversarial cloud."""

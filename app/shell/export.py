@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
         If a file cannot be written, or its extension is not that of a cloud format.
     """
     from core.clouds.files import write_cloud
+    from core.results.records import write_provenance
 
     name_filter = "Clouds (*.ply *.xyz *.npy *.npz)"
     name, _ = QFileDialog.getSaveFileName(parent, "Export adversarial cloud", "adversarial.ply", name_filter)
@@ -42,6 +44,8 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
     frame = {"centre": cloud.centre, "radius": cloud.radius}
     write_cloud(path, scene.points, displacement=scene.displacement, **frame)
     write_cloud(clean, cloud.points, **frame)
+    for written, which in ((path, "adversarial"), (clean, "clean")):
+        write_provenance(written, scene.provenance(which=which))
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 
@@ -58,13 +62,18 @@ def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) 
 
     def write(path: Path) -> None:
         from core.figures import check_ending
+        from core.results.records import plain
 
         check_ending(path)
         if path.suffix.lower() != ".png":
             _draw(scene, up, path)
             return
+        image = view.grab().toImage()
+        if scene is not None:
+            image.setText("Title", scene.caption)
+            image.setText("Description", json.dumps(plain(scene.provenance())))
         with atomic_path(path) as partial_path:
-            if not view.grab().save(str(partial_path)):
+            if not image.save(str(partial_path), "PNG"):
                 raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
 
     return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)
@@ -79,7 +88,8 @@ def _draw(scene: Scene | None, up: Up, path: Path) -> None:
     confidences = np.stack([scene.clean, scene.adversarial], axis=1)
     models = [model.card.title for model in setup.models]
     clouds = setup.cloud.points, scene.points
-    save(sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up), path)
+    figure = sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up)
+    save(figure, path, scene.provenance(), scene.caption)
 
 
 def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Callable[[Path], None]) -> str | None:

@@ -16,6 +16,8 @@ from app.workspaces.comparison import ComparisonView
 from core.events import Cancel, Event, Progress, Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from core.attacks import Attack
     from core.clouds import Cloud
     from core.datasets import Dataset
@@ -237,16 +239,35 @@ class EvaluationPanel(Workspace):
     def _export_figure(self) -> None:
         from core.figures import save
 
+        result = self.result
+        assert result is not None
         self._export(
-            "Export figure", f"{self.view.key}.pdf", "*.pdf *.svg *.png", lambda path: save(self.view.figure(), path)
+            "Export figure",
+            f"{self.view.key}.pdf",
+            "*.pdf *.svg *.png",
+            lambda path: save(self.view.figure(), path, result.provenance(), result.caption),
         )
 
     def _export_table(self) -> None:
-        assert self.result is not None
-        self._export("Export table", "evaluation.csv", "*.csv *.tex *.md", self.result.table().write)
+        from core.results.records import write_provenance
+
+        result = self.result
+        assert result is not None
+
+        def write(path: Path) -> None:
+            result.table().write(path)
+            write_provenance(path, result.provenance())
+
+        self._export("Export table", "evaluation.csv", "*.csv *.tex *.md", write)
 
     def _export_records(self) -> None:
-        from core.results.records import write_csv
+        from core.results.records import write_csv, write_provenance
 
-        records = self.result.records() if self.result is not None else {}
-        self._export("Export records", "records.csv", "*.csv", lambda path: write_csv(path, records))
+        result = self.result
+        assert result is not None
+
+        def write(path: Path) -> None:
+            write_csv(path, result.records())
+            write_provenance(path, result.provenance())
+
+        self._export("Export records", "records.csv", "*.csv", write)

@@ -21,7 +21,7 @@ from core.events import Cancel, Event, Note, Progress, Step
 if TYPE_CHECKING:
     from core.attacks import Attack
     from core.datasets import Dataset, Split
-    from core.evaluation.latents import LatentMap, LatentOptions
+    from core.evaluation.latents import LatentMap, LatentOptions, MapSource
     from core.evaluation.tsne import Placer, TsneOptions
     from core.live import Scene
     from core.models.checkpoints import LoadedModel
@@ -134,21 +134,30 @@ class LatentsPanel(Workspace):
 
     def export_figure(self, path: Path) -> None:
         """Write the pair of figures as PNG, SVG or PDF, by the extension of the path."""
-        from core.figures import save, tsne_pair
+        from core.figures import save
 
         assert self.result is not None
-        clean, adversarial = (f"{100 * share:.1f} %" for share in self.result.accuracy)
-        titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
-        result = self.result
-        save(tsne_pair(result.map, result.labels, result.adversarial, self.classes, titles), path)
+        source = self._source()
+        save(source.figure(self.result), path, source.provenance(self.result, split=SPLIT), source.caption(self.result))
 
     def export_coordinates(self, path: Path) -> None:
-        """Write the map as CSV: position, class, prediction and kind of every point."""
+        """Write the map as CSV: position, class, prediction and kind of every point; and its provenance beside it."""
         from core.evaluation.latents import coordinates
-        from core.results.records import write_csv
+        from core.results.records import write_csv, write_provenance
 
         assert self.result is not None
         write_csv(path, coordinates(self.result, self.classes))
+        write_provenance(path, self._source().provenance(self.result, split=SPLIT))
+
+    def _source(self) -> MapSource:
+        """What the finished map was made of."""
+        from core.evaluation.latents import MapSource
+
+        request = self._result_request
+        assert request is not None
+        model, attack = request.settings.model, request.settings.attack.at(request.epsilon)
+        assert model is not None
+        return MapSource(model, request.dataset.card, attack, request.settings.options)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -237,14 +246,14 @@ class LatentsPanel(Workspace):
             self.status.setText("Making the map…")
         elif self.result is not None and self._result_request is not None:
             result = self.result
-            clean, adversarial = (100 * share for share in result.accuracy)
+            clean_share, adversarial_share = (100 * share for share in result.accuracy)
             text = f"{len(result.labels) // 2} clouds, ε {self._result_request.epsilon:.3f} · "
-            text += f"accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
-            if result.clean_separation is not None and result.adversarial_separation is not None:
+            text += f"accuracy {clean_share:.1f} % clean, {adversarial_share:.1f} % adversarial"
+            if result.latent_separation is not None:
+                clean, adversarial = result.latent_separation
                 text += (
-                    f" · silhouette {result.clean_separation.silhouette:.2f} → "
-                    f"{result.adversarial_separation.silhouette:.2f} · neighbour purity "
-                    f"{100 * result.clean_separation.purity:.0f} → {100 * result.adversarial_separation.purity:.0f} %"
+                    f" · in the latent space: silhouette {clean.silhouette:.2f} → {adversarial.silhouette:.2f}, "
+                    f"neighbour purity {100 * clean.purity:.0f} → {100 * adversarial.purity:.0f} %"
                 )
             self.status.setText(text)
         else:

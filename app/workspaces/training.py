@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,11 +171,17 @@ class TrainingPanel(Workspace):
             lambda message, _: self._show_ended(message),
         )
 
-    def _on_probed(self, rate: Rate) -> None:
-        low, high = rate.interval
+    def _on_probed(self, rates: Mapping[str, Rate]) -> None:
+        from core.evaluation.probe import MODES
+
+        parts = []
+        for mode, rate in rates.items():
+            low, high = (100 * limit for limit in rate.interval)
+            parts.append(f"{100 * rate.value:.1f} % ({low:.1f} to {high:.1f} %) in {MODES[mode]}")
+        count = next(iter(rates.values())).n
         self._show_ended(
-            f"A fresh discriminator is right about {100 * rate.value:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of "
-            f"{rate.n:,} latents of clean and adversarial test clouds; a coin about 50 %."
+            f"A fresh discriminator is right about {'; '.join(parts)}; of {count:,} latents of clean and adversarial "
+            "test clouds; a coin about 50 %."
         )
 
     def _pause(self) -> None:

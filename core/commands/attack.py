@@ -8,6 +8,7 @@ from core.clouds.files import read_cloud, write_cloud
 from core.commands.console import UserError, follow, show
 from core.commands.shared import FGSM, AttackChoice, Device, Json, Seed, cli
 from core.models.checkpoints import load_model, resolve_model
+from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
 
@@ -42,7 +43,8 @@ def attack(
     seed
         Source of the sampling and of random restarts.
     out
-        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it.
+        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
+        goes into a file beside it, OUT.json.
     """
     loaded = load_model(resolve_model(model), choose_device(device))
     classes = loaded.card.classes
@@ -59,6 +61,7 @@ def attack(
     scene = attacked.scene
     if out is not None:
         write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
+        write_provenance(out, scene.provenance(file=str(file), preset=choice.attack))
     verdict = [
         {"class": classes[row.argmax()], "confidence": float(row.max())}
         for row in (scene.clean[0], scene.adversarial[0])
@@ -77,6 +80,7 @@ def attack(
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
+            **({"provenance": scene.provenance(file=str(file), preset=choice.attack)} if as_json else {}),
         },
         as_json,
     )

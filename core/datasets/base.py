@@ -54,6 +54,10 @@ class Card(BaseModel):
     """How the points were drawn."""
     fingerprint: str
     """SHA-256 over the exact clouds, labels, names, classes and split sizes."""
+    copies: int = 0
+    """Test shapes that are copies of training shapes, but for the order of points and details (see ``copies.py``)."""
+    exact_copies: int = 0
+    """Those of them that are equal to a training shape but for the order of points."""
 
     @property
     def drawn_up(self) -> Literal["y", "z"]:
@@ -70,6 +74,8 @@ class Split:
     labels: NDArray[np.int64]
     """(n,) indices into the card's classes."""
     names: Sequence[str]
+    copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(c,) rows of the shapes that are copies of training shapes; only of the test split it is known."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from core.clouds import Points, checked, normalise, resample
 from core.datasets.base import Card, Dataset, DatasetError, Listing, Source, Split, seed_of
+from core.datasets.copies import EXACT, nearest_copies, order_statistics
 from core.events import Done, Event, Note, Progress, forward
 from core.runtime.files import FormatError, atomic_path, readable, sweep
 from core.runtime.locks import Lock
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout of the cache or the way clouds are prepared changes: older caches are then made anew."""
 
 _LOOK_SECONDS = 0.2
@@ -118,6 +119,9 @@ def _load(folder: Path, source: Source) -> Dataset:
     fingerprint = _fingerprint(hashlib.sha256(points), labels, names, classes, sizes)
     if fingerprint != facts["fingerprint"]:
         raise _StaleError("its content does not have the fingerprint on its card")
+    copies = {int(row): float(distance) for row, distance in facts["copies"].items()}
+    if facts["copies_sha256"] != _copies_digest(facts["copies"], fingerprint):
+        raise _StaleError("the copies on its card are not those that were found")
     card = Card(
         name=source.name,
         title=source.title,
@@ -129,11 +133,14 @@ def _load(folder: Path, source: Source) -> Dataset:
         source=source.origin,
         sampling=source.sampling,
         fingerprint=fingerprint,
+        copies=len(copies),
+        exact_copies=sum(distance <= EXACT for distance in copies.values()),
     )
     splits, start = {}, 0
     for name, size in sizes.items():
         rows = slice(start, start + size)
-        splits[name] = Split(points[rows], labels[rows], names[rows])
+        copied = np.array(sorted(copies) if name == "test" else [], np.int64)
+        splits[name] = Split(points[rows], labels[rows], names[rows], copied)
         start += size
     return Dataset(card, splits)
 
@@ -146,6 +153,7 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
     count = len(found.labels)
     labels = np.asarray(found.labels, dtype="<i8")
     digest = hashlib.sha256()
+    statistics = []
     try:
         with atomic_path(folder) as temporary:
             temporary.mkdir()
@@ -159,15 +167,20 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
                     data = points.tobytes()
                     digest.update(data)
                     file.write(data)
+                    statistics.append(order_statistics(points))
             np.save(temporary / "labels.npy", labels)
             (temporary / "names.json").write_text(json.dumps(list(found.names)), encoding="utf-8")
+            copies = nearest_copies(np.array(statistics), found.splits)
+            fingerprint = _fingerprint(digest, labels, found.names, found.classes, found.splits)
             facts = {
                 "format": FORMAT,
                 "signature": source.signature,
                 "classes": found.classes,
                 "splits": found.splits,
                 "points": found.points,
-                "fingerprint": _fingerprint(digest, labels, found.names, found.classes, found.splits),
+                "fingerprint": fingerprint,
+                "copies": copies,
+                "copies_sha256": _copies_digest(copies, fingerprint),
             }
             (temporary / "card.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     except OSError as error:
@@ -199,3 +212,8 @@ def _fingerprint(
     """SHA-256 over the clouds (their running hash is given), labels, names, classes and split sizes."""
     rest = json.dumps([list(classes), list(sizes.items()), list(names)])
     return hashlib.sha256(clouds.digest() + labels.tobytes() + rest.encode()).hexdigest()
+
+
+def _copies_digest(copies: Mapping[Any, float], fingerprint: str) -> str:
+    """SHA-256 over the copies among the shapes of a fingerprint, which does not cover them."""
+    return hashlib.sha256(json.dumps([fingerprint, copies]).encode()).hexdigest()

@@ -91,4 +91,4 @@ def _name(class_name: str, stem: str) -> str:
 
 
 def _points(shape: Shape) -> Points:
-    return read_points(shape.path, POINTS, shape.seed)
+    return read_points(shape.path, None, shape.seed)  # all of a cloud, so that copies are found before points are drawn

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 _NAME = "name_for_messages"  # of the attribute
@@ -66,3 +67,21 @@ def evaluating(model: Classifier) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[Classifier]:
+    """The model in training mode, as a bare callable that no caller puts into eval mode: batch norm normalises a batch
+    by its own statistics. Modes and running statistics are restored after.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    before = [buffer.clone() for buffer in model.buffers()]
+    model.train()
+    try:
+        yield lambda clouds: model(clouds)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        with torch.no_grad():
+            for buffer, value in zip(model.buffers(), before, strict=True):
+                buffer.copy_(value)

@@ -6,6 +6,7 @@ JSON has no NaN and no infinity; both are written as null. In CSV they are an em
 """
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -75,6 +76,20 @@ def provenance(
         "platform": platform.platform(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def sidecar(path: Path) -> Path:
+    """Where ``write_provenance`` puts the provenance of the file ``path``: NAME.json beside it, ``map.csv.json``."""
+    return path.with_name(f"{path.name}.json")
+
+
+def write_provenance(path: Path, made_with: Mapping[str, Any]) -> None:
+    """Write what made the file ``path`` beside it: ``made_with``, and the SHA-256 of the file that it belongs to.
+
+    Tables and clouds get such a file; figures carry their provenance in themselves (``core.figures.save``).
+    """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_json(sidecar(path), {"file": path.name, "sha256": digest, **made_with})
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.attacks import Attack
+from core.models import Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.training.options import TrainOptions
 
@@ -70,10 +71,25 @@ class Learner:
         return {name: total / self._counts[name] for name, total in self._sums.items()}
 
     def learn(self, label: Tensor, *feeds: Feed) -> None:
-        """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,)."""
+        """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,).
+
+        With ``updates`` "concatenated" all feeds go through the model in one pass, and the statistics of its batch norm
+        are those of all of them; otherwise each has a pass, and statistics, of its own.
+        """
         with self._arithmetic():
-            losses = [self._losses(label, feed, *self._forwards[0](feed.clouds)) for feed in feeds]
+            losses = [
+                self._losses(label, feed, *output) for feed, output in zip(feeds, self._outputs(feeds), strict=True)
+            ]
             self._descend(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
+
+    def _outputs(self, feeds: Sequence[Feed]) -> Iterator[Output]:
+        """The model's output for each of ``feeds``, from one pass for all of them or from one for each."""
+        if self.options.updates == "concatenated":
+            logits, latent = self._forwards[0](torch.cat([feed.clouds for feed in feeds]))
+            yield from map(Output, logits.chunk(len(feeds)), latent.chunk(len(feeds)))
+        else:
+            for feed in feeds:
+                yield self._forwards[0](feed.clouds)
 
     def trades_step(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
         """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""

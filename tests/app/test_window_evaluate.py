@@ -1,6 +1,7 @@
 """The Evaluate tab: evaluating models, the figures, the clouds behind their marks, and exports."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.app.inspection import where
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
 from tests.app.window_fixtures import person, shapes, shared_window
+from tests.figure_metadata import figure_metadata
 
 __all__ = ["person", "shapes", "shared_window"]
 
@@ -246,6 +248,10 @@ def test_each_figure_is_exported(person, tmp_path, monkeypatch, figure):
         choose_in_menu(person, "Figure shown…")
         assert path.read_bytes().startswith(head)
         assert any(str(path) in text for text in person.messages())
+        caption, made_with = figure_metadata(path)
+        assert f"test split, {CLOUDS} clouds of {POINTS} points" in caption
+        assert "sign attack at epsilon" in caption
+        assert made_with["weights"] == {model.name: model.sha256 for model in person.store.models}
     assert QImage(str(tmp_path / "figure.png")).width() > 300
 
 
@@ -268,6 +274,12 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
     assert len(records) == 3 * CLOUDS
     right = [record["adversarial_prediction"] == record["label"] for record in records[:CLOUDS]]
     assert np.mean(right) == result.measured[0].report.sides[1].accuracy.value
+    for name in ("table.csv", "table.tex", "table.md", "records.csv"):
+        made_with = json.loads((tmp_path / f"{name}.json").read_text())
+        assert made_with["file"] == name
+        assert made_with["options"]["evaluation"]["clouds"] == CLOUDS
+        assert made_with["options"]["attack"]["epsilon"] == result.attack.epsilon
+        assert made_with["dataset"] == person.store.dataset.card.fingerprint
 
 
 def test_a_file_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):

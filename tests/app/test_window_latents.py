@@ -1,6 +1,7 @@
 """The Latents tab: fitting the map, its marker, opening the clouds of points, and exports."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from app.shell.progress import Status
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
 from tests.app.window_fixtures import person, shapes, shared_window
+from tests.figure_metadata import figure_metadata
 
 __all__ = ["person", "shapes", "shared_window"]
 
@@ -107,6 +109,11 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
         person.click(panel.figure)
         assert path.read_bytes().startswith(head)
         assert any(str(path) in text for text in person.messages())
+        caption, made_with = figure_metadata(path)
+        assert f"perplexity {result.map.options.perplexity:g}, seed" in caption
+        assert "in the latent space" in caption
+        assert made_with["options"]["tsne"]["perplexity"] == result.map.options.perplexity
+        assert made_with["weights"] == {person.store.primary_model.name: person.store.primary_model.sha256}
     picture = QImage(str(tmp_path / "latents.png"))
     assert picture.width() > picture.height() > 300
     table = tmp_path / "latents.csv"
@@ -118,6 +125,7 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
     assert {row["kind"] for row in rows} == {"clean", "adversarial"}
     assert float(rows[0]["x"]) == pytest.approx(float(result.map.xy[0, 0]), rel=1e-4)
     assert rows[0]["class"] in person.store.classes
+    assert json.loads((tmp_path / "latents.csv.json").read_text())["options"] == made_with["options"]
 
 
 def test_a_figure_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from core.datasets.shapes16 import make_shape
 from core.models import build
 from core.models.checkpoints import ModelCard, builtin_models, load_model, save_model
 from tests.app.window_fixtures import open_window, person, shapes, shared_window
+from tests.figure_metadata import figure_metadata
 
 __all__ = ["person", "shapes", "shared_window"]
 
@@ -267,6 +268,11 @@ def test_an_exported_cloud_that_is_opened_again_has_the_same_predictions(person,
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     person.press(Qt.Key.Key_S, CTRL)
     assert (tmp_path / "adversarial-clean.ply").is_file()
+    for name, which in (("adversarial.ply", "adversarial"), ("adversarial-clean.ply", "clean")):
+        made_with = json.loads((tmp_path / f"{name}.json").read_text())
+        assert made_with["options"]["which"] == which
+        assert made_with["options"]["attack"]["epsilon"] == scene.epsilon
+        assert made_with["options"]["cloud"] == scene.setup.cloud.name
     drop(person, path)
     again = cloud_named(person, "adversarial")
     assert np.allclose(again.clean, scene.adversarial, atol=1e-3)
@@ -287,6 +293,9 @@ def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     person.press(Qt.Key.Key_E, CTRL)
     assert QImage(str(path)).size() == person.window.pair.views.size()
+    caption, made_with = figure_metadata(path)
+    assert caption == person.store.scene.caption
+    assert made_with["options"]["attack"]["epsilon"] == person.store.scene.epsilon
     for name in ("pair", "pair.gif"):
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / name), ""))
         person.press(Qt.Key.Key_E, CTRL)
@@ -302,6 +311,7 @@ def test_as_pdf_or_svg_both_clouds_and_all_confidences_are_drawn(person, tmp_pat
     person.press(Qt.Key.Key_E, CTRL)
     assert person.pop_errors() == []
     written = path.read_bytes()
+    assert figure_metadata(path)[0] == scene.caption
     if ending == "pdf":
         assert written.startswith(b"%PDF")
     else:

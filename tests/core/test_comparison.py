@@ -1,6 +1,7 @@
 """Several models on the same clouds: numbers that agree with each measure alone, progress, stopping, records."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,26 @@ def test_the_table_has_the_numbers_of_the_measures(comparison: Comparison) -> No
         assert line["Adversarial ECE"] == pytest.approx(reliability(moved).error)
         assert measured.sweep is not None
         assert line["Area under sweep"] == pytest.approx(measured.sweep.area)
-    assert "12 clouds" in table.title
-    assert "0.1 r, 1 step" in table.title
+    assert table.title == "Toys, test split, 12 clouds of 32 points; sign attack at epsilon 0.1 r, 1 step, seed 0"
+
+
+def test_it_says_how_it_was_made_and_whether_it_is_whole(
+    events: list[Any], comparison: Comparison, models: tuple[LoadedModel, ...]
+) -> None:
+    made_with = comparison.provenance()
+    assert made_with["weights"] == {model.name: model.sha256 for model in models}
+    assert made_with["options"] == {"attack": FGSM.model_dump(), "evaluation": OPTIONS.model_dump()}
+    assert (made_with["dataset"], made_with["dataset_name"], made_with["seed"]) == ("0123456789abcdef", "toys", 0)
+    whole = [event.value.provenance()["complete"] for event in events if isinstance(event, Step | Done)]
+    assert whole == [False, True, True]
+
+
+def test_copies_left_out_are_told() -> None:
+    splits = {**DATASET.splits, "test": replace(DATASET.split("test"), copies=np.array([0, 3]))}
+    options = OPTIONS.changed(clouds=None, without_copies=True)
+    found = result(compare([loaded("first", 0.0)], replace(DATASET, splits=splits), FGSM, options))
+    assert found.rows.tolist() == [1, 2, *range(4, 20)]
+    assert "18 clouds of 32 points (2 copies of training clouds left out);" in found.table().title
 
 
 def test_the_records_give_the_table_back(comparison: Comparison, tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ class TestResume:
         assert [event.index for event in events if isinstance(event, Epoch)] == list(range(epochs + 1, 4))
         assert_same_run(folder, unbroken)
 
+    def test_a_run_with_concatenated_updates_goes_on_to_the_same_end(self, tmp_path: Path) -> None:
+        chosen = {"regime": "defense", "updates": "concatenated", "epochs": 2}
+        toy_run(tmp_path / "whole", **chosen)
+        closed_after(train(toy_dataset(), toy_options(**chosen), tmp_path / "run"), 1, 1)
+        toy_run(tmp_path / "run", resume=True, **chosen)
+        assert_same_run(tmp_path / "run", tmp_path / "whole")
+        assert stored_options(tmp_path / "run").updates == "concatenated"
+
     def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_end(self, tmp_path: Path, unbroken: Path) -> None:
         folder = tmp_path / "run"
         script = f"""

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.attacks import preset
 from core.datasets import Dataset
-from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.accuracy import EvaluationOptions, chosen_clouds
 from core.events import Cancel, Done, Event, Note
 from core.models.checkpoints import LAST, load_model, load_training, resolve_model
 from core.results.checkpointed import CheckpointedWork, StoppedEarly
@@ -97,11 +97,15 @@ def _reproduced(
     test, first = dataset.split("test"), entries[0].options
     attack = preset("fgsm", epsilon=first.epsilon, direction=first.direction)
     pgd = preset("pgd", epsilon=options.pgd_epsilon, steps=options.pgd_steps, restarts=0)
-    evaluation = EvaluationOptions(points=min(first.points, test.points.shape[1]), clouds=options.subset)
-    clouds = min(options.subset or len(test), len(test))
+    evaluation = EvaluationOptions(
+        points=min(first.points, test.points.shape[1]), clouds=options.subset, without_copies=options.without_copies
+    )
+    clouds = len(chosen_clouds(test, evaluation))
     shown = min(options.map_clouds, clouds)
     weights = [_training_work(entry, dataset) for entry in entries]
-    total = sum(weights) + len(entries) * measuring_work(clouds, options.pgd_steps) + MAPPING * len(MAPPED) * shown
+    total = (
+        sum(weights) + len(entries) * measuring_work(clouds, shown, options.pgd_steps) + MAPPING * len(MAPPED) * shown
+    )
     work = CheckpointedWork(folder, total)
 
     for entry, weight in zip(entries, weights, strict=True):
@@ -122,6 +126,7 @@ def _reproduced(
             attack,
             pgd,
             evaluation,
+            shown,
             work,
             cancel,
         )
