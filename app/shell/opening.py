@@ -16,6 +16,7 @@ from app.shell import settings
 from app.store import Store
 from core.datasets import REGISTRY
 from core.events import Cancel, Event, Note, Progress
+from core.runtime.files import readable
 
 if TYPE_CHECKING:
     from core.datasets import Dataset
@@ -73,7 +74,7 @@ class Opener(QObject):
         if path.is_dir() and not any(path.glob("*.safetensors")):
             self.dataset("folder", path)
             return
-        job, order = self.run(f"opening {path.name}", lambda _: _opening(path)), next(self._orders)
+        job, order = self.run(f"opening {readable(path.name)}", lambda _: _opening(path)), next(self._orders)
         job.finished_ok.connect(lambda thing: self._opened(path, thing, order))
 
     def ask_file(self) -> None:
@@ -150,5 +151,5 @@ def _opening(path: Path) -> Any:
     from core.runtime.devices import choose_device
     from core.runtime.opening import open_path
 
-    yield Progress(0, 1, f"reading {path.name}")
+    yield Progress(0, 1, f"reading {readable(path.name)}")
     yield Done(open_path(path, choose_device("auto")))

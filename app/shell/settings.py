@@ -13,6 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
 from core.options import Options, option
+from core.runtime.files import readable
 
 RECENT = 10
 LAYOUT = 1
@@ -69,7 +70,9 @@ def remember(**values: Any) -> None:
 
 
 def add_recent(path: Path) -> None:
-    """Put a file or run folder at the head of the recent ones."""
+    """Put a file or run folder at the head of the recent ones; not one whose name is not UTF-8, which Qt can't hold."""
+    if readable(path.absolute()) != str(path.absolute()):
+        return
     newest = str(path.absolute())
     others = [name for name in load().recent if name != newest]
     remember(recent=(newest, *others)[:RECENT], folder=str(path.absolute().parent))

@@ -6,7 +6,6 @@ sheet (`resources/style.qss`) through the palette and its `role`.
 """
 
 import string
-import tempfile
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
+from core.runtime.files import temporary_folder
 from resources import RESOURCES
 
 Scheme = Literal["dark", "light", "system"]
@@ -121,7 +121,7 @@ class _Notifier(QObject):
 notifier = _Notifier()
 _now = DARK
 _wish: Scheme | None = None  # until `apply` is called for the first time
-_tinted = tempfile.TemporaryDirectory(prefix="pointward-")  # arrows and marks the style sheet points at
+_tinted = temporary_folder("pointward")  # arrows and marks the style sheet points at
 
 
 def current() -> Theme:

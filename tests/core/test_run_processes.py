@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from core.models.checkpoints import BEST, LAST, load_model, load_training, read_
 from core.results.records import read_json, read_jsonl
 from core.training import TrainOptions, dataset_of_run, train
 from tests.core.leftovers import leftover_name
-from tests.core.toys import toy_dataset, toy_options, toy_run
+from tests.core.toys import toy_dataset, toy_options, toy_run, toy_split
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -158,3 +159,36 @@ class TestNamesThatAreNotUtf8:
         assert dataset_of_run(tmp_path / "run") == ("toys", root)
         list(train(toy_dataset(), TrainOptions(epochs=2), tmp_path / "run", resume=True))
         assert dataset_of_run(tmp_path / "run") == ("toys", root)
+
+    def test_commands_take_them_and_print_them_escaped(self, tmp_path: Path) -> None:
+        place = os.fsencode(tmp_path)
+        root = tmp_path / os.fsdecode(b"m\xf6bel")
+        split = toy_split(24)
+        for points, label, name in zip(split.points, split.labels, split.names, strict=True):
+            folder = root / os.fsdecode(b"st\xfchle" if label else b"cup")
+            folder.mkdir(parents=True, exist_ok=True)
+            np.save(folder / f"{name}.npy", points)
+
+        def said(*words: bytes) -> str:
+            done = subprocess.run(
+                [sys.executable, "main.py", *words],
+                cwd=ROOT,
+                env=ENVIRONMENT | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr.decode()
+            return done.stdout.decode("utf-8") + done.stderr.decode("utf-8")
+
+        data = [b"--dataset", b"folder", b"--data-root", place + b"/m\xf6bel"]
+        out = place + b"/gr\xf6\xdfe"
+        training = [b"--epochs", b"1", b"--points", b"32", b"--batch-size", b"8"]
+        assert r"gr\xf6\xdfe" in said(b"train", *data, *training, b"--out", out)
+        assert said(b"train", b"--resume", b"--epochs", b"2", b"--out", out)
+        report = said(b"evaluate", out, b"--records", place + b"/\xe9t\xe9.csv", b"--json")
+        assert r"gr\\xf6\\xdfe" in report
+        table = tmp_path / os.fsdecode(b"\xe9t\xe9.csv")
+        assert table.read_text(encoding="utf-8").count("\n") > 1
+        cloud = next((root / "cup").iterdir())
+        assert said(b"attack", os.fsencode(cloud), b"--model", out, b"--out", place + b"/\xe9t\xe9.ply")
+        assert (tmp_path / os.fsdecode(b"\xe9t\xe9.ply")).stat().st_size > 0
