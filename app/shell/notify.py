@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 
 from app.shell import theme
 from core.options import explain
+from core.runtime.files import readable
 
 MAX_TOASTS = 3
 TOAST_WIDTH = 380
@@ -59,6 +60,7 @@ def error_message(error: BaseException) -> str:
         text = f"{location}. Check the path, its permissions and the free space."
     elif not isinstance(error, ValueError) or not text:
         text = "Something unexpected went wrong, and this was not finished. The log has the details."
+    text = readable(text)
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 

@@ -16,6 +16,7 @@ from app.shell import settings
 from app.store import Store
 from core.datasets import REGISTRY
 from core.events import Cancel, Event, Note, Progress
+from core.runtime.files import readable
 
 if TYPE_CHECKING:
     from core.datasets import Dataset
@@ -75,7 +76,8 @@ class Opener(QObject):
         if path.is_dir() and not any(path.glob("*.safetensors")):
             self.open_dataset("folder", path)
             return
-        job, request_id = self.submit(f"opening {path.name}", lambda _: _read(path)), next(self._request_ids)
+        name = readable(path.name)
+        job, request_id = self.submit(f"opening {name}", lambda _: _read(path)), next(self._request_ids)
         job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id))
 
     def choose_file(self) -> None:
@@ -152,5 +154,5 @@ def _read(path: Path) -> Any:
     from core.runtime.devices import choose_device
     from core.runtime.opening import open_path
 
-    yield Progress(0, 1, f"reading {path.name}")
+    yield Progress(0, 1, f"reading {readable(path.name)}")
     yield Done(open_path(path, choose_device("auto")))

@@ -6,7 +6,6 @@ reads `current()` while painting and repaints on `notifier.changed`; any other w
 """
 
 import string
-import tempfile
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
+from core.runtime.files import temporary_folder
 from resources import RESOURCES
 
 Scheme = Literal["dark", "light", "system"]
@@ -121,9 +121,7 @@ class _Notifier(QObject):
 notifier = _Notifier()
 _current = DARK
 _requested_scheme: Scheme | None = None  # None until `apply` is called for the first time
-_icon_folder = tempfile.TemporaryDirectory(
-    prefix="pointward-"
-)  # of the arrows and check marks that the style sheet uses
+_icon_folder = temporary_folder("pointward")  # of the arrows and check marks that the style sheet uses
 
 
 def current() -> Theme:
