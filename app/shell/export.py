@@ -39,9 +39,9 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
     if clean.exists() and not ask(parent, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
         return None
     cloud = scene.setup.cloud
-    frame = {"centre": cloud.centre, "radius": cloud.radius}
-    write_cloud(path, scene.points, displacement=scene.displacement, **frame)
-    write_cloud(clean, cloud.points, **frame)
+    centre, radius = cloud.centre, cloud.radius
+    write_cloud(path, scene.points, displacement=scene.displacement, centre=centre, radius=radius)
+    write_cloud(clean, cloud.points, centre=centre, radius=radius)
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 
