@@ -29,6 +29,7 @@ from app.views.painting import draw_text, plot_pen, translucent
 
 POINT_SIZE = 7  # in pixels
 ROW_HEIGHT, SYMBOL_WIDTH = 20, 16  # of the legend, in pixels
+MAX_NAME_WIDTH = 200  # of a class in the legend, in pixels; longer ones end in an ellipsis
 DISC_RADIUS = 14  # in pixels, of the disc behind the star of the shown cloud
 
 PointStyle = tuple[str, QBrush, QPen]  # marker, fill, outline
@@ -154,6 +155,7 @@ class MapLegend(QWidget):
     def _update_layout(self) -> None:
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
         widest = max((metrics.horizontalAdvance(single_line(name)) for name, _ in self._entries), default=0)
+        widest = min(widest, MAX_NAME_WIDTH)
         self._rows, self._column = max(1, self.height() // ROW_HEIGHT), SYMBOL_WIDTH + widest + theme.SPACE_M
         self.setFixedWidth(self._column * -(-len(self._entries) // self._rows))
 

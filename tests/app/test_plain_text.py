@@ -29,7 +29,7 @@ from app.views.box_plot import BoxPlotView
 from app.views.confidence import HEADER_HEIGHT, ConfidenceView
 from app.views.curves import CurveView
 from app.views.groove import OutcomeCurves
-from app.views.map_plot import MapLegend
+from app.views.map_plot import MAX_NAME_WIDTH, MapLegend
 from app.views.matrix import MatrixView
 from app.views.pager import Pager
 from app.views.painting import draw_text
@@ -225,8 +225,7 @@ def test_map_legend_and_names_are_literal(qtbot):
     with qtbot.waitExposed(view):
         view.show()
     legend = view.findChild(MapLegend)
-    font_metrics = legend.fontMetrics()
-    assert legend.width() > 0.8 * font_metrics.horizontalAdvance(SHOWN_CONTROL)
+    assert legend.width() > MAX_NAME_WIDTH, "the names are longer than the space for them"
     literal = pixels(view)
     view.set_map(np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 1], [False, False], [MARKUP, SHOWN_CONTROL])
     assert (pixels(view) == literal).all()
@@ -311,7 +310,7 @@ def check_window(window) -> None:
             assert not RichText.mightBeRichText(tip) or tip == tooltip_text(effective(tip))
 
 
-def test_a_model_and_its_classes_are_shown_literally(person, run_folder):
+def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):
     person.window.opener.open_path(run_folder(("rod", MARKUP, CONTROL[:-1])))
     person.wait_until(lambda: person.store.primary == MARKUP, "the model")
     person.wait_for_scene()
@@ -326,6 +325,7 @@ def test_a_model_and_its_classes_are_shown_literally(person, run_folder):
     bars = window.verdict.view._bars
     tip = effective(tooltip(bars.viewport(), QPoint(bars.viewport().width() - 30, 10)))
     assert tip.splitlines()[0] == MARKUP
+    shot(window, "plain-text")
     check_window(window)
 
 
