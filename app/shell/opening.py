@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import settings
+from app.shell.plain_text import button_text
 from app.store import Store
 from core.datasets import REGISTRY
 from core.events import Cancel, Event, Note, Progress
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from core.datasets import Dataset
     from core.models.checkpoints import LoadedModel
 
-FILE_FILTER = (
-    "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
-)
+READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
 
 
 class Opener(QObject):
@@ -81,7 +80,7 @@ class Opener(QObject):
         job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id))
 
     def choose_file(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, FILE_FILTER)
+        names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, READABLE)
         for name in names:
             self.open_path(Path(name))
 
@@ -95,7 +94,7 @@ class Opener(QObject):
         """Fill a menu with the files that were opened last."""
         menu.clear()
         for name in settings.load().recent:
-            entry = menu.addAction(name)
+            entry = menu.addAction(button_text(name))
             entry.setEnabled(os.path.exists(name))  # Path.exists raises without permission
             entry.triggered.connect(lambda _=False, path=Path(name): self.open_path(path))
         if menu.isEmpty():

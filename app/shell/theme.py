@@ -153,6 +153,7 @@ def _on_desktop_scheme(desktop: Qt.ColorScheme) -> None:
 def _apply_colours(scheme: Qt.ColorScheme) -> None:
     global _current
     app = QApplication.instance()
+    assert isinstance(app, QApplication)
     _current = LIGHT if scheme == Qt.ColorScheme.Light else DARK
     app.setStyle("Fusion")
     app.setPalette(_palette(_current))
@@ -219,10 +220,8 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:
     """Give a button or an action an icon that follows the theme. Calling it again changes the icon."""
-    themed_icon = target.findChild(_ThemedIcon, options=Qt.FindChildOption.FindDirectChildrenOnly) or _ThemedIcon(
-        target
-    )
-    themed_icon.set_icon(name, token)
+    themed = target.findChild(_ThemedIcon, options=Qt.FindChildOption.FindDirectChildrenOnly) or _ThemedIcon(target)
+    themed.set_icon(name, token)
 
 
 class _ThemedIcon(QObject):
@@ -234,15 +233,14 @@ class _ThemedIcon(QObject):
         notifier.changed.connect(self._render)
 
     def set_icon(self, name: str, token: str) -> None:
-        if self._icon_and_colour != (
-            name,
-            token,
-        ):  # rendering takes a millisecond, and this is called on each move of a slider
+        if self._icon_and_colour != (name, token):  # rendering takes a millisecond, too long for each slider move
             self._icon_and_colour = name, token
             self._render()
 
     def _render(self) -> None:
-        self.parent().setIcon(icon(*self._icon_and_colour))
+        target = self.parent()
+        assert isinstance(target, QAbstractButton | QAction)
+        target.setIcon(icon(*self._icon_and_colour))
 
 
 def _svg(name: str, colour: QColor) -> str:
