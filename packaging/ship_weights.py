@@ -23,9 +23,9 @@ from core.training.publish import install_weights
 
 def main(run: str, name: str, title: str) -> None:
     path = resolve_model(run)
-    dataset_name, root = dataset_of_weights(path, load_model(path).card)
-    cache = Path(user_cache_path("pointward"))
-    dataset, _ = follow(lambda _: open_dataset(dataset_name, root, cache), f"opening {dataset_name}")
+    dataset_name, root, orientation = dataset_of_weights(path, load_model(path).card)
+    opening = open_dataset(dataset_name, root, user_cache_path("pointward"), orientation=orientation)
+    dataset, _ = follow(lambda _: opening, f"opening {dataset_name}")
     print(follow(lambda _: install_weights(Path(run), dataset, name, title), f"measuring {name}")[0])
 
 

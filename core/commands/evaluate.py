@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 
 from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Json, Trial, cli
+from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.results.records import write_csv
 
@@ -37,7 +39,7 @@ def evaluate(
     records
         CSV file for one line per cloud.
     """
-    model, data, attack = trial.open()
+    model, data, attack, frame = trial.open()
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
@@ -49,8 +51,9 @@ def evaluate(
     )
     if report is None:
         raise UserError("Stopped before the first clouds were attacked.")
+    unlike = model.typical.unlike(report.clean.confidence, report.clean.latent) if model.typical else None
     if records is not None:
-        write_csv(records, report.records)
+        write_csv(records, report.records | ({"unlike_training_data": unlike} if unlike is not None else {}))
     show(
         {
             "model": model.name,
@@ -61,7 +64,11 @@ def evaluate(
             **attack.model_dump(),
             "points": options.points,
             "stop_on_success": stop_on_success,
+            **frame,
+            "present": presence(report.clean.label, model.card.classes),
+            "classes_present": len(np.unique(report.clean.label)),
             **report.summary(),
+            "unlike_training_data": None if unlike is None else int(unlike.sum()),
             "complete": complete,
         },
         as_json,

@@ -4,8 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
 from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Flat, Json, Trial, cli
+from core.datasets.matching import presence
 from core.evaluation import latents
 from core.evaluation.tsne import TsneOptions
 from core.results.records import write_csv
@@ -40,7 +43,7 @@ def tsne(
         raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
     if out is not None:
         check_ending(out)
-    model, data, attack = trial.open()
+    model, data, attack, frame = trial.open()
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(
         lambda cancel: latents.latent_map(model.module, data.split("test"), attack, clouds, options, cancel), "mapping"
@@ -57,6 +60,9 @@ def tsne(
         {
             "model": model.name,
             "dataset": data.card.name,
+            **frame,
+            "present": presence(made.labels, model.card.classes),
+            "classes_present": len(np.unique(made.labels)),
             "clouds": len(made.labels) // 2,
             "clean_accuracy": clean,
             "adversarial_accuracy": adversarial,

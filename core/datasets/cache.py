@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds import Points, checked, normalise, resample
+from core.clouds.frames import rotated
 from core.datasets.base import Card, Dataset, DatasetError, Listing, Source, Split, seed_of
 from core.events import Done, Event, Note, Progress
 from core.runtime.files import atomic_path
@@ -83,6 +84,8 @@ def _load(folder: Path, source: Source) -> Dataset:
         splits=sizes,
         points=facts["points"],
         up_axis=source.up_axis,
+        given_up=source.orientation.up,
+        turn=source.orientation.turn,
         licence=source.licence,
         source=source.origin,
         sampling=source.sampling,
@@ -120,7 +123,8 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
                 for row, (points, name) in enumerate(zip(found.clouds, found.names, strict=True)):
                     if row % 32 == 0:
                         yield Progress(row, count, f"Converting {source.title}")
-                    data = _prepared(points, name, found.points).tobytes()
+                    cloud = _prepared(points, name, found.points)
+                    data = (cloud if source.rotation is None else rotated(cloud, source.rotation)).tobytes()
                     digest.update(data)
                     file.write(data)
             np.save(temporary / "labels.npy", labels)

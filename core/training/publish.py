@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from core.attacks import preset
 from core.datasets import Dataset
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
 from core.events import Done, Event
-from core.models.checkpoints import ModelCard, load_model, resolve_model, save_builtin
+from core.models.checkpoints import LoadedModel, ModelCard, load_model, read_card, resolve_model, save_builtin
+from core.models.typical import Typical
 from core.runtime.files import atomic_path
+from core.training.options import TrainOptions
+from core.training.runs import run_exists, stored_options
+from core.training.typical import measure_typical
 
 ATTACKS = {"fgsm": preset("fgsm"), "pgd-20": preset("pgd", epsilon=0.05, steps=20, restarts=0)}
 """Under which shipped models are measured."""
@@ -43,10 +48,44 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
         metrics |= {"test_clouds": len(report.row), "test_clean": clean.accuracy.value}
         metrics[f"test_{kind}_{attack.epsilon:g}"] = moved.accuracy.value
     card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics})
-    path = save_builtin(loaded.module, card)
+    typical: Typical | None = None
+    for event in measure_typical(loaded.module, dataset, _options(loaded)):
+        if isinstance(event, Done):
+            typical = event.value
+        else:
+            yield event
+    yield Done(_install(loaded.module, card, typical))
+
+
+def install_typical(name: str, dataset: Dataset) -> Iterator[Event]:
+    """Measure what is typical of the training data of a built-in model, and put it into its file and card.
+
+    Yields
+    ------
+    Progress, then Done with the path of the weights, which are those they were.
+    """
+    loaded = load_model(resolve_model(name))
+    for event in measure_typical(loaded.module, dataset, _options(loaded)):
+        if isinstance(event, Done):
+            yield Done(_install(loaded.module, loaded.card, event.value))
+        else:
+            yield event
+
+
+def _options(loaded: LoadedModel) -> TrainOptions:
+    """Those of the training, as far as they say which clouds were learnt from."""
+    folder = loaded.path.parent if loaded.path else None
+    if folder is not None and run_exists(folder):
+        return stored_options(folder)
+    return TrainOptions(seed=loaded.card.seed, points=loaded.card.points)  # built in: trained with the usual split
+
+
+def _install(module: nn.Module, card: ModelCard, typical: Typical | None) -> Path:
+    path = save_builtin(module, card, typical)
+    card = read_card(path)
     with atomic_path(path.with_suffix(".md")) as part:
         part.write_text(_readable(card), encoding="utf-8")
-    yield Done(path)
+    return path
 
 
 def _readable(card: ModelCard) -> str:
@@ -60,5 +99,11 @@ def _readable(card: ModelCard) -> str:
         **{name.replace("_", " ").capitalize(): f"{value:.4g}" for name, value in card.metrics.items()},
     }
     rows |= {"PGD": "20 steps from the clean cloud"}
+    if (limits := card.typical) is not None:
+        rows["Typical"] = (
+            f"of {limits.clouds} validation clouds of {limits.points} points, one in a hundred has a confidence below "
+            f"{limits.confidence:.4g}, and one in a hundred a latent more than {limits.distance:.4g} standard "
+            "deviations from every class of the training clouds"
+        )
     lines = [f"# {card.title}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items())]
     return "\n".join(lines) + "\n"

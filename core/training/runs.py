@@ -15,10 +15,11 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Card
 from core.models.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
 from core.options import explain
@@ -67,6 +68,8 @@ class Run:
         record = {
             "dataset_name": dataset.name,
             "data_root": data_root.resolve() if data_root is not None else None,
+            "given_up": dataset.given_up,
+            "turn": dataset.turn,
             **provenance(options, seed=options.seed, dataset=dataset.fingerprint, device=device),
         }
         run = cls(folder, options, dataset, record)
@@ -153,7 +156,7 @@ class Run:
             up_axis=dataset.up_axis,
             seed=options.seed,
             epochs=len(self.history),
-            command=command(options, dataset.name),
+            command=command(options, dataset.name, dataset.orientation),
             metrics=dict(metrics),
             versions=self._record["versions"],
         )
@@ -185,22 +188,33 @@ def run_exists(folder: Path) -> bool:
     return (folder / OPTIONS).is_file()
 
 
-def dataset_of_run(folder: Path) -> tuple[str, Path | None]:
-    """The name of the dataset of the run in ``folder``, and where it was found."""
+class DatasetPlace(NamedTuple):
+    """Which dataset a model was trained on, and how it is opened again."""
+
+    name: str
+    root: Path | None = None
+    """Where it was found; None for a built-in one, and where that is not known."""
+    orientation: Orientation = AS_IT_IS
+    """How its clouds were said to stand in their files."""
+
+
+def dataset_of_run(folder: Path) -> DatasetPlace:
+    """The dataset of the run in ``folder``."""
     record = read_json(folder / OPTIONS)
     root = record.get("data_root")
-    return record["dataset_name"], Path(root) if root else None
+    orientation = Orientation(record.get("given_up"), record.get("turn", 0.0))
+    return DatasetPlace(record["dataset_name"], Path(root) if root else None, orientation)
 
 
-def dataset_of_weights(weights: Path, card: ModelCard) -> tuple[str, Path | None]:
-    """The name of the dataset that weights were trained on and, for those in a run's folder, where it was found."""
-    return dataset_of_run(weights.parent) if run_exists(weights.parent) else (card.dataset, None)
+def dataset_of_weights(weights: Path, card: ModelCard) -> DatasetPlace:
+    """The dataset that weights were trained on; where it was found is known of those in a run's folder."""
+    return dataset_of_run(weights.parent) if run_exists(weights.parent) else DatasetPlace(card.dataset)
 
 
-def command(options: TrainOptions, dataset: str) -> str:
+def command(options: TrainOptions, dataset: str, orientation: Orientation = AS_IT_IS) -> str:
     """The command line that trains with these options."""
     usual = TrainOptions().model_dump()
-    words = ["pointward", "train", "--dataset", dataset]
+    words = ["pointward", "train", "--dataset", dataset, *orientation.words().split()]
     for name, value in options.model_dump().items():
         flag = name.replace("_", "-")
         if value == usual[name]:
