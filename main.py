@@ -1,4 +1,4 @@
-"""The door: words after it go to the commands, none opens the studio."""
+"""Entry point: with arguments it runs the command line, without any it opens the studio."""
 
 import json
 import multiprocessing
@@ -53,9 +53,9 @@ def main(words: list[str] | None = None) -> int:
         as_json
             Print the result as one JSON object.
         """
-        from app.tour import take_tour
+        from app.tour import run_tour
 
-        sys.exit(take_tour(out, as_json))
+        sys.exit(run_tour(out, as_json))
 
     return run(words)
 
@@ -73,7 +73,7 @@ def open_studio(paths: tuple[Path, ...]) -> int:
 
     application, window = make(sys.argv, paths)
     code = application.exec()
-    if window.hung:  # a running thread that is torn down with the window would abort the process
+    if window.left_thread_running:  # destroying its object while it runs would abort the process
         os._exit(code)
     return code
 

@@ -3,10 +3,14 @@
 Forms, tooltips, command-line help and run records are derived from these fields; nothing is declared twice.
 """
 
+import reprlib
 from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class Options(BaseModel):
@@ -27,11 +31,11 @@ def option(
 
 
 def explain(error: ValidationError) -> str:
-    """One sentence a person can act on, in place of pydantic's report."""
+    """One sentence a person can act on, in place of pydantic's report: the first three errors, each value cut short."""
     parts = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "value"
-        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {item['input']!r})")
+    for item in error.errors()[:3]:
+        name = ".".join(str(part)[:40] for part in item["loc"]) or "value"
+        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {_SHORT.repr(item['input'])})")
     return "; ".join(parts)
 
 

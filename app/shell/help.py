@@ -44,7 +44,7 @@ def about(parent: QWidget) -> None:
 
 
 def diagnostics(parent: QWidget, cache: Path) -> None:
-    """The text of ``pointward doctor``, with a button that copies it."""
+    """The output of ``pointward doctor``, with a button that copies it."""
     from core.runtime.diagnosis import diagnose
 
     text = json.dumps(diagnose(cache), indent=2, ensure_ascii=False)

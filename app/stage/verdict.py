@@ -1,4 +1,4 @@
-"""The right-hand side: what every model says of both clouds, and how far apart the clouds are."""
+"""The panel on the right: the predictions of all models for both clouds, and the distances between the clouds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.parts import label, number
+from app.shell.widgets import label, number
 from app.store import Store
 from app.views.confidence import ConfidenceView
 
@@ -61,15 +61,15 @@ class VerdictPanel(QWidget):
         column.addWidget(self.view, 1)
         column.addLayout(numbers)
         store.sceneChanged.connect(self._show)
-        store.cloudChanged.connect(lambda _: self.view.settle())
+        store.cloudChanged.connect(lambda _: self.view.sort_rows())
         self._show(None)
 
     def copy_numbers(self) -> None:
-        """Put what the scene says on the clipboard: a line for each model's two verdicts, then one for each number."""
+        """Copy the scene as tab-separated lines: each model with its two verdicts, then each number."""
         lines = []
         if (scene := self._store.scene) is not None:
-            for model, *answers in zip(scene.setup.models, scene.clean, scene.adversarial, strict=True):
-                verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in answers]
+            for model, *confidences in zip(scene.setup.models, scene.clean, scene.adversarial, strict=True):
+                verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in confidences]
                 lines.append("\t".join([model.card.title, *verdicts]))
         lines += [f"{name}\t{self._values[key].text()}" for key, name, _ in (*NUMBERS, LOSS)]
         QGuiApplication.clipboard().setText("\n".join(lines))

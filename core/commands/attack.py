@@ -12,6 +12,7 @@ from core.commands.shared import FGSM, AttackChoice, Device, Json, Seed, cli
 from core.evaluation.orientation import expected_up
 from core.models.checkpoints import load_model, resolve_model
 from core.models.typical import UNLIKE
+from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
 
@@ -47,7 +48,8 @@ def attack(
     seed
         Source of the sampling and of random restarts.
     out
-        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it.
+        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
+        goes into a file beside it, OUT.json.
     """
     loaded = load_model(resolve_model(model), choose_device(device))
     classes = loaded.card.classes
@@ -62,14 +64,17 @@ def attack(
         supplied = turned(supplied, stands.rotation(expected_up(loaded.card)))
     else:
         hint = look_for_turn(loaded, "The file", [supplied.points])
+    frame = frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic)
     cloud = replace(supplied, label=label)
     setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
     attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
     if not complete:
         raise UserError("Stopped before the attack was over, so nothing was written.")
     scene = attacked.scene
+    made_with = scene.provenance(file=str(file), preset=choice.attack, up=stands.up, turn=stands.turn)
     if out is not None:
         write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
+        write_provenance(out, made_with)
     verdict = [
         {"class": classes[row.argmax()], "confidence": float(row.max())}
         for row in (scene.clean[0], scene.adversarial[0])
@@ -81,7 +86,7 @@ def attack(
             "attack": choice.attack,
             **chosen.model_dump(),
             "points": len(cloud.points),
-            **frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic),
+            **frame,
             "hint": hint,
             "label": classes[scene.label],
             "clean": verdict[0] | ({"mark": UNLIKE} if scene.unlike[0] else {}),
@@ -91,6 +96,7 @@ def attack(
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
+            **({"provenance": made_with} if as_json else {}),
         },
         as_json,
     )

@@ -6,6 +6,7 @@ from core.commands.console import show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import AllowMissing, DataRoot, Json, cli, find_dataset
 from core.datasets import REGISTRY
+from core.results.records import provenance
 
 
 @cli.command
@@ -38,5 +39,11 @@ def datasets(
         rows = [row for label in range(len(data.card.classes)) for row in (split.labels == label).nonzero()[0][:4]]
         clouds = [data.cloud("test", row, 1024) for row in rows]
         points, names = [cloud.points for cloud in clouds], [cloud.class_name or "" for cloud in clouds]
-        save(contact_sheet(points, names, columns=8, up=data.card.drawn_up), sheet)
+        made_with = {
+            "dataset_name": name,
+            **provenance({"split": "test", "points": 1024}, dataset=data.card.fingerprint),
+        }
+        save(
+            contact_sheet(points, names, columns=8, up=data.card.drawn_up), sheet, made_with, f"Test shapes of {name}."
+        )
     show(data.card.model_dump(), as_json)

@@ -6,11 +6,12 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from core.commands.console import UserError, follow, show
+from core.commands.console import CONSOLE, UserError, follow, show
 from core.commands.shared import STOPPED, Json, Trial, cli
 from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
-from core.results.records import write_csv
+from core.evaluation.provenance import measurement_provenance
+from core.results.records import write_csv, write_provenance
 
 
 @cli.command
@@ -19,6 +20,7 @@ def evaluate(
     *,
     clouds: int | None = None,
     points: int | None = None,
+    without_copies: Annotated[bool, Parameter(negative="")] = False,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     records: Path | None = None,
@@ -32,45 +34,63 @@ def evaluate(
         Test clouds to use; the default is all.
     points
         Points of each cloud; the default is what the model was trained with.
+    without_copies
+        Leave out test clouds that are copies of training clouds; the result says how many.
     stop_on_success
         End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
     seed
         Source of random restarts.
     records
-        CSV file for one line per cloud.
+        CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """
     model, data, attack, frame = trial.open()
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
+        without_copies=without_copies,
         stop_on_success=stop_on_success,
         seed=seed,
     )
+    if data.card.copies and not without_copies:
+        CONSOLE.print(
+            f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out.",
+            highlight=False,
+        )
     report, complete = follow(
         lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
     )
     if report is None:
         raise UserError("Stopped before the first clouds were attacked.")
+    made_with = measurement_provenance(
+        [model],
+        data.card,
+        attack,
+        seed=seed,
+        complete=complete,
+        preset=trial.choice.attack,
+        evaluation=options,
+        class_names=trial.classes,
+    )
     unlike = model.typical.unlike(report.clean.confidence, report.clean.latent) if model.typical else None
     if records is not None:
         write_csv(records, report.records | ({"unlike_training_data": unlike} if unlike is not None else {}))
-    show(
-        {
-            "model": model.name,
-            "weights": model.sha256,
-            "dataset": data.card.name,
-            "fingerprint": data.card.fingerprint,
-            "attack": trial.choice.attack,
-            **attack.model_dump(),
-            "points": options.points,
-            "stop_on_success": stop_on_success,
-            **frame,
-            "present": presence(report.clean.label, model.card.classes),
-            "classes_present": len(np.unique(report.clean.label)),
-            **report.summary(),
-            "unlike_training_data": None if unlike is None else int(unlike.sum()),
-            "complete": complete,
-        },
-        as_json,
-    )
+        write_provenance(records, made_with)
+    shown = {
+        "model": model.name,
+        "weights": model.sha256,
+        "dataset": data.card.name,
+        "fingerprint": data.card.fingerprint,
+        "attack": trial.choice.attack,
+        **attack.model_dump(),
+        "seed": seed,
+        "points": options.points,
+        "stop_on_success": stop_on_success,
+        **frame,
+        "present": presence(report.clean.label, model.card.classes),
+        "classes_present": len(np.unique(report.clean.label)),
+        **report.summary(),
+        "unlike_training_data": None if unlike is None else int(unlike.sum()),
+        "complete": complete,
+    }
+    show(shown | {"provenance": made_with} if as_json else shown, as_json)
     return 0 if complete else STOPPED

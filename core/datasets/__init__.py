@@ -9,6 +9,7 @@ from core.datasets import builtin, folder, modelnet40, shapenetpart
 from core.datasets.base import Card, Dataset, DatasetError, Source, Split, choose_rows
 from core.datasets.cache import cached
 from core.events import Event
+from core.runtime.files import readable
 
 __all__ = [
     "REGISTRY",
@@ -119,7 +120,7 @@ def open_dataset(
         raise DatasetError(f"{name} is built in and takes no root.")
     if orientation.given:
         check_turnable(name)
-    root = Path(root or ".")
+    root = Path(root or ".").resolve()  # or a relative one would have a cache of its own
     if not root.exists():
-        raise DatasetError(f"{root} does not exist; accepted for {name} are {spec.accepted}.")
+        raise DatasetError(f"{readable(root)} does not exist; accepted for {name} are {spec.accepted}.")
     yield from cached(spec.find(root, allow_missing).turned(orientation, expected), cache)

@@ -1,13 +1,13 @@
 """Several models measured on the same clouds with the same attack: the source of the Evaluate tab's every number."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack
+from core.attacks import Attack, describe
 from core.clouds import Cloud
 from core.datasets import Dataset
 from core.evaluation.accuracy import (
@@ -18,8 +18,9 @@ from core.evaluation.accuracy import (
     evaluate_accuracy,
 )
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
+from core.evaluation.provenance import measurement_provenance
 from core.evaluation.sweep import Sweep, sweep
-from core.events import Cancel, Done, Event, Progress, Step
+from core.events import Cancel, Done, Event, Step, forward
 from core.models.checkpoints import LoadedModel
 from core.options import option
 from core.results.tables import Cell, Table
@@ -83,6 +84,8 @@ class Comparison:
     attack: Attack
     options: ComparisonOptions
     measured: tuple[Measured, ...]
+    complete: bool = True
+    """Whether all models that were asked for are measured."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -97,14 +100,33 @@ class Comparison:
         """The clean cloud at a place of 0..n-1, of the points that were measured."""
         return self.dataset.cloud(self.options.split, int(self.rows[place]), self.options.points)
 
+    @property
+    def caption(self) -> str:
+        """What was measured: the clouds, and the attack that was made on each model."""
+        left_out = self.measured[0].report.copies_left_out
+        return (
+            f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds of "
+            f"{self.options.points:,} points{f' ({left_out} copies of training clouds left out)' if left_out else ''}; "
+            f"{describe(self.attack)}, seed {self.options.seed}"
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """What made the measurements."""
+        models = [measured.model for measured in self.measured]
+        return measurement_provenance(
+            models,
+            self.dataset.card,
+            self.attack,
+            seed=self.options.seed,
+            complete=self.complete,
+            evaluation=self.options,
+        )
+
     def table(self) -> Table:
         """A line for each model."""
         lines = [measured.cells() for measured in self.measured]
-        steps = self.attack.total_steps
         return Table(
-            f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds; "
-            f"{self.attack.direction} attack at epsilon {self.attack.epsilon:.3g} r, "
-            f"{steps} step{'s' if steps > 1 else ''}",
+            self.caption,
             list(lines[0]),
             [list(line.values()) for line in lines],
             f"Intervals: Wilson's, in %. r: unit-sphere radii. ECE: expected calibration error, {BINS} bins. "
@@ -164,26 +186,38 @@ def compare(
     measured: list[Measured] = []
     for model in models:
         title = model.card.title
-        report, whole = yield from _part(
-            evaluate_accuracy(model.module, split, attack, options, cancel), done, total, f"clouds of {title}"
+        found = yield from forward(
+            evaluate_accuracy(model.module, split, attack, options, cancel),
+            before=done,
+            weight=n,
+            total=total,
+            text=title,
         )
+        whole = found.complete
         if not whole:
             break
+        report: AccuracyReport = found.value
         curve = None
         if budgets:
-            found, whole = yield from _part(
-                sweep(model.module, split, attack, budgets, options, cancel), done + n, total, f"sweep of {title}"
+            found = yield from forward(
+                sweep(model.module, split, attack, budgets, options, cancel),
+                before=done + n,
+                weight=swept,
+                total=total,
+                text=f"sweep of {title}",
             )
+            whole = found.complete
             if whole:
-                curve = found.from_zero(report.clean.correct)
+                curve = found.value.from_zero(report.clean.correct)
         measured.append(Measured(model, report, curve))
         done += n + swept
         if whole:
-            yield Step(done, total, Comparison(dataset, attack, options, tuple(measured)))
+            so_far = Comparison(dataset, attack, options, tuple(measured), complete=len(measured) == len(models))
+            yield Step(done, total, so_far)
         if not whole or (cancel and cancel.requested):
             break
     complete = len(measured) == len(models) and whole
-    yield Done(Comparison(dataset, attack, options, tuple(measured)) if measured else None, complete)
+    yield Done(Comparison(dataset, attack, options, tuple(measured), complete) if measured else None, complete)
 
 
 def _check(models: Sequence[LoadedModel], dataset: Dataset, attack: Attack) -> None:
@@ -197,18 +231,6 @@ def _check(models: Sequence[LoadedModel], dataset: Dataset, attack: Attack) -> N
             )
     if attack.objective == "targeted":
         raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")
-
-
-def _part(events: Iterator[Event], before: int, total: int, text: str) -> Generator[Event, None, tuple[Any, bool]]:
-    """Pass an operation's Progress on as part of the whole; its result, and whether that is complete."""
-    value, complete = None, False
-    for event in events:
-        match event:
-            case Progress(done):
-                yield Progress(before + done, total, text)
-            case Done(value, complete):
-                pass
-    return value, complete
 
 
 def _interval(rate: Rate) -> str:

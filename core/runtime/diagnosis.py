@@ -16,7 +16,7 @@ PACKAGES = (
 def diagnose(cache: Path) -> dict[str, Any]:
     """Versions, devices, the shipped models (each checked against its checksum), folders, and what is wrong."""
     from core.models.checkpoints import builtin_models, load_model
-    from core.models.fast.peaks import searches_by_bytes
+    from core.models.fast.peaks import uses_int8_search
     from core.runtime.devices import available_devices, choose_device, describe_device
 
     installed = versions(("pointward", *PACKAGES))
@@ -34,7 +34,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": available_devices(),
         "device": describe_device(choose_device("auto")),
-        "maxima_by_bytes": searches_by_bytes(),
+        "maxima_by_bytes": uses_int8_search(),
         "models": models,
         "cache": str(cache),
         "versions": installed,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.clouds import SHOWN, Cloud, resample
-from core.events import Done, Event, Note, Progress
+from core.events import Done, Event, Note, Progress, forward
 
 if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
     from core.models.checkpoints import LoadedModel
@@ -34,12 +34,7 @@ def startup() -> Iterator[Event]:
     from core.runtime.threads import limit_threads_beside_window
 
     limit_threads_beside_window()
-    models: tuple[LoadedModel, ...] = ()
-    for event in shipped_models(FIRST_DATASET):
-        if isinstance(event, Done):
-            models = event.value
-        else:
-            yield event
+    models: tuple[LoadedModel, ...] = (yield from forward(shipped_models(FIRST_DATASET))).value
     points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
     cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
     yield Done(Startup(models, cloud, describe_device(choose_device("auto"))))

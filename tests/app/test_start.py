@@ -1,4 +1,4 @@
-"""A start in a process of its own, where nothing has been imported yet."""
+"""The start of the program in a new process, where nothing has been imported yet."""
 
 import json
 import os
@@ -24,9 +24,9 @@ def ready():
 
 from PySide6.QtCore import Qt
 window.pair.clean.painted.connect(painted, Qt.ConnectionType.SingleShotConnection)
-say, said = window.library.say, []
-window.library.say = lambda text: (said.append(text), say(text))
-window.opener.dataset = lambda *_: None
+say, said = window.library.show_placeholder, []
+window.library.show_placeholder = lambda text: (said.append(text), say(text))
+window.opener.open_dataset = lambda *_: None
 window.ready.connect(ready)
 application.exec()
 seen["said"] = said
@@ -35,7 +35,7 @@ print(json.dumps(seen))
 """
 
 
-def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_loads(tmp_path: Path) -> None:
+def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_path: Path) -> None:
     homes = {f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "DATA", "CACHE")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
@@ -53,7 +53,7 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
     assert seen["said"][0].startswith("Loading")
 
 
-def test_without_a_display_a_sentence_says_so() -> None:
+def test_without_a_display_the_command_fails_with_a_message() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     bare.pop("QT_QPA_PLATFORM", None)
     for words in ([], ["open", "chair.xyz"]):

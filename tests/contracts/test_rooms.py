@@ -41,7 +41,7 @@ def test_that(rule: str) -> None:
     assert not found, "\n".join(found)
 
 
-SHARED = {"comparison", "jobpanel"}
+SHARED = {"comparison", "base"}
 """What workspaces are made of."""
 
 

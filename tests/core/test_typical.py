@@ -59,12 +59,12 @@ def test_the_distance_is_that_of_mahalanobis_to_the_nearest_class() -> None:
 
 
 def test_of_wide_latents_the_principal_directions_are_kept_and_one_variance_for_the_rest() -> None:
-    latent, labels = gaussian(900, 300)
+    latent, labels = gaussian(6000, 300)
     typical = Typical.fit(latent, labels, predictions_of(gaussian(300, 300, 1)[0]), 10)
     assert typical.basis.shape == (RANK, 300)
     assert typical.basis @ typical.basis.T == pytest.approx(np.eye(RANK), abs=1e-2), "stored as float16"
     assert np.sqrt(typical.variances[:10]) == pytest.approx(np.full(10, 5.0), rel=0.2)
-    assert np.sqrt(typical.variances[-1]) == pytest.approx(0.5, rel=0.15)
+    assert np.sqrt(typical.variances[-1]) == pytest.approx(0.5, rel=0.1)
 
 
 def test_one_in_a_hundred_validation_clouds_is_far_and_one_unsure() -> None:

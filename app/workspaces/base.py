@@ -1,4 +1,4 @@
-"""What the tabs of the work area share: a form on the left, and beside it what a job makes of it."""
+"""Base class of the tabs of the work area: a form on the left, the result of a job on the right."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import export
-from app.shell.notify import sentence
-from app.shell.parts import label
+from app.shell.notify import error_message
+from app.shell.widgets import label
 from app.store import Store
 
 
-class JobPanel(QWidget):
-    """One job at a time, what it says of itself, and the files that can be made of its result."""
+class Workspace(QWidget):
+    """A form, one job at a time, a line with its status, and the export of its result."""
 
     failed = Signal(str)
-    said = Signal(str)
+    info = Signal(str)
     jobChanged = Signal()
-    """The job is another one, or in another state."""
+    """Another job has started, or the job has another status."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._store, self._jobs = store, jobs
         self.job: Job | None = None
-        self._form_place = QScrollArea(widgetResizable=True)
-        self._form_place.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._form_area = QScrollArea(widgetResizable=True)
+        self._form_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.status = label("", "caption")
         self.status.setWordWrap(True)
 
-    def _lay_out(self, name: str, form_width: int, made: QWidget) -> None:
-        """The place of the form beside what is made; ``name`` is what the splitter is remembered by."""
-        self._form_place.setMinimumWidth(form_width)
+    def _lay_out(self, name: str, form_width: int, content: QWidget) -> None:
+        """Put the form beside the result; ``name`` is that of the splitter in the saved layout."""
+        self._form_area.setMinimumWidth(form_width)
         splitter = QSplitter(Qt.Orientation.Horizontal, objectName=name)
-        splitter.addWidget(self._form_place)
-        splitter.addWidget(made)
+        splitter.addWidget(self._form_area)
+        splitter.addWidget(content)
         splitter.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(splitter)
 
-    def _take(
+    def _track(
         self,
         job: Job,
         finished: Callable[..., object],
         stopped: Callable[..., object],
         failed: Callable[[str, str], object],
     ) -> None:
-        """Make a job the panel's own until it ends."""
+        """Take a submitted job as that of this tab until it ends, and connect its signals."""
         self.job = job
         job.changed.connect(self.jobChanged)
         job.finished_ok.connect(finished)
@@ -62,12 +62,12 @@ class JobPanel(QWidget):
         if self.job is not None:
             self.job.stop_and_keep()
 
-    def _save(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
-        """Ask for a file and write it; say what was done or why not."""
+    def _export(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
+        """Ask for a file and write it; report the result or the error."""
         try:
-            told = export.save_as(self, title, name, f"Files ({endings})", write)
+            message = export.save_as(self, title, name, f"Files ({endings})", write)
         except (OSError, ValueError) as error:
-            self.failed.emit(sentence(error))
+            self.failed.emit(error_message(error))
         else:
-            if told is not None:
-                self.said.emit(told)
+            if message is not None:
+                self.info.emit(message)

@@ -1,4 +1,4 @@
-"""A 3-D view without contents: camera, mouse, keys, projection, and honest failure."""
+"""Base class of 3-D views: camera, mouse, keys, projection, and a message where OpenGL fails."""
 
 import logging
 import math
@@ -25,77 +25,79 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QWidget
 
 from app.shell import theme
-from app.views.canvas import Canvas
+from app.views.offscreen_gl import OffscreenGLWidget
 
 Floats = NDArray[np.float32]
 
-FIELD_OF_VIEW = 30.0  # degrees, over the shorter side of the view: a long lens, so that shapes look undistorted
-DISTANCE = 4.1  # unit-sphere radii; at 3.86 the unit sphere just fits
-PRESETS = {
+FIELD_OF_VIEW = 30.0  # degrees, over the shorter side of the view; small, so that perspective distorts little
+DISTANCE = 4.1  # of the camera, in unit-sphere radii; at 3.86 the unit sphere just fits
+VIEWPOINTS = {
     "Three-quarter": (-45.0, 22.0),
     "Front": (0.0, 0.0),
     "Side": (90.0, 0.0),
     "Back": (180.0, 0.0),
     "Top": (0.0, 90.0),
 }
-"""Azimuth and elevation of the camera in degrees; shapes look along +x, z is up."""
+"""Azimuth and elevation of the camera in degrees; the front of a shape points along +x, z is up."""
 
 _NO_OPENGL = "Shapes cannot be drawn here: this display offers no OpenGL 2.1. Everything else works."
-_PAINT_FAILED = "Shapes cannot be drawn here: the graphics driver refused. The log says why; everything else works."
+_PAINT_FAILED = (
+    "Shapes cannot be drawn here: the graphics driver failed. The log has the reason; everything else works."
+)
 _log = logging.getLogger(__name__)
 
 
-class SceneView(GLViewMixin, Canvas):
-    """Drag turns, Shift-drag or another button moves, the wheel zooms, a double click goes back to the first view."""
+class View3D(GLViewMixin, OffscreenGLWidget):
+    """Drag rotates, Shift-drag or another button moves, the wheel zooms, a double click resets the camera."""
 
     cameraMoved = Signal()
-    """By hand or by a preset; never from `set_camera`, so that two views may follow each other."""
+    """The camera was moved by mouse, keys or a viewpoint. Not by `set_camera`, so that two views can be linked."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._last = QPointF()
+        self._last_position = QPointF()
         self._shifting = self._focus_ring = False
-        self._trouble = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        theme.role(self._trouble, "error")
-        self._trouble.hide()
+        self._error_label = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
+        theme.set_role(self._error_label, "error")
+        self._error_label.hide()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.reset_camera()
 
-    # --- hooks ------------------------------------------------------------------------------------------------------
+    # --- hooks -----------------------------------------------------------------------------------------------------
 
-    def paint_over(self, painter: QPainter) -> None:
-        """Write over the scene."""
+    def annotate(self, painter: QPainter) -> None:
+        """Paint over the scene."""
 
     def hovered(self, at: QPointF, globally: QPoint) -> None:
         """The mouse moved with no button held."""
 
-    # --- camera -----------------------------------------------------------------------------------------------------
+    # --- camera ----------------------------------------------------------------------------------------------------
 
     def camera(self) -> dict[str, Any]:
-        """Everything that decides where the camera is; a copy."""
+        """A copy of all parameters of the camera."""
         return {**self.cameraParams(), "center": QVector3D(self.opts["center"])}
 
     def set_camera(self, camera: dict[str, Any]) -> None:
-        """Look from where another view looks."""
+        """Take over the camera of another view."""
         self.setCameraParams(**{**camera, "center": QVector3D(camera["center"])})
 
     def reset_camera(self) -> None:
-        """Back to the first view of things."""
-        azimuth, elevation = PRESETS["Three-quarter"]
+        """Set the camera to the first viewpoint and distance."""
+        azimuth, elevation = VIEWPOINTS["Three-quarter"]
         self.setCameraParams(
             center=QVector3D(), fov=FIELD_OF_VIEW, distance=DISTANCE, azimuth=azimuth, elevation=elevation
         )
         self.cameraMoved.emit()
 
     def look_from(self, preset: str) -> None:
-        """Turn the camera to one of `PRESETS`."""
-        azimuth, elevation = PRESETS[preset]
+        """Set the camera to one of `VIEWPOINTS`."""
+        azimuth, elevation = VIEWPOINTS[preset]
         self.setCameraPosition(azimuth=azimuth, elevation=elevation)
         self.cameraMoved.emit()
 
     def turn(self, azimuth: float, elevation: float) -> None:
-        """Orbit by so many degrees."""
+        """Rotate the camera by azimuth and elevation in degrees."""
         self.orbit(azimuth, elevation)
         self.cameraMoved.emit()
 
@@ -105,7 +107,7 @@ class SceneView(GLViewMixin, Canvas):
         self.cameraMoved.emit()
 
     def shift(self, by: QPointF) -> None:
-        """Move the scene by logical pixels, at the depth of its centre."""
+        """Move the scene by a vector in logical pixels, at the depth of its centre."""
         view, scale = self.viewMatrix(), self.pixels_per_unit(self.opts["distance"])
         right, up = view.row(0).toVector3D(), view.row(1).toVector3D()
         self.setCameraPosition(pos=self.opts["center"] - (right * by.x() - up * by.y()) / scale)
@@ -125,22 +127,22 @@ class SceneView(GLViewMixin, Canvas):
         return matrix
 
     def project(self, points: Floats) -> tuple[Floats, Floats, Floats]:
-        """Where points (N, 3) are drawn: x and y in logical pixels, and their depth; each (N,)."""
+        """Screen positions of points (N, 3): x and y in logical pixels, and depth; each (N,)."""
         area = self.getViewport()
         matrix = self.projectionMatrix(area, area) * self.viewMatrix()
         clip = np.c_[points, np.ones(len(points))] @ np.array(matrix.data()).reshape(4, 4)  # column-major: transposed
         depth = np.maximum(clip[:, 3], 1e-6)
         return (clip[:, 0] / depth + 1) * self.width() / 2, (1 - clip[:, 1] / depth) * self.height() / 2, depth
 
-    # --- mouse and keys ---------------------------------------------------------------------------------------------
+    # --- mouse and keys --------------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._last = event.position()
+        self._last_position = event.position()
         turning = event.button() == Qt.MouseButton.LeftButton
         self._shifting = not turning or bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        by, self._last = event.position() - self._last, event.position()
+        by, self._last_position = event.position() - self._last_position, event.position()
         if not event.buttons():
             self.hovered(event.position(), event.globalPosition().toPoint())
         elif self._shifting:
@@ -181,17 +183,17 @@ class SceneView(GLViewMixin, Canvas):
         self._focus_ring = False
         super().focusOutEvent(event)
 
-    # --- painting, and what happens when it cannot be done ----------------------------------------------------------
+    # --- painting, and messages when it fails ----------------------------------------------------------------------
 
     def initializeGL(self) -> None:
-        self._or_say(super().initializeGL, _NO_OPENGL)
+        self._catch_errors(super().initializeGL, _NO_OPENGL)
 
     def paintGL(self) -> None:
-        if self._trouble.isHidden():
-            self._or_say(super().paintGL, _PAINT_FAILED)
+        if self._error_label.isHidden():
+            self._catch_errors(super().paintGL, _PAINT_FAILED)
 
     def drawItemTree(self, item: GLGraphicsItem | None = None, useItemNames: bool = False) -> None:  # noqa: N803
-        """As in pyqtgraph, but an item that cannot be drawn raises: there it prints and leaves a hole."""
+        """As in pyqtgraph, but an item that cannot be drawn raises; there it prints the error and goes on."""
         for each in self.items:
             if each.visible():
                 if self.default_vao.isCreated():
@@ -201,25 +203,25 @@ class SceneView(GLViewMixin, Canvas):
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if not self.isValid():
-            self._say(_NO_OPENGL)
+            self._show_error(_NO_OPENGL)
 
-    def write(self, painter: QPainter) -> None:
-        self.paint_over(painter)
+    def paint_annotations(self, painter: QPainter) -> None:
+        self.annotate(painter)
         if self._focus_ring:
             painter.setPen(QPen(theme.current().accent, 2.0))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._trouble.setGeometry(self.rect().adjusted(theme.SPACE_XL, 0, -theme.SPACE_XL, 0))
+        self._error_label.setGeometry(self.rect().adjusted(theme.SPACE_XL, 0, -theme.SPACE_XL, 0))
 
-    def _or_say(self, work: Callable[[], None], sentence: str) -> None:
+    def _catch_errors(self, work: Callable[[], None], message: str) -> None:
         try:
             work()
         except Exception:
-            _log.exception("%s", sentence)
-            self._say(sentence)
+            _log.exception("%s", message)
+            self._show_error(message)
 
-    def _say(self, sentence: str) -> None:
-        self._trouble.setText(sentence)
-        self._trouble.show()
+    def _show_error(self, message: str) -> None:
+        self._error_label.setText(message)
+        self._error_label.show()

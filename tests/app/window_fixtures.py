@@ -1,4 +1,4 @@
-"""The whole window in a test, and a person in front of it who looks, clicks, drags, types and waits."""
+"""Fixtures with the real window, and ``Person``, which simulates its user: clicks, drags, types, waits, reads."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 
 from app.shell.notify import Severity
 from app.shell.window import Window
-from app.views.groove import SIDE, Groove
+from app.views.groove import MARGIN, Groove
 from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import CATEGORIES, make_shape
 from core.live import Scene
@@ -23,7 +23,7 @@ from core.models.checkpoints import LoadedModel
 from tests.app.mouse import move_mouse
 
 TRAIN, TEST = 3, 3
-"""Shapes of each class in the small dataset."""
+"""Shapes of each class and split in the small dataset that replaces the built-in one."""
 LEFT = Qt.MouseButton.LeftButton
 SIZE = (1600, 1000)
 WAIT = 60.0  # seconds after which something that should have happened counts as failed
@@ -44,20 +44,20 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def small(shapes: Path) -> Spec:
-    """What stands for the built-in dataset, which takes too long to make for a test."""
+def small_spec(shapes: Path) -> Spec:
+    """A small dataset in place of the built-in one, which takes too long to make in a test."""
     return Spec("Built in.", "", lambda root, allow_missing: replace(folder.find(shapes), name="shapes16"))
 
 
 @contextmanager
-def opened(shapes: Path, home: Path) -> Iterator["Person"]:
-    """The window on the screen with its models and, for the built-in dataset, the small one; closed at the end."""
+def open_window(shapes: Path, home: Path) -> Iterator["Person"]:
+    """The shown window with its models and the small dataset in place of the built-in one; closed at the end."""
     settings = str(home / "settings.ini")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
         patch.setattr("app.shell.settings.create", lambda: QSettings(settings, QSettings.Format.IniFormat))
-        patch.setitem(REGISTRY, "shapes16", small(shapes))  # type: ignore[arg-type]
+        patch.setitem(REGISTRY, "shapes16", small_spec(shapes))  # type: ignore[arg-type]
         window = Window()
         person = Person(window)
         try:
@@ -65,88 +65,87 @@ def opened(shapes: Path, home: Path) -> Iterator["Person"]:
             window.move(0, 0)
             window.show()
             person.activate()
-            window.begin()
-            person.until(lambda: window.store.dataset is not None, "the dataset")
-            person.until(person.settled, "the first verdicts")
+            window.start_loading()
+            person.wait_until(lambda: window.store.dataset is not None, "the dataset")
+            person.wait_until(person.settled, "the first verdicts")
             person.shipped = person.store.verdict_models
             yield person
         finally:
-            person.leave()
+            person.close()
 
 
 @pytest.fixture(scope="module")
-def seat(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Person"]:
-    """One window for all tests of a file."""
-    with opened(shapes, tmp_path_factory.mktemp("home")) as person:
+def shared_window(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Person"]:
+    """One window for all tests of a module."""
+    with open_window(shapes, tmp_path_factory.mktemp("home")) as person:
         yield person
 
 
 @pytest.fixture
-def person(seat: "Person") -> Iterator["Person"]:
-    """Somebody in front of a window that stands as after its start; what goes wrong unnoticed fails the test."""
-    seat.begin_again()
-    yield seat
-    assert not seat.complaints()
+def person(shared_window: "Person") -> Iterator["Person"]:
+    """The simulated user of a window in its initial state. An error message that is left open fails the test."""
+    shared_window.reset()
+    yield shared_window
+    assert not shared_window.pop_errors()
 
 
 class Person:
-    """What one can do at the window, and see."""
+    """Simulates the user of the window."""
 
     def __init__(self, window: Window) -> None:
         self.window, self.store = window, window.store
         self.shipped: tuple[LoadedModel, ...] = ()
-        """Those that give their verdicts at first; a test begins with them alone."""
-        """The models the window has begun with."""
+        """Models that the window showed at its start; each test starts with these."""
 
     # --- waiting ---
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = WAIT) -> None:
-        """Let the program live until ``condition`` holds."""
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = WAIT) -> None:
+        """Run the event loop until ``condition`` holds; ``what`` names it in the error message."""
         deadline = time.monotonic() + seconds
-        loop, look = QEventLoop(), QTimer(interval=5)
-        look.timeout.connect(lambda: loop.quit() if condition() or time.monotonic() > deadline else None)
+        loop, poll = QEventLoop(), QTimer(interval=5)
+        poll.timeout.connect(lambda: loop.quit() if condition() or time.monotonic() > deadline else None)
         if not condition():
-            look.start()
-            loop.exec()  # not QTest.qWait, which keeps Python's lock from the worker
-        assert condition(), f"waited in vain for {what}; said: {self.said()}"
+            poll.start()
+            loop.exec()  # not QTest.qWait, which holds the interpreter lock and blocks the worker thread
+        assert condition(), f"waited in vain for {what}; messages: {self.messages()}"
 
     def settled(self) -> bool:
-        """Whether the picture belongs to all that is chosen."""
-        scene, studio = self.store.scene, self.window.studio
+        """Whether the scene belongs to all that is chosen, and nothing is pending but the outcome."""
+        scene, controller = self.store.scene, self.window.controller
         return (
             scene is not None
-            and not (studio.busy or studio.playing)
+            and not (controller.busy or controller.playing)
             and self.store.cloud is not None
             and scene.setup.cloud.name == self.store.cloud.name
             and scene.setup.models == self.store.verdict_models
             and scene.epsilon == self.store.epsilon
             and scene.exact
-            and not studio._choices.isActive()
-            and not studio._settle.isActive()
-            and not self.window.attack._typed.isActive()
-            and not studio._asked.keys() - {"outcome", "sweep"}
+            and not controller._change_timer.isActive()
+            and not controller._typing_timer.isActive()
+            and not self.window.attack._typing_timer.isActive()
+            and not controller._pending.keys() - {"outcome", "sweep"}
         )
 
-    def settle(self) -> Scene:
-        self.until(self.settled, "the verdicts")
+    def wait_for_scene(self) -> Scene:
+        self.wait_until(self.settled, "the verdicts")
         assert self.store.scene is not None
         return self.store.scene
 
     # --- the window ---
 
     def activate(self) -> None:
-        """No window manager does it here, and keys need an active window."""
+        """Activate the window, which a window manager would do; keys need an active window."""
         self.window.activateWindow()
-        self.until(self.window.isActiveWindow, "the window to become active")
+        self.wait_until(self.window.isActiveWindow, "the window to become active")
 
-    def begin_again(self) -> None:
-        """FGSM by the first model on the first shape at an epsilon of 0.1, everything shown, no message."""
+    def reset(self) -> None:
+        """Restore the initial state: FGSM on the first shape and model at epsilon 0.1, no search, no message."""
         window, store = self.window, self.store
-        self.dismiss()
+        self.close_messages()
         self.activate()
-        window.studio.reset()
+        window.controller.reset()
         attack = window.attack
-        for combo in (attack.preset, attack._reading, attack._goal, window.library.classes):
+        for combo in (attack.preset, attack._variant, attack._goal, window.library.classes):
             combo.setCurrentIndex(0)
         window.library._search.clear()
         store.models, store.shown = self.shipped, frozenset(model.name for model in self.shipped)
@@ -156,36 +155,36 @@ class Person:
         assert store.dataset is not None
         window.library.list.setCurrentIndex(window.library.shapes.index(0))
         window.attack.epsilon.setValue(0.1)
-        window.studio.release(0.1)
-        self.settle()
+        window.controller.release(0.1)
+        self.wait_for_scene()
 
-    def leave(self) -> None:
-        """Close the window, which ends everything it started."""
+    def close(self) -> None:
+        """Close and delete the window; checks that no job is left."""
         self.window.close()
         assert not self.window.jobs.jobs
         self.window.deleteLater()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         QApplication.processEvents()
 
-    # --- what the program says ---
+    # --- messages ---
 
-    def said(self) -> list[str]:
-        return [toast.said[1] for toast in self.window.toasts.visible]
+    def messages(self) -> list[str]:
+        return [toast.message[1] for toast in self.window.toasts.visible]
 
-    def complaints(self) -> list[str]:
-        """The errors on the screen, which are read and closed."""
-        texts = [toast.said[1] for toast in self.window.toasts.visible if toast.said[0] is Severity.ERROR]
-        self.dismiss()
+    def pop_errors(self) -> list[str]:
+        """Texts of the shown error messages; closes all messages."""
+        texts = [toast.message[1] for toast in self.window.toasts.visible if toast.message[0] is Severity.ERROR]
+        self.close_messages()
         return texts
 
-    def dismiss(self) -> None:
+    def close_messages(self) -> None:
         for toast in list(self.window.toasts.visible):
-            toast.leave()
+            toast.dismiss()
 
     # --- mouse and keys ---
 
-    def named(self, kind: type[Kind], name: str) -> Kind:
-        """The visible widget of this accessible name or text."""
+    def find(self, kind: type[Kind], name: str) -> Kind:
+        """The visible widget with this accessible name or text."""
         for widget in self.window.findChildren(kind):
             text = widget.text() if isinstance(widget, QAbstractButton) else ""
             if widget.isVisible() and name in (widget.accessibleName(), text):
@@ -198,13 +197,13 @@ class Person:
         QTest.mouseClick(widget, LEFT, pos=widget.rect().center() if place is None else place)
 
     def press(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        """Press a key while looking at the shapes."""
+        """Press a key while the pair view has the focus."""
         view = self.window.pair.adversarial
         view.setFocus()
         QTest.keyClick(view, key, modifier)
 
     def choose(self, combo: QComboBox, text: str) -> None:
-        """Go to an entry of a combo box with the arrow keys."""
+        """Choose an entry of a combo box with the arrow keys."""
         place = combo.findText(text)
         assert place >= 0, f"{text!r} is not among the choices"
         combo.setFocus()
@@ -221,12 +220,12 @@ class Person:
         QTest.keyClick(editor, Qt.Key.Key_Return)
 
     def choose_pgd(self, steps: int = 4) -> Scene:
-        """PGD of one start and few steps, as the options' popup lets one choose."""
+        """Choose PGD with few steps and no restart in the options popup."""
         panel = self.window.attack
         self.choose(panel.preset, "PGD")
         self.type_option(panel._form, "steps", str(steps))
         self.type_option(panel._form, "restarts", "0")
-        return self.settle()
+        return self.wait_for_scene()
 
     # --- the epsilon slider ---
 
@@ -236,24 +235,24 @@ class Person:
         assert groove is not None
         return groove
 
-    def place_of(self, epsilon: float) -> QPoint:
-        """Where the handle stands at this epsilon."""
+    def groove_position(self, epsilon: float) -> QPoint:
+        """Position of the handle at this epsilon."""
         groove, maximum = self.groove, self.window.attack.epsilon.maximum
-        return QPoint(round(SIDE + (groove.width() - 2 * SIDE) * epsilon / maximum), groove.height() // 3)
+        return QPoint(round(MARGIN + (groove.width() - 2 * MARGIN) * epsilon / maximum), groove.height() // 3)
 
-    def take(self, epsilon: float) -> None:
+    def press_slider(self, epsilon: float) -> None:
         """Press the mouse on the groove."""
-        QTest.mousePress(self.groove, LEFT, pos=self.place_of(epsilon))
+        QTest.mousePress(self.groove, LEFT, pos=self.groove_position(epsilon))
 
-    def pull(self, epsilon: float) -> Scene:
-        """Move the held handle and see the frame that belongs to it."""
-        move_mouse(self.groove, self.place_of(epsilon))
+    def drag_slider(self, epsilon: float) -> Scene:
+        """Move the mouse with the pressed handle, and wait for the frame at that epsilon."""
+        move_mouse(self.groove, self.groove_position(epsilon))
         slider = self.window.attack.epsilon
-        self.until(lambda: self.store.scene is not None and self.store.scene.epsilon == slider.value, "the refit")
+        self.wait_until(lambda: self.store.scene is not None and self.store.scene.epsilon == slider.value, "the refit")
         assert self.store.scene is not None
         return self.store.scene
 
-    def let_go(self) -> Scene:
-        """Let the handle go and wait for the attack."""
-        QTest.mouseRelease(self.groove, LEFT, pos=self.place_of(self.window.attack.epsilon.value))
-        return self.settle()
+    def release_slider(self) -> Scene:
+        """Release the handle and wait for the attack."""
+        QTest.mouseRelease(self.groove, LEFT, pos=self.groove_position(self.window.attack.epsilon.value))
+        return self.wait_for_scene()

@@ -1,4 +1,4 @@
-"""The small pieces that all panels are made of."""
+"""Small widgets that several panels use."""
 
 from collections.abc import Callable
 
@@ -10,20 +10,20 @@ from app.shell import theme
 
 
 def label(text: str, role: str) -> QLabel:
-    """A label that plays a part of the style sheet: "title", "caption"."""
+    """A label with a role of the style sheet, such as "title" or "caption"."""
     made = QLabel(text)
-    theme.role(made, role)
+    theme.set_role(made, role)
     return made
 
 
-def trade_places(gone: QWidget, come: QWidget) -> None:
-    """Show a button in the place of another, which leaves it the keyboard focus; else that would jump elsewhere."""
-    focused = gone.hasFocus()
-    come.setVisible(True)
-    come.setEnabled(True)  # or it could not have the focus
+def swap_visible(hidden: QWidget, shown: QWidget) -> None:
+    """Show one button in place of another, and pass the keyboard focus on to it."""
+    focused = hidden.hasFocus()
+    shown.setVisible(True)
+    shown.setEnabled(True)  # a disabled widget cannot have the focus
     if focused:
-        come.setFocus()
-    gone.setVisible(False)
+        shown.setFocus()
+    hidden.setVisible(False)
 
 
 def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "", tip: str = "") -> QPushButton:
@@ -31,21 +31,21 @@ def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "
     made = QPushButton(text, toolTip=tip)
     theme.set_icon(made, icon, "on_accent" if role == "primary" else "text")
     if role:
-        theme.role(made, role)
+        theme.set_role(made, role)
     made.clicked.connect(lambda: clicked())
     return made
 
 
-NARROW = 72  # pixels of a combo box in which the beginning of a word can still be read
+MINIMUM_WIDTH = 72  # of a combo box, in pixels: the beginning of a word can still be read
 
 
-class Choice(QComboBox):
-    """A combo box that asks for the room of what is chosen and, where it gets less, ends in an ellipsis.
+class ElidedComboBox(QComboBox):
+    """A combo box as wide as its current text; where there is less space, the text ends in an ellipsis.
 
-    Qt's own asks for the room of its longest entry, and a style sheet's cuts through a letter.
+    Qt's own is as wide as its longest entry, and with a style sheet it cuts the text off within a letter.
     """
 
-    _room = QSize()
+    _last_hint = QSize()
 
     def sizeHint(self) -> QSize:
         option = QStyleOptionComboBox()
@@ -54,11 +54,11 @@ class Choice(QComboBox):
         return self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
 
     def minimumSizeHint(self) -> QSize:
-        return self.sizeHint().boundedTo(QSize(NARROW, self.maximumHeight()))
+        return self.sizeHint().boundedTo(QSize(MINIMUM_WIDTH, self.maximumHeight()))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        if self.sizeHint() != self._room:  # here, for a choice made while its signals are blocked tells nobody
-            self._room = self.sizeHint()
+        if self.sizeHint() != self._last_hint:  # checked here, because a change with blocked signals is not signalled
+            self._last_hint = self.sizeHint()
             self.updateGeometry()
         option = QStyleOptionComboBox()
         self.initStyleOption(option)

@@ -1,4 +1,4 @@
-"""Box plots: how values of clean and of adversarial clouds are spread, for each of a few models."""
+"""Box plots of a value on clean and on adversarial clouds, for each of a few models."""
 
 from collections.abc import Sequence
 
@@ -10,24 +10,24 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.views.paint import faint, plot_pen
+from app.views.painting import plot_pen, translucent
 from app.views.plot import Plot
 
 SIDES = ("clean", "adversarial")
-OFFSET, HALF = 0.2, 0.16  # of a box from the middle of its group, and half its width; groups are 1 apart
-ROOM = 3  # groups that the plot has room for at least, so that few boxes don't get as broad as planks
-REACH = 8  # pixels from an outlier within which the mouse means it
+OFFSET, HALF_WIDTH = 0.2, 0.16  # of a box from the middle of its group, and half its width; groups are 1 apart
+MIN_GROUPS = 3  # the x axis is as wide as for so many groups, so that few boxes are not too wide
+CLICK_RADIUS = 8  # in pixels: the largest distance of the mouse from an outlier that it selects
 WHISKERS = 1.5  # times the interquartile range (Tukey)
 RULE = "Box: quartiles, median · whiskers: to the last value within 1.5 interquartile ranges · dots: outliers"
 
 
 class Box:
-    """Of n >= 1 finite values, standing at ``x``.
+    """Statistics of n >= 1 finite values, and the position ``x`` of their box.
 
     Attributes
     ----------
     ends : lower whisker, quartile, median, quartile, upper whisker.
-    outliers : indices of the values outside of the whiskers.
+    outliers : indices of the values beyond the whiskers.
     """
 
     def __init__(self, x: float, values: NDArray[np.floating]) -> None:
@@ -35,31 +35,31 @@ class Box:
         low, middle, high = np.percentile(values, (25, 50, 75))
         reach = WHISKERS * (high - low)
         far = (values < low - reach) | (values > high + reach)
-        held = values[~far]
-        self.ends = (min(held.min(), low), low, middle, high, max(held.max(), high))
+        inliers = values[~far]
+        self.ends = (min(inliers.min(), low), low, middle, high, max(inliers.max(), high))
         self.outliers = np.flatnonzero(far)
 
     def inside(self) -> NDArray[np.int64]:
-        """Indices of the values between the quartiles, those next to the median first."""
+        """Indices of the values between the quartiles, the nearest to the median first."""
         _, low, middle, high, _ = self.ends
-        held = np.flatnonzero((self.values >= low) & (self.values <= high))
-        return held[np.argsort(abs(self.values[held] - middle), kind="stable")]
+        inliers = np.flatnonzero((self.values >= low) & (self.values <= high))
+        return inliers[np.argsort(abs(self.values[inliers] - middle), kind="stable")]
 
 
-class BoxView(QWidget):
-    """A pair of boxes, clean and adversarial, for each model. Arrows go from box to box, Enter picks one."""
+class BoxPlotView(QWidget):
+    """A pair of boxes, clean and adversarial, for each model. Arrow keys choose a box, Enter selects it."""
 
     picked = Signal(int, int, object)
-    """Group, side (0 clean, 1 adversarial), and indices (m,) of the values that a person means, the first ones first:
-    those between the quartiles of a box that was clicked, or the outliers under the mouse."""
+    """Group, side (0 clean, 1 adversarial), and indices (m,) of the selected values: those between the quartiles of the
+    clicked box, the nearest to the median first, or the outliers under the mouse."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._names: list[str] = []
         self._label = ""
-        self._boxes: dict[tuple[int, int], Box] = {}  # by group and side; none where there is no value
-        self._at = 0  # the box that the keyboard is on
-        self._plot = Plot("Nothing was measured.", tip=self._tip)
+        self._boxes: dict[tuple[int, int], Box] = {}  # by group and side; missing where there are no values
+        self._current_box = 0  # chosen by arrow keys
+        self._plot = Plot("Nothing was measured.", tip=self._tooltip)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._plot.box.setMouseEnabled(x=False, y=False)
         self._bars = [pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[]) for _ in SIDES]
@@ -69,7 +69,7 @@ class BoxView(QWidget):
         for item in (*self._bars, *self._lines, *self._dots, self._focus):
             self._plot.box.addItem(item)
         rule = QLabel(RULE, wordWrap=True)
-        theme.role(rule, "caption")
+        theme.set_role(rule, "caption")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_XS)
@@ -92,44 +92,44 @@ class BoxView(QWidget):
             for side, values in enumerate(np.asarray(values, float) for values in pair):
                 if len(values):
                     self._boxes[group, side] = Box(group + (2 * side - 1) * OFFSET, values)
-        self._at = 0
+        self._current_box = 0
         self._draw()
 
     def sizeHint(self) -> QSize:
         return QSize(420, 240)
 
-    # --- drawing ------------------------------------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
         now, boxes = theme.current(), list(self._boxes.items())
-        self._plot.dress("", self._label)
+        self._plot.apply_theme("", self._label)
         self._plot.set_empty(not boxes)
         for side, (bars, colour) in enumerate(zip(self._bars, (now.clean, now.adv), strict=True)):
-            mine = [box for (_, its), box in boxes if its == side]
+            of_side = [box for (_, its), box in boxes if its == side]
             bars.setOpts(
-                x0=[box.x - HALF for box in mine],
-                x1=[box.x + HALF for box in mine],
-                y0=[box.ends[1] for box in mine],
-                y1=[box.ends[3] for box in mine],
-                brush=faint(colour, 0.3),
+                x0=[box.x - HALF_WIDTH for box in of_side],
+                x1=[box.x + HALF_WIDTH for box in of_side],
+                y0=[box.ends[1] for box in of_side],
+                y1=[box.ends[3] for box in of_side],
+                brush=translucent(colour, 0.3),
                 pen=plot_pen(colour, 1.2),
             )
-        focused = [boxes[self._at][1]] if self.hasFocus() and boxes else []
-        self._focus.setData(*np.concatenate([np.empty((0, 2)), *map(_rim, focused)]).T, pen=plot_pen(now.text, 2.5))
+        focused = [boxes[self._current_box][1]] if self.hasFocus() and boxes else []
+        self._focus.setData(*np.concatenate([np.empty((0, 2)), *map(_outline, focused)]).T, pen=plot_pen(now.text, 2.5))
         for line, colour, side in zip(self._lines, (now.clean, now.adv, now.text), (0, 1, None), strict=True):
-            mine = [box for (_, its), box in boxes if side in (its, None)]
-            ends = [_median(box) for box in mine] if side is None else [_whiskers(box) for box in mine]
+            of_side = [box for (_, its), box in boxes if side in (its, None)]
+            ends = [_median(box) for box in of_side] if side is None else [_whiskers(box) for box in of_side]
             line.setData(*np.concatenate([np.empty((0, 2)), *ends]).T, pen=plot_pen(colour, 2 if side is None else 1.2))
         for side, (dots, colour) in enumerate(zip(self._dots, (now.clean, now.adv), strict=True)):
-            mine = [box for (_, its), box in boxes if its == side]
-            places = np.concatenate([np.empty((0, 2)), *(_outliers(box) for box in mine)])
-            dots.setData(*places.T, brush=faint(colour, 0.6))
+            of_side = [box for (_, its), box in boxes if its == side]
+            places = np.concatenate([np.empty((0, 2)), *(_outliers(box) for box in of_side)])
+            dots.setData(*places.T, brush=translucent(colour, 0.6))
         self._plot.bottom.setTicks([[(group, self._caption(group)) for group in range(len(self._names))]])
-        spare = (max(len(self._names), ROOM) - len(self._names)) / 2
+        spare = (max(len(self._names), MIN_GROUPS) - len(self._names)) / 2
         self._plot.box.setXRange(-0.5 - spare, len(self._names) - 0.5 + spare, padding=0)
         everything = np.concatenate([[0.0, 1.0], *(box.values for _, box in boxes)])
         self._plot.box.setYRange(everything.min(), everything.max(), padding=0.04)
-        self.setAccessibleDescription("; ".join(self._words(*key).replace("\n", ", ") for key in self._boxes))
+        self.setAccessibleDescription("; ".join(self._box_text(*key).replace("\n", ", ") for key in self._boxes))
 
     def _caption(self, group: int) -> str:
         counts = dict.fromkeys(
@@ -137,7 +137,7 @@ class BoxView(QWidget):
         )
         return f"{self._names[group]}\nn = {', '.join(counts)}"
 
-    def _words(self, group: int, side: int) -> str:
+    def _box_text(self, group: int, side: int) -> str:
         box = self._boxes[group, side]
         _, low, middle, high, _ = (f"{end:.3g}" for end in box.ends)
         return (
@@ -145,39 +145,39 @@ class BoxView(QWidget):
             f"n = {len(box.values)}, {len(box.outliers)} outliers"
         )
 
-    # --- mouse and keys -----------------------------------------------------------------------------------------
+    # --- mouse and keys --------------------------------------------------------------------------------------------
 
-    def _found(self, at: QPointF) -> tuple[tuple[int, int], NDArray[np.int64]] | None:
-        """The group, the side and the values at a place: outliers before a box."""
+    def _values_at(self, at: QPointF) -> tuple[tuple[int, int], NDArray[np.int64]] | None:
+        """Group, side and indices of the values at a position: outliers first, else the box."""
         for key, box in self._boxes.items():
-            away = self._plot.away(_outliers(box), at)
-            near = np.flatnonzero(away <= REACH)
+            distances = self._plot.pixel_distances(_outliers(box), at)
+            near = np.flatnonzero(distances <= CLICK_RADIUS)
             if near.size:
-                return key, box.outliers[near[np.argsort(away[near])]]
+                return key, box.outliers[near[np.argsort(distances[near])]]
         for key, box in self._boxes.items():
             pixel = self._plot.box.viewPixelSize()[1]
-            if abs(at.x() - box.x) <= HALF and box.ends[1] - 3 * pixel <= at.y() <= box.ends[3] + 3 * pixel:
+            if abs(at.x() - box.x) <= HALF_WIDTH and box.ends[1] - 3 * pixel <= at.y() <= box.ends[3] + 3 * pixel:
                 return key, box.inside()  # a box may be as thin as a line
         return None
 
     def _click(self, at: QPointF) -> None:
-        found = self._found(at)
+        found = self._values_at(at)
         if found is not None:
             self.picked.emit(*found[0], found[1])
 
-    def _tip(self, at: QPointF) -> str:
+    def _tooltip(self, at: QPointF) -> str:
         for key, box in self._boxes.items():
-            if abs(at.x() - box.x) <= HALF:
-                return self._words(*key)
+            if abs(at.x() - box.x) <= HALF_WIDTH:
+                return self._box_text(*key)
         return ""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         move = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(event.key())
         if move is not None and self._boxes:
-            self._at = (self._at + move) % len(self._boxes)
+            self._current_box = (self._current_box + move) % len(self._boxes)
             self._draw()
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._boxes:
-            key, box = list(self._boxes.items())[self._at]
+            key, box = list(self._boxes.items())[self._current_box]
             self.picked.emit(*key, box.inside())
         else:
             super().keyPressEvent(event)
@@ -192,18 +192,18 @@ class BoxView(QWidget):
 
 
 def _median(box: Box) -> NDArray[np.floating]:
-    return np.array([(box.x - HALF, box.ends[2]), (box.x + HALF, box.ends[2])])
+    return np.array([(box.x - HALF_WIDTH, box.ends[2]), (box.x + HALF_WIDTH, box.ends[2])])
 
 
-def _rim(box: Box) -> NDArray[np.floating]:
+def _outline(box: Box) -> NDArray[np.floating]:
     corners = ((-1, 1), (1, 1), (1, 3), (-1, 3), (-1, 1))
-    return np.array([(box.x + side * HALF, box.ends[end]) for side, end in corners])
+    return np.array([(box.x + side * HALF_WIDTH, box.ends[end]) for side, end in corners])
 
 
 def _whiskers(box: Box) -> NDArray[np.floating]:
     """Ends of four lines: both whiskers and their caps."""
     low, first, _, third, high = box.ends
-    caps = [(box.x + side * HALF / 2, end) for end in (low, high) for side in (-1, 1)]
+    caps = [(box.x + side * HALF_WIDTH / 2, end) for end in (low, high) for side in (-1, 1)]
     return np.array([(box.x, low), (box.x, first), (box.x, third), (box.x, high), *caps])
 
 

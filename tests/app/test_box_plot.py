@@ -1,4 +1,4 @@
-"""Box plots: what is drawn, and which values are meant by a click or a key."""
+"""Box plots: what is drawn, and selecting values by mouse and keys."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel
 
 from app.shell import theme
-from app.views.boxes import OFFSET, Box, BoxView
-from tests.app.looking import tooltip, where
+from app.views.box_plot import OFFSET, Box, BoxPlotView
+from tests.app.inspection import tooltip, where
 from tests.app.mouse import move_mouse
 
 CLEAN = np.array([0.5, 0.9, 0.92, 0.94, 0.95, 0.96, 0.98])  # the first is an outlier
@@ -17,7 +17,7 @@ MOVED = np.linspace(0.2, 0.6, 9)
 
 @pytest.fixture
 def view(qtbot):
-    view = BoxView()
+    view = BoxPlotView()
     qtbot.addWidget(view)
     view.resize(600, 300)
     with qtbot.waitExposed(view):
@@ -32,7 +32,7 @@ def plot(view):
 
 
 def place(view, group, side, value):
-    """Where a value stands, in the viewport."""
+    """Position of a value in the viewport."""
     plane = plot(view)
     return plane.mapFromScene(plane.box.mapViewToScene(QPointF(group + (2 * side - 1) * OFFSET, value)))
 
@@ -42,7 +42,7 @@ def click(view, at):
     QTest.mouseClick(plot(view).viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
-def test_a_box_is_tukeys():
+def test_quartiles_whiskers_and_outliers_follow_tukey():
     box = Box(0.0, CLEAN)
     low, middle, high = np.percentile(CLEAN, (25, 50, 75))
     assert box.ends == pytest.approx((0.9, low, middle, high, 0.98))
@@ -51,7 +51,7 @@ def test_a_box_is_tukeys():
     assert set(box.inside()) == {2, 3, 4}
 
 
-def test_clean_stands_left_in_blue_and_adversarial_right_in_orange(view):
+def test_clean_boxes_are_left_and_blue_adversarial_ones_right_and_orange(view):
     clean, moved = (
         where(plot(view).viewport(), colour, 60).any(axis=0) for colour in (theme.DARK.clean, theme.DARK.adv)
     )
@@ -62,7 +62,7 @@ def test_clean_stands_left_in_blue_and_adversarial_right_in_orange(view):
     assert not where(plot(view).viewport(), theme.DARK.adv, 60)[:, place(view, 1, 1, 0.5).x()].any(), "it has no value"
 
 
-def test_the_whisker_rule_and_the_numbers_of_clouds_are_stated(view):
+def test_whisker_rule_and_numbers_of_clouds_are_shown(view):
     assert "1.5 interquartile" in view.findChild(QLabel).text()
     assert "n = 7" in view.accessibleDescription()
     assert "n = 9" in view.accessibleDescription()
@@ -71,7 +71,7 @@ def test_the_whisker_rule_and_the_numbers_of_clouds_are_stated(view):
     assert "1 outliers" in said
 
 
-def test_a_click_means_the_values_of_the_box_or_the_outlier(view):
+def test_a_click_selects_the_values_of_a_box_or_an_outlier(view):
     seen = []
     view.picked.connect(lambda *what: seen.append(what))
     click(view, place(view, 0, 1, 0.38))
@@ -85,7 +85,7 @@ def test_a_click_means_the_values_of_the_box_or_the_outlier(view):
     assert len(seen) == 3, "there is nothing"
 
 
-def test_arrows_go_from_box_to_box_and_enter_means_the_one(view, qtbot):
+def test_arrow_keys_choose_a_box_and_enter_selects_it(view, qtbot):
     seen = []
     view.picked.connect(lambda *what: seen.append(what[:2]))
     view.activateWindow()
@@ -98,7 +98,7 @@ def test_arrows_go_from_box_to_box_and_enter_means_the_one(view, qtbot):
     assert seen == [(0, 0), (0, 1), (1, 0), (0, 0)]
 
 
-def test_values_beyond_0_and_1_are_in_the_picture(view):
+def test_the_axis_covers_values_beyond_0_and_1(view):
     view.set_boxes(["first"], [np.linspace(-4, 12, 9)], [MOVED], "Logits")
     QApplication.processEvents()
     (_, _), (low, high) = plot(view).box.viewRange()

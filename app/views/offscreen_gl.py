@@ -1,7 +1,7 @@
-"""A widget whose picture OpenGL draws in memory, and which is then painted like any other widget.
+"""A widget that OpenGL renders into an image, which is then painted like any other widget.
 
 Not a ``QOpenGLWidget``: with one of those in a window, Qt composes the whole window with OpenGL whenever any widget in
-it is repainted. A software rasteriser took 19 ms for that, at each move of a slider and again for each frame after it.
+it is repainted. With a software rasteriser that took 19 ms, at each move of a slider and for each frame after it.
 """
 
 from OpenGL import GL
@@ -11,22 +11,22 @@ from PySide6.QtOpenGL import QOpenGLFramebufferObject
 from PySide6.QtWidgets import QWidget
 
 
-class Canvas(QWidget):
-    """Has the part of ``QOpenGLWidget`` that pyqtgraph asks for. Subclasses draw the scene and write over it."""
+class OffscreenGLWidget(QWidget):
+    """The part of the interface of ``QOpenGLWidget`` that pyqtgraph uses, for subclasses that draw a scene."""
 
     painted = Signal()
-    """A new picture, not just a part of the last one that was covered, is about to be on the screen."""
+    """A newly rendered image has been painted; not emitted when a covered part of the last image is repainted."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._context: QOpenGLContext | None = None
         self._surface: QOffscreenSurface | None = None
-        self._buffer: QOpenGLFramebufferObject | None = None
-        self._picture = QImage()
-        self._fresh = False
+        self._framebuffer: QOpenGLFramebufferObject | None = None
+        self._image = QImage()
+        self._scene_current = False
 
-    # --- for subclasses ---------------------------------------------------------------------------------------------
+    # --- for subclasses --------------------------------------------------------------------------------------------
 
     def initializeGL(self) -> None:
         """Called once, with the context current."""
@@ -34,10 +34,10 @@ class Canvas(QWidget):
     def paintGL(self) -> None:
         """Draw the scene; the context is current and the viewport set."""
 
-    def write(self, painter: QPainter) -> None:
-        """Paint what comes over the scene."""
+    def paint_annotations(self, painter: QPainter) -> None:
+        """Paint text and marks over the scene."""
 
-    # --- as in QOpenGLWidget ----------------------------------------------------------------------------------------
+    # --- as in QOpenGLWidget ---------------------------------------------------------------------------------------
 
     def isValid(self) -> bool:
         """Whether there is a context to draw with."""
@@ -52,36 +52,36 @@ class Canvas(QWidget):
         self._context.makeCurrent(self._surface)
 
     def update(self) -> None:
-        """Draw anew, soon. What Qt asks for by itself, when a part was covered, is taken from the last picture."""
-        self._fresh = False
+        """Schedule rendering and painting. Repaints that Qt requests by itself use the last image."""
+        self._scene_current = False
         super().update()
 
-    def rewrite(self) -> None:
-        """Write anew over the last picture, soon."""
+    def update_annotations(self) -> None:
+        """Schedule painting the annotations again over the last image."""
         super().update()
 
-    # --- inside -----------------------------------------------------------------------------------------------------
+    # --- internals -------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         size = self.size() * self.devicePixelRatioF()
-        if anew := not (self._fresh and self._picture.size() == size):
-            self._picture = self._drawn(size)
-            self._picture.setDevicePixelRatio(self.devicePixelRatioF())
-            self._fresh = True
+        if render := not (self._scene_current and self._image.size() == size):
+            self._image = self._render(size)
+            self._image.setDevicePixelRatio(self.devicePixelRatioF())
+            self._scene_current = True
         painter = QPainter(self)
-        if self._picture.isNull():
+        if self._image.isNull():
             painter.eraseRect(self.rect())
         else:
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
-            painter.drawImage(0, 0, self._picture)
+            painter.drawImage(0, 0, self._image)
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
-            self.write(painter)
+            self.paint_annotations(painter)
         painter.end()
-        if anew:
+        if render:
             self.painted.emit()
 
-    def _drawn(self, size: QSize) -> QImage:
-        """The scene in device pixels; a null picture where OpenGL is not to be had."""
+    def _render(self, size: QSize) -> QImage:
+        """The scene in device pixels; a null image where OpenGL is not available."""
         if self._context is None:
             self._context, self._surface = QOpenGLContext(), QOffscreenSurface()
             self._context.setShareContext(QOpenGLContext.globalShareContext())
@@ -93,12 +93,12 @@ class Canvas(QWidget):
         if not self.isValid():
             return QImage()
         self.makeCurrent()
-        if self._buffer is None or self._buffer.size() != size:
+        if self._framebuffer is None or self._framebuffer.size() != size:
             depth = QOpenGLFramebufferObject.Attachment.CombinedDepthStencil
-            self._buffer = QOpenGLFramebufferObject(size, depth)
-        self._buffer.bind()
+            self._framebuffer = QOpenGLFramebufferObject(size, depth)
+        self._framebuffer.bind()
         GL.glViewport(0, 0, size.width(), size.height())
         self.paintGL()
-        picture = self._buffer.toImage()
-        self._buffer.release()
-        return picture
+        image = self._framebuffer.toImage()
+        self._framebuffer.release()
+        return image

@@ -1,4 +1,4 @@
-"""How tests look at a widget that paints itself: through its pixels and its tooltips."""
+"""Pixels and tooltips of a widget."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,12 @@ def pixels(widget: QWidget) -> NDArray[np.uint8]:
 
 
 def where(widget: QWidget, colour: QColor, tolerance: int = 0) -> NDArray[np.bool_]:
-    """(height, width) mask of the pixels of a colour; smooth lines only come near to theirs."""
+    """(height, width) mask of the pixels of a colour; antialiased lines need a tolerance."""
     return (abs(pixels(widget).astype(int) - colour.getRgb()[:3]) <= tolerance).all(axis=2)
 
 
 def tooltip(widget: QWidget, place: QPoint) -> str:
-    """What hovering over a place of the widget says."""
+    """The tooltip at a position of the widget."""
     QApplication.sendEvent(widget, QHelpEvent(QHelpEvent.Type.ToolTip, place, widget.mapToGlobal(place)))
     said = QToolTip.text()
     for tip in (window for window in QApplication.topLevelWidgets() if window.objectName() == "qtooltip_label"):
