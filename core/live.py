@@ -75,6 +75,8 @@ class Scene:
     distances: Distances
     loss: float
     """Cross-entropy of the primary model to the attacked label at the adversarial cloud, in nats."""
+    unlike: tuple[bool | None, ...]
+    """For each model, whether the clean cloud is unlike its training data; None where its file does not tell."""
 
     @property
     def epsilon(self) -> float:
@@ -185,7 +187,7 @@ def begin(setup: Setup) -> Scene:
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
     primary = setup.models[setup.primary]
     x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
-    clean, latent, apart = _predict_all(setup, x, setup.cloud.points)
+    clean, latents, apart = _predict_all(setup, x, setup.cloud.points)
     true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
     if setup.attack.objective == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
@@ -193,7 +195,12 @@ def begin(setup: Setup) -> Scene:
     y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
     state = setup.attack.start(primary.module, x, y, generator)
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
-    return Scene(setup, state, clean, clean, latent, latent, setup.cloud.points, apart, loss)
+    latent = latents[setup.primary]
+    unlike = tuple(
+        bool(model.typical.unlike(row.max()[None], own[None])[0]) if model.typical else None
+        for model, row, own in zip(setup.models, clean, latents, strict=True)
+    )
+    return Scene(setup, state, clean, clean, latent, latent, setup.cloud.points, apart, loss, unlike)
 
 
 def advance(scene: Scene) -> Scene:
@@ -284,22 +291,22 @@ def show(before: Scene, state: State) -> Scene:
     finished = state.step >= setup.attack.total_steps
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
     points = adversarial[0].cpu().numpy()
-    answers, latent, apart = _predict_all(setup, adversarial, points)
+    answers, latents, apart = _predict_all(setup, adversarial, points)
     confidence = answers[setup.primary, int(state.label)]
     loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
     return replace(
         before,
         state=state,
         adversarial=answers,
-        latent=latent,
+        latent=latents[setup.primary],
         points=points,
         distances=apart,
         loss=loss,
     )
 
 
-def _predict_all(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, Array, Distances]:
-    """All models' confidences (M, K), the primary model's latent (D,) and the distances from the clean cloud.
+def _predict_all(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, list[Array], Distances]:
+    """All models' confidences (M, K), the latent (D,) of each, and the distances from the clean cloud.
 
     The cloud is given as x (1, N, 3) on the models' device and as points (N, 3).
     """
@@ -310,7 +317,7 @@ def _predict_all(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, A
         ]
     )
     confidences = np.stack([confidence[0] for confidence, _ in answers])
-    return confidences, answers[setup.primary][1][0], apart
+    return confidences, [latent[0] for _, latent in answers], apart
 
 
 @torch.no_grad()

@@ -44,8 +44,9 @@ def measure(*models: str, data_root: Path | None = None) -> None:
 
 def _install(run: Path, name: str, title: str, data_root: Path | None) -> None:
     path = resolve_model(run)
-    dataset_name, root = dataset_of_weights(path, load_model(path).card)
-    opening = open_dataset(dataset_name, data_root or root, Path(user_cache_path("pointward")))
+    dataset_name, root, orientation = dataset_of_weights(path, load_model(path).card)
+    cache = Path(user_cache_path("pointward"))
+    opening = open_dataset(dataset_name, data_root or root, cache, orientation=orientation)
     dataset, _ = follow(lambda _: opening, f"opening {dataset_name}")
     print(follow(lambda _: install_weights(run, dataset, name, title), f"measuring {name}")[0])
 

@@ -5,9 +5,13 @@ from pathlib import Path
 
 from core import live
 from core.clouds.files import read_cloud, write_cloud
+from core.clouds.frames import frame_record, turned
 from core.commands.console import UserError, follow, show
+from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.shared import FGSM, AttackChoice, Device, Json, Seed, cli
+from core.evaluation.orientation import expected_up
 from core.models.checkpoints import load_model, resolve_model
+from core.models.typical import UNLIKE
 from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
@@ -21,6 +25,7 @@ def attack(
     true_class: str | None = None,
     target: str | None = None,
     points: int | None = None,
+    orientation: OrientationChoice = AS_SUPPLIED,
     seed: Seed = 0,
     out: Path | None = None,
     device: Device = "auto",
@@ -53,15 +58,23 @@ def attack(
             raise UserError(f"The model knows no class {name!r}; its classes are: {', '.join(classes)}.")
     label, wanted = (None if name is None else classes.index(name) for name in (true_class, target))
     chosen = choice.build(targeted=wanted is not None)
-    cloud = replace(read_cloud(file, loaded.card.points if points is None else points, seed), label=label)
+    supplied = read_cloud(file, loaded.card.points if points is None else points, seed)
+    stands, hint = orientation.resolve(loaded, lambda: [supplied.points]), None
+    if stands.given:
+        supplied = turned(supplied, stands.rotation(expected_up(loaded.card)))
+    else:
+        hint = look_for_turn(loaded, "The file", [supplied.points])
+    frame = frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic)
+    cloud = replace(supplied, label=label)
     setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
     attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
     if not complete:
         raise UserError("Stopped before the attack was over, so nothing was written.")
     scene = attacked.scene
+    made_with = scene.provenance(file=str(file), preset=choice.attack, up=stands.up, turn=stands.turn)
     if out is not None:
         write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
-        write_provenance(out, scene.provenance(file=str(file), preset=choice.attack))
+        write_provenance(out, made_with)
     verdict = [
         {"class": classes[row.argmax()], "confidence": float(row.max())}
         for row in (scene.clean[0], scene.adversarial[0])
@@ -73,14 +86,17 @@ def attack(
             "attack": choice.attack,
             **chosen.model_dump(),
             "points": len(cloud.points),
+            **frame,
+            "hint": hint,
             "label": classes[scene.label],
-            "clean": verdict[0],
+            "clean": verdict[0] | ({"mark": UNLIKE} if scene.unlike[0] else {}),
             "adversarial": verdict[1],
             "fooled": scene.fooled()[0],
+            "unlike_training_data": scene.unlike[0],
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
-            **({"provenance": scene.provenance(file=str(file), preset=choice.attack)} if as_json else {}),
+            **({"provenance": made_with} if as_json else {}),
         },
         as_json,
     )

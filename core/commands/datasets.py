@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.commands.console import show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import AllowMissing, DataRoot, Json, cli, find_dataset
 from core.datasets import REGISTRY
 from core.results.records import provenance
@@ -14,6 +15,7 @@ def datasets(
     *,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
     sheet: Path | None = None,
     as_json: Json = False,
 ) -> None:
@@ -29,7 +31,7 @@ def datasets(
     if name is None:
         show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
         return
-    data = find_dataset(name, data_root, allow_missing)
+    data = find_dataset(name, data_root, allow_missing, orientation.value)
     if sheet is not None:
         from core.figures import contact_sheet, save
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 
 from core.commands.console import CONSOLE, UserError, follow, show
 from core.commands.shared import STOPPED, Json, Trial, cli
+from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
@@ -41,7 +43,7 @@ def evaluate(
     records
         CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """
-    model, data, attack = trial.open()
+    model, data, attack, frame = trial.open()
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
@@ -60,10 +62,18 @@ def evaluate(
     if report is None:
         raise UserError("Stopped before the first clouds were attacked.")
     made_with = measurement_provenance(
-        [model], data.card, attack, seed=seed, complete=complete, preset=trial.choice.attack, evaluation=options
+        [model],
+        data.card,
+        attack,
+        seed=seed,
+        complete=complete,
+        preset=trial.choice.attack,
+        evaluation=options,
+        class_names=trial.classes,
     )
+    unlike = model.typical.unlike(report.clean.confidence, report.clean.latent) if model.typical else None
     if records is not None:
-        write_csv(records, report.records)
+        write_csv(records, report.records | ({"unlike_training_data": unlike} if unlike is not None else {}))
         write_provenance(records, made_with)
     shown = {
         "model": model.name,
@@ -75,7 +85,11 @@ def evaluate(
         "seed": seed,
         "points": options.points,
         "stop_on_success": stop_on_success,
+        **frame,
+        "present": presence(report.clean.label, model.card.classes),
+        "classes_present": len(np.unique(report.clean.label)),
         **report.summary(),
+        "unlike_training_data": None if unlike is None else int(unlike.sum()),
         "complete": complete,
     }
     show(shown | {"provenance": made_with} if as_json else shown, as_json)

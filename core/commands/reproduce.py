@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from core.commands.console import CONSOLE, follow, show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
 from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChanges, recipe
 
@@ -18,6 +19,7 @@ def reproduce(
     dataset: str = "shapes16",
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
     runs: Annotated[tuple[Path, ...], Parameter(name="--from", negative="")] = (),
     options: Annotated[ReproduceOptions | None, Flat] = None,
     training: Annotated[TrainingChanges | None, Flat] = None,  # type: ignore[valid-type]
@@ -39,7 +41,7 @@ def reproduce(
     """
     from core.studies.defense_pointnet.reproduction import reproduce as reproducing  # half a second to import
 
-    data = find_dataset(dataset, data_root, allow_missing)
+    data = find_dataset(dataset, data_root, allow_missing, orientation.value)
     changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)
     findings, complete = follow(
         lambda cancel: reproducing(

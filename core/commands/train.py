@@ -5,6 +5,7 @@ from typing import Annotated
 
 from core import training
 from core.commands.console import follow, show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
 from core.training import TrainOptions
 
@@ -15,6 +16,7 @@ def train(
     dataset: str | None = None,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
     out: Path | None = None,
     resume: bool = False,
     options: Annotated[TrainOptions | None, Flat] = None,
@@ -35,10 +37,13 @@ def train(
     options = options or TrainOptions()
     folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
     resume = resume and training.run_exists(folder)
-    if resume and dataset is None:
-        dataset, root = training.dataset_of_run(folder)
-        data_root = data_root or root
-    data = find_dataset(dataset or "shapes16", data_root, allow_missing)
+    stands = orientation.value
+    if resume:
+        name, root, remembered = training.dataset_of_run(folder)
+        stands = stands if stands.given else remembered
+        if dataset is None:
+            dataset, data_root = name, data_root or root
+    data = find_dataset(dataset or "shapes16", data_root, allow_missing, stands)
     result, complete = follow(
         lambda cancel: training.train(data, options, folder, cancel, resume=resume, data_root=data_root),
         f"training {options.regime}",

@@ -4,8 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
 from core.commands.console import UserError, follow, show
 from core.commands.shared import STOPPED, Flat, Json, Trial, cli
+from core.datasets.matching import presence
 from core.evaluation import latents
 from core.evaluation.tsne import Separation, TsneOptions
 from core.results.records import write_csv, write_provenance
@@ -36,7 +39,7 @@ def tsne(
         raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
     if out is not None:
         check_ending(out)
-    model, data, attack = trial.open()
+    model, data, attack, frame = trial.open()
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(
         lambda cancel: latents.latent_map(model.module, data.split("test"), attack, clouds, options, cancel), "mapping"
@@ -59,6 +62,9 @@ def tsne(
         "attack": trial.choice.attack,
         **attack.model_dump(),
         "seed": options.seed,
+        **frame,
+        "present": presence(made.labels, model.card.classes),
+        "classes_present": len(np.unique(made.labels)),
         "clouds": len(made.labels) // 2,
         "points": clouds.points,
         "perplexity": options.perplexity,

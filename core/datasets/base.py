@@ -6,15 +6,16 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from core.clouds import Cloud, Points
+from core.clouds.frames import AS_IT_IS, AXES, Axis, Orientation, Rotation
 from core.events import Event
 from core.runtime.files import FormatError, read_whole, readable
 from core.runtime.text import sentence
@@ -48,6 +49,11 @@ class Card(BaseModel):
     points: int
     """Points of every shape; any first n of them are a random sample of it."""
     up_axis: str
+    """Axis that points up: x, y, z, -x, -y or -z; "unknown" where nobody has said."""
+    given_up: Axis | None = None
+    """Axis that points up in the files, if a person said so; the clouds have been turned to have ``up_axis`` up."""
+    turn: float = 0.0
+    """Degrees about the up axis by which they have been turned then."""
     licence: str
     source: str
     sampling: str
@@ -58,6 +64,16 @@ class Card(BaseModel):
     """Test shapes that are copies of training shapes, but for the order of points and details (see ``copies.py``)."""
     exact_copies: int = 0
     """Those of them that are equal to a training shape but for the order of points."""
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the clouds were said to stand in their files."""
+        return Orientation(self.given_up, self.turn)
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """Which axis is up and what was turned for it, for a record."""
+        return {"up_axis": self.up_axis, "given_up": self.given_up, "turn": self.turn}
 
     @property
     def drawn_up(self) -> Literal["y", "z"]:
@@ -177,6 +193,22 @@ class Source:
     official: Mapping[str, int] = field(default_factory=dict)
     """Published split sizes; others are pointed out."""
     notes: tuple[str, ...] = ()
+    orientation: Orientation = AS_IT_IS
+    """How the clouds stand in their files."""
+    rotation: Rotation | None = None
+    """By which they are turned before they are cached."""
+
+    def turned(self, orientation: Orientation, expected: Axis) -> "Source":
+        """The same with its clouds turned into the frame in which ``expected`` points up; its cache is another one."""
+        if not orientation.given:
+            return self
+        known = next((axis for axis in AXES if axis == self.up_axis), expected)
+        orientation = replace(orientation, up=orientation.up or known)
+        rotation = orientation.rotation(expected)
+        other = replace(self, orientation=orientation, up_axis=expected)
+        if np.array_equal(rotation, np.eye(3)):
+            return other
+        return replace(other, rotation=rotation, location=f"{self.location} turned by {rotation.tolist()}")
 
 
 @dataclass(frozen=True)

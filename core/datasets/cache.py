@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds import Points, checked, normalise, resample
+from core.clouds.frames import rotated
 from core.datasets.base import Card, Dataset, DatasetError, Listing, Source, Split, seed_of
 from core.datasets.copies import EXACT, nearest_copies, order_statistics
 from core.events import Done, Event, Note, Progress, forward
@@ -129,6 +130,8 @@ def _load(folder: Path, source: Source) -> Dataset:
         splits=sizes,
         points=facts["points"],
         up_axis=source.up_axis,
+        given_up=source.orientation.up,
+        turn=source.orientation.turn,
         licence=source.licence,
         source=source.origin,
         sampling=source.sampling,
@@ -164,7 +167,7 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
                 for row, points in enumerate(_prepared(found)):
                     if row % 32 == 0:
                         yield Progress(row, count, f"Converting {source.title}")
-                    data = points.tobytes()
+                    data = (points if source.rotation is None else rotated(points, source.rotation)).tobytes()
                     digest.update(data)
                     file.write(data)
                     statistics.append(order_statistics(points))

@@ -30,6 +30,7 @@ def measurement_provenance(
     """
     return {
         "dataset_name": dataset.name if dataset is not None else None,
+        "dataset_frame": dataset.frame if dataset is not None else None,
         **provenance(
             {"attack": attack, **options},
             seed=seed,

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from core.models import build, give_name
+from core.models.typical import Limits, Typical
 from core.options import explain
 from core.results.records import read_as, write_json
 from core.runtime.devices import seeded
@@ -32,6 +33,7 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 """Weights in the folder of a training run."""
 
 _TRAINING = "training/"  # first part of the names of tensors that only a resumed training reads
+_TYPICAL = "typical/"  # and of those that tell what is typical of the training data
 
 
 Text = Annotated[str, Field(max_length=300)]
@@ -60,6 +62,7 @@ class ModelCard(BaseModel):
     versions: dict[Text, Text] = Field({}, max_length=1000, description="Versions of the packages that trained it.")
     created: Text = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     dtype: Literal["float32", "float16"] = Field("float32", description="Type the weights are stored in.")
+    typical: Limits | None = Field(None, description="What is typical of the training data, if that was measured.")
 
 
 class IndexEntry(BaseModel):
@@ -80,6 +83,8 @@ class LoadedModel:
     """Of the whole file, card included."""
     path: Path | None = None
     """The file."""
+    typical: Typical | None = None
+    """What is typical of the training data, if the file tells."""
 
     def __post_init__(self) -> None:
         give_name(self.module, self.card.name)
@@ -101,6 +106,7 @@ def save_model(
     *,
     half: bool = False,
     training: Mapping[str, Tensor] | None = None,
+    typical: Typical | None = None,
 ) -> None:
     """Write weights and card, whole or not at all.
 
@@ -111,6 +117,8 @@ def save_model(
         can leave the range of float16.
     training : mapping of tensors, optional
         State that ``load_training`` gives back and ``load_model`` skips.
+    typical : Typical, optional
+        What is typical of the training data; the card is written with its limits.
 
     Raises
     ------
@@ -123,7 +131,9 @@ def save_model(
         for name, tensor in module.state_dict().items()
     }
     tensors |= {_TRAINING + name: tensor.detach().cpu().contiguous() for name, tensor in (training or {}).items()}
-    card = card.model_copy(update={"dtype": "float16" if half else "float32"})
+    tensors |= {_TYPICAL + name: tensor.contiguous() for name, tensor in (typical.tensors if typical else {}).items()}
+    update = {"dtype": "float16" if half else "float32", "typical": typical.limits if typical else None}
+    card = card.model_copy(update=update)
     content = save(tensors, {"format": "pt", "card": card.model_dump_json()})
     with atomic_path(path) as part:
         part.write_bytes(content)  # safetensors' own writing reports a full disk with no OSError
@@ -150,7 +160,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
         If the file is missing, damaged, not what its card says, or, for a built-in model, not the one that was shipped.
     """
     with _opened(path) as (file, card):
-        tensors = _weights(file)
+        tensors, typical = _weights(file), _part(file, _TYPICAL)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     shipped = path.resolve().parent == WEIGHTS.resolve()
     entry = _index().get(path.name) if shipped else None
@@ -185,14 +195,25 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
             f"{readable(path)}: {infinite} holds values that are not finite, so the training had diverged."
         )
     module.load_state_dict(tensors)
-    return LoadedModel(module.to(device).eval(), card, sha256, path)
+    module.eval()
+    return LoadedModel(module.to(device), card, sha256, path, _typical(path, card, module, typical))
+
+
+def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
+    if card.typical is None:
+        return None
+    with torch.no_grad():
+        width = module(torch.zeros(1, 1, 3)).latent.shape[1]
+    try:
+        return Typical.load(card.typical, tensors, width)
+    except ValueError as error:
+        raise ValueError(f"{readable(path)}: what it holds of its training data is damaged: {error}.") from None
 
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
     """Card, weights and training state of a file written with ``save_model(..., training=...)``."""
     with _opened(path) as (file, card):
-        names = [name for name in file.keys() if name.startswith(_TRAINING)]  # noqa: SIM118
-        return card, _weights(file), {name.removeprefix(_TRAINING): file.get_tensor(name) for name in names}
+        return card, _weights(file), _part(file, _TRAINING)
 
 
 def builtin_models(dataset: str | None = None) -> dict[str, Path]:
@@ -204,10 +225,10 @@ def builtin_models(dataset: str | None = None) -> dict[str, Path]:
     }
 
 
-def save_builtin(module: nn.Module, card: ModelCard) -> Path:
+def save_builtin(module: nn.Module, card: ModelCard, typical: Typical | None = None) -> Path:
     """Put a model, as float16, among those that come with the program; one of the same name is replaced."""
     path = WEIGHTS / f"{card.name}.safetensors"
-    save_model(path, module, card, half=True)
+    save_model(path, module, card, half=True, typical=typical)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     entry = IndexEntry(title=card.title, dataset=card.dataset, sha256=sha256)
     write_json(WEIGHTS / "index.json", {**_index(), path.name: entry})
@@ -276,4 +297,9 @@ def _usable(name: str, tensor: Tensor) -> bool:
 
 
 def _weights(file: Any) -> dict[str, Tensor]:
-    return {name: file.get_tensor(name) for name in file.keys() if not name.startswith(_TRAINING)}  # noqa: SIM118
+    return {name: file.get_tensor(name) for name in file.keys() if not name.startswith((_TRAINING, _TYPICAL))}  # noqa: SIM118
+
+
+def _part(file: Any, prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118

@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.datasets import Dataset, Split, choose_rows
+from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, forward
 from core.models import NonFiniteError, build
+from core.models.checkpoints import BEST
 from core.models.discriminator import build_discriminator
 from core.runtime.devices import choose_device, describe_device, seeded
 from core.runtime.files import readable
@@ -19,6 +20,7 @@ from core.training.options import TrainOptions
 from core.training.record import read_run
 from core.training.regimes import REGIMES
 from core.training.runs import Run
+from core.training.typical import add_typical, training_rows
 
 
 def train(
@@ -87,9 +89,7 @@ def _train(
     run.restore(learner)
 
     whole = dataset.split("train")
-    rows, held = dataset.validation(options.validation, options.seed)
-    if options.clouds is not None:
-        rows = rows[choose_rows(whole.labels[rows], options.clouds)]
+    rows, held = training_rows(dataset, options)
     validation = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
     evaluation = EvaluationOptions(points=min(options.points, whole.points.shape[1]), batch_size=options.batch_size)
     yield Note(
@@ -138,6 +138,13 @@ def _train(
         if cancel and cancel.requested:
             break
     complete = len(run.history) >= options.epochs or run.out_of_patience
+    if complete:
+        for event in add_typical(folder / BEST, dataset, options, str(device), cancel):
+            match event:
+                case Progress(text=text):
+                    yield Progress(total, total, text)
+                case Note():
+                    yield event
     yield Done(run.finish(learner, complete=complete), complete=complete)
 
 

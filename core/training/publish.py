@@ -6,13 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from core.attacks import preset
 from core.datasets import Dataset
 from core.evaluation.accuracy import AccuracyReport, CleanCache, EvaluationOptions, evaluate_accuracy
 from core.events import Done, Event, forward
-from core.models.checkpoints import ModelCard, load_model, resolve_model, save_builtin
+from core.models.checkpoints import LoadedModel, ModelCard, load_model, read_card, resolve_model, save_builtin
+from core.models.typical import Typical
 from core.runtime.files import atomic_path
+from core.training.options import TrainOptions
+from core.training.record import run_exists, stored_options
+from core.training.typical import measure_typical
 
 ATTACKS = (
     ("fgsm", preset("fgsm", epsilon=0.05)),
@@ -54,10 +59,35 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
             unseen = report.of(np.delete(np.arange(len(test)), test.copies))
             others |= _accuracies(unseen, f"{kind}_{attack.epsilon:g}", "_without_copies")
     card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | others})
-    path = save_builtin(loaded.module, card)
+    typical = yield from forward(measure_typical(loaded.module, dataset, _options(loaded)))
+    yield Done(_install(loaded.module, card, typical.value))
+
+
+def install_typical(name: str, dataset: Dataset) -> Iterator[Event]:
+    """Measure what is typical of the training data of a built-in model, and put it into its file and card.
+
+    Yields
+    ------
+    Progress, then Done with the path of the weights, which are those they were.
+    """
+    loaded = load_model(resolve_model(name))
+    typical = yield from forward(measure_typical(loaded.module, dataset, _options(loaded)))
+    yield Done(_install(loaded.module, loaded.card, typical.value))
+
+
+def _options(loaded: LoadedModel) -> TrainOptions:
+    """Those of the training, as far as they say which clouds were learnt from."""
+    folder = loaded.path.parent if loaded.path else None
+    if folder is not None and run_exists(folder):
+        return stored_options(folder)
+    return TrainOptions(seed=loaded.card.seed, points=loaded.card.points)  # built in: trained with the usual split
+
+
+def _install(module: nn.Module, card: ModelCard, typical: Typical | None) -> Path:
+    path = save_builtin(module, card, typical)
     with atomic_path(path.with_suffix(".md")) as part:
-        part.write_text(_readable(card), encoding="utf-8")
-    yield Done(path)
+        part.write_text(_readable(read_card(path)), encoding="utf-8")
+    return path
 
 
 def _accuracies(report: AccuracyReport, attack: str, suffix: str) -> dict[str, float]:
@@ -80,5 +110,11 @@ def _readable(card: ModelCard) -> str:
         "itself, with the epsilon in its row; PGD takes 20 steps from the clean cloud; "
         f"{platform.system()} {platform.machine()}, CPU"
     )
+    if (limits := card.typical) is not None:
+        rows["Typical"] = (
+            f"of {limits.clouds} validation clouds of {limits.points} points, one in a hundred has a confidence below "
+            f"{limits.confidence:.4g}, and one in a hundred a latent more than {limits.distance:.4g} standard "
+            "deviations from every class of the training clouds"
+        )
     lines = [f"# {card.title}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items())]
     return "\n".join(lines) + "\n"

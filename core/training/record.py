@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationError
 
+from core.clouds.frames import AS_IT_IS, Axis, Orientation
 from core.models.checkpoints import ModelCard
 from core.options import explain
 from core.results.records import read_as, read_jsonl
@@ -41,6 +42,10 @@ class RunRecord(BaseModel):
     dataset_name: Text
     data_root: Annotated[Path, PlainValidator(_restored), PlainSerializer(_stored)] | None
     """Where the dataset was found; None for one that is built in."""
+    given_up: Axis | None = None
+    """Axis that was said to point up in its files."""
+    turn: Annotated[FiniteFloat, Field(ge=-360, le=360)] = 0.0
+    """Degrees by which its clouds were turned about the up axis."""
     options: TrainOptions
     dataset: Text
     """Fingerprint of the dataset."""
@@ -114,12 +119,22 @@ def run_exists(folder: Path) -> bool:
     return (folder / OPTIONS).is_file()
 
 
-def dataset_of_run(folder: Path) -> tuple[str, Path | None]:
-    """The name of the dataset of the run in ``folder``, and where it was found; raises as ``read_run``."""
+class DatasetPlace(NamedTuple):
+    """Which dataset a model was trained on, and how it is opened again."""
+
+    name: str
+    root: Path | None = None
+    """Where it was found; None for a built-in one, and where that is not known."""
+    orientation: Orientation = AS_IT_IS
+    """How its clouds were said to stand in their files."""
+
+
+def dataset_of_run(folder: Path) -> DatasetPlace:
+    """The dataset of the run in ``folder``; raises as ``read_run``."""
     record = read_run(folder)
-    return record.dataset_name, record.data_root
+    return DatasetPlace(record.dataset_name, record.data_root, Orientation(record.given_up, record.turn))
 
 
-def dataset_of_weights(weights: Path, card: ModelCard) -> tuple[str, Path | None]:
-    """The name of the dataset that weights were trained on and, for those in a run's folder, where it was found."""
-    return dataset_of_run(weights.parent) if run_exists(weights.parent) else (card.dataset, None)
+def dataset_of_weights(weights: Path, card: ModelCard) -> DatasetPlace:
+    """The dataset that weights were trained on; where it was found is known of those in a run's folder."""
+    return dataset_of_run(weights.parent) if run_exists(weights.parent) else DatasetPlace(card.dataset)

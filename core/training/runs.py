@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Card
 from core.models.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
 from core.results.records import append_jsonl, provenance, read_jsonl, write_json
@@ -65,6 +66,8 @@ class Run:
                 **provenance(options, seed=options.seed, dataset=dataset.fingerprint, device=device),
                 "dataset_name": dataset.name,
                 "data_root": data_root.resolve() if data_root is not None else None,
+                "given_up": dataset.given_up,
+                "turn": dataset.turn,
             }
         )
         run = cls(folder, options, dataset, record)
@@ -199,7 +202,7 @@ class Run:
             up_axis=dataset.up_axis,
             seed=options.seed,
             epochs=len(self.history),
-            command=command(options, dataset.name),
+            command=command(options, dataset.name, dataset.orientation),
             metrics=dict(metrics),
             versions=self._record.versions,
         )
@@ -208,10 +211,10 @@ class Run:
         write_json(self.folder / OPTIONS, self._record.model_copy(update={"complete": complete}))
 
 
-def command(options: TrainOptions, dataset: str) -> str:
+def command(options: TrainOptions, dataset: str, orientation: Orientation = AS_IT_IS) -> str:
     """The command line that trains with these options."""
     usual = TrainOptions().model_dump()
-    words = ["pointward", "train", "--dataset", dataset]
+    words = ["pointward", "train", "--dataset", dataset, *orientation.words().split()]
     for name, value in options.model_dump().items():
         flag = name.replace("_", "-")
         if value == usual[name]:

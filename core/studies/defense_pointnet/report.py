@@ -62,7 +62,7 @@ def write_report(findings: Findings, folder: Path) -> None:
         for each in findings.measured
     }
     flags = red_flags(findings)
-    commands = [command(each.entry.options, card.name) for each in findings.measured]
+    commands = [command(each.entry.options, card.name, card.orientation) for each in findings.measured]
     write_json(folder / "report.json", {**made_with, "runs": runs, "red_flags": flags})
     page = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined)
     text = page.render(
