@@ -6,9 +6,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QToolBut
 from app.jobs import Job, JobList
 from app.shell import theme
 from app.shell.notify import STRIP_HEIGHT, ask
-from app.shell.plain_text import button_text, set_tooltip, single_line
+from app.shell.plain_text import button_text, set_tooltip
 from app.shell.progress import Status
 from app.shell.widgets import Label, tool_button
+from core.runtime.text import printable
 
 REFRESH_MS = 250  # numbers that change more often cannot be read
 TEXT_WIDTH, BAR_WIDTH = 360, 140
@@ -149,7 +150,7 @@ class JobStrip(QFrame):
             widget.setVisible(job is not None and (job.keeps_partial or widget is not self._stop))
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
-        text = single_line(self._last_message if job is None else _status_line(job))
+        text = printable(self._last_message if job is None else _status_line(job))
         self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, TEXT_WIDTH))
         set_tooltip(self._text, text)
         if job is None:

@@ -21,11 +21,12 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.plain_text import single_line, tooltip_text
+from app.shell.plain_text import tooltip_text
 from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, radio_button
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
 from core.clouds import SHOWN, Cloud
+from core.runtime.text import printable
 
 if TYPE_CHECKING:
     from core.datasets import Dataset, Split
@@ -74,7 +75,7 @@ class _ShapeListModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self._thumbnail(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tooltip_text(single_line(self._split.names[row]))
+            return tooltip_text(printable(self._split.names[row]))
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return self._split.names[row]
         return None

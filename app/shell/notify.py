@@ -32,10 +32,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.plain_text import button_text, multi_line, single_line
+from app.shell.plain_text import button_text, multi_line
 from app.shell.widgets import Label, button, tool_button
 from core.options import explain
 from core.runtime.files import readable
+from core.runtime.text import printable
 
 MAX_TOASTS = 3
 TOAST_WIDTH = 380
@@ -66,8 +67,8 @@ def error_message(error: BaseException) -> str:
 
 def ask(parent: QWidget | None, title: str, text: str, yes: str, no: str) -> bool:
     """Ask a question with two buttons; Escape and Enter choose ``no``. ``yes`` and ``no`` are the buttons' texts."""
-    box = QMessageBox(QMessageBox.Icon.NoIcon, "Pointward", single_line(title), parent=parent)
-    box.setInformativeText(single_line(text))
+    box = QMessageBox(QMessageBox.Icon.NoIcon, "Pointward", printable(title), parent=parent)
+    box.setInformativeText(printable(text))
     for label in box.findChildren(QLabel):  # setTextFormat of the box is for its title alone
         label.setTextFormat(Qt.TextFormat.PlainText)
     accept = box.addButton(button_text(yes), QMessageBox.ButtonRole.AcceptRole)

@@ -4,32 +4,28 @@ Qt takes some texts for HTML, replaces ``&`` in the texts of buttons and menus, 
 Labels and buttons are created in ``app/shell/widgets.py``, tooltips set by ``set_tooltip`` and ``show_tooltip``.
 """
 
-import unicodedata
 from html import escape
 
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QAction, Qt
 from PySide6.QtWidgets import QListWidgetItem, QToolTip, QWidget
 
-
-def single_line(text: str) -> str:
-    r"""The text with line breaks, control and format characters as their escapes, such as ``\n`` or ``\x1b``."""
-    return text if text.isprintable() else "".join(map(_visible, text))
+from core.runtime.text import printable
 
 
 def multi_line(text: str) -> str:
-    """The same, but line breaks are kept."""
-    return "\n".join(map(single_line, text.split("\n")))
+    """The text made ``printable`` line by line."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def button_text(text: str) -> str:
     """A text for a button, a check box or a menu entry, where Qt takes a single ``&`` as the mark of a shortcut."""
-    return single_line(text).replace("&", "&&")
+    return printable(text).replace("&", "&&")
 
 
 def title_text(text: str) -> str:
     """A text for the title of a window, where Qt replaces ``[*]``."""
-    return single_line(text).replace("[*]", "[*][*]")
+    return printable(text).replace("[*]", "[*][*]")
 
 
 def tooltip_text(text: str, *, wrap: bool = False) -> str:
@@ -48,9 +44,3 @@ def set_tooltip(target: QWidget | QAction | QListWidgetItem, text: str, *, wrap:
 def show_tooltip(position: QPoint, text: str, widget: QWidget) -> None:
     """Show a tooltip now, at a position of the screen; none for an empty text."""
     QToolTip.showText(position, tooltip_text(text), widget)
-
-
-def _visible(character: str) -> str:
-    if character.isprintable() or unicodedata.category(character) == "Zs":  # all spaces are kept
-        return character
-    return character.encode("unicode_escape").decode("ascii")

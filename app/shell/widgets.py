@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.plain_text import button_text, set_tooltip, single_line, tooltip_text
+from app.shell.plain_text import button_text, set_tooltip, tooltip_text
+from core.runtime.text import printable
 
 
 class Label(QLabel):
@@ -40,7 +41,7 @@ class Label(QLabel):
             theme.set_role(self, role)
 
     def setText(self, text: str) -> None:
-        super().setText(single_line(text))
+        super().setText(printable(text))
 
 
 def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "", tip: str = "") -> QPushButton:
@@ -99,7 +100,7 @@ def radio_button(text: str, *, checked: bool = False, tip: str = "") -> QRadioBu
 
 def add_item(combo: QComboBox, text: str, data: Any = None, tip: str = "") -> None:
     """Add an entry to a combo box."""
-    combo.addItem(single_line(text), data)
+    combo.addItem(printable(text), data)
     if tip:
         combo.setItemData(combo.count() - 1, tooltip_text(tip), Qt.ItemDataRole.ToolTipRole)
 

@@ -18,13 +18,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip, single_line
+from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
 from app.stage.controller import AttackController
 from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
 from app.views.epsilon import EpsilonSlider
 from app.views.groove import OutcomeCurves
+from core.runtime.text import printable
 
 if TYPE_CHECKING:
     from core import live
@@ -180,7 +181,7 @@ class AttackPanel(QWidget):
     def _list_goals(self) -> None:
         self._list_true_classes()
         entries: list[tuple[str, int | None]] = [("untargeted", None)]
-        entries += [(single_line(f"towards {name}"), index) for index, name in enumerate(self._store.classes)]
+        entries += [(printable(f"towards {name}"), index) for index, name in enumerate(self._store.classes)]
         if [self._goal.itemText(i) for i in range(self._goal.count())] == [text for text, _ in entries]:
             return
         with QSignalBlocker(self._goal):

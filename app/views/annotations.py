@@ -12,7 +12,7 @@ from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QLinearGradient, QPainter
 
 from app.shell import theme
-from app.shell.plain_text import single_line
+from core.runtime.text import printable
 
 _MARGIN = theme.SPACE_M
 _PILL_HEIGHT = 22
@@ -26,7 +26,7 @@ def title(painter: QPainter, text: str, colour: QColor) -> None:
 
 def verdict(painter: QPainter, text: str, right: bool | None) -> None:
     """Predicted class and confidence, below the title, in the colour of a right or a wrong prediction."""
-    colours, text = theme.current(), single_line(text)
+    colours, text = theme.current(), printable(text)
     colour = {True: colours.ok, False: colours.bad, None: colours.text}[right]
     _pill(painter, QRect(_MARGIN, _MARGIN + 18, _pill_width(text), _PILL_HEIGHT), text, colour)
 

@@ -10,10 +10,10 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import single_line
 from app.shell.widgets import Label
 from app.views.painting import plot_pen, translucent
 from app.views.plot import Plot
+from core.runtime.text import printable
 
 SIDES = ("clean", "adversarial")
 OFFSET, HALF_WIDTH = 0.2, 0.16  # of a box from the middle of its group, and half its width; groups are 1 apart
@@ -138,13 +138,13 @@ class BoxPlotView(QWidget):
         counts = dict.fromkeys(
             str(len(self._boxes[group, side].values)) if (group, side) in self._boxes else "0" for side in (0, 1)
         )
-        return f"{single_line(self._names[group])}\nn = {', '.join(counts)}"
+        return f"{printable(self._names[group])}\nn = {', '.join(counts)}"
 
     def _box_text(self, group: int, side: int) -> str:
         box = self._boxes[group, side]
         _, low, middle, high, _ = (f"{end:.3g}" for end in box.ends)
         return (
-            f"{single_line(self._names[group])}, {SIDES[side]}\nmedian {middle}, quartiles {low} to {high}\n"
+            f"{printable(self._names[group])}, {SIDES[side]}\nmedian {middle}, quartiles {low} to {high}\n"
             f"n = {len(box.values)}, {len(box.outliers)} outliers"
         )
 

@@ -8,11 +8,12 @@ from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEven
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import show_tooltip, single_line
+from app.shell.plain_text import show_tooltip
 from app.shell.widgets import Label, tool_button
 from app.views import annotations
 from app.views.confidence_table import ConfidenceTable
 from app.views.painting import draw_text, translucent
+from core.runtime.text import printable
 
 TOP_CLASSES = 6  # rows unless all classes are shown
 ROW_HEIGHT, HEADER_LINE, BAR_HEIGHT = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
@@ -116,7 +117,7 @@ class _Bars(QAbstractScrollArea):
 
     def _lay_out(self) -> None:
         labels = QFontMetrics(theme.font(semibold=True))
-        widest = max((labels.horizontalAdvance(single_line(name)) for name in self.table.classes), default=0)
+        widest = max((labels.horizontalAdvance(printable(name)) for name in self.table.classes), default=0)
         captions = QFontMetrics(theme.font(theme.CAPTION_PX)).horizontalAdvance("adversarial")
         self._names = MARK_WIDTH + min(max(widest, captions), 120) + GAP
         view = self.viewport().size()

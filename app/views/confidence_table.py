@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from app.shell.plain_text import single_line
+from core.runtime.text import printable
 
 
 class ConfidenceTable:
@@ -77,10 +77,10 @@ class ConfidenceTable:
 
     def exact_text(self, model: int, k: int | None) -> str:
         """Confidences of a model in class ``k``, or in its predicted classes for None, with four decimals."""
-        lines = [single_line(self.models[model] if k is None else f"{self.models[model]} · {self.classes[k]}")]
+        lines = [printable(self.models[model] if k is None else f"{self.models[model]} · {self.classes[k]}")]
         for name, values in self.clouds.items():
             shown = self.predicted[name][model] if k is None else k
-            class_name = f" {single_line(self.classes[shown])}" if k is None else ""
+            class_name = f" {printable(self.classes[shown])}" if k is None else ""
             lines.append(f"{name} {values[model, shown]:.4f}{class_name}")
         return "\n".join(lines)
 

@@ -23,8 +23,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractSlider, QSizePolicy
 
 from app.shell import theme
-from app.shell.plain_text import show_tooltip, single_line
+from app.shell.plain_text import show_tooltip
 from app.views.painting import translucent
+from core.runtime.text import printable
 
 STEP = 0.001  # unit-sphere radii: one key press, and one unit of the slider's integer value
 CURVE_HEIGHT, CAPTION_HEIGHT = 28, 14  # in pixels: of the curve, of the numbers under it
@@ -87,7 +88,7 @@ class OutcomeCurves:
         lines = []
         for model, name in enumerate(self.names):
             confidence = np.interp(epsilon, self.epsilons, self.confidence[model])
-            name_and_class = single_line(f"{name}: {self.label}")
+            name_and_class = printable(f"{name}: {self.label}")
             lines.append(f"{name_and_class} {confidence:.2f}{self._wrong_ranges_text(model)}")
         return "\n".join(lines)
 

@@ -22,10 +22,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import show_tooltip, single_line
+from app.shell.plain_text import show_tooltip
 from app.shell.widgets import Label
 from app.views import annotations
 from app.views.painting import draw_text, plot_pen, translucent
+from core.runtime.text import printable
 
 POINT_SIZE = 7  # in pixels
 ROW_HEIGHT, SYMBOL_WIDTH = 20, 16  # of the legend, in pixels
@@ -154,7 +155,7 @@ class MapLegend(QWidget):
 
     def _update_layout(self) -> None:
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
-        widest = max((metrics.horizontalAdvance(single_line(name)) for name, _ in self._entries), default=0)
+        widest = max((metrics.horizontalAdvance(printable(name)) for name, _ in self._entries), default=0)
         widest = min(widest, MAX_NAME_WIDTH)
         self._rows, self._column = max(1, self.height() // ROW_HEIGHT), SYMBOL_WIDTH + widest + theme.SPACE_M
         self.setFixedWidth(self._column * -(-len(self._entries) // self._rows))
@@ -199,7 +200,7 @@ def _note_label(role: str) -> Label:
 
 def _outlined_text(text: str, ratio: float) -> QPixmap:
     """A text with an outline of the background colour, readable over points; as an image, for speed."""
-    now, font, text = theme.current(), theme.font(theme.CAPTION_PX, semibold=True), single_line(text)
+    now, font, text = theme.current(), theme.font(theme.CAPTION_PX, semibold=True), printable(text)
     metrics = QFontMetrics(font)
     picture = QPixmap(QSize(metrics.horizontalAdvance(text) + 8, metrics.height() + 4) * ratio)
     picture.setDevicePixelRatio(ratio)

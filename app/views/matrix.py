@@ -19,8 +19,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import show_tooltip, single_line
+from app.shell.plain_text import show_tooltip
 from app.views.painting import draw_text, translucent
+from core.runtime.text import printable
 
 SIDES = ("clean", "adversarial")
 TITLE, GAP = 20, theme.SPACE_L  # in pixels: height of the title above a matrix, space between the two
@@ -96,7 +97,7 @@ class _Cells(QWidget):
 
     def _lay_out(self) -> None:
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
-        widest = max((metrics.horizontalAdvance(single_line(name)) for name in self._classes), default=0)
+        widest = max((metrics.horizontalAdvance(printable(name)) for name in self._classes), default=0)
         corner = metrics.horizontalAdvance("predicted →")
         self._names = min(max(widest, corner), MAX_NAME_WIDTH) + theme.SPACE_S
         count = max(1, len(self._classes))
@@ -200,7 +201,7 @@ class _Cells(QWidget):
     def _cell_text(self, side: int, row: int, column: int) -> str:
         count, total = self._counts[side, row, column], self._counts[side, row].sum()
         share = f" ({100 * count / total:.1f} %)" if total else ""
-        names = single_line(f"{self._classes[row]} → {self._classes[column]}")
+        names = printable(f"{self._classes[row]} → {self._classes[column]}")
         return f"{names}: {count} of {total} clouds{share}"
 
     # --- mouse and keys --------------------------------------------------------------------------------------------

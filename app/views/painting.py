@@ -3,7 +3,7 @@
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPen
 
-from app.shell.plain_text import single_line
+from core.runtime.text import printable
 
 
 def translucent(colour: QColor, opacity: float) -> QColor:
@@ -33,5 +33,5 @@ def draw_text(
     """Draw plain text in one line, vertically centred in `box`, with an ellipsis if it is too long."""
     painter.setFont(font)
     painter.setPen(colour)
-    shown = QFontMetrics(font).elidedText(single_line(text), Qt.TextElideMode.ElideRight, box.width())
+    shown = QFontMetrics(font).elidedText(printable(text), Qt.TextElideMode.ElideRight, box.width())
     painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -12,9 +12,10 @@ from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPain
 from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
-from app.shell.plain_text import show_tooltip, single_line
+from app.shell.plain_text import show_tooltip
 from app.views import annotations
 from app.views.painting import draw_text, plot_pen
+from core.runtime.text import printable
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
 
@@ -150,7 +151,7 @@ class ValueLegend(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        rows = [(single_line(name), pen, number) for name, pen, number in self._rows()]
+        rows = [(printable(name), pen, number) for name, pen, number in self._rows()]
         font = theme.tabular(theme.font(theme.CAPTION_PX))
         metrics = QFontMetrics(font)
         number_width = metrics.horizontalAdvance(self._widest) + theme.SPACE_S

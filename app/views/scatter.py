@@ -11,10 +11,11 @@ from PySide6.QtGui import QPen
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip, single_line
+from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, tool_button
 from app.views.map_plot import POINT_SIZE, MapLegend, MapPlot, PointStyle, class_point_style, point_style
 from app.views.painting import plot_pen, translucent
+from core.runtime.text import printable
 
 CLICK_RADIUS = 8  # in pixels: the largest distance of the mouse from a point that it selects
 STALE_NOTE = "settings changed – run again"
@@ -207,7 +208,7 @@ class MapView(QWidget):
         if index is None:
             return ""
         kind = "adversarial" if self._adversarial[index] else "clean"
-        return f"{single_line(self._classes[self._labels[index]])}, {kind}\npoint {index}"
+        return f"{printable(self._classes[self._labels[index]])}, {kind}\npoint {index}"
 
 
 def _toggle(text: str) -> QToolButton:

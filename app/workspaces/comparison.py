@@ -23,12 +23,13 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip, single_line
+from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, add_item, tool_button
 from app.views.box_plot import BoxPlotView
 from app.views.curves import STYLES, CurveView
 from app.views.matrix import MatrixView
 from app.views.pager import Pager
+from core.runtime.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -215,7 +216,7 @@ class ComparisonView(QSplitter):
         names = [name.replace("Adversarial", "Adv.") for name in table.columns[1:]]
         self.table.setRowCount(len(names))
         self.table.setColumnCount(1 + len(table.rows))
-        self.table.setHorizontalHeaderLabels(["", *(single_line(str(row[0])) for row in table.rows)])
+        self.table.setHorizontalHeaderLabels(["", *(printable(str(row[0])) for row in table.rows)])
         set_tooltip(self.table, table.note, wrap=True)
         for line, cells in enumerate(zip(names, *(row[1:] for row in table.rows), strict=True)):
             for place, cell in enumerate(cells):
@@ -306,7 +307,7 @@ class ComparisonView(QSplitter):
 
 def _cell_text(cell: str | float | None) -> str:
     """A number with three significant digits, zeros included; or a text."""
-    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else single_line(cell or "–")
+    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else printable(cell or "–")
 
 
 def _curve_name(measured: Measured) -> str:

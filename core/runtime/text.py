@@ -6,20 +6,17 @@ import unicodedata
 MOST_CHARACTERS = 300
 """Of a sentence about what is wrong."""
 
-_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that reverse the order in which others are shown (Unicode Standard Annex 9)."""
-
 _FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _ESTIMATE = re.compile(r"[-+][\d.]+ \[[-+]?[\d.]+, [-+]?[\d.]+\]")
 
 
 def printable(text: str) -> str:
-    r"""``text`` with every character escaped that could control a terminal or end a line: ESC becomes ``\x1b``.
+    r"""``text`` on one line, with every character escaped that is not shown as a glyph or a space.
 
-    Escaped are the control characters C0 and C1, line and paragraph separators, characters that change the direction of
-    text, and bytes of a file name that are not UTF-8 (``\xff``).
+    Escaped are line breaks and control characters (``\n``, ``\x1b``), format characters such as those that change the
+    direction of text (``\u202e``), and bytes of a file name that are not UTF-8 (``\xff``).
     """
-    return "".join(_escaped(letter) if _is_unsafe(letter) else letter for letter in text)
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def shortened(text: str, most: int) -> str:
@@ -43,12 +40,9 @@ def spreadsheet_text(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) and not _ESTIMATE.fullmatch(text) else text
 
 
-def _is_unsafe(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDIRECTIONAL
-
-
-def _escaped(letter: str) -> str:
-    code = ord(letter)
-    if 0xDC80 <= code <= 0xDCFF:  # PEP 383: a byte that could not be decoded
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def _visible(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == "Zs":  # all spaces are kept
+        return character
+    if "\udc80" <= character <= "\udcff":  # PEP 383: a byte that could not be decoded
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

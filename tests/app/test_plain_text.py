@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from app.shell import help, theme
 from app.shell.notify import Severity, Toasts, ask
-from app.shell.plain_text import button_text, multi_line, single_line, title_text, tooltip_text
+from app.shell.plain_text import button_text, multi_line, title_text, tooltip_text
 from app.shell.widgets import Label, add_item, button, check_box, radio_button, tool_button
 from app.views.annotations import verdict
 from app.views.box_plot import BoxPlotView
@@ -37,6 +37,7 @@ from app.views.scatter import MapView
 from core.datasets.shapes16 import make_shape
 from core.models import build as build_model
 from core.models.checkpoints import ModelCard, save_model
+from core.runtime.text import printable
 from tests.app.inspection import pixels, tooltip
 from tests.app.window_fixtures import person, shapes, shared_window
 
@@ -79,7 +80,7 @@ def displayed(widget: QAbstractButton) -> str:
     ],
 )
 def test_control_characters_become_escapes_and_spaces_stay(text, shown):
-    assert single_line(text) == shown
+    assert printable(text) == shown
 
 
 def test_line_breaks_are_kept_where_lines_are_meant():
@@ -344,7 +345,7 @@ def test_a_file_with_a_strange_name_is_opened_and_shown_literally(person, tmp_pa
     menu.aboutToShow.emit()
     entry = menu.actions()[0].text()
     assert QKeySequence.mnemonic(entry).isEmpty()
-    assert entry.replace("&&", "&") == single_line(str(path))
+    assert entry.replace("&&", "&") == printable(str(path))
     check_window(window)
 
 
@@ -373,9 +374,7 @@ def test_a_dataset_with_strange_names_is_listed_and_evaluated(person, tmp_path, 
     library = person.window.library
     assert library.classes.itemText(1) == SHOWN_FILE
     index = library.shapes.index(0)
-    assert effective(index.data(Qt.ItemDataRole.ToolTipRole)) == single_line(
-        person.store.dataset.split("test").names[0]
-    )
+    assert effective(index.data(Qt.ItemDataRole.ToolTipRole)) == printable(person.store.dataset.split("test").names[0])
     person.window.opener.open_path(run_folder(classes))
     person.wait_until(lambda: person.store.primary == MARKUP, "the model")
     person.wait_for_scene()
