@@ -45,7 +45,7 @@ __all__ = ["person", "shapes", "shared_window"]
 
 MARKUP = "<b>bold</b>&amp;<img src=x>"
 CONTROL = "two\nlines\x1b[31m\u202ered\u2028\udc80"
-SHOWN_CONTROL = r"two\nlines\x1b[31m\u202ered\u2028\udc80"
+SHOWN_CONTROL = r"two\nlines\x1b[31m\u202ered\u2028\x80"
 FILE = "<b>bold&amp;<img src=x>\nnext line"
 """A file name: it has no slash."""
 SHOWN_FILE = r"<b>bold&amp;<img src=x>\nnext line"
