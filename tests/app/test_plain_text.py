@@ -320,7 +320,7 @@ def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):
     assert displayed(radio) == MARKUP
     assert effective(radio.toolTip()) == f"{MARKUP}: attack this model"
     goal = window.attack._goal
-    assert [goal.itemText(k) for k in (2, 3)] == [f"towards {MARKUP}", f"towards {SHOWN_CONTROL[:-6]}"]
+    assert [goal.itemText(k) for k in (2, 3)] == [f"towards {MARKUP}", f"towards {SHOWN_CONTROL[:-4]}"]
     boxes = [each for each in window.evaluation.findChildren(QCheckBox) if MARKUP in displayed(each)]
     assert len(boxes) == 1
     bars = window.verdict.view._bars
