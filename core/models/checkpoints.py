@@ -34,7 +34,7 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 _TRAINING = "training/"  # first part of the names of tensors that only a resumed training reads
 
 
-Text = Annotated[str, Field(max_length=300)]
+Text = Annotated[str, Field(max_length=2000)]
 MOST_CLASSES = 10_000
 
 
