@@ -2,9 +2,11 @@
 # make test       set everything up, then lint, types, contracts and the test suite, with the coverage of core
 # make test-long  the tests that take minutes: a whole reproduction, an installation into an empty environment
 # make bench      set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
+# make chaos      kill the program 40 times (KILLS=n) at random moments and print what was lost: 10 minutes on two quiet cores
 # make lint       the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
+KILLS ?= 40
 BIN := .venv/bin
 # the exact versions of everything that is installed; pyproject.toml says which others will do
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --constraint packaging/constraints.txt --editable
@@ -15,7 +17,7 @@ QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
 export PYTHON
 
-.PHONY: run test test-long lint bench clean
+.PHONY: run test test-long lint bench chaos clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -46,6 +48,9 @@ bench: .venv/bench.stamp
 	POINTWARD_ALLOCATOR=system $(BENCH) $(QTLESS) tests/bench/test_answers.py tests/bench/test_attacks.py tests/bench/test_training.py
 	$(BENCH) tests/bench/test_window.py
 	$(BIN)/python -m tests.bench.table bench.json
+
+chaos: .venv/test.stamp
+	$(BIN)/python -m tests.chaos --kills $(KILLS)
 
 .venv/bin/python:
 	@packaging/system-packages.sh

@@ -92,7 +92,7 @@ def _locked(folder: Path, source: Source) -> Generator[Event, None, Lock]:
             while not lock.acquire():
                 yield Progress(0, 0, f"Waiting for {lock.holder}")
                 time.sleep(_LOOK_SECONDS)
-        sweep(folder.parent, locked=folder.name)
+        sweep(folder.parent, [folder.name])
     except OSError as error:
         raise _unwritable(folder, source, error) from error
     return lock

@@ -36,7 +36,7 @@ _TRAINING = "training/"  # first part of the names of tensors that only a resume
 _TYPICAL = "typical/"  # and of those that tell what is typical of the training data
 
 
-Text = Annotated[str, Field(max_length=300)]
+Text = Annotated[str, Field(max_length=2000)]
 MOST_CLASSES = 10_000
 
 

@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -168,16 +168,16 @@ def temporary_folder(name: str) -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix=f".{name}-{_token()}.")
 
 
-def sweep(folder: Path, locked: str = "") -> None:
+def sweep(folder: Path, locked: Sequence[str] = ()) -> None:
     """Remove what processes that have ended left of files and folders they were writing in ``folder``.
 
     A folder that was about to be replaced is put back. Only what this user's processes on this machine have left is
-    touched; of names that match the pattern ``locked``, whose lock the caller holds, all is.
+    touched; of names without suffix that match one of the patterns ``locked``, whose lock the caller holds, all is.
     """
     with suppress(OSError):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             name = _TEMPORARY.fullmatch(entry.name)
-            if name is None or not (fnmatchcase(name["stem"], locked or "\0") or _abandoned(entry, name)):
+            if name is None or not (any(fnmatchcase(name["stem"], each) for each in locked) or _abandoned(entry, name)):
                 continue
             if name["suffix"] == _REPLACED and not (folder / name["stem"]).exists():
                 with suppress(OSError):

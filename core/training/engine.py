@@ -9,7 +9,7 @@ from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, forward
 from core.models import NonFiniteError, build
-from core.models.checkpoints import BEST
+from core.models.checkpoints import BEST, MOST_CLASSES
 from core.models.discriminator import build_discriminator
 from core.runtime.devices import choose_device, describe_device, seeded
 from core.runtime.files import readable
@@ -86,7 +86,8 @@ def _train(
         precision = "32-true" if options.precision == "tf32" else options.precision  # tf32 is the learner's own matter
         fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
         learner = Learner(fabric, model, discriminator, options)
-    run.restore(learner)
+    if mended := run.restore(learner):
+        yield Note(mended)
 
     whole = dataset.split("train")
     rows, held = training_rows(dataset, options)
@@ -158,6 +159,8 @@ def _check(dataset: Dataset, options: TrainOptions) -> None:
         )
     if options.rotation and card.up_axis not in ("x", "y", "z"):
         raise ValueError(f"rotation: {card.name} does not say which axis points up; train with rotation 0.")
+    if len(card.classes) > MOST_CLASSES:
+        raise ValueError(f"{card.name} has {len(card.classes):,} classes; a model knows at most {MOST_CLASSES:,}.")
     if len(card.classes) < 2:
         raise ValueError(f"{card.name} has one class alone, {card.classes[0]}; a classifier needs at least 2.")
     learnt, held = dataset.validation(options.validation, options.seed)

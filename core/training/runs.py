@@ -29,6 +29,8 @@ from core.training.options import TrainOptions
 from core.training.record import METRICS, OPTIONS, RunRecord, read_metrics, read_run
 from core.training.regimes import REGIMES
 
+FILES = tuple(Path(name).stem for name in (OPTIONS, METRICS, BEST, LAST))
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -57,7 +59,7 @@ class Run:
     @classmethod
     def create(cls, folder: Path, options: TrainOptions, dataset: Card, data_root: Path | None) -> "Run":
         """Begin a run in a folder that does not exist or is empty."""
-        sweep(folder, locked="*")
+        sweep(folder, FILES)
         if any(path.name != LOCK for path in folder.iterdir()):
             raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
         device = describe_device(choose_device(options.device))
@@ -98,14 +100,17 @@ class Run:
         run.history = read_metrics(folder, run._finished_epochs())
         return run
 
-    def restore(self, learner: Learner) -> None:
+    def restore(self, learner: Learner) -> str:
         """Give the learner the state after the last finished epoch, if there is one, and drop what came after it.
+
+        Returns what was mended, for the person; empty if nothing was.
 
         Raises
         ------
         ValueError
             If that state is not whole, or the weights of the best epoch are gone and not those of the last.
         """
+        mended = ""
         if self.history:
             _, weights, state = load_training(self.folder / LAST)
             try:
@@ -116,12 +121,14 @@ class Run:
                 if self.best_epoch != len(self.history):
                     raise self._unusable(BEST, f"it does not hold the weights of the best epoch, {self.best_epoch}")
                 self._save_best(learner)
-        sweep(self.folder, locked="*")
+                mended = f"{BEST} was not there or not whole, and was written anew: the last epoch is the best one."
+        sweep(self.folder, FILES)
         with atomic_path(self.folder / METRICS) as part:
             part.touch()
             for line in self.history:
                 append_jsonl(part, line)
         self._write_record(complete=False)
+        return mended
 
     def commit(self, learner: Learner, metrics: Mapping[str, float]) -> None:
         """Keep a finished epoch."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tabulate import tabulate
@@ -32,17 +33,17 @@ def main() -> int:
     chosen = [subject for subject in SUBJECTS if given.only is None or subject.name in given.only]
     source, started = random.Random(given.seed), time.monotonic()
     tallies: dict[str, Tally] = {}
-    with tempfile.TemporaryDirectory(prefix="pointward-chaos-") as folder, x_server() as display:
-        fonts = Path(folder) / "matplotlib"
-        subprocess.run(
-            [sys.executable, "-c", "import matplotlib.font_manager"],
-            env=os.environ | {"MPLCONFIGDIR": str(fonts)},
-            check=True,
-        )
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointward-chaos-")))
+        fonts, words = folder / "matplotlib", [sys.executable, "-c", "import matplotlib.font_manager"]
+        if any(subject.name == "reproduction" for subject in chosen):
+            subprocess.run(words, env=os.environ | {"MPLCONFIGDIR": str(fonts)}, check=True)
+        windows = any(subject.name == "window" for subject in chosen)
+        display = stack.enter_context(x_server()) if windows else ""
         for place, subject in enumerate(chosen):
             kills = len(range(place, given.kills, len(chosen)))
             print(f"{subject.name}: {kills} kills", file=sys.stderr, flush=True)
-            lives = Lives(subject, Path(folder) / "home", display, fonts)
+            lives = Lives(subject, folder / "home", display, fonts)
             tallies[subject.name] = lives.lead(kills, source)
     rows = [_row(name, tally) for name, tally in tallies.items()]
     columns = ["subject", "kills", "ended after them", "result of the unbroken one", "left behind"]

@@ -73,6 +73,8 @@ class Lives:
             raise RuntimeError(f"{subject.name} fails without being killed:\n{done.stderr.decode(errors='replace')}")
         self._seconds = time.monotonic() - started
         self._result, self._files = subject.result(home), self._present()
+        if left := self._left():
+            raise RuntimeError(f"{subject.name} leaves behind what it should not without being killed: {left}")
 
     def lead(self, kills: int, source: random.Random) -> Tally:
         """Kill it so often at random moments, start it again each time, and see what it comes to."""
@@ -99,9 +101,8 @@ class Lives:
         self._subject.prepare(self._home)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "tests.chaos.program", *self._subject.words.split()]
         process = subprocess.Popen(
-            words,
+            self._command(),
             cwd=self._home,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -111,6 +112,9 @@ class Lives:
         )
         self._started.add(process.pid)
         return process
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.chaos.program", *self._subject.words.split()]
 
     def _finish(self, process: subprocess.Popen[bytes], seconds: float = HUNG) -> subprocess.CompletedProcess[bytes]:
         _, said = process.communicate(timeout=seconds)
@@ -138,10 +142,17 @@ class Lives:
         if wrong:
             tally.different += 1
             tally.said.append(done.stderr.decode(errors="replace")[-2000:])
-        tally.left += sorted(self._present() - self._files) + self._processes() + self._in_shared_memory()
+        tally.left += sorted(self._present() - self._files) + self._left()
 
     def _present(self) -> set[str]:
-        return {path.relative_to(self._home).as_posix() for path in self._home.rglob("*")}
+        """The files and folders of its home, but for temporary ones."""
+        paths = {path.relative_to(self._home).as_posix() for path in self._home.rglob("*")}
+        return {path for path in paths if not path.startswith("tmp/")}
+
+    def _left(self) -> list[str]:
+        """What nobody may leave, killed or not."""
+        temporary = sorted(path.relative_to(self._home).as_posix() for path in (self._home / "tmp").rglob("*"))
+        return temporary + self._processes() + self._in_shared_memory()
 
     def _processes(self) -> list[str]:
         """Processes of this subject that still run; they are ended, so that each is counted once."""

@@ -4,16 +4,17 @@ import csv
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from core.models.checkpoints import BEST, LAST, load_training
+from core.models import build
+from core.models.checkpoints import BEST, LAST, ModelCard, load_training, save_model
 from core.results.records import read_jsonl
-from tests.core.toys import CLASSES, toy_dataset, toy_run, toy_split
+from tests.core.toys import CLASSES, toy_split
 
 RUN = Path("run")
 SHAPES = "shapes"
@@ -114,12 +115,13 @@ def _meshes(folder: Path) -> None:
         target.write_text(f"OFF\n{len(flat)} {len(corners)} 0\n{vertices}\n{faces}\n", encoding="utf-8")
 
 
-def _clouds_and_run(folder: Path) -> None:
+def _clouds_and_model(folder: Path) -> None:
+    """The dataset, and an untrained model of its classes in the folder of a run."""
     _clouds(folder)
-    toy_run(folder / "made", toy_dataset(96, 60), epochs=1)
-    (folder / RUN).mkdir()
-    shutil.move(folder / "made" / BEST, folder / RUN / BEST)
-    shutil.rmtree(folder / "made")
+    torch.manual_seed(0)
+    card = {"name": "run", "title": "A run", "architecture": "pointnet", "classes": sorted(CLASSES), "regime": "simple"}
+    card |= {"points": 64, "dataset": "folder", "fingerprint": "0", "up_axis": "z", "seed": 0, "epochs": 1}
+    save_model(folder / RUN / BEST, build("pointnet", len(CLASSES)), ModelCard.model_validate(card))
 
 
 SUBJECTS = (
@@ -142,7 +144,7 @@ SUBJECTS = (
         "evaluation",
         f"evaluate {RUN}/{BEST} {DATA} --points 64 --device cpu --attack pgd --steps 40 --restarts 1 "
         "--records records.csv",
-        _clouds_and_run,
+        _clouds_and_model,
         _of_records,
     ),
     Subject("window", f"window {RUN}", _nothing, _of_run),

@@ -56,9 +56,9 @@ class TestSweeping:
     def test_under_a_lock_all_of_its_names_go(self, tmp_path: Path) -> None:
         for name in ("a.csv", "b.csv"):
             (tmp_path / leftover_name(name, host="00000000")).touch()
-        sweep(tmp_path, locked="a")
+        sweep(tmp_path, ["a"])
         assert names_in(tmp_path) == [leftover_name("b.csv", host="00000000")]
-        sweep(tmp_path, locked="*")
+        sweep(tmp_path, ["*"])
         assert names_in(tmp_path) == []
 
     def test_a_folder_whose_replacement_was_killed_half_way_is_put_back(self, tmp_path: Path) -> None:

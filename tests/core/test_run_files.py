@@ -11,14 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.commands import run
+from core.events import Note
 from core.models import checkpoints
 from core.models.checkpoints import BEST, LAST, load_model, load_training, read_card, save_model
 from core.results.records import read_json, read_jsonl
 from core.studies.defense_pointnet.models import planned
 from core.studies.defense_pointnet.options import ReproduceOptions
-from core.training import dataset_of_run, stored_options
+from core.training import dataset_of_run, stored_options, train
 from tests.core.test_checkpoints import card
-from tests.core.toys import toy_dataset, toy_run
+from tests.core.toys import toy_dataset, toy_options, toy_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -252,7 +253,10 @@ class TestBestWeightsThatAreGone:
             (folder / BEST).write_bytes(b"damaged")
             if damage == "gone":
                 (folder / BEST).unlink()
-        toy_run(folder, resume=True, epochs=3, **AVERAGED)
+        first, *_ = train(toy_dataset(), toy_options(epochs=3, **AVERAGED), folder, resume=True)
+        assert first == Note(
+            "best.safetensors was not there or not whole, and was written anew: the last epoch is the best one."
+        )
         best, average = load_model(folder / BEST), load_training(folder / LAST)[2]
         assert best.card.epochs == 3
         assert best.card.metrics["validation_clean"] == 0.9

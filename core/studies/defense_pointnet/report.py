@@ -21,6 +21,8 @@ from core.training import command
 from resources import RESOURCES
 
 TEMPLATE = RESOURCES / "report.html"
+WRITTEN = ("tables", "figures", "records", "report")
+"""Files and folders of a report, without suffix."""
 
 
 def write_report(findings: Findings, folder: Path) -> None:

@@ -24,7 +24,7 @@ from core.studies.defense_pointnet.measure import (
 )
 from core.studies.defense_pointnet.models import Entry, planned
 from core.studies.defense_pointnet.options import ReproduceOptions
-from core.studies.defense_pointnet.report import write_report
+from core.studies.defense_pointnet.report import WRITTEN, write_report
 from core.training import REGIMES, run_exists, train
 from core.training.record import read_metrics
 
@@ -70,8 +70,9 @@ def reproduce(
         in it.
     """
     with locked_folder(folder):
-        for part in (folder, *(folder / "measured").glob("*")):
-            sweep(part, locked="*")
+        sweep(folder, WRITTEN)
+        for measured in (folder / "measured").glob("*"):
+            sweep(measured, ["*"])
         try:
             findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
         except StoppedEarly:
