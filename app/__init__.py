@@ -1,7 +1,7 @@
 """What a person sees. It runs without Triton, whatever imports it later.
 
-Triton comes with the CUDA builds of PyTorch, which import it when a training begins and need it for ``torch.compile`` alone. It brings
-an LLVM of its own, and so do Mesa's OpenGL drivers: loaded after them it ends the process with SIGSEGV.
+Triton comes with the CUDA builds of PyTorch, which import it when a training begins and need it for ``torch.compile``
+alone. Its LLVM and that of Mesa's OpenGL drivers end the process with SIGSEGV where it is loaded after them.
 """
 
 import sys
