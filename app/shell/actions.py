@@ -13,6 +13,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip
 
 Kind = Literal["command", "toggle", "choice", "submenu"]
 
@@ -212,7 +213,7 @@ def _action(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QA
         action.setShortcut(QKeySequence(info.shortcut))
     if info.icon:
         theme.set_icon(action, info.icon)
-    action.setToolTip(info.tip + (f" ({_native(info.shortcut)})" if info.shortcut else ""))
+    set_tooltip(action, info.tip + (f" ({_native(info.shortcut)})" if info.shortcut else ""))
     action.setStatusTip(info.tip)
     return action
 

@@ -41,9 +41,9 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
     if clean.exists() and not ask(parent, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
         return None
     cloud = scene.setup.cloud
-    frame = {"centre": cloud.centre, "radius": cloud.radius}
-    write_cloud(path, scene.points, displacement=scene.displacement, **frame)
-    write_cloud(clean, cloud.points, **frame)
+    centre, radius = cloud.centre, cloud.radius
+    write_cloud(path, scene.points, displacement=scene.displacement, centre=centre, radius=radius)
+    write_cloud(clean, cloud.points, centre=centre, radius=radius)
     for written, which in ((path, "adversarial"), (clean, "clean")):
         write_provenance(written, scene.provenance(which=which))
     return f"Saved {path.name} and {clean.name} in {path.parent}."
@@ -73,7 +73,7 @@ def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) 
             image.setText("Title", scene.caption)
             image.setText("Description", json.dumps(plain(scene.provenance())))
         with atomic_path(path) as partial_path:
-            if not image.save(str(partial_path), "PNG"):
+            if not image.save(str(partial_path)):
                 raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
 
     return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QMenu,
     QToolButton,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
+from app.shell.widgets import Label, tool_button
 
 UNSET = "not set"
 
@@ -86,9 +86,8 @@ class PathBox(QWidget):
         self._text = TextBox(optional)
         self.setFocusProxy(self._text)
         self.edited, self.read, self.write = self._text.textChanged, self._text.read, self._text.write
-        choose = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
-        choose.setAccessibleName("Choose a path")
-        theme.set_icon(choose, "folder")
+        choose = tool_button(icon="folder", name="Choose a path")
+        choose.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(choose)
         menu.addAction("File…", lambda: self._set_path(QFileDialog.getOpenFileName(self, "Choose a file")[0]))
         menu.addAction("Folder…", lambda: self._set_path(QFileDialog.getExistingDirectory(self, "Choose a folder")))
@@ -119,9 +118,8 @@ class NumberBox(QAbstractSpinBox):
         self.lineEdit().setFont(theme.tabular())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFixedHeight(theme.CONTROL_HEIGHT)
-        suffix = QLabel(unit)
+        suffix = Label(unit, "caption")
         suffix.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        theme.set_role(suffix, "caption")
         unit_width = suffix.sizeHint().width() + theme.SPACE_XS if unit else 0
         self.lineEdit().setTextMargins(0, 0, unit_width, 0)
         self.setMinimumWidth(72 + unit_width)

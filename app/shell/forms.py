@@ -6,20 +6,23 @@ list), or one that is excluded, is not shown and keeps its value.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from app.shell import theme
 from app.shell.fields import CheckBox, ComboBox, Editor, NumberBox, PathBox, TextBox
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, tool_button
 from core.options import Options
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -28,30 +31,29 @@ class _Row:
 
     widgets: tuple[QWidget, ...]
     editor: Editor
-    problem: QLabel
+    problem: Label
     advanced: bool
 
 
-class OptionsForm(QWidget):
+class OptionsForm(QWidget, Generic[AnyOptions]):
     """Editors for the fields of ``kind`` except those of ``exclude``; advanced ones are behind "More options"."""
 
     changed = Signal()
 
-    def __init__(self, kind: type[Options], *, exclude: Collection[str] = (), parent: QWidget | None = None) -> None:
+    def __init__(self, kind: type[AnyOptions], *, exclude: Collection[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         theme.set_role(self, "content")
         self._kind = kind
         self._rows: dict[str, _Row] = {}
         self._writing = self._expanded = False
-        self._value: Options | None = None
+        self._value: AnyOptions | None = None
         self._other_values: dict[str, Any] = {}  # values of the fields that have no editor
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         self._grid.setHorizontalSpacing(theme.SPACE_S)
         self._grid.setVerticalSpacing(theme.SPACE_XS)
         self._grid.setColumnStretch(1, 1)
-        self._more = QToolButton(toolButtonStyle=Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        theme.set_role(self._more, "flat")
+        self._more = tool_button("More options", "chevron-right", colour="muted", role="flat")
         self._more.clicked.connect(lambda: self._expand(not self._expanded))
         self._problem = _problem_label()
 
@@ -70,11 +72,11 @@ class OptionsForm(QWidget):
         self._expand(False)
         self._write({name: info.get_default(call_default_factory=True) for name, info in fields})
 
-    def value(self) -> Options | None:
+    def value(self) -> AnyOptions | None:
         """The edited options; None while a field is invalid, which is explained beside that field."""
         return self._value
 
-    def set_value(self, options: Options) -> None:
+    def set_value(self, options: AnyOptions) -> None:
         """Show these options."""
         self._write({name: getattr(options, name) for name in self._kind.model_fields})
         self.changed.emit()
@@ -85,7 +87,7 @@ class OptionsForm(QWidget):
             return
         unit, words = _schema_extra(info, "unit"), name.replace("_", " ")
         label = words[0].upper() + words[1:]
-        editor.setToolTip(f"<qt>{escape(_tooltip_text(info, unit))}</qt>")
+        set_tooltip(editor, _tooltip_text(info, unit), wrap=True)
         focus = editor.focusProxy() or editor
         focus.setAccessibleName(f"{label}, {unit}" if unit not in ("", words) else label)
         focus.setAccessibleDescription(info.description or "")
@@ -98,9 +100,9 @@ class OptionsForm(QWidget):
             self._grid.addWidget(editor, row, 0, 1, 2)
             widgets: tuple[QWidget, ...] = (editor,)
         else:
-            title = QLabel(label)
+            title = Label(label)
             title.setBuddy(focus)
-            title.setToolTip(editor.toolTip())
+            set_tooltip(title, _tooltip_text(info, unit), wrap=True)
             self._grid.addWidget(title, row, 0)
             self._grid.addWidget(editor, row, 1)
             widgets = (title, editor)
@@ -190,14 +192,13 @@ def _problem_text(item: ErrorDetails) -> str:
             return item["msg"].split(",")[0].replace("Input should be", "Must be") + "."
 
 
-def _problem_label() -> QLabel:
-    label = QLabel(wordWrap=True)
+def _problem_label() -> Label:
+    label = Label(role="error", wrap=True)
     label.hide()
-    theme.set_role(label, "error")
     return label
 
 
-def _show_problem(label: QLabel, text: str) -> None:
+def _show_problem(label: Label, text: str) -> None:
     label.setText(text)
     label.setVisible(bool(text))
 

@@ -1,12 +1,14 @@
 """The strip at the lower edge of the window: the current job, its progress, and buttons to pause, stop or cancel it."""
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QProgressBar, QToolButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QToolButton
 
 from app.jobs import Job, JobList
 from app.shell import theme
 from app.shell.notify import STRIP_HEIGHT, ask
+from app.shell.plain_text import button_text, set_tooltip, single_line
 from app.shell.progress import Status
+from app.shell.widgets import Label, tool_button
 
 REFRESH_MS = 250  # numbers that change more often cannot be read
 TEXT_WIDTH, BAR_WIDTH = 360, 140
@@ -48,7 +50,7 @@ class JobStrip(QFrame):
         self._chosen: Job | None = None
         self._last_message = "No job is running."
         self.setFixedHeight(STRIP_HEIGHT)
-        self._text = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._text = Label()
         self._text.setFixedWidth(TEXT_WIDTH)
         self._bar = QProgressBar(textVisible=False)
         self._bar.setAccessibleName("Progress of the job")
@@ -56,17 +58,13 @@ class JobStrip(QFrame):
         self._percent = self._number("100\u2009%")
         self._rate = self._number("1,000 iterations/s")
         self._left = self._number("23 h 59 min left")
-        self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more = tool_button(role="flat")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setMenu(QMenu(self._more))
         self._more.menu().aboutToShow.connect(self._list_jobs)
-        beside = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
-        self._pause = QToolButton(text="Resume", toolButtonStyle=beside)
-        self._stop = QToolButton(text="Stop and keep", toolButtonStyle=beside, toolTip="End now and keep what there is")
-        self._cancel = QToolButton(toolTip="End now and drop the result")
-        self._cancel.setAccessibleName("Cancel")
-        theme.set_icon(self._pause, "play")
-        theme.set_icon(self._stop, "stop")
-        theme.set_icon(self._cancel, "close")
+        self._pause = tool_button("Resume", "play", role="flat")
+        self._stop = tool_button("Stop and keep", "stop", role="flat", tip="End now and keep what there is")
+        self._cancel = tool_button(icon="close", role="flat", tip="End now and drop the result", name="Cancel")
         self._pause.clicked.connect(self.pause)
         self._stop.clicked.connect(self.stop)
         self._cancel.clicked.connect(self.cancel)
@@ -83,8 +81,6 @@ class JobStrip(QFrame):
             widget.setSizePolicy(policy)
             row.addWidget(widget)
         row.insertStretch(1 + len(numbers), 1)
-        for button in buttons:
-            theme.set_role(button, "flat")
         self._job_widgets = (*numbers, *buttons[1:])
         self._pause.setFixedWidth(self._pause.sizeHint().width())
 
@@ -123,9 +119,10 @@ class JobStrip(QFrame):
             job.cancel()
             self._show()
 
-    def _number(self, widest: str) -> QLabel:
+    def _number(self, widest: str) -> Label:
         """A label for changing digits, as wide as the text ``widest``."""
-        label = QLabel(alignment=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        label = Label()
+        label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         label.setFont(theme.tabular())
         label.setFixedWidth(label.fontMetrics().horizontalAdvance(widest))
         return label
@@ -136,7 +133,7 @@ class JobStrip(QFrame):
         menu.clear()
         for job in self._jobs.jobs:
             if job is not self.current:
-                menu.addAction(_status_line(job), lambda job=job: self._choose(job))
+                menu.addAction(button_text(_status_line(job)), lambda job=job: self._choose(job))
 
     def _choose(self, job: Job) -> None:
         self._chosen = job
@@ -152,9 +149,9 @@ class JobStrip(QFrame):
             widget.setVisible(job is not None and (job.keeps_partial or widget is not self._stop))
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
-        text = self._last_message if job is None else _status_line(job)
+        text = single_line(self._last_message if job is None else _status_line(job))
         self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, TEXT_WIDTH))
-        self._text.setToolTip(text)
+        set_tooltip(self._text, text)
         if job is None:
             self._timer.stop()
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
@@ -11,19 +11,18 @@ from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
-    QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QListView,
-    QRadioButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
-from app.shell.widgets import ElidedComboBox, button, label
+from app.shell.plain_text import single_line, tooltip_text
+from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, radio_button
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
 from core.clouds import SHOWN, Cloud
@@ -60,7 +59,7 @@ class _ShapeListModel(QAbstractListModel):
             rows = np.arange(len(split.labels)) if label is None else np.flatnonzero(split.labels == label)
             words_wanted = words.lower().split()
             if words_wanted:
-                keep = [all(word in split.names[row].lower() for word in words_wanted) for row in rows]
+                keep = [all(word in split.names[int(row)].lower() for word in words_wanted) for row in rows]
                 rows = rows[np.asarray(keep, bool)]
             self.rows = rows
         self.endResetModel()
@@ -74,7 +73,9 @@ class _ShapeListModel(QAbstractListModel):
         row = int(self.rows[index.row()])
         if role == Qt.ItemDataRole.DecorationRole:
             return self._thumbnail(row)
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tooltip_text(single_line(self._split.names[row]))
+        if role == Qt.ItemDataRole.AccessibleTextRole:
             return self._split.names[row]
         return None
 
@@ -101,8 +102,7 @@ class LibraryPanel(QWidget):
         self._datasets = ElidedComboBox()
         self._datasets.setAccessibleName("Dataset")
         for name, summary in datasets.items():
-            self._datasets.addItem(name)
-            self._datasets.setItemData(self._datasets.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
+            add_item(self._datasets, name, tip=summary)
         self._datasets.textActivated.connect(self.datasetChosen)
         self.classes = ElidedComboBox()
         self.classes.setAccessibleName("Class")
@@ -127,9 +127,8 @@ class LibraryPanel(QWidget):
         self.list.setGridSize(QSize(SIZE + theme.SPACE_S, SIZE + theme.SPACE_S))
         self.list.setModel(self.shapes)
         self.list.selectionModel().currentChanged.connect(lambda index: self._show_shape(index.row()))
-        self._placeholder = label("", "caption")
+        self._placeholder = Label(role="caption", wrap=True)
         self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._placeholder.setWordWrap(True)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.list)
         self._pages.addWidget(self._placeholder)
@@ -153,10 +152,10 @@ class LibraryPanel(QWidget):
             box.setContentsMargins(0, 0, 0, 0)
         for box in (column, top, bottom):
             box.setSpacing(theme.SPACE_S)
-        top.addWidget(label("Library", "title"))
+        top.addWidget(Label("Library", "title"))
         top.addLayout(filters)
         top.addWidget(self._search)
-        bottom.addWidget(label("Models", "title"))
+        bottom.addWidget(Label("Models", "title"))
         bottom.addLayout(self._models)
         bottom.addWidget(self._open)
         column.addWidget(self._top)
@@ -201,7 +200,8 @@ class LibraryPanel(QWidget):
         if dataset is None:
             self.show_placeholder("The shapes appear here in a moment.")
         else:
-            self.classes.addItems(list(dataset.card.classes))
+            for name in dataset.card.classes:
+                add_item(self.classes, name)
             self._datasets.setCurrentText(dataset.card.name)
         self.classes.blockSignals(False)
         self._filter()
@@ -231,15 +231,16 @@ class LibraryPanel(QWidget):
         if dataset is None or cloud is None:
             return
         names = dataset.split(SPLIT).names
-        row = next((position for position, shape in enumerate(self.shapes.rows) if names[shape] == cloud.name), -1)
+        row = next((position for position, shape in enumerate(self.shapes.rows) if names[int(shape)] == cloud.name), -1)
         selection.blockSignals(True)
         self.list.setCurrentIndex(self.shapes.index(row) if row >= 0 else QModelIndex())
         selection.blockSignals(False)
         self.list.viewport().update()
 
     def _show_models(self) -> None:
-        focused = self._models.indexOf(QApplication.focusWidget())
-        position = self._models.getItemPosition(focused)[:2] if focused >= 0 else None
+        focus_widget = QApplication.focusWidget()
+        focused = self._models.indexOf(focus_widget) if focus_widget is not None else -1
+        position = cast("tuple[int, ...]", self._models.getItemPosition(focused))[:2] if focused >= 0 else None
         self._list_models()
         item = self._models.itemAtPosition(*position) if position is not None else None
         if item is not None and (widget := item.widget()) is not None:
@@ -254,21 +255,21 @@ class LibraryPanel(QWidget):
         store = self._store
         primary = store.primary_model
         if primary is None:
-            self._models.addWidget(label("None yet: open one below.", "caption"), 0, 0)
+            self._models.addWidget(Label("None yet: open one below.", "caption"), 0, 0)
             return
         for column, text in ((0, "attacked"), (1, "shown")):
-            self._models.addWidget(label(text, "caption"), 0, column)
+            self._models.addWidget(Label(text, "caption"), 0, column)
         for row, model in enumerate(store.models):
-            attacked = QRadioButton(model.card.title)
-            attacked.setToolTip(f"{model.name}: attack this model")
-            attacked.setChecked(model.name == store.primary)
+            is_primary = model.name == store.primary
+            attacked = radio_button(model.card.title, checked=is_primary, tip=f"{model.name}: attack this model")
             self._attacked_buttons.addButton(attacked, row)
             self._models.addWidget(attacked, row + 1, 0)
-            shown = QCheckBox()
-            shown.setAccessibleName(f"Show {model.card.title}")
             fits = model.card.classes == primary.card.classes
-            shown.setChecked(fits and (model.name in store.shown or model.name == store.primary))
-            shown.setEnabled(fits and model.name != store.primary)
-            shown.setToolTip("Show this model's verdict" if fits else "This model knows other classes")
+            shown = check_box(
+                checked=fits and (model.name in store.shown or is_primary),
+                enabled=fits and not is_primary,
+                tip="Show this model's verdict" if fits else "This model knows other classes",
+            )
+            shown.setAccessibleName(f"Show {model.card.title}")
             shown.toggled.connect(lambda on, name=model.name: store.set_shown(name, on))
             self._models.addWidget(shown, row + 1, 1, Qt.AlignmentFlag.AlignRight)

@@ -27,14 +27,15 @@ from PySide6.QtWidgets import (
     QLabel,
     QMessageBox,
     QPlainTextEdit,
-    QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
+from app.shell.plain_text import button_text, multi_line, single_line
+from app.shell.widgets import Label, button, tool_button
 from core.options import explain
+from core.runtime.files import readable
 
 MAX_TOASTS = 3
 TOAST_WIDTH = 380
@@ -59,15 +60,18 @@ def error_message(error: BaseException) -> str:
         text = f"{location}. Check the path, its permissions and the free space."
     elif not isinstance(error, ValueError) or not text:
         text = "Something unexpected went wrong, and this was not finished. The log has the details."
+    text = readable(text)
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
 def ask(parent: QWidget | None, title: str, text: str, yes: str, no: str) -> bool:
     """Ask a question with two buttons; Escape and Enter choose ``no``. ``yes`` and ``no`` are the buttons' texts."""
-    box = QMessageBox(QMessageBox.Icon.NoIcon, "Pointward", title, parent=parent)
-    box.setInformativeText(text)
-    accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-    reject = box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+    box = QMessageBox(QMessageBox.Icon.NoIcon, "Pointward", single_line(title), parent=parent)
+    box.setInformativeText(single_line(text))
+    for label in box.findChildren(QLabel):  # setTextFormat of the box is for its title alone
+        label.setTextFormat(Qt.TextFormat.PlainText)
+    accept = box.addButton(button_text(yes), QMessageBox.ButtonRole.AcceptRole)
+    reject = box.addButton(button_text(no), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(reject)
     box.setEscapeButton(reject)
     box.exec()
@@ -89,6 +93,9 @@ class Severity(Enum):
 class Toasts(QObject):
     """Up to three messages in the lower right corner of a window, the newest lowest. Errors stay until closed."""
 
+    shown = Signal(object, str)
+    """Severity and text of each message."""
+
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
@@ -97,6 +104,7 @@ class Toasts(QObject):
 
     def show(self, severity: Severity, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
         """Show and log a message, with a button for ``action`` (text, handler). A repeated message is only counted."""
+        self.shown.emit(severity, text)
         _log.log(severity.value[2], text)
         for toast in self.visible:
             if toast.message == (severity, text):
@@ -138,20 +146,13 @@ class Toast(QFrame):
         self.message = severity, text
         self.setAccessibleName(text)
         theme.set_role(self, "card")
-        self._icon = QLabel()
+        self._icon = Label()
         theme.notifier.changed.connect(self._update_icon)
         self._update_icon()
-        message = QLabel(
-            text if len(text) <= TOAST_CHARACTERS else text[:TOAST_CHARACTERS] + "… (the log has all of it)"
-        )
-        message.setTextFormat(Qt.TextFormat.PlainText)
-        message.setWordWrap(True)
-        self._count, self._repeats = QLabel(), 1
-        theme.set_role(self._count, "caption")
-        close = QToolButton()
-        close.setAccessibleName("Close message")
-        theme.set_icon(close, "close", "muted")
-        theme.set_role(close, "flat")
+        shown = text if len(text) <= TOAST_CHARACTERS else text[:TOAST_CHARACTERS] + "… (the log has all of it)"
+        message = Label(shown, wrap=True)
+        self._count, self._repeats = Label(role="caption"), 1
+        close = tool_button(icon="close", colour="muted", role="flat", name="Close message")
         close.clicked.connect(self.dismiss)
 
         column = QVBoxLayout()
@@ -159,10 +160,9 @@ class Toast(QFrame):
         column.addWidget(message)
         if action is not None:
             label, run = action
-            button = QPushButton(label)
-            button.clicked.connect(self.dismiss)
-            button.clicked.connect(lambda: run())
-            column.addWidget(button, alignment=Qt.AlignmentFlag.AlignLeft)
+            action_button = button(label, "", self.dismiss)
+            action_button.clicked.connect(lambda: run())
+            column.addWidget(action_button, alignment=Qt.AlignmentFlag.AlignLeft)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         row.setSpacing(theme.SPACE_M)
@@ -175,7 +175,10 @@ class Toast(QFrame):
 
         self._effect = QGraphicsOpacityEffect(self)
         self.setGraphicsEffect(self._effect)
-        self._fade = QPropertyAnimation(self._effect, b"opacity", self, duration=FADE_MS, startValue=0.0, endValue=1.0)
+        self._fade = QPropertyAnimation(self._effect, b"opacity", self)
+        self._fade.setDuration(FADE_MS)
+        self._fade.setStartValue(0.0)
+        self._fade.setEndValue(1.0)
         self._fade.finished.connect(self._on_faded)
         self._timer = QTimer(self, singleShot=True, interval=TOAST_MS)
         self._timer.timeout.connect(self.dismiss)
@@ -240,9 +243,7 @@ class LogPanel(QWidget):
         self._text.setPlaceholderText("Nothing has been logged. Messages and errors appear here.")
         self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        copy = QPushButton("Copy all")
-        theme.set_icon(copy, "copy")
-        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text))
+        copy = button("Copy all", "copy", lambda: QGuiApplication.clipboard().setText(self.text))
         column = QVBoxLayout(self)
         column.addWidget(self._text)
         column.addWidget(copy, alignment=Qt.AlignmentFlag.AlignRight)
@@ -269,7 +270,7 @@ class _Handler(logging.Handler):
         self.relay = _Relay()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.relay.line.emit(self.format(record))
+        self.relay.line.emit(multi_line(self.format(record)))
 
 
 class ExceptionHook(QObject):

@@ -13,17 +13,17 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import settings
+from app.shell.plain_text import button_text
 from app.store import Store
 from core.datasets import REGISTRY
 from core.events import Cancel, Event, Note, Progress
+from core.runtime.files import readable
 
 if TYPE_CHECKING:
     from core.datasets import Dataset
     from core.models.checkpoints import LoadedModel
 
-FILE_FILTER = (
-    "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
-)
+READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
 
 
 class Opener(QObject):
@@ -75,11 +75,12 @@ class Opener(QObject):
         if path.is_dir() and not any(path.glob("*.safetensors")):
             self.open_dataset("folder", path)
             return
-        job, request_id = self.submit(f"opening {path.name}", lambda _: _read(path)), next(self._request_ids)
+        name = readable(path.name)
+        job, request_id = self.submit(f"opening {name}", lambda _: _read(path)), next(self._request_ids)
         job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id))
 
     def choose_file(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, FILE_FILTER)
+        names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, READABLE)
         for name in names:
             self.open_path(Path(name))
 
@@ -93,7 +94,7 @@ class Opener(QObject):
         """Fill a menu with the files that were opened last."""
         menu.clear()
         for name in settings.load().recent:
-            entry = menu.addAction(name)
+            entry = menu.addAction(button_text(name))
             entry.setEnabled(os.path.exists(name))  # Path.exists raises without permission
             entry.triggered.connect(lambda _=False, path=Path(name): self.open_path(path))
         if menu.isEmpty():
@@ -152,5 +153,5 @@ def _read(path: Path) -> Any:
     from core.runtime.devices import choose_device
     from core.runtime.opening import open_path
 
-    yield Progress(0, 1, f"reading {path.name}")
+    yield Progress(0, 1, f"reading {readable(path.name)}")
     yield Done(open_path(path, choose_device("auto")))

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from app.shell import theme
 from app.shell.actions import ACTIONS, ActionInfo
+from app.shell.plain_text import set_tooltip
 
 WIDTH = 560
 ROWS = 10
@@ -117,7 +118,7 @@ class CommandPalette(QFrame):
             item = QListWidgetItem(action.icon(), f"{info.menu}: {info.text}", self._list)
             item.setData(_KEY, info.key)
             item.setData(_SHORTCUT, action.shortcut().toString(QKeySequence.SequenceFormat.NativeText))
-            item.setToolTip(info.tip)
+            set_tooltip(item, info.tip)
             if not action.isEnabled():
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
         self._list.setCurrentRow(0)

@@ -13,6 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
 from core.options import Options, option
+from core.runtime.files import readable
 
 MAX_RECENT = 10
 LAYOUT_VERSION = 1
@@ -69,7 +70,9 @@ def save(**values: Any) -> None:
 
 
 def add_recent(path: Path) -> None:
-    """Put a file or run folder first in the list of recent ones."""
+    """Put a file or run folder first in the list of recent ones; not one whose name is not UTF-8: Qt can't hold it."""
+    if readable(path.absolute()) != str(path.absolute()):
+        return
     newest = str(path.absolute())
     others = [name for name in load().recent if name != newest]
     save(recent=(newest, *others)[:MAX_RECENT], folder=str(path.absolute().parent))

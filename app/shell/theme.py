@@ -6,7 +6,6 @@ reads `current()` while painting and repaints on `notifier.changed`; any other w
 """
 
 import string
-import tempfile
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
+from core.runtime.files import temporary_folder
 from resources import RESOURCES
 
 Scheme = Literal["dark", "light", "system"]
@@ -121,9 +121,7 @@ class _Notifier(QObject):
 notifier = _Notifier()
 _current = DARK
 _requested_scheme: Scheme | None = None  # None until `apply` is called for the first time
-_icon_folder = tempfile.TemporaryDirectory(
-    prefix="pointward-"
-)  # of the arrows and check marks that the style sheet uses
+_icon_folder = temporary_folder("pointward")  # of the arrows and check marks that the style sheet uses
 
 
 def current() -> Theme:
@@ -155,6 +153,7 @@ def _on_desktop_scheme(desktop: Qt.ColorScheme) -> None:
 def _apply_colours(scheme: Qt.ColorScheme) -> None:
     global _current
     app = QApplication.instance()
+    assert isinstance(app, QApplication)
     _current = LIGHT if scheme == Qt.ColorScheme.Light else DARK
     app.setStyle("Fusion")
     app.setPalette(_palette(_current))
@@ -221,10 +220,8 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:
     """Give a button or an action an icon that follows the theme. Calling it again changes the icon."""
-    themed_icon = target.findChild(_ThemedIcon, options=Qt.FindChildOption.FindDirectChildrenOnly) or _ThemedIcon(
-        target
-    )
-    themed_icon.set_icon(name, token)
+    themed = target.findChild(_ThemedIcon, options=Qt.FindChildOption.FindDirectChildrenOnly) or _ThemedIcon(target)
+    themed.set_icon(name, token)
 
 
 class _ThemedIcon(QObject):
@@ -236,15 +233,14 @@ class _ThemedIcon(QObject):
         notifier.changed.connect(self._render)
 
     def set_icon(self, name: str, token: str) -> None:
-        if self._icon_and_colour != (
-            name,
-            token,
-        ):  # rendering takes a millisecond, and this is called on each move of a slider
+        if self._icon_and_colour != (name, token):  # rendering takes a millisecond, too long for each slider move
             self._icon_and_colour = name, token
             self._render()
 
     def _render(self) -> None:
-        self.parent().setIcon(icon(*self._icon_and_colour))
+        target = self.parent()
+        assert isinstance(target, QAbstractButton | QAction)
+        target.setIcon(icon(*self._icon_and_colour))
 
 
 def _svg(name: str, colour: QColor) -> str:

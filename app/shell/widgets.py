@@ -1,18 +1,113 @@
-"""Small widgets that several panels use."""
+"""Labels, buttons and combo boxes, which show every text literally: see ``app/shell/plain_text.py``."""
 
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QRadioButton,
+    QSplitter,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolButton,
+    QWidget,
+)
 
 from app.shell import theme
+from app.shell.plain_text import button_text, set_tooltip, single_line, tooltip_text
 
 
-def label(text: str, role: str) -> QLabel:
-    """A label with a role of the style sheet, such as "title" or "caption"."""
-    made = QLabel(text)
-    theme.set_role(made, role)
+class Label(QLabel):
+    """A label that shows plain text in one line, which is wrapped where ``wrap`` is True.
+
+    Parameters
+    ----------
+    role : role in the style sheet, such as "title" or "caption".
+    """
+
+    def __init__(self, text: str = "", role: str = "", *, wrap: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(wrap)
+        self.setText(text)
+        if role:
+            theme.set_role(self, role)
+
+    def setText(self, text: str) -> None:
+        super().setText(single_line(text))
+
+
+def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "", tip: str = "") -> QPushButton:
+    """A push button; an empty ``icon`` is none."""
+    made = QPushButton(button_text(text))
+    set_tooltip(made, tip)
+    if icon:
+        theme.set_icon(made, icon, "on_accent" if role == "primary" else "text")
+    if role:
+        theme.set_role(made, role)
+    made.clicked.connect(lambda: clicked())
+    return made
+
+
+def tool_button(
+    text: str = "",
+    icon: str = "",
+    *,
+    colour: str = "text",
+    role: str = "",
+    tip: str = "",
+    name: str = "",
+    checkable: bool = False,
+    checked: bool = False,
+) -> QToolButton:
+    """A tool button with a text, an icon, or an icon beside its text; ``name`` is the accessible name."""
+    made = QToolButton()
+    made.setText(button_text(text))
+    set_tooltip(made, tip)
+    made.setAccessibleName(name)
+    made.setCheckable(checkable)
+    made.setChecked(checked)
+    if icon:
+        theme.set_icon(made, icon, colour)
+    if icon and text:
+        made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    if role:
+        theme.set_role(made, role)
+    return made
+
+
+def check_box(text: str = "", *, checked: bool = False, enabled: bool = True, tip: str = "") -> QCheckBox:
+    made = QCheckBox(button_text(text))
+    made.setChecked(checked)
+    made.setEnabled(enabled)
+    set_tooltip(made, tip)
+    return made
+
+
+def radio_button(text: str, *, checked: bool = False, tip: str = "") -> QRadioButton:
+    made = QRadioButton(button_text(text))
+    made.setChecked(checked)
+    set_tooltip(made, tip)
+    return made
+
+
+def add_item(combo: QComboBox, text: str, data: Any = None, tip: str = "") -> None:
+    """Add an entry to a combo box."""
+    combo.addItem(single_line(text), data)
+    if tip:
+        combo.setItemData(combo.count() - 1, tooltip_text(tip), Qt.ItemDataRole.ToolTipRole)
+
+
+def splitter(orientation: Qt.Orientation, name: str) -> QSplitter:
+    """A splitter whose sizes are saved under ``name``."""
+    made = QSplitter(orientation)
+    made.setObjectName(name)
     return made
 
 
@@ -24,16 +119,6 @@ def swap_visible(hidden: QWidget, shown: QWidget) -> None:
     if focused:
         shown.setFocus()
     hidden.setVisible(False)
-
-
-def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "", tip: str = "") -> QPushButton:
-    """A push button with an icon that follows the theme."""
-    made = QPushButton(text, toolTip=tip)
-    theme.set_icon(made, icon, "on_accent" if role == "primary" else "text")
-    if role:
-        theme.set_role(made, role)
-    made.clicked.connect(lambda: clicked())
-    return made
 
 
 MINIMUM_WIDTH = 72  # of a combo box, in pixels: the beginning of a word can still be read

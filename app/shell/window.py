@@ -12,11 +12,8 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplicat
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
-    QSplitter,
     QTabWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -28,7 +25,8 @@ from app.shell.library import LibraryPanel
 from app.shell.notify import LogPanel, Severity, Toasts, error_message
 from app.shell.opening import Opener
 from app.shell.palette import CommandPalette
-from app.shell.widgets import label
+from app.shell.plain_text import title_text
+from app.shell.widgets import Label, splitter, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.controller import AttackController
 from app.stage.presenter import PairPresenter
@@ -146,7 +144,8 @@ class Window(QMainWindow):
     # --- what is shown ---
 
     def _show_title(self, cloud: Cloud | None) -> None:
-        self.setWindowTitle(f"{cloud.name} – Pointward" if cloud is not None and cloud.name else "Pointward")
+        name = cloud.name if cloud is not None else ""
+        self.setWindowTitle(title_text(f"{name} – Pointward") if name else "Pointward")
 
     def _show_only_pair(self, on: bool) -> None:
         for widget in (self.library, self.verdict, self.work, self.attack):
@@ -173,7 +172,7 @@ class Window(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.pair, 1)
         column.addWidget(self.attack)
-        self._upper = QSplitter(Qt.Orientation.Horizontal, objectName="upper")
+        self._upper = splitter(Qt.Orientation.Horizontal, "upper")
         for widget in (self.library, center, self.verdict):
             self._upper.addWidget(widget)
         self._upper.setStretchFactor(1, 1)
@@ -183,7 +182,7 @@ class Window(QMainWindow):
         self.work.addTab(self.training, "Train")
         self.work.addTab(self.evaluation, "Evaluate")
         self.work.addTab(self.latents, "Latents")
-        self._main = QSplitter(Qt.Orientation.Vertical, objectName="main")
+        self._main = splitter(Qt.Orientation.Vertical, "main")
         self._main.addWidget(self._upper)
         self._main.addWidget(self.work)
         self._main.setStretchFactor(0, 62)
@@ -199,9 +198,10 @@ class Window(QMainWindow):
         rows.addWidget(self.strip)
         self.setCentralWidget(whole)
 
-        self.device: QLabel = label("", "caption")
+        self.device = Label(role="caption")
         self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
-        find = QToolButton(text="Find an action…   Ctrl+Shift+P", autoRaise=True)
+        find = tool_button("Find an action…   Ctrl+Shift+P")
+        find.setAutoRaise(True)
         find.setMinimumWidth(find.fontMetrics().horizontalAdvance(find.text()) + theme.SPACE_XL)
         find.clicked.connect(self.actions_["find_action"].trigger)
         self._corner = corner = QWidget(self)
@@ -259,7 +259,7 @@ class Window(QMainWindow):
             "overlay": lambda on: self.pair.overlay.setChecked(on),
             "vectors": lambda on: self.pair.vectors.setChecked(on),
             "link_cameras": lambda on: self.pair.linked.setChecked(on),
-            "reset_camera": lambda: (self.pair.clean.reset_camera(), self.pair.adversarial.reset_camera()),
+            "reset_camera": lambda: self.pair.reset_cameras(),
             "all_classes": lambda on: self.verdict.view.set_all(on),
             "focus_pair": self._show_only_pair,
             "reset_layout": self._reset_layout,

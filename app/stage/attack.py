@@ -10,7 +10,6 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QSlider,
     QToolButton,
     QVBoxLayout,
@@ -19,7 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.widgets import ElidedComboBox
+from app.shell.plain_text import set_tooltip, single_line
+from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
 from app.stage.controller import AttackController
 from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
@@ -54,22 +54,22 @@ class AttackPanel(QWidget):
         self.preset = _combo("Attack")
         self._variant = _combo("Variant of FGSM")
         self._true_class = _combo("True class")
-        self._true_class.setToolTip(
-            "Class of the opened shape; while it is unknown, the attack moves away from the model's own verdict"
+        set_tooltip(
+            self._true_class,
+            "Class of the opened shape; while it is unknown, the attack moves away from the model's own verdict",
         )
         self._true_class.activated.connect(self._choose_true_class)
         self._goal = _combo("Goal")
-        self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
-        theme.set_icon(self._more, "settings")
-        self._more.setToolTip("All other options of the attack")
-        self._more.setAccessibleName("Options of the attack")
+        tip = "All other options of the attack"
+        self._more = tool_button(icon="settings", tip=tip, name="Options of the attack")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._typing_timer = QTimer(self, singleShot=True, interval=TYPING_MS)
         self._typing_timer.timeout.connect(self._take_form_options)
-        self._steps = QLabel("step 0/0")
+        self._steps = Label("step 0/0")
         self._steps.setFont(theme.tabular())
         self._scrubber = QSlider(Qt.Orientation.Horizontal)
         self._scrubber.setAccessibleName("Steps of the attack")
-        self._scrubber.setToolTip("Go to any step of the attack")
+        set_tooltip(self._scrubber, "Go to any step of the attack")
         self._scrubber.setMinimumWidth(48)
         self._scrubber.setMaximumWidth(160)
         self._scrubber.setRange(0, 0)
@@ -87,7 +87,8 @@ class AttackPanel(QWidget):
             first.addWidget(widget)
         first.addStretch(0)
         for key in STEP_ACTIONS:
-            button = QToolButton(autoRaise=True)
+            button = tool_button()
+            button.setAutoRaise(True)
             button.setDefaultAction(actions[key])
             first.addWidget(button)
         first.addWidget(self._scrubber, 1)
@@ -111,12 +112,11 @@ class AttackPanel(QWidget):
         from app.shell.forms import OptionsForm
         from core.attacks import PRESETS, Attack, Direction
 
-        for name, sentence in PRESETS.items():
-            self.preset.addItem(name.upper(), name)
-            self.preset.setItemData(self.preset.count() - 1, sentence, Qt.ItemDataRole.ToolTipRole)
+        for name, description in PRESETS.items():
+            add_item(self.preset, name.upper(), name, description)
         for variant in get_args(Direction):
-            self._variant.addItem(VARIANT_NAMES[variant], variant)
-        self._variant.setToolTip(Attack.model_fields["direction"].description or "")
+            add_item(self._variant, VARIANT_NAMES[variant], variant)
+        set_tooltip(self._variant, Attack.model_fields["direction"].description or "")
         self._form = OptionsForm(Attack, exclude=("epsilon",))
         action = QWidgetAction(self)
         action.setDefaultWidget(self._form)
@@ -149,6 +149,7 @@ class AttackPanel(QWidget):
         from core.attacks import BUDGET
 
         attack = self._form.value() or self._store.attack
+        assert attack is not None
         changes = self._strip_options()
         if changes["direction"] != attack.direction:
             changes["constraint"] = BUDGET[changes["direction"]]
@@ -178,14 +179,14 @@ class AttackPanel(QWidget):
 
     def _list_goals(self) -> None:
         self._list_true_classes()
-        entries = [("untargeted", None)]
-        entries += [(f"towards {name}", index) for index, name in enumerate(self._store.classes)]
+        entries: list[tuple[str, int | None]] = [("untargeted", None)]
+        entries += [(single_line(f"towards {name}"), index) for index, name in enumerate(self._store.classes)]
         if [self._goal.itemText(i) for i in range(self._goal.count())] == [text for text, _ in entries]:
             return
         with QSignalBlocker(self._goal):
             self._goal.clear()
             for text, target in entries:
-                self._goal.addItem(text, target)
+                add_item(self._goal, text, target)
         if self._store.target is not None:
             self._change_options()  # the target class is not one of the present model
 
@@ -201,7 +202,8 @@ class AttackPanel(QWidget):
         cloud = self._store.cloud
         self._true_class.setVisible(cloud is not None and cloud.label is None)
         self._true_class.clear()
-        self._true_class.addItems(["true class unknown", *(f"true class: {name}" for name in self._store.classes)])
+        for text in ("true class unknown", *(f"true class: {name}" for name in self._store.classes)):
+            add_item(self._true_class, text)
         if cloud is not None and cloud.class_name in self._store.classes:
             self._true_class.setCurrentIndex(1 + self._store.classes.index(cloud.class_name))
 

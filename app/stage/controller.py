@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.jobs import Job, JobList, LatestRequestWorker
+from app.stage.attack_work import run_attack, show_last_state
 from app.stage.outcome_tracker import LONG_ATTACK_STEPS, OutcomeTracker
 from app.store import Store
-from core.events import Cancel, result
+from core.events import Cancel
 
 if TYPE_CHECKING:
     from core.attacks import State
@@ -108,7 +109,7 @@ class AttackController(QObject):
         setup, history = self._current_setup(), self.store.history
         if setup is not None and self._job is not None and setup.same_attack(self._requested_setup):
             self._requested_setup = setup  # the job goes on; only the shown models are others
-            self._request("begin", _run_attack, setup, history, _already_requested())
+            self._request("begin", show_last_state, setup, history)
             return
         self._discard_all()
         if setup is None:
@@ -124,18 +125,18 @@ class AttackController(QObject):
         self._set_busy(True)
         total = setup.attack.total_steps
         if end:
-            self._request("attack", _run_attack, setup, states, _already_requested())
+            self._request("attack", show_last_state, setup, states)
         elif total + 1 - len(states) > LONG_ATTACK_STEPS:
             self._start_job(setup, states)
         else:
-            self._request("attack", _run_attack, setup, states, self._cancel)
+            self._request("attack", run_attack, setup, states, self._cancel)
 
     def _start_job(self, setup: Setup, states: tuple[State, ...]) -> None:
         from core import live
 
         if not states:
             self.store.set_outcome(None)
-            self._request("begin", _run_attack, setup, (), _already_requested())
+            self._request("begin", show_last_state, setup)
         cancel = Cancel()
         work = partial(live.attack, setup, setup.attack.epsilon, cancel, states)
         title = f"attack of {setup.attack.total_steps:,} steps"
@@ -347,17 +348,3 @@ class AttackController(QObject):
         if busy != self.busy:
             self.busy = busy
             self.busyChanged.emit(busy)
-
-
-def _already_requested() -> Cancel:
-    """A token that lets no step be computed."""
-    cancel = Cancel()
-    cancel.request()
-    return cancel
-
-
-def _run_attack(setup: Setup, states: tuple[State, ...], cancel: Cancel) -> AttackResult:
-    from core import live
-
-    attack_result: AttackResult = result(live.attack(setup, setup.attack.epsilon, cancel, states))
-    return attack_result

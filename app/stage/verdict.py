@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.widgets import label, number
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, number
 from app.store import Store
 from app.views.confidence import ConfidenceView
 
@@ -35,15 +36,15 @@ class VerdictPanel(QWidget):
         self.setMinimumWidth(300)
         self._store = store
         self.view = ConfidenceView()
-        self._values: dict[str, QLabel] = {}
+        self._values: dict[str, Label] = {}
         left, right = QFormLayout(), QFormLayout()
         for place, (key, name, tip) in enumerate((*NUMBERS, LOSS)):
-            caption, value = label(name, "caption"), QLabel("–")
+            caption, value = Label(name, "caption"), Label("–")
             value.setFont(theme.tabular())
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             value.setMinimumWidth(value.fontMetrics().horizontalAdvance("0.0000"))
             for widget in (caption, value):
-                widget.setToolTip(tip)
+                set_tooltip(widget, tip)
             value.setAccessibleName(tip)
             self._values[key] = value
             (left if place % 2 == 0 else right).addRow(caption, value)
@@ -57,7 +58,7 @@ class VerdictPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_S)
-        column.addWidget(label("Confidence", "title"))
+        column.addWidget(Label("Confidence", "title"))
         column.addWidget(self.view, 1)
         column.addLayout(numbers)
         store.sceneChanged.connect(self._show)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ class UiDriver:
         scene = self.window.store.scene
         return scene is not None and scene.epsilon == epsilon and scene.exact and not self.window.controller.busy
 
+    def shows_epsilon(self, epsilon: float) -> bool:
+        scene = self.window.store.scene
+        return scene is not None and scene.epsilon == epsilon
+
     def at_step(self, step: int) -> bool:
         scene = self.window.store.scene
         return scene is not None and scene.step == step
@@ -103,11 +108,11 @@ class UiDriver:
         self.window.controller.release(start)
         self.wait_until(lambda: self.settled(start), f"the attack at epsilon {start}")
         groove, fooled_at = slider.findChild(QAbstractSlider), None
+        assert groove is not None
 
         def at(epsilon: float) -> QPoint:
-            return QPoint(
-                round(MARGIN + (groove.width() - 2 * MARGIN) * epsilon / slider.maximum), groove.height() // 3
-            )
+            x = MARGIN + (groove.width() - 2 * MARGIN) * epsilon / slider.maximum
+            return QPoint(round(x), groove.height() // 3)
 
         QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=at(start))
         for position in range(1, 31):
@@ -115,7 +120,7 @@ class UiDriver:
             event_time = time.perf_counter()
             QTest.mouseMove(groove, at(epsilon))
             value = slider.value
-            self.wait_until(lambda value=value: store.scene is not None and store.scene.epsilon == value, "the refit")
+            self.wait_until(partial(self.shows_epsilon, value), "the refit")
             self.wait_until(lambda: self._frame_time > self._scene_time, "the frame")
             self.latencies.append(1000 * (self._frame_time - event_time))
             scene = store.scene

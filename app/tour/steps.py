@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -23,14 +24,7 @@ class Tour(UiDriver):
         self.attach(window)
         window.resize(*SIZE)
         window.move(0, 0)
-        show_toast = window.toasts.show
-
-        def show(severity: Severity, text: str, *rest: Any) -> None:
-            if severity is Severity.ERROR:
-                self.errors.append(text)
-            show_toast(severity, text, *rest)
-
-        window.toasts.show = show  # type: ignore[method-assign]
+        window.toasts.shown.connect(self._on_message)
         try:
             self._open()
             self._choose_shape()
@@ -61,6 +55,10 @@ class Tour(UiDriver):
             "errors": self.errors,
         }
 
+    def _on_message(self, severity: Severity, text: str) -> None:
+        if severity is Severity.ERROR:
+            self.errors.append(text)
+
     def _open(self) -> None:
         window = self.window
         self.wait_until(window.isVisible, "the window to appear", 10)
@@ -86,7 +84,7 @@ class Tour(UiDriver):
         QTest.mouseClick(
             library.list.viewport(), Qt.MouseButton.LeftButton, pos=library.list.visualRect(index).center()
         )
-        wanted = index.data(Qt.ItemDataRole.ToolTipRole)
+        wanted = index.data(Qt.ItemDataRole.AccessibleTextRole)
         self.wait_until(lambda: self.scene_of(wanted), f"the verdicts on {wanted}")
         self.record_step(f"clicked {wanted} in the library", **self.scene_summary())
         self.picture("shape")
@@ -97,8 +95,8 @@ class Tour(UiDriver):
         for row in range(4, 16):
             if row > 4:
                 library.move_by(1)
-                wanted = library.shapes.index(row).data(Qt.ItemDataRole.ToolTipRole)
-                self.wait_until(lambda wanted=wanted: self.scene_of(wanted), f"the verdicts on {wanted}")
+                wanted = library.shapes.index(row).data(Qt.ItemDataRole.AccessibleTextRole)
+                self.wait_until(partial(self.scene_of, wanted), f"the verdicts on {wanted}")
             flip = self.drag(0.0, 0.3, stop_on_success=True)
             if flip is not None:
                 scene = store.scene
@@ -120,7 +118,7 @@ class Tour(UiDriver):
         self.wait_until(lambda: self.at_step(0), "the clean cloud")
         for count in range(1, 6):
             self.key(Qt.Key.Key_N)
-            self.wait_until(lambda count=count: self.at_step(count), "a step")
+            self.wait_until(partial(self.at_step, count), "a step")
         self.key(Qt.Key.Key_V)
         self.record_step("stepped PGD five times with the keyboard, displacement vectors on", **self.scene_summary())
         self.picture("pgd")
@@ -163,13 +161,13 @@ class Tour(UiDriver):
         table = result.table()
         self.record_step(
             f"measured {len(table.rows)} models: {table.title}",
-            accuracies={str(row[0]): [round(float(cell), 1) for cell in (row[1], row[3])] for row in table.rows},
+            accuracies={str(row[0]): [round(float(cell or 0), 1) for cell in (row[1], row[3])] for row in table.rows},
         )
         QTest.mouseClick(view.figures["confusion"], Qt.MouseButton.LeftButton)
         wrong = result.measured[0].report.sides[1].confusion()
         wrong[range(len(wrong)), range(len(wrong))] = 0
         true, predicted = divmod(int(wrong.argmax()), len(wrong))
-        cells = view.matrix.widget()
+        cells = view.matrix.cells
         QTest.mouseClick(cells, Qt.MouseButton.LeftButton, pos=cells.cell(1, true, predicted).center())
         cloud = window.store.cloud
         assert cloud is not None

@@ -12,6 +12,7 @@ from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QLinearGradient, QPainter
 
 from app.shell import theme
+from app.shell.plain_text import single_line
 
 _MARGIN = theme.SPACE_M
 _PILL_HEIGHT = 22
@@ -25,20 +26,15 @@ def title(painter: QPainter, text: str, colour: QColor) -> None:
 
 def verdict(painter: QPainter, text: str, right: bool | None) -> None:
     """Predicted class and confidence, below the title, in the colour of a right or a wrong prediction."""
-    colours = theme.current()
+    colours, text = theme.current(), single_line(text)
     colour = {True: colours.ok, False: colours.bad, None: colours.text}[right]
     _pill(painter, QRect(_MARGIN, _MARGIN + 18, _pill_width(text), _PILL_HEIGHT), text, colour)
 
 
 def corner_note(painter: QPainter, area: QRect, text: str) -> None:
     """A note on how to read the picture, top right."""
-    pill_width = _pill_width(text)
-    _pill(
-        painter,
-        QRect(area.width() - _MARGIN - pill_width, _MARGIN, pill_width, _PILL_HEIGHT),
-        text,
-        theme.current().warn,
-    )
+    width = _pill_width(text)
+    _pill(painter, QRect(area.width() - _MARGIN - width, _MARGIN, width, _PILL_HEIGHT), text, theme.current().warn)
 
 
 def state_note(painter: QPainter, text: str) -> None:

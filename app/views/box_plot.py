@@ -7,9 +7,11 @@ import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import single_line
+from app.shell.widgets import Label
 from app.views.painting import plot_pen, translucent
 from app.views.plot import Plot
 
@@ -63,13 +65,13 @@ class BoxPlotView(QWidget):
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._plot.box.setMouseEnabled(x=False, y=False)
         self._bars = [pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[]) for _ in SIDES]
-        self._lines = [pg.PlotCurveItem(connect="pairs") for _ in (*SIDES, "median")]
+        self._whiskers = [pg.PlotCurveItem(connect="pairs") for _ in SIDES]
+        self._medians = pg.PlotCurveItem(connect="pairs")
         self._dots = [pg.ScatterPlotItem(size=5, pen=None) for _ in SIDES]
         self._focus = pg.PlotCurveItem()
-        for item in (*self._bars, *self._lines, *self._dots, self._focus):
+        for item in (*self._bars, *self._whiskers, self._medians, *self._dots, self._focus):
             self._plot.box.addItem(item)
-        rule = QLabel(RULE, wordWrap=True)
-        theme.set_role(rule, "caption")
+        rule = Label(RULE, "caption", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_XS)
@@ -116,10 +118,11 @@ class BoxPlotView(QWidget):
             )
         focused = [boxes[self._current_box][1]] if self.hasFocus() and boxes else []
         self._focus.setData(*np.concatenate([np.empty((0, 2)), *map(_outline, focused)]).T, pen=plot_pen(now.text, 2.5))
-        for line, colour, side in zip(self._lines, (now.clean, now.adv, now.text), (0, 1, None), strict=True):
-            of_side = [box for (_, its), box in boxes if side in (its, None)]
-            ends = [_median(box) for box in of_side] if side is None else [_whiskers(box) for box in of_side]
-            line.setData(*np.concatenate([np.empty((0, 2)), *ends]).T, pen=plot_pen(colour, 2 if side is None else 1.2))
+        for side, (line, colour) in enumerate(zip(self._whiskers, (now.clean, now.adv), strict=True)):
+            ends = [_whiskers(box) for (_, its), box in boxes if its == side]
+            line.setData(*np.concatenate([np.empty((0, 2)), *ends]).T, pen=plot_pen(colour, 1.2))
+        medians = [_median(box) for _, box in boxes]
+        self._medians.setData(*np.concatenate([np.empty((0, 2)), *medians]).T, pen=plot_pen(now.text, 2))
         for side, (dots, colour) in enumerate(zip(self._dots, (now.clean, now.adv), strict=True)):
             of_side = [box for (_, its), box in boxes if its == side]
             places = np.concatenate([np.empty((0, 2)), *(_outliers(box) for box in of_side)])
@@ -135,13 +138,13 @@ class BoxPlotView(QWidget):
         counts = dict.fromkeys(
             str(len(self._boxes[group, side].values)) if (group, side) in self._boxes else "0" for side in (0, 1)
         )
-        return f"{self._names[group]}\nn = {', '.join(counts)}"
+        return f"{single_line(self._names[group])}\nn = {', '.join(counts)}"
 
     def _box_text(self, group: int, side: int) -> str:
         box = self._boxes[group, side]
         _, low, middle, high, _ = (f"{end:.3g}" for end in box.ends)
         return (
-            f"{self._names[group]}, {SIDES[side]}\nmedian {middle}, quartiles {low} to {high}\n"
+            f"{single_line(self._names[group])}, {SIDES[side]}\nmedian {middle}, quartiles {low} to {high}\n"
             f"n = {len(box.values)}, {len(box.outliers)} outliers"
         )
 
@@ -172,7 +175,8 @@ class BoxPlotView(QWidget):
         return ""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        move = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(event.key())
+        moves: dict[int, int] = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+        move = moves.get(event.key())
         if move is not None and self._boxes:
             self._current_box = (self._current_box + move) % len(self._boxes)
             self._draw()

@@ -5,9 +5,10 @@ import pyqtgraph.opengl as gl
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPoint, QPointF, Signal
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
+from app.shell.plain_text import show_tooltip
 from app.views import annotations
 from app.views.spheres import Spheres
 from app.views.view3d import Floats, View3D
@@ -146,17 +147,16 @@ class CloudView(View3D):
         """Update the three OpenGL items from data, switches and theme."""
         colours = theme.current()
         self.setBackgroundColor(colours.canvas)
-        moved = len(self._origin) == len(self._points)
+        paired = len(self._origin) == len(self._points)
         self._origin_shown = self._origin_wanted and len(self._origin) > 0
         self._shown = self._origin if self._origin_shown else self._points
-        if moved and not self._origin_shown and self._magnify != 1:
+        if paired and not self._origin_shown and self._magnify != 1:
             self._shown = self._origin + self._magnify * (self._points - self._origin)
         if self._highlighted >= len(self._shown):
             self._highlighted = -1
 
-        point_colours = np.tile(
-            _rgb(colours.clean if self._origin_shown else getattr(colours, self._token)), (len(self._shown), 1)
-        )
+        plain = colours.clean if self._origin_shown else getattr(colours, self._token)
+        point_colours = np.tile(_rgb(plain), (len(self._shown), 1))
         if self._values is not None and not self._origin_shown:
             low, high = self._limits
             share = np.clip((self._values - low) / max(high - low, 1e-12), 0.0, 1.0)
@@ -168,13 +168,12 @@ class CloudView(View3D):
         pale = 0.65 * _rgb(colours.clean) + 0.35 * _rgb(colours.canvas)
         self._origin_spheres.set_data(self._origin, np.tile(pale, (len(self._origin), 1)), 0.5 * radius)
 
-        self._vectors.setVisible(self._vectors_on and moved and not self._origin_shown)
+        self._vectors.setVisible(self._vectors_on and paired and not self._origin_shown)
         if self._vectors.visible():
             ends = np.stack([self._origin, self._shown], axis=1).reshape(-1, 3)
             line_colours = np.array([(*_rgb(colours.muted), 0.25), (*_rgb(colours.adv), 0.9)], np.float32)
-            self._vectors.setData(
-                pos=ends, color=np.tile(line_colours, (len(self._shown), 1)), width=self.devicePixelRatioF()
-            )
+            line_colours = np.tile(line_colours, (len(self._shown), 1))
+            self._vectors.setData(pos=ends, color=line_colours, width=self.devicePixelRatioF())
         self.update()
 
     def annotate(self, painter: QPainter) -> None:
@@ -210,7 +209,7 @@ class CloudView(View3D):
         if index != self._highlighted:
             self.mark(index)
             self.pointHovered.emit(index)
-            QToolTip.showText(globally, self._point_text(index) if index >= 0 else "", self)
+            show_tooltip(globally, self._point_text(index) if index >= 0 else "", self)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
@@ -236,7 +235,7 @@ def _checked(points: ArrayLike, name: str) -> Floats:
 
 
 def _rgb(colour: QColor) -> Floats:
-    return np.array(colour.getRgbF()[:3], np.float32)
+    return np.array([colour.redF(), colour.greenF(), colour.blueF()], np.float32)
 
 
 def _radius(count: int) -> float:

@@ -5,18 +5,11 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import (
-    QAbstractScrollArea,
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QToolButton,
-    QToolTip,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import show_tooltip, single_line
+from app.shell.widgets import Label, tool_button
 from app.views import annotations
 from app.views.confidence_table import ConfidenceTable
 from app.views.painting import draw_text, translucent
@@ -43,11 +36,9 @@ class ConfidenceView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bars = _Bars()
-        self._all = QToolButton(toolButtonStyle=Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._all.setToolTip("Show every class in the dataset's order, or only the most confident ones")
-        theme.set_role(self._all, "flat")
-        self._mark_legend = QLabel()
-        theme.set_role(self._mark_legend, "caption")
+        tip = "Show every class in the dataset's order, or only the most confident ones"
+        self._all = tool_button("all", "chevron-right", colour="muted", role="flat", tip=tip)
+        self._mark_legend = Label(role="caption")
         footer = QHBoxLayout()
         footer.addWidget(self._all)
         footer.addStretch()
@@ -125,7 +116,7 @@ class _Bars(QAbstractScrollArea):
 
     def _lay_out(self) -> None:
         labels = QFontMetrics(theme.font(semibold=True))
-        widest = max((labels.horizontalAdvance(name) for name in self.table.classes), default=0)
+        widest = max((labels.horizontalAdvance(single_line(name)) for name in self.table.classes), default=0)
         captions = QFontMetrics(theme.font(theme.CAPTION_PX)).horizontalAdvance("adversarial")
         self._names = MARK_WIDTH + min(max(widest, captions), 120) + GAP
         view = self.viewport().size()
@@ -190,13 +181,8 @@ class _Bars(QAbstractScrollArea):
                 painter.setBrush(now.text if true else Qt.BrushStyle.NoBrush)
                 painter.drawEllipse(QPointF(MARK_WIDTH / 2 - 1, top + ROW_HEIGHT / 2), 3, 3)
             box = QRect(MARK_WIDTH, top, self._names - MARK_WIDTH - GAP, ROW_HEIGHT)
-            draw_text(
-                painter,
-                box,
-                table.classes[k],
-                theme.font(semibold=predicted),
-                now.text if predicted or true else now.muted,
-            )
+            colour = now.text if predicted or true else now.muted
+            draw_text(painter, box, table.classes[k], theme.font(semibold=predicted), colour)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_bars(self, painter: QPainter) -> None:
@@ -230,7 +216,7 @@ class _Bars(QAbstractScrollArea):
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self._tooltip(event.pos()), self.viewport())
+            show_tooltip(event.globalPos(), self._tooltip(event.pos()), self.viewport())
             return True
         return super().viewportEvent(event)
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Confidences = NDArray[np.floating]
+from app.shell.plain_text import single_line
 
 
 class ConfidenceTable:
@@ -77,10 +77,11 @@ class ConfidenceTable:
 
     def exact_text(self, model: int, k: int | None) -> str:
         """Confidences of a model in class ``k``, or in its predicted classes for None, with four decimals."""
-        lines = [self.models[model] if k is None else f"{self.models[model]} · {self.classes[k]}"]
+        lines = [single_line(self.models[model] if k is None else f"{self.models[model]} · {self.classes[k]}")]
         for name, values in self.clouds.items():
             shown = self.predicted[name][model] if k is None else k
-            lines.append(f"{name} {values[model, shown]:.4f}" + (f" {self.classes[shown]}" if k is None else ""))
+            class_name = f" {single_line(self.classes[shown])}" if k is None else ""
+            lines.append(f"{name} {values[model, shown]:.4f}{class_name}")
         return "\n".join(lines)
 
     def accessible_text(self) -> str:

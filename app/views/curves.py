@@ -10,9 +10,10 @@ import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.widgets import tool_button
 from app.views.painting import plot_pen
 from app.views.plot import Plot, ValueLegend
 
@@ -26,7 +27,7 @@ _PENS = dict(
     )
 )
 FRAME_MS = 100  # points that arrive within one frame are drawn together
-_ARROWS = {
+_ARROWS: dict[int, tuple[int, int]] = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
     Qt.Key.Key_Up: (0, -1),
@@ -102,8 +103,7 @@ class CurveView(QWidget):
         """Line and x of the point chosen by arrow keys."""
         self._plot = Plot(empty, integer_x=integer_x)
         self._legend = ValueLegend(self._legend_rows, "0.00e-00" if y_range is None else "00.00")
-        self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
-        theme.set_role(self._log, "flat")
+        self._log = tool_button("log", role="flat", tip=f"Logarithmic axis for the {y_label}", checkable=True)
         self._redraw_timer = QTimer(self, singleShot=True, interval=FRAME_MS)
         if y_range is not None:
             self._plot.box.setYRange(*y_range, padding=0.06)

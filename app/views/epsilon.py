@@ -7,6 +7,7 @@ from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip
 from app.views.groove import STEP, Groove, OutcomeCurves
 
 MAXIMUM = 0.3  # unit-sphere radii
@@ -40,13 +41,14 @@ class EpsilonSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._groove = Groove()
-        self._number = _Number(decimals=3, singleStep=STEP, suffix=" r", keyboardTracking=False)
+        self._number = _Number(decimals=3, singleStep=STEP, suffix=" r")
+        self._number.setKeyboardTracking(False)
         self._number.setLocale(QLocale.c())
         self._number.setFont(theme.tabular())
         self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._number.setAccessibleName("Epsilon in unit-sphere radii")
-        self._number.setToolTip("Epsilon in unit-sphere radii: the cloud's bounding sphere has radius 1")
+        set_tooltip(self._number, "Epsilon in unit-sphere radii: the cloud's bounding sphere has radius 1")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_S)

@@ -20,9 +20,10 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip
+from PySide6.QtWidgets import QAbstractSlider, QSizePolicy
 
 from app.shell import theme
+from app.shell.plain_text import show_tooltip, single_line
 from app.views.painting import translucent
 
 STEP = 0.001  # unit-sphere radii: one key press, and one unit of the slider's integer value
@@ -86,7 +87,8 @@ class OutcomeCurves:
         lines = []
         for model, name in enumerate(self.names):
             confidence = np.interp(epsilon, self.epsilons, self.confidence[model])
-            lines.append(f"{name}: {self.label} {confidence:.2f}{self._wrong_ranges_text(model)}")
+            name_and_class = single_line(f"{name}: {self.label}")
+            lines.append(f"{name_and_class} {confidence:.2f}{self._wrong_ranges_text(model)}")
         return "\n".join(lines)
 
     def accessible_text(self) -> str:
@@ -184,7 +186,7 @@ class Groove(QAbstractSlider):
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self._tooltip(event.pos()), self)
+            show_tooltip(event.globalPos(), self._tooltip(event.pos()), self)
             return True
         return super().event(event)
 
@@ -261,9 +263,9 @@ class Groove(QAbstractSlider):
         area_under_curve.lineTo(area.bottomLeft())
         wrong = QRegion()
         for left, right in self._wrong_ranges_in_pixels(outcome, primary):
-            region = QRect(QPoint(round(left), 0), QPoint(round(right) - 1, CURVE_HEIGHT))
-            painter.fillRect(region, translucent(now.adv, 0.2))
-            wrong += region
+            rectangle = QRect(QPoint(round(left), 0), QPoint(round(right) - 1, CURVE_HEIGHT))
+            painter.fillRect(rectangle, translucent(now.adv, 0.2))
+            wrong += rectangle
         for region, colour in ((QRegion(area.toAlignedRect()) - wrong, now.clean), (wrong, now.adv)):
             painter.save()
             painter.setClipRegion(region, Qt.ClipOperation.IntersectClip)

@@ -19,14 +19,17 @@ from PySide6.QtGui import (
     QPixmap,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import show_tooltip, single_line
+from app.shell.widgets import Label
 from app.views import annotations
 from app.views.painting import draw_text, plot_pen, translucent
 
 POINT_SIZE = 7  # in pixels
 ROW_HEIGHT, SYMBOL_WIDTH = 20, 16  # of the legend, in pixels
+MAX_NAME_WIDTH = 200  # of a class in the legend, in pixels; longer ones end in an ellipsis
 DISC_RADIUS = 14  # in pixels, of the disc behind the star of the shown cloud
 
 PointStyle = tuple[str, QBrush, QPen]  # marker, fill, outline
@@ -45,7 +48,7 @@ def point_style(marker: str, colour: QColor, adversarial: bool) -> PointStyle:
     return marker, QBrush(translucent(colour, 0.5 if adversarial else 1.0)), ring
 
 
-class MapPlot(pg.GraphicsView):
+class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     """The points without axes, which have no meaning on a t-SNE map; names and marker are painted over them."""
 
     def __init__(self, hint: str, tip: Callable[[QPointF], str]) -> None:
@@ -91,7 +94,7 @@ class MapPlot(pg.GraphicsView):
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self._tip(self.mapToScene(event.pos())), self)
+            show_tooltip(event.globalPos(), self._tip(self.mapToScene(event.pos())), self)
             return True
         return super().viewportEvent(event)
 
@@ -151,7 +154,8 @@ class MapLegend(QWidget):
 
     def _update_layout(self) -> None:
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
-        widest = max((metrics.horizontalAdvance(name) for name, _ in self._entries), default=0)
+        widest = max((metrics.horizontalAdvance(single_line(name)) for name, _ in self._entries), default=0)
+        widest = min(widest, MAX_NAME_WIDTH)
         self._rows, self._column = max(1, self.height() // ROW_HEIGHT), SYMBOL_WIDTH + widest + theme.SPACE_M
         self.setFixedWidth(self._column * -(-len(self._entries) // self._rows))
 
@@ -184,10 +188,9 @@ def separated(boxes: Sequence[QRectF]) -> list[QRectF]:
     return placed
 
 
-def _note_label(role: str) -> QLabel:
+def _note_label(role: str) -> Label:
     """A note over the map, hidden at first."""
-    note = QLabel()
-    theme.set_role(note, role)
+    note = Label(role=role)
     note.setFont(theme.tabular())
     note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
     note.hide()
@@ -196,7 +199,7 @@ def _note_label(role: str) -> QLabel:
 
 def _outlined_text(text: str, ratio: float) -> QPixmap:
     """A text with an outline of the background colour, readable over points; as an image, for speed."""
-    now, font = theme.current(), theme.font(theme.CAPTION_PX, semibold=True)
+    now, font, text = theme.current(), theme.font(theme.CAPTION_PX, semibold=True), single_line(text)
     metrics = QFontMetrics(font)
     picture = QPixmap(QSize(metrics.horizontalAdvance(text) + 8, metrics.height() + 4) * ratio)
     picture.setDevicePixelRatio(ratio)

@@ -16,16 +16,17 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
+from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import show_tooltip, single_line
 from app.views.painting import draw_text, translucent
 
 SIDES = ("clean", "adversarial")
 TITLE, GAP = 20, theme.SPACE_L  # in pixels: height of the title above a matrix, space between the two
 MIN_CELL, MAX_CELL = 11, 34  # side of a cell in pixels
 MAX_NAME_WIDTH = 96  # of a class, in pixels
-ARROWS = {
+ARROWS: dict[int, tuple[int, int, int]] = {
     Qt.Key.Key_Up: (0, -1, 0),
     Qt.Key.Key_Down: (0, 1, 0),
     Qt.Key.Key_Left: (0, 0, -1),
@@ -52,6 +53,11 @@ class MatrixView(QScrollArea):
         """Show the numbers of clouds (K, K) by true class (row) and predicted class (column)."""
         self._cells.set_counts(classes, np.stack([clean, adversarial]))
         self.setAccessibleDescription(self._cells.accessibleDescription())
+
+    @property
+    def cells(self) -> "_Cells":
+        """The widget with the cells."""
+        return self._cells
 
     def set_stale(self, stale: bool) -> None:
         """Dim the matrices, because the settings have changed since."""
@@ -90,7 +96,7 @@ class _Cells(QWidget):
 
     def _lay_out(self) -> None:
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
-        widest = max((metrics.horizontalAdvance(name) for name in self._classes), default=0)
+        widest = max((metrics.horizontalAdvance(single_line(name)) for name in self._classes), default=0)
         corner = metrics.horizontalAdvance("predicted →")
         self._names = min(max(widest, corner), MAX_NAME_WIDTH) + theme.SPACE_S
         count = max(1, len(self._classes))
@@ -152,14 +158,11 @@ class _Cells(QWidget):
             area = self._matrix(side)
             title = QRect(area.left(), 0, area.width(), TITLE)
             draw_text(painter, title, SIDES[side].capitalize(), strong, colour)
-            if (
-                highlighting and side == 1
-            ):  # the text of the current cell, of either matrix, to the right of the second title
+            if highlighting and side == 1:  # beside the second title is space for the text of the current cell
                 title.setLeft(title.left() + QFontMetrics(strong).horizontalAdvance("Adversarial") + theme.SPACE_M)
                 title.setRight(self.width())
-                draw_text(
-                    painter, title, self._cell_text(*self._current), caption, (now.clean, now.adv)[self._current[0]]
-                )
+                text_colour = (now.clean, now.adv)[self._current[0]]
+                draw_text(painter, title, self._cell_text(*self._current), caption, text_colour)
             self._paint_cells(painter, side)
             if self._columns_named:
                 self._paint_columns(painter, side, highlighting)
@@ -197,14 +200,15 @@ class _Cells(QWidget):
     def _cell_text(self, side: int, row: int, column: int) -> str:
         count, total = self._counts[side, row, column], self._counts[side, row].sum()
         share = f" ({100 * count / total:.1f} %)" if total else ""
-        return f"{self._classes[row]} → {self._classes[column]}: {count} of {total} clouds{share}"
+        names = single_line(f"{self._classes[row]} → {self._classes[column]}")
+        return f"{names}: {count} of {total} clouds{share}"
 
     # --- mouse and keys --------------------------------------------------------------------------------------------
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
             found = self._cell_at(event.pos())
-            QToolTip.showText(event.globalPos(), self._cell_text(*found) if found else "", self)
+            show_tooltip(event.globalPos(), self._cell_text(*found) if found else "", self)
             return True
         return super().event(event)
 

@@ -51,7 +51,7 @@ class OffscreenGLWidget(QWidget):
         assert self._surface is not None
         self._context.makeCurrent(self._surface)
 
-    def update(self) -> None:
+    def update(self) -> None:  # type: ignore[override]  # nobody updates a part of the scene
         """Schedule rendering and painting. Repaints that Qt requests by itself use the last image."""
         self._scene_current = False
         super().update()

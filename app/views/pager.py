@@ -1,9 +1,11 @@
 """A line such as "chair → table: 3 of 17 clouds", with buttons for the previous and the next item."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, tool_button
 
 
 class Pager(QWidget):
@@ -22,22 +24,17 @@ class Pager(QWidget):
         super().__init__(parent)
         self._unit, self._description = unit, ""
         self._index = self._count = 0
-        self._label = QLabel()
-        theme.set_role(self._label, "caption")
+        self._label = Label(role="caption")
         self._label.setFont(theme.tabular(theme.font(theme.CAPTION_PX)))
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE_XS)
         row.addWidget(self._label, 1)
-        self.previous, self.next = QToolButton(), QToolButton()
-        for button, name, icon, step in (
-            (self.previous, f"Previous {unit}", "chevron-left", -1),
-            (self.next, f"Next {unit}", "chevron-right", 1),
-        ):
-            theme.set_icon(button, icon)
-            button.setAccessibleName(name)
-            button.setToolTip(name)
+        previous, following = f"Previous {unit}", f"Next {unit}"
+        self.previous = tool_button(icon="chevron-left", name=previous, tip=previous)
+        self.next = tool_button(icon="chevron-right", name=following, tip=following)
+        for button, step in ((self.previous, -1), (self.next, 1)):
             button.clicked.connect(lambda _=False, step=step: self._show_item(self._index + step))
             row.addWidget(button)
         self.clear("")
@@ -68,6 +65,6 @@ class Pager(QWidget):
 
     def _set_text(self, text: str) -> None:
         self._label.setText(text)
-        self._label.setToolTip(text)
+        set_tooltip(self._label, text)
         for button in (self.previous, self.next):
             button.setEnabled(self._count > 1)

@@ -3,6 +3,8 @@
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPen
 
+from app.shell.plain_text import single_line
+
 
 def translucent(colour: QColor, opacity: float) -> QColor:
     """A copy of a colour with an opacity from 0 to 1."""
@@ -13,7 +15,9 @@ def translucent(colour: QColor, opacity: float) -> QColor:
 
 def plot_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
     """A pen for items in plot coordinates, whose width is in logical pixels."""
-    pen = QPen(colour, width * QGuiApplication.instance().devicePixelRatio(), style)
+    application = QGuiApplication.instance()
+    assert isinstance(application, QGuiApplication)
+    pen = QPen(colour, width * application.devicePixelRatio(), style)
     pen.setCosmetic(True)  # the width of a cosmetic pen is in device pixels
     return pen
 
@@ -26,8 +30,8 @@ def draw_text(
     colour: QColor,
     side: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
 ) -> None:
-    """Draw one line of text, vertically centred in `box`, with an ellipsis if it is too long."""
+    """Draw plain text in one line, vertically centred in `box`, with an ellipsis if it is too long."""
     painter.setFont(font)
     painter.setPen(colour)
-    shown = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+    shown = QFontMetrics(font).elidedText(single_line(text), Qt.TextElideMode.ElideRight, box.width())
     painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -10,15 +10,15 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QMenu,
-    QSplitter,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, splitter, tool_button
 from app.views.cloud import CloudView
 from app.views.view3d import VIEWPOINTS
 
@@ -44,15 +44,16 @@ class PairView(QWidget):
         self.vectors = _tool_button("vectors", "Draw how far each point was moved")
         self.overlay = _tool_button("overlay", "Draw the clean points in the adversarial view")
         self.blink = _tool_button("eye", "Show the clean shape on the right while held down (B)", checkable=False)
-        self.magnification = QComboBox(accessibleName="Magnification of displacements")
-        self.magnification.setToolTip("Draw displacements longer than they are")
+        self.magnification = QComboBox()
+        self.magnification.setAccessibleName("Magnification of displacements")
+        set_tooltip(self.magnification, "Draw displacements longer than they are")
         for factor in MAGNIFICATIONS:
             self.magnification.addItem(f"×{factor}", factor)
         self.viewpoints = QMenu(self)
         for name in VIEWPOINTS:
             self.viewpoints.addAction(name)
 
-        self.views = views = QSplitter(Qt.Orientation.Horizontal, objectName="pair")
+        self.views = views = splitter(Qt.Orientation.Horizontal, "pair")
         views.setChildrenCollapsible(False)
         for view in (self.clean, self.adversarial):
             views.addWidget(view)
@@ -109,6 +110,11 @@ class PairView(QWidget):
         """Dim the adversarial picture, with a note, while it does not match the controls."""
         self.adversarial.set_stale(stale, text)
 
+    def reset_cameras(self) -> None:
+        """Set both cameras to the first viewpoint."""
+        for view in (self.clean, self.adversarial):
+            view.reset_camera()
+
     # --- internals -------------------------------------------------------------------------------------------------
 
     def _make_toolbar(self) -> QWidget:
@@ -123,8 +129,7 @@ class PairView(QWidget):
         row.addWidget(self.linked)
         row.addWidget(viewpoint)
         row.addStretch(1)
-        caption = QLabel("displacement")
-        theme.set_role(caption, "caption")
+        caption = Label("displacement", "caption")
         for widget in (self.blink, self.overlay, self.vectors, caption, self.magnification):
             row.addWidget(widget)
         return toolbar
@@ -186,10 +191,7 @@ class PairView(QWidget):
 
 
 def _tool_button(icon: str, purpose: str, *, checkable: bool = True, checked: bool = False) -> QToolButton:
-    button = QToolButton(checkable=checkable, checked=checked, toolTip=purpose, accessibleName=purpose)
-    theme.set_role(button, "flat")
-    theme.set_icon(button, icon)
-    return button
+    return tool_button(icon=icon, role="flat", tip=purpose, name=purpose, checkable=checkable, checked=checked)
 
 
 def _round_up(length: float) -> float:

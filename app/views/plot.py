@@ -1,6 +1,7 @@
 """A plot with axes, and a legend that shows the values at the cursor."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 
 import numpy as np
 import pyqtgraph as pg
@@ -8,16 +9,17 @@ from numpy.typing import NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
+from app.shell.plain_text import show_tooltip, single_line
 from app.views import annotations
 from app.views.painting import draw_text, plot_pen
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
 
 
-class Plot(pg.GraphicsView):
+class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     """The plot, a cursor line under the mouse, and a hint while there is nothing to plot.
 
     Not pyqtgraph's PlotWidget, which brings a menu and a panel of controls of its own for each plot.
@@ -67,7 +69,7 @@ class Plot(pg.GraphicsView):
             axis.setPen(now.border)
             axis.setTextPen(now.muted)
             axis.setTickFont(theme.tabular(theme.font(theme.CAPTION_PX)))
-            axis.setLabel(text, **{"color": now.muted.name(), "font-size": f"{theme.CAPTION_PX}px"})
+            axis.setLabel(escape(text), **{"color": now.muted.name(), "font-size": f"{theme.CAPTION_PX}px"})
 
     def add_line(self) -> pg.PlotDataItem:
         line = pg.PlotDataItem(connect="finite", symbolSize=5, autoDownsample=True, downsampleMethod="peak")
@@ -119,7 +121,7 @@ class Plot(pg.GraphicsView):
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and self._tip is not None:
             place = self.box.mapSceneToView(self.mapToScene(event.pos()))
-            QToolTip.showText(event.globalPos(), self._tip(place), self)
+            show_tooltip(event.globalPos(), self._tip(place), self)
             return True
         return super().viewportEvent(event)
 
@@ -130,7 +132,7 @@ class Plot(pg.GraphicsView):
             annotations.empty(painter, self.viewport().rect(), "Nothing yet", self._hint)
 
 
-class _IntegerAxis(pg.AxisItem):
+class _IntegerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     """An axis without ticks between integers."""
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
@@ -147,7 +149,8 @@ class ValueLegend(QWidget):
         self.setFixedHeight(theme.CONTROL_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, rows = QPainter(self), list(self._rows())
+        painter = QPainter(self)
+        rows = [(single_line(name), pen, number) for name, pen, number in self._rows()]
         font = theme.tabular(theme.font(theme.CAPTION_PX))
         metrics = QFontMetrics(font)
         number_width = metrics.horizontalAdvance(self._widest) + theme.SPACE_S

@@ -8,9 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip, single_line
+from app.shell.widgets import Label, tool_button
 from app.views.map_plot import POINT_SIZE, MapLegend, MapPlot, PointStyle, class_point_style, point_style
 from app.views.painting import plot_pen, translucent
 
@@ -56,10 +58,9 @@ class MapView(QWidget):
             self._plot.box.addItem(item)
         self._toggles = tuple(_toggle(text) for text in ("clean", "adversarial", "pairs"))
         self._toggles[2].setChecked(False)
-        self._toggles[2].setToolTip("Join each clean point with its adversarial one")
+        set_tooltip(self._toggles[2], "Join each clean point with its adversarial one")
         self._plot.stale.setText(STALE_NOTE)
-        self._caption = QLabel()
-        theme.set_role(self._caption, "caption")
+        self._caption = Label(role="caption")
         bar, body, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
         for toggle in self._toggles:
             toggle.toggled.connect(self._apply_toggles)
@@ -206,10 +207,8 @@ class MapView(QWidget):
         if index is None:
             return ""
         kind = "adversarial" if self._adversarial[index] else "clean"
-        return f"{self._classes[self._labels[index]]}, {kind}\npoint {index}"
+        return f"{single_line(self._classes[self._labels[index]])}, {kind}\npoint {index}"
 
 
 def _toggle(text: str) -> QToolButton:
-    button = QToolButton(text=text, checkable=True, checked=True)
-    theme.set_role(button, "flat")
-    return button
+    return tool_button(text, role="flat", checkable=True, checked=True)

@@ -54,7 +54,7 @@ void main() {
 _FOG = 0.4
 
 
-class Spheres(GLGraphicsItem):
+class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
     """Spheres at points, with one colour each. Alpha is one wherever it draws, so that captures match the screen."""
 
     def __init__(self) -> None:
@@ -82,9 +82,9 @@ class Spheres(GLGraphicsItem):
         program = self._compiled_program()
         program.bind()
         view = self.view()
-        program.setUniformValue("mvp", self.mvpMatrix())
+        program.setUniformValue(program.uniformLocation("mvp"), self.mvpMatrix())
         background = view.opts["bgcolor"]
-        program.setUniformValue("background", QVector3D(*background[:3]))
+        program.setUniformValue(program.uniformLocation("background"), QVector3D(*background[:3]))
         for name, value in (
             ("pixels", view.pixels_per_unit(1.0) * view.devicePixelRatioF()),
             ("radius", self.radius),
@@ -94,10 +94,11 @@ class Spheres(GLGraphicsItem):
         ):
             program.setUniformValue1f(program.uniformLocation(name), value)
         self._upload()
-        program.enableAttributeArray("position")
-        program.enableAttributeArray("colour")
-        program.setAttributeBuffer("position", GL.GL_FLOAT, 0, 3, 24)
-        program.setAttributeBuffer("colour", GL.GL_FLOAT, 12, 3, 24)
+        position, colour = program.attributeLocation("position"), program.attributeLocation("colour")
+        program.enableAttributeArray(position)
+        program.enableAttributeArray(colour)
+        program.setAttributeBuffer(position, GL.GL_FLOAT, 0, 3, 24)
+        program.setAttributeBuffer(colour, GL.GL_FLOAT, 12, 3, 24)
         GL.glEnable(GL.GL_POINT_SPRITE)
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
         program.setUniformValue1i(program.uniformLocation("edge"), 0)
@@ -109,8 +110,8 @@ class Spheres(GLGraphicsItem):
         GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
         GL.glDepthMask(True)
         GL.glDisable(GL.GL_BLEND)
-        program.disableAttributeArray("position")
-        program.disableAttributeArray("colour")
+        program.disableAttributeArray(position)
+        program.disableAttributeArray(colour)
         self._buffer.release()
         program.release()
 

@@ -40,4 +40,5 @@ def thumbnail(points: NDArray[np.float32], pixel_ratio: float) -> QPixmap:
 
 
 def _mix(start: QColor, end: QColor, share: float) -> QColor:
-    return QColor.fromRgbF(*(a + (b - a) * share for a, b in zip(start.getRgbF()[:3], end.getRgbF()[:3], strict=True)))
+    first, last = ((colour.redF(), colour.greenF(), colour.blueF()) for colour in (start, end))
+    return QColor.fromRgbF(*(a + (b - a) * share for a, b in zip(first, last, strict=True)))

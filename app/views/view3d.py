@@ -22,9 +22,10 @@ from PySide6.QtGui import (
     QVector3D,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
+from app.shell.widgets import Label
 from app.views.offscreen_gl import OffscreenGLWidget
 
 Floats = NDArray[np.float32]
@@ -41,13 +42,11 @@ VIEWPOINTS = {
 """Azimuth and elevation of the camera in degrees; the front of a shape points along +x, z is up."""
 
 _NO_OPENGL = "Shapes cannot be drawn here: this display offers no OpenGL 2.1. Everything else works."
-_PAINT_FAILED = (
-    "Shapes cannot be drawn here: the graphics driver failed. The log has the reason; everything else works."
-)
+_PAINT_FAILED = "Shapes cannot be drawn here: the graphics driver failed. The log says why; everything else works."
 _log = logging.getLogger(__name__)
 
 
-class View3D(GLViewMixin, OffscreenGLWidget):
+class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph has no types
     """Drag rotates, Shift-drag or another button moves, the wheel zooms, a double click resets the camera."""
 
     cameraMoved = Signal()
@@ -57,8 +56,8 @@ class View3D(GLViewMixin, OffscreenGLWidget):
         super().__init__(parent)
         self._last_position = QPointF()
         self._shifting = self._focus_ring = False
-        self._error_label = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
-        theme.set_role(self._error_label, "error")
+        self._error_label = Label(role="error", wrap=True, parent=self)
+        self._error_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._error_label.hide()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)

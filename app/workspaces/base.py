@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import export
 from app.shell.notify import error_message
-from app.shell.widgets import label
+from app.shell.widgets import Label, splitter
 from app.store import Store
 
 
@@ -29,19 +29,18 @@ class Workspace(QWidget):
         self.job: Job | None = None
         self._form_area = QScrollArea(widgetResizable=True)
         self._form_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.status = label("", "caption")
-        self.status.setWordWrap(True)
+        self.status = Label(role="caption", wrap=True)
 
     def _lay_out(self, name: str, form_width: int, content: QWidget) -> None:
         """Put the form beside the result; ``name`` is that of the splitter in the saved layout."""
         self._form_area.setMinimumWidth(form_width)
-        splitter = QSplitter(Qt.Orientation.Horizontal, objectName=name)
-        splitter.addWidget(self._form_area)
-        splitter.addWidget(content)
-        splitter.setStretchFactor(1, 1)
+        both = splitter(Qt.Orientation.Horizontal, name)
+        both.addWidget(self._form_area)
+        both.addWidget(content)
+        both.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(splitter)
+        whole.addWidget(both)
 
     def _track(
         self,

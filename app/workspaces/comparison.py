@@ -13,18 +13,18 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLayout,
     QSplitter,
     QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip, single_line
+from app.shell.widgets import Label, add_item, tool_button
 from app.views.box_plot import BoxPlotView
 from app.views.curves import STYLES, CurveView
 from app.views.matrix import MatrixView
@@ -53,18 +53,19 @@ class ComparisonView(QSplitter):
     opened = Signal(object, str, object)
     """Clean cloud, name of the model and epsilon of the clicked mark; None for a mark of clean clouds."""
 
-    def __init__(self, head: QLayout, foot: QLabel, parent: QWidget | None = None) -> None:
+    def __init__(self, head: QLayout, foot: QWidget, parent: QWidget | None = None) -> None:
         """``head`` and ``foot`` are placed above and below the table."""
-        super().__init__(Qt.Orientation.Horizontal, parent, objectName="comparison", childrenCollapsible=False)
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setObjectName("comparison")
+        self.setChildrenCollapsible(False)
         self.comparison: Comparison | None = None
         self._clicked: tuple[NDArray[np.int64], str, float | None] = (np.empty(0, np.int64), "", None)
         """Indices of clouds in the comparison (n,), model and epsilon of the clicked mark, for ``opened``."""
-        self.table = QTableWidget(
-            editTriggers=QTableWidget.EditTrigger.NoEditTriggers,
-            selectionMode=QTableWidget.SelectionMode.NoSelection,
-            showGrid=False,
-            tabKeyNavigation=False,
-        )
+        self.table = QTableWidget()
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setShowGrid(False)
+        self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName("Measurements of every model")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setFixedHeight(ROW + theme.SPACE_S)
@@ -74,7 +75,7 @@ class ComparisonView(QSplitter):
         self.table.verticalHeader().setDefaultSectionSize(ROW)
 
         self.figures = {
-            key: QToolButton(text=text, toolTip=tip, checkable=True) for key, (text, tip) in FIGURES.items()
+            key: tool_button(text, role="flat", tip=tip, checkable=True) for key, (text, tip) in FIGURES.items()
         }
         self.definition, self.model = QComboBox(), QComboBox()
         self.definition.setAccessibleName("Meaning of confidence")
@@ -99,7 +100,7 @@ class ComparisonView(QSplitter):
         theme.notifier.changed.connect(self._fill_table)
         self.figures["top-k"].setChecked(True)
 
-    def _lay_out(self, head: QLayout, foot: QLabel) -> None:
+    def _lay_out(self, head: QLayout, foot: QWidget) -> None:
         left = QWidget()
         column = QVBoxLayout(left)
         column.addLayout(head)
@@ -109,8 +110,8 @@ class ComparisonView(QSplitter):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         self.table.hide()
         self.addWidget(left)
-        self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        theme.set_role(self.empty, "caption")
+        self.empty = Label(role="caption", wrap=True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self._laid_out_figures())
@@ -122,11 +123,10 @@ class ComparisonView(QSplitter):
         head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
         row = QHBoxLayout(pair)
         row.setContentsMargins(0, 0, 0, 0)
-        for view in self.top_k:
-            row.addWidget(view)
+        for curves in self.top_k:
+            row.addWidget(curves)
         head.setSpacing(theme.SPACE_XS)
         for key, view in zip(FIGURES, (pair, self.boxes, self.sweep, self.matrix), strict=True):
-            theme.set_role(self.figures[key], "flat")
             self.figures[key].toggled.connect(self._draw)
             group.addButton(self.figures[key])
             head.addWidget(self.figures[key])
@@ -149,9 +149,8 @@ class ComparisonView(QSplitter):
         """Fill the combo box with the definitions of confidence; core has been imported by now."""
         from core.evaluation.confidence import DEFINITIONS
 
-        for place, (key, definition) in enumerate(DEFINITIONS.items()):
-            self.definition.addItem(definition.title, key)
-            self.definition.setItemData(place, definition.help, Qt.ItemDataRole.ToolTipRole)
+        for key, definition in DEFINITIONS.items():
+            add_item(self.definition, definition.title, key, definition.help)
 
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Show a comparison, which may have one more model than before; None for none."""
@@ -161,10 +160,11 @@ class ComparisonView(QSplitter):
         if comparison is None:
             return
         titles = [measured.model.card.title for measured in comparison.measured]
-        before = self.model.currentText()
+        before = self.model.currentData()
         self.model.blockSignals(True)
         self.model.clear()
-        self.model.addItems(titles)
+        for title in titles:
+            add_item(self.model, title, title)
         self.model.setCurrentIndex(titles.index(before) if before in titles else 0)
         self.model.blockSignals(False)
         self.pager.clear(HINT)
@@ -173,7 +173,8 @@ class ComparisonView(QSplitter):
 
     def set_stale(self, stale: bool) -> None:
         """Dim the figures, because the settings have changed since."""
-        for view in (*self.top_k, self.boxes, self.sweep, self.matrix):
+        views: tuple[CurveView | BoxPlotView | MatrixView, ...] = (*self.top_k, self.boxes, self.sweep, self.matrix)
+        for view in views:
             view.set_stale(stale)
 
     @property
@@ -201,8 +202,8 @@ class ComparisonView(QSplitter):
                 lines = {name: curve.shares for name, curve in swept.items()}
                 return figures.robustness_curves(next(iter(swept.values())).epsilons, lines)
             case _:
-                clean, adversarial = measured[self.model.currentText()].report.sides
-                return figures.confusion_pair(clean.confusion(), adversarial.confusion(), self.comparison.classes)
+                before, after = measured[self.model.currentData()].report.sides
+                return figures.confusion_pair(before.confusion(), after.confusion(), self.comparison.classes)
 
     # --- drawing ---------------------------------------------------------------------------------------------------
 
@@ -214,8 +215,8 @@ class ComparisonView(QSplitter):
         names = [name.replace("Adversarial", "Adv.") for name in table.columns[1:]]
         self.table.setRowCount(len(names))
         self.table.setColumnCount(1 + len(table.rows))
-        self.table.setHorizontalHeaderLabels(["", *(str(row[0]) for row in table.rows)])
-        self.table.setToolTip(f"<qt>{table.note}</qt>")
+        self.table.setHorizontalHeaderLabels(["", *(single_line(str(row[0])) for row in table.rows)])
+        set_tooltip(self.table, table.note, wrap=True)
         for line, cells in enumerate(zip(names, *(row[1:] for row in table.rows), strict=True)):
             for place, cell in enumerate(cells):
                 item = QTableWidgetItem(_cell_text(cell))
@@ -235,11 +236,11 @@ class ComparisonView(QSplitter):
         measured = self.comparison.measured
         match self.key:
             case "top-k":
-                for side, (view, (_, colour)) in enumerate(zip(self.top_k, SIDES, strict=True)):
-                    view.clear()
+                for side, (curves, colour) in enumerate(zip(self.top_k, dict(SIDES).values(), strict=True)):
+                    curves.clear()
                     for each, style in zip(measured, cycle(STYLES)):
                         rates = 100 * each.report.top()[side]
-                        view.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
+                        curves.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
             case "confidence":
                 values = [each.confidences(self.definition.currentData())[0] for each in measured]
                 clean, adversarial = zip(*values, strict=True)
@@ -254,8 +255,8 @@ class ComparisonView(QSplitter):
                             _curve_name(each), each.sweep.epsilons, 100 * each.sweep.shares, "adv", style
                         )
             case "confusion":
-                clean, adversarial = measured[self.model.currentIndex()].report.sides
-                self.matrix.set_matrices(self.comparison.classes, clean.confusion(), adversarial.confusion())
+                before, after = measured[self.model.currentIndex()].report.sides
+                self.matrix.set_matrices(self.comparison.classes, before.confusion(), after.confusion())
 
     # --- the clouds behind a mark ----------------------------------------------------------------------------------
 
@@ -304,8 +305,8 @@ class ComparisonView(QSplitter):
 
 
 def _cell_text(cell: str | float | None) -> str:
-    """A number with three significant digits, zeros included."""
-    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else cell or "–"
+    """A number with three significant digits, zeros included; or a text."""
+    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else single_line(cell or "–")
 
 
 def _curve_name(measured: Measured) -> str:

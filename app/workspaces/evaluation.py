@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
-from app.jobs import JobList, Status
+from app.jobs import JobList
 from app.shell import theme
-from app.shell.widgets import button, label, swap_visible
+from app.shell.plain_text import set_tooltip
+from app.shell.progress import Status
+from app.shell.widgets import Label, button, check_box, swap_visible
 from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
 from app.workspaces.base import Workspace
@@ -61,7 +63,7 @@ class EvaluationPanel(Workspace):
         menu.addAction("Table…", self._export_table)
         menu.addAction("Records of every cloud…", self._export_records)
         self.export.setMenu(menu)
-        self.stale = label("settings changed – evaluate again", "chip-warn")
+        self.stale = Label("settings changed – evaluate again", "chip-warn")
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
         for widget in (self.start, self.stop, self.export, self.stale):
@@ -91,7 +93,7 @@ class EvaluationPanel(Workspace):
         inner = QVBoxLayout(model_list)
         inner.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, 0)
         inner.setSpacing(theme.SPACE_XS)
-        inner.addWidget(label("Models", "section"))
+        inner.addWidget(Label("Models", "section"))
         inner.addLayout(self.models)
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
@@ -120,9 +122,9 @@ class EvaluationPanel(Workspace):
                 widget.deleteLater()
         for model in self._store.models:
             fits = self._fits(model)
-            box = QCheckBox(model.card.title, checked=fits and model.name not in self._left_out)
-            box.setEnabled(fits)
-            box.setToolTip(f"Measure {model.name}" if fits else "This model knows other classes than the dataset")
+            checked = fits and model.name not in self._left_out
+            tip = f"Measure {model.name}" if fits else "This model knows other classes than the dataset"
+            box = check_box(model.card.title, checked=checked, enabled=fits, tip=tip)
             box.toggled.connect(lambda on, name=model.name: self._tick(name, on))
             self.models.addWidget(box)
         self._update()
@@ -196,17 +198,16 @@ class EvaluationPanel(Workspace):
         self.start.setText("Evaluate again" if done else "Evaluate")
         self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         self.export.setEnabled(done)
-        stale = self.view.comparison is not None and self._shown_request != (
-            self._running_request if running else request
-        )
+        latest = self._running_request if running else request
+        stale = self.view.comparison is not None and self._shown_request != latest
         self.stale.setVisible(stale)
         self.view.set_stale(stale)
         attack = f"{self._store.preset.upper()} at ε {self._store.epsilon:.3f} r"
         if done:
             self.status.setText(self._title)
-            self.start.setToolTip(f"Measure anew, with {attack}")
+            set_tooltip(self.start, f"Measure anew, with {attack}")
         else:
-            self.start.setToolTip(f"Measure, with {attack}")
+            set_tooltip(self.start, f"Measure, with {attack}")
             if not running:
                 self.status.setText(f"Attack: {attack}, as set above.")
         if not self._store.models:

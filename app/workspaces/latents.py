@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.jobs import JobList, Status
+from app.jobs import JobList
 from app.shell import theme
+from app.shell.progress import Status
 from app.shell.widgets import button, swap_visible
 from app.store import SPLIT, Store
 from app.views.scatter import MapView

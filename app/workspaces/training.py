@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.jobs import JobList, Status
+from app.jobs import JobList
 from app.shell import settings, theme
+from app.shell.progress import Status
 from app.shell.widgets import button, swap_visible
 from app.store import Store
-from app.views.curves import CurveView
+from app.views.curves import CurveView, Style
 from app.workspaces.base import Workspace
 from core.events import Cancel, Epoch, Event, Note
 
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from core.training import RunResult, TrainOptions
 
 PROBE_CLOUDS = 400  # clean and as many adversarial ones, of each split, for a fresh discriminator
-LOSSES = {"loss_clean": ("clean", "clean", "solid"), "loss_adversarial": ("adversarial", "adv", "solid")}
-ACCURACIES = {
+LOSSES: dict[str, tuple[str, str, Style]] = {
+    "loss_clean": ("clean", "clean", "solid"),
+    "loss_adversarial": ("adversarial", "adv", "solid"),
+}
+ACCURACIES: dict[str, tuple[str, str, Style]] = {
     "validation_clean": ("val.", "clean", "solid"),
     "validation_adversarial": ("val. adv.", "adv", "solid"),
     "accuracy_clean": ("train", "clean", "dash"),
@@ -109,8 +113,7 @@ class TrainingPanel(Workspace):
     @property
     def options(self) -> TrainOptions | None:
         """The options in the form, None while a field is invalid."""
-        value: TrainOptions | None = self.form.value()
-        return value
+        return self.form.value()
 
     def begin(self, folder: Path | None = None, *, resume: bool = False) -> None:
         """Start a training with the form's options in a new folder, or resume the run in ``folder``."""

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, Step
+from core.runtime.files import readable
 
 CONSOLE = Console(stderr=True)
 
@@ -88,4 +89,4 @@ def _metrics(values: Any) -> str:
 def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return readable(", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))

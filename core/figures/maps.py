@@ -71,7 +71,7 @@ def tsne_pair(
     centre, half = (low + high) / 2, np.maximum(high - low, 0.65 * (high - low).max()) * 0.54
     (left, bottom), (right, top) = centre - half, centre + half
     columns = max(1, int(width * 14 / (max(len(name) for name in classes) + 5)))
-    lines = textwrap.wrap(caption, int(width * 19))
+    lines = textwrap.wrap(caption, int(width * 19), break_on_hyphens=False)
     legend = 0.15 * -(-len(classes) // columns) + 0.1 + 0.14 * len(lines)
     height = panel * float(half[1] / half[0]) + 0.3
     figure = Figure(figsize=(width, (2 if stacked else 1) * height + legend), layout="constrained")

@@ -20,8 +20,12 @@ def diagnose(cache: Path) -> dict[str, Any]:
     from core.runtime.devices import available_devices, choose_device, describe_device
 
     installed = versions(("pointward", *PACKAGES))
-    problems, models = [], {}
-    for name, path in builtin_models().items():
+    problems, models, paths = [], {}, dict[str, Path]()
+    try:
+        paths = builtin_models()
+    except ValueError as error:
+        problems.append(str(error))
+    for name, path in paths.items():
         try:
             models[name] = load_model(path).sha256[:12]
         except ValueError as error:

@@ -95,9 +95,10 @@ class Lock:
     def holder(self) -> str:
         """Who holds it, for a message."""
         try:
-            return f"another process (number {int(self._path.read_text())})"
+            number = int(self._path.read_text())
         except (OSError, ValueError):
             return "another process"
+        return "another job of this program" if number == os.getpid() else f"another process (number {number})"
 
 
 if sys.platform == "win32":

@@ -43,13 +43,18 @@ def startup() -> Iterator[Event]:
 def shipped_models(dataset: str) -> Iterator[Event]:
     """Load the models that come with the program for a dataset; ``Done`` with a tuple of ``LoadedModel``.
 
-    A damaged model is left out with a ``Note``; the others are there.
+    A damaged model is left out with a ``Note``, and so are all of them if their index is damaged.
     """
     from core.models.checkpoints import builtin_models, load_model
     from core.runtime.devices import choose_device
 
-    device, paths = choose_device("auto"), builtin_models(dataset)
-    models = []
+    device, models = choose_device("auto"), []
+    try:
+        paths = builtin_models(dataset)
+    except ValueError as error:
+        yield Note(str(error))
+        yield Done(())
+        return
     for place, (name, path) in enumerate(paths.items()):
         yield Progress(place, len(paths), f"loading {name}")
         try:

@@ -47,7 +47,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
     metrics: dict[str, float] = {
         "test_clouds": len(test),
         "test_points": options.points,
-        "test_copies": len(test.copies),
+        "test_copies_of_train": len(test.copies),
     }
     others: dict[str, float] = {}
     cache = CleanCache()

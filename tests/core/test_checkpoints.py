@@ -242,13 +242,13 @@ class TestBuiltinModels:
         assert again.card.created == first.card.created
         metrics, options = again.card.metrics, EvaluationOptions(points=64)
         assert metrics["test_points"] == 64  # as many as there are, though it was trained on 32
-        assert metrics["test_copies"] == 27
+        assert metrics["test_copies_of_train"] == 27
         report = result(evaluate_accuracy(again.module, dataset.split("test"), preset("fgsm"), options))
         assert report.adversarial is not None
         for suffix, places in (("", slice(None)), ("_without_copies", slice(3))):
             assert metrics[f"test_clean{suffix}"] == report.clean.correct[places].mean()
             assert metrics[f"test_fgsm_0.1{suffix}"] == report.adversarial.correct[places].mean()
-        assert "| Test copies | 27 |" in path.with_suffix(".md").read_text()
+        assert "| Test copies of train | 27 |" in path.with_suffix(".md").read_text()
 
 
 class TestResolve:

@@ -63,7 +63,7 @@ def test_a_conversion_that_another_process_is_making_is_waited_for_and_used(smal
     waiting = open_dataset("folder", small, cache)
     note = next(waiting)
     assert isinstance(note, Note)
-    assert note.text.startswith("Folder mine is being converted by another process")
+    assert note.text.startswith("Folder mine is being converted by another job")
     next(waiting)
     made = result(making)
     assert result(waiting).card == made.card

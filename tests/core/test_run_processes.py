@@ -2,18 +2,25 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
+from core.events import Event, result
 from core.models.checkpoints import BEST, LAST, load_model, load_training, read_card
 from core.results.records import read_json, read_jsonl
+from core.studies.defense_pointnet.options import ReproduceOptions
+from core.studies.defense_pointnet.reproduction import reproduce
 from core.training import TrainOptions, dataset_of_run, train
 from tests.core.leftovers import leftover_name
-from tests.core.toys import toy_dataset, toy_options, toy_run
+from tests.core.toys import toy_dataset, toy_options, toy_run, toy_split
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -158,3 +165,72 @@ class TestNamesThatAreNotUtf8:
         assert dataset_of_run(tmp_path / "run") == ("toys", root)
         list(train(toy_dataset(), TrainOptions(epochs=2), tmp_path / "run", resume=True))
         assert dataset_of_run(tmp_path / "run") == ("toys", root)
+
+    def test_commands_take_them_and_print_them_escaped(self, tmp_path: Path) -> None:
+        place = os.fsencode(tmp_path)
+        root = tmp_path / os.fsdecode(b"m\xf6bel")
+        split = toy_split(24)
+        for points, label, name in zip(split.points, split.labels, split.names, strict=True):
+            folder = root / os.fsdecode(b"st\xfchle" if label else b"cup")
+            folder.mkdir(parents=True, exist_ok=True)
+            np.save(folder / f"{name}.npy", points)
+
+        def said(*words: bytes) -> str:
+            done = subprocess.run(
+                [sys.executable, "main.py", *words],
+                cwd=ROOT,
+                env=ENVIRONMENT | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr.decode()
+            return done.stdout.decode("utf-8") + done.stderr.decode("utf-8")
+
+        data = [b"--dataset", b"folder", b"--data-root", place + b"/m\xf6bel"]
+        out = place + b"/gr\xf6\xdfe"
+        training = [b"--epochs", b"1", b"--points", b"32", b"--batch-size", b"8"]
+        assert r"gr\xf6\xdfe" in said(b"train", *data, *training, b"--out", out)
+        assert said(b"train", b"--resume", b"--epochs", b"2", b"--out", out)
+        report = said(b"evaluate", out, b"--records", place + b"/\xe9t\xe9.csv", b"--json")
+        assert r"gr\\xf6\\xdfe" in report
+        table = tmp_path / os.fsdecode(b"\xe9t\xe9.csv")
+        assert table.read_text(encoding="utf-8").count("\n") > 1
+        cloud = next((root / "cup").iterdir())
+        assert said(b"attack", os.fsencode(cloud), b"--model", out, b"--out", place + b"/\xe9t\xe9.ply")
+        assert (tmp_path / os.fsdecode(b"\xe9t\xe9.ply")).stat().st_size > 0
+
+
+class TestReproductions:
+    OPTIONS = ReproduceOptions.model_validate({"pgd_steps": 2, "map_clouds": 40, "regimes": ["simple"]})
+    TRAINING: ClassVar = {"epochs": 1, "batch_size": 16, "points": 32, "device": "cpu"}
+
+    def begun(self, folder: Path) -> Iterator[Event]:
+        events = reproduce(toy_dataset(96, 60), self.OPTIONS, self.TRAINING, folder)
+        next(events)
+        return events
+
+    def test_what_a_kill_left_of_one_is_removed_by_the_next_start(self, tmp_path: Path) -> None:
+        for name in ("figures", "tables", "records"):
+            (tmp_path / leftover_name(name)).mkdir()
+            (tmp_path / leftover_name(name, host="00000000")).mkdir()  # of another machine, which had the lock
+        (tmp_path / "figures").mkdir()
+        (tmp_path / "measured" / "simple-seed0").mkdir(parents=True)
+        (tmp_path / "measured" / "simple-seed0" / leftover_name("fgsm.npz")).touch()
+        events = self.begun(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "figures", "measured", "runs"]
+        assert not list((tmp_path / "measured" / "simple-seed0").iterdir())
+        del events
+
+    def test_two_at_once_in_one_folder_are_refused(self, tmp_path: Path) -> None:
+        events = self.begun(tmp_path)
+        with pytest.raises(ValueError, match="in use by another job of this program"):
+            self.begun(tmp_path)
+        del events
+        self.begun(tmp_path)
+
+    def test_a_found_run_without_its_optimisers_state_is_refused(self, tmp_path: Path) -> None:
+        found = tmp_path / "found"
+        toy_run(found, toy_dataset(96, 60), epochs=1)
+        shutil.copy(found / BEST, found / LAST)
+        with pytest.raises(ValueError, match=r"last\.safetensors has no state of the optimiser"):
+            result(reproduce(toy_dataset(96, 60), self.OPTIONS, self.TRAINING, tmp_path / "out", runs=[found]))
