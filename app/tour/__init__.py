@@ -5,10 +5,10 @@ It is what ``make run`` does on a machine without a display, and the end-to-end 
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from app.tour.display import has_display, under_xvfb
+from core.runtime.files import temporary_folder
 
 
 def run_tour(out: Path, as_json: bool) -> int:
@@ -16,7 +16,7 @@ def run_tour(out: Path, as_json: bool) -> int:
     if not has_display():
         return under_xvfb(["tour", "--out", str(out), *(["--json"] if as_json else [])])
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="pointward-tour-") as home:
+    with temporary_folder("pointward-tour") as home:
         os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = home  # not the person's own settings and runs
         from app.tour.steps import Tour
 

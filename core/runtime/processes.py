@@ -47,6 +47,14 @@ def is_alive(pid: int) -> bool:
         return True
 
 
+def end_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Let the system send this process a signal when the one that started it, ``parent``, ends. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, how)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:  # it has ended already
+            os._exit(1)
+
+
 def map_in_processes(
     function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int
 ) -> Iterator[tuple[int, Any]]:
@@ -111,10 +119,7 @@ def map_in_processes(
 def _serve(connection: Connection, parent: int, function: Callable[..., Any]) -> None:
     """Answer calls until the parent process closes the connection or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the workers too, and is the parent's matter
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            return
+    end_with_parent(parent)
     with suppress(EOFError, ConnectionError):
         while True:
             task = connection.recv()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,19 @@ def test_without_a_display_the_command_fails_with_a_message() -> None:
         )
         assert done.returncode == 1
         assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())
+
+
+UNDER_XVFB = """
+from app.tour.display import under_xvfb
+under_xvfb(["print('started', flush=True); import signal; signal.pause()"])
+"""
+
+
+def test_a_killed_program_leaves_no_x_server_and_no_window() -> None:
+    words = [sys.executable, "-c", UNDER_XVFB]  # which runs "python -c WORDS" on the display
+    with subprocess.Popen(words, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        started = process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)  # which ends when both processes have, for they hold the pipe as well
+    assert started == "started\n"
