@@ -51,7 +51,8 @@ def check(weight: Tensor, clouds: Tensor) -> tuple[Tensor, Tensor]:
 def test_it_runs_wherever_it_can(way: str) -> None:
     made = list(Path(module.__file__).parent.glob("_peaks*"))
     assert made or shutil.which("cc") is None, "there is a C compiler, but nothing was compiled: install anew"
-    able = bool(torch.cpu.get_capabilities().get("avx512_vnni"))
+    flags = Path("/proc/cpuinfo")
+    able = flags.exists() and "avx512_vnni" in flags.read_text()
     assert uses_int8_search() == (bool(made) and able and way == "by int8 products")
 
 
