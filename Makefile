@@ -1,15 +1,17 @@
 # make run    set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test   set everything up, then lint, types, contracts and the whole test suite
 # make bench  set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
+# make fuzz   set everything up, then read damaged files of every kind for MINUTES minutes (3), and print how it went
 # make lint   the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
 BIN := .venv/bin
 QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
+MINUTES ?= 3
 export PYTHON
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench fuzz clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -37,6 +39,9 @@ bench: .venv/bench.stamp
 	POINTWARD_ALLOCATOR=system $(BENCH) $(QTLESS) tests/bench/test_answers.py tests/bench/test_attacks.py tests/bench/test_training.py
 	$(BENCH) tests/bench/test_window.py
 	$(BIN)/python -m tests.bench.table bench.json
+
+fuzz: .venv/test.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 .venv/bin/python:
 	@packaging/system-packages.sh
