@@ -2,7 +2,8 @@
 # make test       set everything up, then lint, types, contracts and the test suite, with the coverage of core
 # make test-long  the tests that take minutes: a whole reproduction, an installation into an empty environment
 # make bench      set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
-# make chaos      kill the program 40 times (KILLS=n) at random moments and print what was lost: 10 minutes on two quiet cores
+# make fuzz       read damaged files of every kind for MINUTES minutes (3), and print how it went
+# make chaos      kill the program KILLS times (40) at random moments, and print what was lost: 10 minutes on two quiet cores
 # make lint       the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
@@ -15,9 +16,10 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
+MINUTES ?= 3
 export PYTHON
 
-.PHONY: run test test-long lint bench chaos clean
+.PHONY: run test test-long lint bench fuzz chaos clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -48,6 +50,9 @@ bench: .venv/bench.stamp
 	POINTWARD_ALLOCATOR=system $(BENCH) $(QTLESS) tests/bench/test_answers.py tests/bench/test_attacks.py tests/bench/test_training.py
 	$(BENCH) tests/bench/test_window.py
 	$(BIN)/python -m tests.bench.table bench.json
+
+fuzz: .venv/test.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 chaos: .venv/test.stamp
 	$(BIN)/python -m tests.chaos --kills $(KILLS)

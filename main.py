@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
+from core.runtime.isolation import FLAG, answer
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -17,6 +18,8 @@ Json = Annotated[bool, Parameter(name="--json", negative="")]
 def main(words: list[str] | None = None) -> int:
     """Run the studio, or one command."""
     words = sys.argv[1:] if words is None else words
+    if words == [FLAG]:
+        return answer()
     multiprocessing.freeze_support()
     keep_freed_memory()
     if sys.platform == "win32":  # torch's libraries do not load after Qt's there

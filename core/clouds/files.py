@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.clouds import Cloud, Points, checked, normalise, resample, sample_surface
 from core.clouds.readers.arrays import read_npy, read_npz
-from core.clouds.readers.frame import Frame, is_in_unit_sphere, noted_frame, stated_frame, unit_sphere_note
 from core.clouds.readers.hdf5 import read_h5
 from core.clouds.readers.pcd import read_pcd
 from core.clouds.readers.ply import read_ply, write_ply
 from core.clouds.readers.stl import read_stl
 from core.clouds.readers.text import read_columns, read_obj, read_off
+from core.clouds.readers.unit_sphere import Frame, is_in_unit_sphere, noted_frame, stated_frame, unit_sphere_note
 from core.runtime.files import FormatError, atomic_path, readable, reason, require_regular_file
 
 CLOUDS = (".ply", ".pcd", ".xyz", ".txt", ".pts", ".npy", ".npz", ".h5")

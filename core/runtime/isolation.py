@@ -1,16 +1,27 @@
-"""A call in a process of its own, with limits of memory and time: for libraries that a file's bytes can crash."""
+"""A call in a process of its own, with limits of memory and time: for libraries that a file's bytes can crash.
 
-import multiprocessing
+The process is started anew and not forked, for this one has threads, and not by ``multiprocessing``, which would run a
+person's script a second time.
+"""
+
+import importlib
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+FLAG = "--isolated-call"
+"""The word after which a bundled program makes such a call."""
+
 _STALLED = 120
-"""Seconds after which a process that neither answers nor computes is ended, such as one that waits for a network."""
+"""Seconds on the clock after which a process is ended that computes nothing, such as one that waits for a network."""
+_NO_MEMORY = 77
+"""Exit code of a call that ran out of memory."""
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {} import answer; sys.exit(answer())"
 
 
 class IsolatedCallError(RuntimeError):
@@ -20,14 +31,14 @@ class IsolatedCallError(RuntimeError):
 def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, seconds: int) -> bytes:
     """What ``function(*arguments)`` returns in a new process that ends with the call.
 
-    Nothing that comes back is unpickled. On Windows only the time is limited, and as time on the clock.
+    On Windows only the time is limited, and as time on the clock.
 
     Parameters
     ----------
-    function
-        A function of a module; what it needs beyond the arguments it imports itself.
+    function, arguments
+        A function of a module, and values of JSON. What it needs beyond them it imports itself.
     memory
-        Bytes of address space beyond those of the new process.
+        Bytes of address space beyond what the new process has.
     seconds
         Of processor time.
 
@@ -36,24 +47,44 @@ def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, 
     IsolatedCallError
         If it crashes, raises an exception, or exceeds a limit.
     """
-    context = multiprocessing.get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_call, args=(sending, memory, seconds, function, arguments), daemon=True)
-    process.start()
-    sending.close()
+    command = [sys.executable, "-c", _START.format(__name__), json.dumps(sys.path)]
+    if getattr(sys, "frozen", False):
+        command = [sys.executable, FLAG]
+    question = json.dumps([function.__module__, function.__qualname__, arguments, memory, seconds])
     stalled = seconds if sys.platform == "win32" else _STALLED
     try:
-        if not receiving.poll(stalled):
-            raise IsolatedCallError(f"it takes more than {stalled} seconds")
-        return receiving.recv_bytes(memory)
-    except EOFError:
-        process.join()
-        raise IsolatedCallError(_reason(process.exitcode, memory, seconds)) from None
-    finally:
-        receiving.close()
-        process.kill()
-        process.join()
-        process.close()
+        done = subprocess.run(
+            command,
+            input=question.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # where a C library that aborts says so
+            timeout=stalled,
+            check=False,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired:
+        raise IsolatedCallError(f"it takes more than {stalled} seconds") from None
+    if done.returncode == 0:
+        return done.stdout
+    if done.returncode == _NO_MEMORY:
+        raise IsolatedCallError(f"it needs more than {memory >> 20:,} MB of memory")
+    if sys.platform != "win32" and done.returncode == -signal.SIGXCPU:
+        raise IsolatedCallError(f"it takes more than {seconds} seconds")
+    raise IsolatedCallError("it crashes the library that reads it")
+
+
+def answer() -> int:
+    """What the new process does: read the question from standard input, and write the result; the exit code."""
+    module, name, arguments, memory, seconds = json.loads(sys.stdin.buffer.read())
+    function = getattr(importlib.import_module(module), name)
+    with os.fdopen(os.dup(1), "wb") as result:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing that a library prints may get into the result
+        limit_resources(memory, seconds)
+        try:
+            result.write(function(*arguments))
+        except MemoryError:
+            return _NO_MEMORY
+    return 0
 
 
 def limit_resources(memory: int, seconds: int) -> None:
@@ -71,26 +102,3 @@ def limit_resources(memory: int, seconds: int) -> None:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = pages * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
-_NO_MEMORY = 77
-"""Exit code of a call that ran out of memory."""
-
-
-def _call(sending: Connection, memory: int, seconds: int, function: Callable[..., bytes], arguments: Any) -> None:
-    """What the new process does."""
-    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # a C library that aborts says so there
-    limit_resources(memory, seconds)
-    try:
-        sending.send_bytes(function(*arguments))
-    except MemoryError:
-        sys.exit(_NO_MEMORY)
-
-
-def _reason(code: int | None, memory: int, seconds: int) -> str:
-    if code == _NO_MEMORY:
-        return f"it needs more than {memory >> 20:,} MB of memory"
-    if sys.platform != "win32" and code == -signal.SIGXCPU:
-        return f"it takes more than {seconds} seconds"
-    return "it crashes the library that reads it"

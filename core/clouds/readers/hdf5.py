@@ -52,7 +52,7 @@ def read_h5_fields(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
 
 def _read(path: Path, names: tuple[str, ...] | None, most: int) -> list[NDArray[Any]]:
     try:
-        result = call_isolated(_read_fields, path, names, most, memory=_MEMORY, seconds=_SECONDS)
+        result = call_isolated(_read_fields, str(path), names, most, memory=_MEMORY, seconds=_SECONDS)
     except IsolatedCallError as error:
         raise FormatError(path, f"it cannot be read ({error})", "a small HDF5 file is accepted") from None
     header, _, data = result.partition(b"\n")
@@ -66,8 +66,9 @@ def _read(path: Path, names: tuple[str, ...] | None, most: int) -> list[NDArray[
     return arrays
 
 
-def _read_fields(path: Path, names: tuple[str, ...] | None, most: int) -> bytes:
+def _read_fields(place: str, names: Sequence[str] | None, most: int) -> bytes:
     """In the other process: a line of JSON, which says what is wrong or types and shapes, and then the numbers."""
+    path = Path(place)
     os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # or a file could name a library that is loaded
     import h5py
 

@@ -1,7 +1,7 @@
 """Readers of the text formats: columns of numbers (.xyz, .txt, .pts), and the meshes .off, .obj and text .stl.
 
-Files are read line by line, so that memory goes with what is kept of them; bounds on bytes, lines and the length of a
-line bound the time.
+Lines are handed on one by one, so that memory goes with what is kept of them; bounds on bytes, lines and the length of
+a line bound the time.
 """
 
 import io
@@ -67,8 +67,8 @@ def read_off(path: Path, most: int) -> tuple[NDArray[np.float64], NDArray[np.int
     except ValueError:
         raise FormatError(path, f"line {number} does not hold the numbers of vertices and faces", OFF) from None
     promise = f"line {number} promises {vertex_count:,} vertices and {face_count:,} faces"
-    if max(vertex_count, face_count) > most:
-        raise FormatError(path, promise, f"up to {most:,} are accepted")
+    if vertex_count > most or face_count > most // 2:
+        raise FormatError(path, promise, f"up to {most:,} and {most // 2:,} are accepted, more in binary")
     vertices = numbers(path, islice(lines, vertex_count), OFF, most) if vertex_count else np.empty((0, 3))
     polygons, followed = Polygons(path, OFF, most), len(vertices)
     for number, line in islice(lines, face_count):
@@ -196,17 +196,18 @@ def content(path: Path, start: int = 0, lines_before: int = 0) -> Iterator[Line]
     """
     if (size := path.stat().st_size) > MOST_BYTES:
         raise FormatError(path, f"it has {size:,} bytes of text", f"up to {MOST_BYTES:,} are accepted, more in binary")
-    with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", errors="replace") as file:
-        file.buffer.seek(start)
-        for number in range(lines_before + 1, MOST_LINES + 1):
-            if not (line := file.readline(MOST_CHARACTERS + 1)):
-                return
-            if len(line) > MOST_CHARACTERS:
-                raise FormatError(path, f"line {number} is too long", f"up to {MOST_CHARACTERS:,} letters are accepted")
-            if text := (line.partition("#")[0] if "#" in line else line).strip():
-                yield number, text
-        if file.readline(1):
-            raise FormatError(path, "it has too many lines", f"up to {MOST_LINES:,} are accepted, more in binary")
+    # of bytes in memory, for a file would stay open where a reader ends before the lines do
+    file = io.TextIOWrapper(io.BytesIO(path.read_bytes()), encoding="utf-8-sig", errors="replace")
+    file.seek(start)
+    for number in range(lines_before + 1, MOST_LINES + 1):
+        if not (line := file.readline(MOST_CHARACTERS + 1)):
+            return
+        if len(line) > MOST_CHARACTERS:
+            raise FormatError(path, f"line {number} is too long", f"up to {MOST_CHARACTERS:,} letters are accepted")
+        if text := (line.partition("#")[0] if "#" in line else line).strip():
+            yield number, text
+    if file.readline(1):
+        raise FormatError(path, "it has too many lines", f"up to {MOST_LINES:,} are accepted, more in binary")
 
 
 def numbers(

@@ -50,5 +50,6 @@ def is_in_unit_sphere(points: Points, frame: Frame) -> bool:
     spread = np.sqrt((centred**2).sum(axis=1).max())
     centre, radius = frame
     reach = np.abs(centre).max() + _FURTHEST * radius
-    representable = np.finfo(np.float32).tiny < radius and reach < np.finfo(np.float32).max
+    limits = np.finfo(np.float32)
+    representable = float(limits.tiny) < radius and reach < float(limits.max)
     return bool(spread > _NEAREST and furthest < _FURTHEST and representable)
