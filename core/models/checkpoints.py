@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ _TYPICAL = "typical/"  # and of those that tell what is typical of the training 
 
 Text = Annotated[str, Field(max_length=2000)]
 MOST_CLASSES = 10_000
+MOST_CARD_BYTES = 1 << 20
 
 
 class ModelCard(BaseModel):
@@ -49,7 +50,9 @@ class ModelCard(BaseModel):
     title: Text = Field(description="Name for people.")
     architecture: Text = Field(description="Name of the architecture.")
     options: dict[str, Any] = Field({}, max_length=100, description="Options of the architecture.")
-    classes: tuple[Text, ...] = Field(min_length=2, max_length=MOST_CLASSES, description="Names of the outputs.")
+    classes: Annotated[tuple[Text, ...], FailFast()] = Field(
+        min_length=2, max_length=MOST_CLASSES, description="Names of the outputs, in order."
+    )
     regime: Text = Field(description="Training regime.")
     points: int = Field(ge=1, le=100_000, description="Points per cloud in training.")
     dataset: Text = Field(description="Name of the training set.")
@@ -122,6 +125,8 @@ def save_model(
 
     Raises
     ------
+    ValueError
+        If the card is too long to be read again.
     OSError
         If they cannot be written, on a full disk for one; a file that was there stays.
     """
@@ -134,7 +139,10 @@ def save_model(
     tensors |= {_TYPICAL + name: tensor.contiguous() for name, tensor in (typical.tensors if typical else {}).items()}
     update = {"dtype": "float16" if half else "float32", "typical": typical.limits if typical else None}
     card = card.model_copy(update=update)
-    content = save(tensors, {"format": "pt", "card": card.model_dump_json()})
+    text = card.model_dump_json()
+    if len(text.encode()) > MOST_CARD_BYTES:
+        raise ValueError(f"The model card of {card.name:.100} is longer than {MOST_CARD_BYTES:,} bytes.")
+    content = save(tensors, {"format": "pt", "card": text})
     with atomic_path(path) as part:
         part.write_bytes(content)  # safetensors' own writing reports a full disk with no OSError
 
@@ -270,7 +278,10 @@ def _index() -> dict[str, IndexEntry]:
 def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
     try:
         with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
-            yield file, ModelCard.model_validate_json((file.metadata() or {}).get("card", "null"))
+            text = (file.metadata() or {}).get("card", "null")
+            if len(text) > MOST_CARD_BYTES:
+                raise ValueError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
+            yield file, ModelCard.model_validate_json(text)
     except FileNotFoundError:
         raise ValueError(f"{readable(path)}: there is no such file of weights.") from None
     except (SafetensorError, OSError) as error:

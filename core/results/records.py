@@ -27,8 +27,10 @@ from core.runtime.files import FormatError, atomic_path, naming, readable
 
 T = TypeVar("T")
 
-MOST_BYTES = 1 << 26
-"""Of a JSON file that is read: a hundred times what any record of this program has."""
+MOST_BYTES = 1 << 24
+"""Of a JSON file that is read: more than the metrics of the longest training have."""
+MOST_RECORD_BYTES = 1 << 20
+"""Of one record: listing what is wrong in a longer one would take minutes."""
 
 PACKAGES = ("pointward", "numpy", "scipy", "torch", "scikit-learn", "openTSNE", "matplotlib", "open3d-cpu", "open3d")
 
@@ -159,7 +161,7 @@ def read_as(path: Path, kind: type[T], name: str) -> T:
         If it is not JSON, too large, or does not hold that.
     """
     try:
-        return TypeAdapter(kind).validate_json(_content(path))
+        return TypeAdapter(kind).validate_json(_content(path, MOST_RECORD_BYTES))
     except ValidationError as error:
         raise FormatError(path, f"it is not {name} ({explain(error)})", "restore it, or remove it") from None
 
@@ -201,18 +203,22 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     *lines, tail = _content(path).split(b"\n")
     if _is_json(tail):  # a prefix of a record is never JSON itself
         lines.append(tail)
-    records = {number: _parsed(line, path, number) for number, line in enumerate(lines, 1) if line.strip()}
-    for number, record in records.items():
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        record = _parsed(line, path, number)
         if not isinstance(record, dict):
             raise FormatError(path, f"line {number} is not a record but {record!r:.40}", "a JSON record is expected")
-    return list(records.values())
+        records.append(record)
+    return records
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int = MOST_BYTES) -> bytes:
     with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise FormatError(path, "it is too large for a record", f"up to {MOST_BYTES:,} bytes are accepted")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise FormatError(path, "it is too large for a record", f"up to {most:,} bytes are accepted")
     return content
 
 
