@@ -23,27 +23,27 @@ def test_the_result_of_a_call_comes_back(capfd):
 
 
 def test_a_call_that_crashes_is_one_sentence(capfd):
-    with pytest.raises(IsolatedCallError, match="^it crashes the library that reads it$"):
+    with pytest.raises(IsolatedCallError, match=r"^it crashes the library that reads it$"):
         call_isolated(os.abort, memory=MEMORY, seconds=SECONDS)
-    with pytest.raises(IsolatedCallError, match="^it crashes the library that reads it$"):
+    with pytest.raises(IsolatedCallError, match=r"^it crashes the library that reads it$"):
         call_isolated(bytes, "not bytes", memory=MEMORY, seconds=SECONDS)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_call_that_needs_too_much_memory_is_one_sentence():
     assert len(call_isolated(bytes, MEMORY // 8, memory=MEMORY, seconds=SECONDS)) == MEMORY // 8
-    with pytest.raises(IsolatedCallError, match="^it needs more than 190 MB of memory$"):
+    with pytest.raises(IsolatedCallError, match=r"^it needs more than 190 MB of memory$"):
         call_isolated(bytes, 2 * MEMORY, memory=MEMORY, seconds=SECONDS)
 
 
 def test_a_call_that_computes_too_long_is_one_sentence():
-    with pytest.raises(IsolatedCallError, match="^it takes more than 2 seconds$"):
+    with pytest.raises(IsolatedCallError, match=r"^it takes more than 2 seconds$"):
         call_isolated(math.factorial, 10**8, memory=MEMORY, seconds=SECONDS)
 
 
 def test_a_call_that_waits_for_something_is_ended(monkeypatch):
     monkeypatch.setattr(isolation, "_STALLED", 1)
-    with pytest.raises(IsolatedCallError, match="^it takes more than 1 seconds$"):
+    with pytest.raises(IsolatedCallError, match=r"^it takes more than 1 seconds$"):
         call_isolated(time.sleep, 600, memory=MEMORY, seconds=SECONDS)
 
 
