@@ -233,6 +233,44 @@ def test_clouds_written_by_open3d_are_read(tmp_path, suffix, options):
     np.testing.assert_allclose(read_points(tmp_path / f"a{suffix}"), some_points(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["ascii", "binary", "binary_compressed"])
+def test_fields_of_a_pcd_may_be_of_any_type_size_count_and_order(tmp_path, form):
+    columns = {
+        "rgb": np.arange(60, dtype="<u1").reshape(20, 3),
+        "z": np.arange(20, dtype="<i2")[:, None] - 9,
+        "x": np.random.default_rng(0).normal(size=(20, 1)),
+        "label": np.arange(20, dtype="<u8")[:, None],
+        "y": np.random.default_rng(1).normal(size=(20, 2)).astype("<f4"),
+    }
+    kinds = {"f": "F", "i": "I", "u": "U"}
+    head = (
+        f"VERSION .7\nFIELDS {' '.join(columns)}\nSIZE {' '.join(str(c.itemsize) for c in columns.values())}\n"
+        f"TYPE {' '.join(kinds[c.dtype.kind] for c in columns.values())}\n"
+        f"COUNT {' '.join(str(c.shape[1]) for c in columns.values())}\nWIDTH 4\nHEIGHT 5\nPOINTS 20\nDATA {form}\n"
+    )
+    if form == "ascii":
+        body = "".join(f"{' '.join(str(v) for c in columns.values() for v in c[row])}\n" for row in range(20)).encode()
+    elif form == "binary":
+        body = b"".join(c[row].tobytes() for row in range(20) for c in columns.values())
+    else:
+        plain = b"".join(column.tobytes() for column in columns.values())
+        packed = b"".join(
+            bytes([len(plain[at : at + 32]) - 1]) + plain[at : at + 32] for at in range(0, len(plain), 32)
+        )
+        body = struct.pack("<II", len(packed), len(plain)) + packed
+    (tmp_path / "a.pcd").write_bytes(head.encode() + body)
+    expected = np.stack([columns[axis][:, 0] for axis in "xyz"], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd"), expected)
+
+
+def test_repeated_bytes_of_a_compressed_pcd_are_read(tmp_path):
+    head = PCD.format(n=30, form="binary_compressed").encode()
+    # x is one float, 29 times repeated from 4 bytes before; y and z are zeros, repeated from 1 byte before
+    packed = b"\x03\0\0\x80\x3f" + b"\xe0" + bytes([116 - 9]) + b"\x03" + b"\0\0" + b"\xe0" + bytes([239 - 9]) + b"\0"
+    (tmp_path / "a.pcd").write_bytes(head + struct.pack("<II", len(packed), 360) + packed)
+    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd"), [[1, 0, 0]] * 30)
+
+
 @pytest.mark.parametrize(
     ("suffix", "write_ascii"),
     [(".off", False), (".obj", False), (".stl", False), (".stl", True), (".ply", False), (".ply", True)],
@@ -365,6 +403,17 @@ def test_a_file_damaged_anywhere_is_still_a_cloud_or_refused_in_a_sentence(whole
         assert "\n" not in str(error)  # noqa: PT017
 
 
+PARTIAL_NORMALS = (
+    "FIELDS x y z normal_x\nSIZE 4 4 4 4\nTYPE F F F F\nCOUNT 1 1 1 1\nWIDTH 2\nHEIGHT 1\nPOINTS 2\nDATA ascii\n"
+)
+"""A header that ended Open3D's reader, and the program with it."""
+
+
+def test_a_pcd_of_partial_normals_is_read(tmp_path):
+    (tmp_path / "a.pcd").write_text(PARTIAL_NORMALS.replace("WIDTH 2\n", "") + "1 2 3 nan\n4 5 6 7\n")
+    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd"), [[1, 2, 3], [4, 5, 6]])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -405,6 +454,29 @@ def test_a_file_damaged_anywhere_is_still_a_cloud_or_refused_in_a_sentence(whole
         ("a.pcd", PCD.format(n=10**9, form="ascii"), "it promises 1,000,000,000 points; up to 5,000,000 are accepted"),
         ("a.pcd", PCD.format(n=1, form="ascii").replace("x y z", "a b c") + "1 2 3\n", "its FIELDS lack x, y or z"),
         ("a.pcd", "VERSION 0.7\nDATA ascii\n1 2 3\n", "its FIELDS lack x, y or z"),
+        ("a.pcd", PARTIAL_NORMALS + "1 2 3\n4 5 6\n", "line 9 has 3 columns, not 4"),
+        ("a.pcd", PARTIAL_NORMALS.replace("COUNT 1 1 1 1", "COUNT 1 1 1 -1") + "1 2 3 4\n", "its header lacks numbers"),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("COUNT 1 1 1 1", "COUNT 1 1 1 0") + "1 2 3 4\n",
+            "line 9 has 4 columns, not 3",
+        ),
+        ("a.pcd", PARTIAL_NORMALS.replace("COUNT 1 1 1 1", "COUNT 0 1 1 1") + "1 2 3 4\n", "its header lacks numbers"),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("1 1 1\nW", "1 1 999999999999999999\nW") + "1 2 3 4\n",
+            "line 9 has 4 columns",
+        ),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("F F F F", "F F F"),
+            "its header lacks numbers for TYPE, SIZE, COUNT or POINTS",
+        ),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("SIZE 4", "SIZE 3"),
+            "its header lacks numbers for TYPE, SIZE, COUNT or POINTS",
+        ),
     ],
 )
 def test_a_malformed_file_is_refused_with_its_line_or_field(tmp_path, name, content, sentence, capfd):
@@ -511,6 +583,32 @@ def test_huge_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
         else:
             write_cloud(path, some_points())
         assert "up to 99" in refused(path)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".xyz", ".npz"])
+def test_a_note_of_the_unit_sphere_is_checked_against_the_points_and_the_frame(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    points = normalise(some_points())[0]
+    for content, centre, radius in (
+        (points * np.float32(1e30), 0, 1),
+        (points * np.float32(5), 0, 1),
+        (points * np.float32(0.001), 0, 1),
+        (points + np.float32(100), 0, 1),
+        (points, 1e300, 1),
+        (points, 0, 1e300),
+        (points, 0, 1e-300),
+    ):
+        write_cloud(path, content, centre=[centre] * 3, radius=radius)
+        cloud = read_cloud(path, points=None)
+        np.testing.assert_allclose(cloud.points, points, atol=1e-4)
+        assert (cloud.radius, *cloud.centre) != (radius, centre, centre, centre)
+        original = cloud.points * cloud.radius + cloud.centre
+        np.testing.assert_allclose(original, content, rtol=1e-5, atol=1e-5 * cloud.radius)
+    write_cloud(path, np.ones((9, 3)) * 0.5)
+    assert refused(path, points=None).startswith("all points of the cloud are in one place")
+    attacked = points + np.float32(2.0)  # the largest budget that an attack has
+    write_cloud(path, attacked, centre=(1, 2, 3), radius=4)
+    assert read_cloud(path, points=None).points.tobytes() == attacked.tobytes()
 
 
 def test_a_frame_that_was_tampered_with_is_not_believed(tmp_path):

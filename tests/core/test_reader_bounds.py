@@ -164,11 +164,17 @@ def test_a_mesh_in_text_of_more_faces_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.off").write_text("OFF\n3 5 0\n0 0 0\n1 0 0\n0 1 0\n" + "3 0 1 2\n" * 5)
     assert sentence(tmp_path / "a.off").startswith("line 2 promises 3 vertices and 5 faces; up to 9 and 4 are accepted")
     (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n" + "f 1 2 3\n" * 5)
-    assert sentence(tmp_path / "a.obj").startswith("it has more than 4 faces or 12 corners of them; ")
+    assert sentence(tmp_path / "a.obj").startswith("its faces have 15 corners; up to 12 are accepted")
     (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n" + "f 1 2 3 1 2 3 1 2 3 1 2 3\n")
     assert sentence(tmp_path / "a.obj").startswith("it has 10 triangles; up to 8 are accepted")
-    faces = "element face 5\nproperty list uchar int vertex_index\n"
-    (tmp_path / "a.ply").write_text(f"ply\nformat ascii 1.0\n{VERTEX}{faces}end_header\n0 0 0\n1 0 0\n0 1 0\n")
+    faces = "element face {}\nproperty list uchar uchar vertex_index\n"
+    for lists, corners in ((b"\x1e" + bytes(30), 30), (b"\x0a" + bytes(10) + b"\x14" + bytes(20), 30)):
+        head = f"{PLY}{VERTEX}{faces.format(1 if lists[0] == 30 else 2)}end_header\n"
+        (tmp_path / "a.ply").write_bytes(head.encode() + bytes(36) + lists)
+        assert sentence(tmp_path / "a.ply").startswith(f"its faces have {corners} corners; up to 27 are accepted")
+    (tmp_path / "a.ply").write_text(
+        f"ply\nformat ascii 1.0\n{VERTEX}{faces.format(5)}end_header\n0 0 0\n1 0 0\n0 1 0\n"
+    )
     assert sentence(tmp_path / "a.ply").startswith("it promises 5 of face; up to 4 are accepted in text")
 
 

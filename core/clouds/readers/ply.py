@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.clouds.readers.text import Line, content, fans, first_outside, numbers, whole_number
+from core.clouds.readers.text import Line, check_corners, content, fans, first_outside, numbers, whole_number
 from core.runtime.files import FormatError
 
 ACCEPTED = "a PLY file is ASCII or binary, version 1.0, with an element vertex of x, y and z and maybe an element face"
@@ -142,7 +142,7 @@ class _Binary:
 
     def __init__(self, path: Path, start: int, order: str, most: int) -> None:
         self._path, self._data, self._at, self._order = path, path.read_bytes(), start, order
-        self._steps, self._most_steps = 0, 2 * most
+        self._steps, self._most_steps, self._most = 0, 2 * most, most
 
     def read(self, element: _Element) -> dict[str, Any]:
         """By property that is read: the numbers (N,), or of a list the numbers of all rows and the lengths (N,)."""
@@ -154,7 +154,13 @@ class _Binary:
             lists = [p for p in element.properties if p.length]
             if all((table[f"{p.name} length"] == row[p.name].shape[0]).all() for p in lists):
                 self._at += table.nbytes
-                return {p.name: _column(table[p.name]) for p in element.properties if p.wanted}
+                return {
+                    p.name: self._corners(table[p.name].ravel(), np.full(element.count, row[p.name].shape[0]))
+                    if p.length
+                    else table[p.name]
+                    for p in element.properties
+                    if p.wanted
+                }
         return self._read_rows(element)
 
     def _first_row(self, element: _Element) -> np.dtype[Any]:
@@ -186,12 +192,14 @@ class _Binary:
             (p.name if p.wanted else "", np.dtype(p.type).itemsize, np.dtype(p.length).itemsize if p.length else 0)
             for p in element.properties
         ]
-        at = self._at
+        at, corners = self._at, 0
         for _ in range(element.count):
             for name, size, prefix in plan:
                 length = self._whole(at, prefix) if prefix else 1
                 at += prefix
                 if name:
+                    corners += length if prefix else 0
+                    check_corners(self._path, corners, self._most)
                     parts[name].append(self._data[at : at + length * size])
                     lengths[name].append(length)
                 at += length * size
@@ -203,8 +211,13 @@ class _Binary:
         for p in element.properties:
             if p.wanted:
                 values = np.frombuffer(b"".join(parts[p.name]), self._order + p.type)
-                columns[p.name] = (values.astype(np.int64), np.array(lengths[p.name])) if p.length else values
+                columns[p.name] = self._corners(values, np.array(lengths[p.name])) if p.length else values
         return columns
+
+    def _corners(self, values: NDArray[Any], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The corners of faces, of which a byte can be each."""
+        check_corners(self._path, len(values), self._most)
+        return values.astype(np.int64), lengths
 
     def _whole(self, at: int, size: int) -> int:
         return int.from_bytes(self._data[at : at + size], "big" if self._order == ">" else "little")
@@ -213,13 +226,6 @@ class _Binary:
         if end > len(self._data):
             wrong = f"it ends before its {element.count:,} of {element.name} do"
             raise FormatError(self._path, wrong, ACCEPTED)
-
-
-def _column(values: NDArray[Any]) -> Any:
-    """A column of numbers (N,), or of lists of one length (N, k) the numbers of all rows and the lengths (N,)."""
-    if values.ndim == 1:
-        return values
-    return values.astype(np.int64).ravel(), np.full(len(values), values.shape[1])
 
 
 class _Ascii:
@@ -265,11 +271,14 @@ class _Ascii:
                     if p.wanted and p.length:
                         values[p.name].extend([int(word) for word in words[at + 1 : end]])
                         lengths[p.name].append(end - at - 1)
+                        check_corners(self._path, len(values[p.name]), self._most)
                     elif p.wanted:
                         values[p.name].append(float(words[at]))
                     at = end
                 if at > len(words):
                     raise ValueError
+            except FormatError:
+                raise
             except (IndexError, OverflowError, ValueError):
                 raise FormatError(self._path, f"line {number} is not a row of {element.name}", ACCEPTED) from None
         columns = {name: np.array(column) for name, column in values.items()}

@@ -139,9 +139,10 @@ class Polygons:
         self._lines.append(line)
         self._sizes.append(len(corners))
         self._corners.extend(corners)
-        if len(self._sizes) > self._most or len(self._corners) > 3 * self._most:
-            wrong = f"it has more than {self._most:,} faces or {3 * self._most:,} corners of them"
-            raise FormatError(self._path, wrong, "so many are accepted in text, and twice as many in binary")
+        check_corners(self._path, len(self._corners), self._most)
+        if len(self._sizes) > self._most:
+            wrong = f"it has more than {self._most:,} faces"
+            raise FormatError(self._path, wrong, "so many are accepted in text, more in binary")
 
     def triangles(self, vertices: int, first: int) -> NDArray[np.int64]:
         """The triangles (T, 3); of vertices that the file numbers from ``first``."""
@@ -151,6 +152,18 @@ class Polygons:
             where = f"vertices from {first} to {vertices - 1 + first}"
             raise FormatError(self._path, f"line {line} is not a face of {where}", self._accepted)
         return fans(self._path, corners, sizes, 2 * self._most)
+
+
+def check_corners(path: Path, corners: int, faces: int) -> None:
+    """That so many ``faces`` at most can be meant by so many corners.
+
+    Raises
+    ------
+    FormatError
+        If there are more than three for each.
+    """
+    if corners > 3 * faces:
+        raise FormatError(path, f"its faces have {corners:,} corners", f"up to {3 * faces:,} are accepted")
 
 
 def first_outside(corners: NDArray[np.int64], vertices: int) -> int | None:
@@ -211,7 +224,7 @@ def content(path: Path, start: int = 0, lines_before: int = 0) -> Iterator[Line]
 
 
 def numbers(
-    path: Path, lines: Iterator[Line], accepted: str, most: int, widths: range = range(3, 1 << 20)
+    path: Path, lines: Iterator[Line], accepted: str, most: int, widths: range = range(3, 65)
 ) -> NDArray[np.float64]:
     """The table (N, columns) of up to ``most`` lines of numbers, as many in each line as in the first.
 
