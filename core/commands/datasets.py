@@ -1,19 +1,20 @@
 """``pointward datasets``."""
 
-from pathlib import Path
+from typing import Annotated
 
-from core.commands.console import show
-from core.commands.shared import AllowMissing, DataRoot, Json, cli, find_dataset
+from core.commands.checks import check_dataset, validated
+from core.commands.console import UsageError, show
+from core.commands.shared import AllowMissing, DataRoot, FigureFile, Json, cli, find_dataset
 from core.datasets import REGISTRY
 
 
 @cli.command
 def datasets(
-    name: str | None = None,
+    name: Annotated[str | None, validated(check_dataset)] = None,
     *,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
-    sheet: Path | None = None,
+    sheet: FigureFile = None,
     as_json: Json = False,
 ) -> None:
     """List the datasets, or open one and print its card.
@@ -25,6 +26,8 @@ def datasets(
     sheet
         Picture (.png .svg .pdf) of the first test shapes of every class.
     """
+    if name is None and sheet is not None:
+        raise UsageError("--sheet needs the name of a dataset.")
     if name is None:
         show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
         return

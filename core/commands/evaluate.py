@@ -1,12 +1,11 @@
 """``pointward evaluate``."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from core.commands.console import UserError, follow, show
-from core.commands.shared import STOPPED, Json, Trial, cli
+from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.results.records import write_csv
 
@@ -15,11 +14,11 @@ from core.results.records import write_csv
 def evaluate(
     trial: Trial,
     *,
-    clouds: int | None = None,
-    points: int | None = None,
+    clouds: Count = None,
+    points: Count = None,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
-    seed: int = 0,
-    records: Path | None = None,
+    seed: Seed = 0,
+    records: TableFile = None,
     as_json: Json = False,
 ) -> int:
     """Clean and adversarial accuracy of a model on test clouds, with the realised distances.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from core import training
+from core.commands.checks import check_dataset, check_device, check_folder, check_new_folder, require, validated
 from core.commands.console import follow, show
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
 from core.training import TrainOptions
@@ -12,7 +13,7 @@ from core.training import TrainOptions
 @cli.command
 def train(
     *,
-    dataset: str | None = None,
+    dataset: Annotated[str | None, validated(check_dataset)] = None,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
     out: Path | None = None,
@@ -35,6 +36,8 @@ def train(
     options = options or TrainOptions()
     folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
     resume = resume and training.run_exists(folder)
+    require(check_folder if resume else check_new_folder, folder)
+    require(check_device, options.device)
     if resume and dataset is None:
         dataset, root = training.dataset_of_run(folder)
         data_root = data_root or root

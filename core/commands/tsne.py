@@ -1,11 +1,10 @@
 """``pointward tsne``."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
-from core.commands.console import UserError, follow, show
-from core.commands.shared import STOPPED, Flat, Json, Trial, cli
+from core.commands.console import UsageError, UserError, follow, show
+from core.commands.shared import STOPPED, FigureFile, Flat, Json, TableFile, Trial, cli
 from core.evaluation import latents
 from core.evaluation.tsne import TsneOptions
 from core.results.records import write_csv
@@ -15,8 +14,8 @@ from core.results.records import write_csv
 def tsne(
     trial: Trial,
     *,
-    out: Path | None = None,
-    coordinates: Path | None = None,
+    out: FigureFile = None,
+    coordinates: TableFile = None,
     clouds: Annotated[latents.LatentOptions | None, Flat] = None,
     options: Annotated[TsneOptions | None, Flat] = None,
     as_json: Json = False,
@@ -30,16 +29,10 @@ def tsne(
     coordinates
         CSV file for the map.
     """
-    from core.figures import (  # takes half a second to import, which other commands should not pay
-        check_ending,
-        save,
-        tsne_pair,
-    )
+    from core.figures import save, tsne_pair  # half a second to import, which other commands should not pay
 
     if out is None and coordinates is None:
-        raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
-    if out is not None:
-        check_ending(out)
+        raise UsageError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
     model, data, attack = trial.open()
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(

@@ -23,8 +23,11 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, most: int = LONGEST_SENTENCE) -> str:
-    """``text``, or its beginning and "…" where it has more than ``most`` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """``text``, or its beginning and its end around a "…" where it has more than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
 
 
 def spreadsheet_text(text: str) -> str:

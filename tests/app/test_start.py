@@ -56,9 +56,23 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
 def test_without_a_display_a_sentence_says_so() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     bare.pop("QT_QPA_PLATFORM", None)
-    for words in ([], ["open", "chair.xyz"]):
+    for words in ([], ["open", "main.py"]):
         done = subprocess.run(
             [sys.executable, "main.py", *words], capture_output=True, text=True, env=bare, cwd=Path(__file__).parents[2]
         )
         assert done.returncode == 1
         assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_wrong_number_of_threads_is_said_before_the_window_opens() -> None:
+    done = subprocess.run(
+        [sys.executable, "main.py"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"POINTWARD_THREADS": "many"},
+        cwd=Path(__file__).parents[2],
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert "POINTWARD_THREADS is 'many'; give a whole number from 1 to 1024." in done.stderr

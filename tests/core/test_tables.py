@@ -141,7 +141,8 @@ STRANGE = (
     "a\nb", "a\rb", "a\x1b[31mb", "\x9b31m", "left\u202eright", "caf\udce9",
     "=2+5", "+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\uff1d1",
     "[text](javascript:alert(1))", "![image](http://a/b)", "<script>alert(1)</script>", "a & &lt;b", "`code`",
-    "__init__", "_emphasis_", "*strong*", "~~struck~~", "$x$", r"\input{secret}", r"a \\ b", "100 % {x} ^ ~ #1", "a | b",
+    "__init__", "_emphasis_", "*strong*", "~~struck~~", "$x$", r"\input{secret}", r"a \\ b",
+    "100 % {x} ^ ~ #1", "a | b",
 )  # fmt: skip
 """What a stranger may have called a file or a class."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 
 from core.datasets.shapes16 import (
@@ -33,6 +33,7 @@ from core.datasets.shapes16 import (
 from core.datasets.shapes16.mesh import Builder
 from core.datasets.shapes16.scan import scan
 from core.events import Done, Event, Progress
+from core.runtime.threads import allowed_threads
 
 __all__ = ["CATEGORIES", "COUNTS", "STYLES", "generate", "make_shape"]
 
@@ -114,8 +115,8 @@ def make_shape(
     return scan(styles[style or drawn](rng), rng, points)
 
 
-def generate(*, seed: int = 0, points: int = 2048, jobs: int = 2) -> Iterator[Event]:
-    """Make the whole data set.
+def generate(*, seed: int = 0, points: int = 2048, jobs: int | None = None) -> Iterator[Event]:
+    """Make the whole data set, in ``jobs`` processes; by default two, where as many may compute at a time.
 
     Yields
     ------
@@ -128,7 +129,9 @@ def generate(*, seed: int = 0, points: int = 2048, jobs: int = 2) -> Iterator[Ev
     clouds = np.empty((len(queue), points, 3), dtype=np.float32)
     finished = 0
     yield Progress(0, len(queue), "making shapes")
-    for made in Parallel(n_jobs=jobs, return_as="generator")(delayed(_make)(seed, points, chunk) for chunk in chunks):
+    with parallel_config("loky", inner_max_num_threads=1):
+        parallel = Parallel(n_jobs=jobs or min(2, allowed_threads()), return_as="generator")
+    for made in parallel(delayed(_make)(seed, points, chunk) for chunk in chunks):
         clouds[finished : finished + len(made)] = made
         finished += len(made)
         yield Progress(finished, len(queue), "making shapes")
