@@ -1,6 +1,5 @@
 """Entry point: with arguments it runs the command line, without any it opens the studio."""
 
-import json
 import multiprocessing
 import os
 import sys
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
 from core.runtime.isolation import FLAG, answer
+from core.runtime.threads import asked_threads, sleep_while_waiting
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -22,15 +22,19 @@ def main(words: list[str] | None = None) -> int:
         return answer()
     multiprocessing.freeze_support()
     keep_freed_memory()
+    sleep_while_waiting()  # before a library that computes in threads is loaded
     if sys.platform == "win32":  # torch's libraries do not load after Qt's there
         import torch  # noqa: F401
     if not words:
         return open_studio(())
 
     from core.commands import cli, run
+    from core.commands.checks import check_there, require
+    from core.commands.console import show
+    from core.commands.shared import Folder
 
     @cli.command(name="open")
-    def open_(*paths: Path, as_json: Json = False) -> None:
+    def open_(*paths: Path, as_json: Json = False) -> int:
         """Open the studio, with clouds, meshes, weights or run folders.
 
         Parameters
@@ -40,13 +44,15 @@ def main(words: list[str] | None = None) -> int:
         as_json
             Print what was opened and the exit code as one JSON object, once the window is closed.
         """
+        for path in paths:
+            require(check_there, path)
         code = open_studio(paths)
         if as_json:
-            print(json.dumps({"opened": [str(path) for path in paths], "exit_code": code}, indent=2))
-        sys.exit(code)
+            show({"opened": [str(path) for path in paths], "exit_code": code}, as_json)
+        return code
 
     @cli.command
-    def tour(*, out: Path = Path("tour"), as_json: Json = False) -> None:
+    def tour(*, out: Folder = Path("tour"), as_json: Json = False) -> int:
         """Drive the real window through its main job and keep pictures; without a display under a private Xvfb.
 
         Parameters
@@ -58,7 +64,7 @@ def main(words: list[str] | None = None) -> int:
         """
         from app.tour import run_tour
 
-        sys.exit(run_tour(out, as_json))
+        return run_tour(out, as_json)
 
     return run(words)
 
@@ -67,6 +73,13 @@ def open_studio(paths: tuple[Path, ...]) -> int:
     """Open the window and stay until it is closed."""
     from app.tour.display import has_display
 
+    try:
+        asked_threads()
+    except ValueError as error:
+        from core.commands.console import complain
+
+        complain(str(error))
+        return 2
     if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
         from core.commands.console import complain
 

@@ -5,7 +5,7 @@ Forms, tooltips, command-line help and run records are derived from these fields
 
 import reprlib
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -47,9 +47,9 @@ def explain(error: ValidationError) -> str:
 
 
 def partial(options: type[Options], without: Collection[str] = ()) -> type[Options]:
-    """The same fields but some, all optional: what a person changed of some preset's options."""
+    """The same fields but some, within the same limits, all optional: what a person changed of a preset's options."""
     fields: dict[str, Any] = {
-        name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+        name: (Annotated[field.annotation | None, *field.metadata, Field(description=field.description)], None)  # type: ignore[operator]
         for name, field in options.model_fields.items()
         if name not in without
     }

@@ -54,8 +54,8 @@ def error_message(error: BaseException) -> str:
     text = str(error).strip()
     if isinstance(error, ValidationError):
         text = explain(error)
-    elif isinstance(error, MemoryError) or "out of memory" in text.lower():
-        text = "There was not enough memory. Use fewer points or a smaller batch, or close other programs."
+    elif isinstance(error, MemoryError | RuntimeError) and (lacking := _out_of_memory(error)):
+        text = lacking
     elif isinstance(error, OSError) and error.strerror:
         location = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
         text = f"{location}. Check the path, its permissions and the free space."
@@ -63,6 +63,12 @@ def error_message(error: BaseException) -> str:
         text = "Something unexpected went wrong, and this was not finished. The log has the details."
     text = readable(text)
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def _out_of_memory(error: BaseException) -> str | None:
+    from core.runtime.devices import out_of_memory  # loads PyTorch, which has no place in a window's start
+
+    return out_of_memory(error)
 
 
 def ask(parent: QWidget | None, title: str, text: str, yes: str, no: str) -> bool:

@@ -3,7 +3,12 @@
 A command is a module with a function that ``cli.command`` decorates, and its line in the import below.
 """
 
+import sys
+import traceback
+import warnings
+
 from cyclopts import CycloptsError
+from platformdirs import user_log_path
 from pydantic import ValidationError
 
 from core.commands import (  # noqa: F401  importing a command adds it
@@ -15,31 +20,65 @@ from core.commands import (  # noqa: F401  importing a command adds it
     train,
     tsne,
 )
-from core.commands.console import CONSOLE, UserError, complain
-from core.commands.shared import STOPPED, cli
+from core.commands.console import ClosedOutputError, UsageError, UserError, abandon, complain, note, show_warning
+from core.commands.shared import CLOSED_OUTPUT, DEFECT, FAILED, STOPPED, WRONG_USE, cli, parse
 from core.options import explain
+from core.runtime.devices import out_of_memory
+from core.runtime.files import atomic_path
 
 __all__ = ["cli", "run"]
 
 
 def run(words: list[str]) -> int:
-    """Run one command line; the exit code is 0, 1 for what the person can mend, 2 for a wrong one, 130 if stopped."""
+    """Run one command line; the exit code is one of those that ``pointward --help`` lists."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that can't show every letter
+    warnings.showwarning = show_warning
+    help_of = f"See: pointward {' '.join(words[:1])} --help" if words and words[0] in cli else "See: pointward --help"
     try:
-        return int(cli(words, exit_on_error=False, print_error=False, result_action="return_value") or 0)
-    except CycloptsError as error:
-        cause = error.__cause__
-        text = explain(cause) if isinstance(cause, ValidationError) else str(error)
-        complain(f"{text}\nSee: pointward {' '.join(words[:1])} --help")
-        return 2
-    except ValidationError as error:
-        complain(explain(error))
-        return 1
-    except OSError as error:
-        complain(f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error))
-        return 1
-    except (UserError, ValueError) as error:
-        complain(str(error))
-        return 1
-    except KeyboardInterrupt:
-        CONSOLE.print("stopped")
-        return STOPPED
+        try:
+            return parse(words)
+        except KeyboardInterrupt:
+            note("stopped")
+            return STOPPED
+        except ClosedOutputError:
+            raise
+        except Exception as error:
+            code, sentence = _explained(error)
+            complain(sentence, help_of if code == WRONG_USE else "")
+            return code
+    except ClosedOutputError:
+        abandon(sys.stdout, sys.stderr)
+        return CLOSED_OUTPUT
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """Exit code and sentence."""
+    if (sentence := out_of_memory(error)) is not None:
+        return FAILED, sentence
+    match error:
+        case CycloptsError():
+            cause = error.__cause__
+            return WRONG_USE, explain(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split())
+        case UsageError():
+            return WRONG_USE, str(error)
+        case ValidationError():
+            return FAILED, explain(error)
+        case OSError():
+            reason = error.strerror or type(error).__name__
+            return FAILED, f"{error.filename}: {reason}." if error.filename else f"{reason}."
+        case UserError() | ValueError():
+            return FAILED, str(error)
+    return DEFECT, _reported(error)
+
+
+def _reported(error: Exception) -> str:
+    """Keep the traceback of a defect in a file, and ask for a report of it."""
+    path = user_log_path("pointward") / "traceback.txt"
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
+    try:
+        with atomic_path(path) as part:
+            part.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return f"Something unexpected went wrong ({what}). Please report this defect."
+    return f"Something unexpected went wrong ({what}). Please report this defect together with {path}."

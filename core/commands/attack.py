@@ -1,14 +1,13 @@
 """``pointward attack``."""
 
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from core import live
 from core.clouds.files import read_cloud, write_cloud
 from core.clouds.frames import frame_record, turned
-from core.commands.console import UserError, follow, show
+from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
-from core.commands.shared import FGSM, AttackChoice, Device, Json, Seed, cli
+from core.commands.shared import FGSM, AttackChoice, CloudFile, Count, Device, InputFile, Json, ModelName, Seed, cli
 from core.evaluation.orientation import expected_up
 from core.models.checkpoints import load_model, resolve_model
 from core.models.typical import UNLIKE
@@ -18,16 +17,16 @@ from core.runtime.devices import choose_device
 
 @cli.command
 def attack(
-    file: Path,
+    file: InputFile,
     *,
-    model: str = "pointnet-simple",
+    model: ModelName = "pointnet-simple",
     choice: AttackChoice = FGSM,
     true_class: str | None = None,
     target: str | None = None,
-    points: int | None = None,
+    points: Count = None,
     orientation: OrientationChoice = AS_SUPPLIED,
     seed: Seed = 0,
-    out: Path | None = None,
+    out: CloudFile = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -51,13 +50,13 @@ def attack(
         File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
         goes into a file beside it, OUT.json.
     """
+    chosen = choice.build(targeted=target is not None)
     loaded = load_model(resolve_model(model), choose_device(device))
     classes = loaded.card.classes
     for name in (target, true_class):
         if name is not None and name not in classes:
-            raise UserError(f"The model knows no class {name!r}; its classes are: {', '.join(classes)}.")
+            raise UsageError(f"The model knows no class {name!r}; its classes are: {', '.join(classes)}.")
     label, wanted = (None if name is None else classes.index(name) for name in (true_class, target))
-    chosen = choice.build(targeted=wanted is not None)
     supplied = read_cloud(file, loaded.card.points if points is None else points, seed)
     stands, hint = orientation.resolve(loaded, lambda: [supplied.points]), None
     if stands.given:

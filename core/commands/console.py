@@ -1,28 +1,98 @@
-"""How the commands talk: progress and complaints on standard error, the result on standard output."""
+"""How the commands talk: progress and complaints on standard error, the result on standard output.
+
+Names of files, fields and classes are a stranger's. All text goes out through ``printable``, so that none of them
+steers the terminal; JSON escapes control characters itself and stays exact.
+"""
 
 import json
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, Step
-from core.runtime.files import readable
-
-CONSOLE = Console(stderr=True)
+from core.runtime.text import printable, shortened
 
 
 class UserError(Exception):
     """Something the person can mend, in one sentence."""
 
 
-def complain(text: str) -> None:
-    CONSOLE.print(f"[bold red]error:[/] {escape(text)}", highlight=False)
+class UsageError(UserError):
+    """A command line that cannot be carried out as it is written, found before any work."""
+
+
+class ClosedOutputError(Exception):
+    """Nobody reads the output any longer, as in ``pointward datasets | head -1``."""
+
+
+class Terminal(Console):
+    """A console on which a closed pipe is a ``ClosedOutputError``."""
+
+    def on_broken_pipe(self) -> None:
+        raise ClosedOutputError
+
+
+CONSOLE = Terminal(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+def note(text: str) -> None:
+    """A line on standard error."""
+    CONSOLE.print(printable(text), soft_wrap=True)
+
+
+def complain(text: str, hint: str = "") -> None:
+    """An error in one sentence of at most 300 characters, and under it where to read more."""
+    sentence = shortened(printable(text.strip())) or "Something went wrong, and nothing is known of it."
+    CONSOLE.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
+    if hint:
+        note(hint)
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A library's warning without the place in its source; to be put in place of ``warnings.showwarning``."""
+    note(f"warning: {' '.join(str(message).split())}")
+
+
+def write(text: str) -> None:
+    """Text, as it is, on standard output.
+
+    Raises
+    ------
+    ClosedOutputError
+        If nobody reads it any longer.
+    OSError
+        If it can't be written, such as to a full disk; from then on standard output leads nowhere.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise ClosedOutputError from None
+    except OSError as error:
+        abandon(sys.stdout)
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def abandon(*streams: TextIO) -> None:
+    """Let what is still to be written to them lead nowhere, or Python would complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, bool]:
@@ -32,35 +102,35 @@ def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, 
     """
     cancel, value, complete = Cancel(), None, False
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
-        TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=CONSOLE) as bars, _gentle_interrupt(cancel, bars.console):
-        task = bars.add_task(title, total=None, text="")
+    with Bar(*columns, console=CONSOLE) as bars, _gentle_interrupt(cancel):
+        task = bars.add_task(printable(title), total=None, text="")
         for event in make(cancel):
             match event:
                 case Progress(done, total, text):
-                    bars.update(task, completed=done, total=total, text=text)
+                    bars.update(task, completed=done, total=total, text=printable(text))
                 case Step(index, total):
                     bars.update(task, completed=index, total=total)
                 case Epoch(index, total, metrics):
-                    bars.console.print(f"epoch {index}/{total}  {_metrics(metrics)}", highlight=False)
+                    note(f"epoch {index}/{total}  {_metrics(metrics)}")
                 case Note(text):
-                    bars.console.print(text, highlight=False)
+                    note(text)
                 case Done(result, whole):
                     value, complete = result, whole
     return value, complete
 
 
 @contextmanager
-def _gentle_interrupt(cancel: Cancel, console: Console) -> Iterator[None]:
+def _gentle_interrupt(cancel: Cancel) -> Iterator[None]:
     """The first Ctrl-C asks the operation to stop and keep what it has; the second ends the program."""
 
     def ask(*_: object) -> None:
         if cancel.requested:
             raise KeyboardInterrupt
         cancel.request()
-        console.print("Stopping, and keeping what is there. Press Ctrl-C again to stop at once.")
+        note("Stopping, and keeping what is there. Press Ctrl-C again to stop at once.")
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -74,12 +144,14 @@ def show(result: dict[str, Any], as_json: bool) -> None:
     from core.results.records import plain
 
     if as_json:
-        print(json.dumps(plain(result), indent=2))
+        write(json.dumps(plain(result), indent=2))
         return
     width = max(map(len, result), default=0)
+    lines = []
     for key, value in result.items():
         text = _metrics(value) if isinstance(value, dict) else _number(value)
-        print(f"{key.replace('_', ' '):<{width}}  {text}")
+        lines.append(printable(f"{key.replace('_', ' '):<{width}}  {text}"))
+    write("\n".join(lines))
 
 
 def _metrics(values: Any) -> str:
@@ -89,4 +161,4 @@ def _metrics(values: Any) -> str:
 def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return readable(", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

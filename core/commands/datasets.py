@@ -1,22 +1,23 @@
 """``pointward datasets``."""
 
-from pathlib import Path
+from typing import Annotated
 
-from core.commands.console import show
+from core.commands.checks import check_dataset, validated
+from core.commands.console import UsageError, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
-from core.commands.shared import AllowMissing, DataRoot, Json, cli, find_dataset
+from core.commands.shared import AllowMissing, DataRoot, FigureFile, Json, cli, find_dataset
 from core.datasets import REGISTRY
 from core.results.records import provenance
 
 
 @cli.command
 def datasets(
-    name: str | None = None,
+    name: Annotated[str | None, validated(check_dataset)] = None,
     *,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
     orientation: GivenOrientation = NOT_GIVEN,
-    sheet: Path | None = None,
+    sheet: FigureFile = None,
     as_json: Json = False,
 ) -> None:
     """List the datasets, or open one and print its card.
@@ -28,6 +29,8 @@ def datasets(
     sheet
         Picture (.png .svg .pdf) of the first test shapes of every class.
     """
+    if name is None and sheet is not None:
+        raise UsageError("--sheet needs the name of a dataset.")
     if name is None:
         show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
         return

@@ -1,13 +1,12 @@
 """``pointward evaluate``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
 
-from core.commands.console import CONSOLE, UserError, follow, show
-from core.commands.shared import STOPPED, Json, Trial, cli
+from core.commands.console import UserError, follow, note, show
+from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli
 from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
@@ -18,12 +17,12 @@ from core.results.records import write_csv, write_provenance
 def evaluate(
     trial: Trial,
     *,
-    clouds: int | None = None,
-    points: int | None = None,
+    clouds: Count = None,
+    points: Count = None,
     without_copies: Annotated[bool, Parameter(negative="")] = False,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
-    seed: int = 0,
-    records: Path | None = None,
+    seed: Seed = 0,
+    records: TableFile = None,
     as_json: Json = False,
 ) -> int:
     """Clean and adversarial accuracy of a model on test clouds, with the realised distances.
@@ -52,9 +51,8 @@ def evaluate(
         seed=seed,
     )
     if data.card.copies and not without_copies:
-        CONSOLE.print(
-            f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out.",
-            highlight=False,
+        note(
+            f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out."
         )
     report, complete = follow(
         lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"

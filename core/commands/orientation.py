@@ -8,7 +8,7 @@ from cyclopts import Parameter, validators
 
 from core.clouds import Points
 from core.clouds.frames import Axis, Orientation, is_axis
-from core.commands.console import CONSOLE, UserError, follow
+from core.commands.console import UsageError, follow, note
 from core.evaluation.orientation import Search, expected_up, search_turn
 from core.models.checkpoints import LoadedModel
 
@@ -65,7 +65,7 @@ class OrientationChoice:
 
         Raises
         ------
-        UserError
+        UsageError
             If a turn is given that is to be found.
         ValueError
             If the model's card does not say which axis it expects up.
@@ -75,13 +75,13 @@ class OrientationChoice:
                 expected_up(model.card)
             return Orientation(self.up, self.turn)
         if self.turn:
-            raise UserError("--up auto finds the turn too: leave --turn out, or say which axis is up.")
+            raise UsageError("--up auto finds the turn too: leave --turn out, or say which axis is up.")
         expected_up(model.card)
         tried = clouds()
         search: Search | None = follow(lambda cancel: search_turn(model, tried, cancel), "finding what is up")[0]
         if search is None:
             raise KeyboardInterrupt
-        CONSOLE.print(str(search), highlight=False)
+        note(str(search))
         return search.best
 
 
@@ -100,8 +100,5 @@ def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> st
         raise KeyboardInterrupt
     if (turn := search.hint()) is None:
         return None
-    CONSOLE.print(
-        f"{what} looks {turn.up} up to {model.name}, which expects {model.card.up_axis} up: try {turn.words()}.",
-        highlight=False,
-    )
+    note(f"{what} looks {turn.up} up to {model.name}, which expects {model.card.up_axis} up: try {turn.words()}.")
     return turn.words()

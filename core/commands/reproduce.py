@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from core.commands.console import CONSOLE, follow, show
+from core.commands.checks import check_device, check_there, require
+from core.commands.console import follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
-from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
+from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
 from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChanges, recipe
 
 
@@ -15,8 +16,8 @@ from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChan
 def reproduce(
     paper: Literal["defense-pointnet"],
     *,
-    out: Path,
-    dataset: str = "shapes16",
+    out: Folder,
+    dataset: DatasetName = "shapes16",
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
     orientation: GivenOrientation = NOT_GIVEN,
@@ -41,8 +42,11 @@ def reproduce(
     """
     from core.studies.defense_pointnet.reproduction import reproduce as reproducing  # half a second to import
 
-    data = find_dataset(dataset, data_root, allow_missing, orientation.value)
     changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)
+    for run in runs:
+        require(check_there, run)
+    require(check_device, changes.get("device", "auto"))
+    data = find_dataset(dataset, data_root, allow_missing, orientation.value)
     findings, complete = follow(
         lambda cancel: reproducing(
             data, options or ReproduceOptions(), recipe(dataset) | changes, out, cancel, runs=runs, data_root=data_root
@@ -50,7 +54,7 @@ def reproduce(
         f"reproducing {paper}",
     )
     if findings is None:
-        CONSOLE.print(f"Stopped. What is finished is in {out}; the same command goes on there.", highlight=False)
+        note(f"Stopped. What is finished is in {out}; the same command goes on there.")
         return STOPPED
     accuracies = {
         label: {

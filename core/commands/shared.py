@@ -1,51 +1,132 @@
 """What the commands share: the app they belong to, the parameters of several, and how what these name is opened."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token, validators
 from platformdirs import user_cache_path
+from pydantic import ValidationError
 
 from core.attacks import Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, frame_record, is_axis
-from core.commands.console import CONSOLE, UserError, follow
+from core.commands.checks import (
+    check_attack,
+    check_cloud,
+    check_dataset,
+    check_device,
+    check_figure,
+    check_folder,
+    check_model,
+    check_table,
+    check_there,
+    validated,
+)
+from core.commands.console import Terminal, UsageError, follow, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
-from core.datasets import Dataset, check_turnable, open_dataset
+from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
 from core.datasets.matching import matched, parse_names
 from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
-from core.options import partial
+from core.options import explain, partial
 from core.results.records import versions
 from core.runtime.devices import DeviceName, choose_device
+from core.runtime.threads import MOST_THREADS, THREADS, set_threads
 from core.training import dataset_of_weights
+
+FAILED, WRONG_USE, DEFECT, STOPPED, CLOSED_OUTPUT = 1, 2, 70, 130, 141
+EXIT_CODES = """Exit codes:
+  0    done
+  1    something in a file or on the machine was not as it should be
+  2    wrong use, found before any work: an unknown name, a wrong value, a file
+       that is not there, or a place that can't be written
+  70   a defect of the program
+  130  stopped by Ctrl-C; what was finished is kept
+  141  nobody reads the output any longer, as behind head"""
 
 cli = App(
     name="pointward",
     help="Attack, defend and measure point-cloud classifiers. Without a command the studio opens.",
+    help_epilogue=EXIT_CODES,
     version=lambda: versions(["pointward"]).get("pointward", "not installed, run from its source"),
     version_flags=["--version"],
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+    console=Terminal(emoji=False, highlight=False),
 )
 
-STOPPED = 130
-"""Exit code of what Ctrl-C ended, as shells have it."""
+cli.meta.suppress_keyboard_interrupt = False  # what happens then is for ``run`` to say
+
 Flat = Parameter(name="*")
 AttackChanges = partial(Attack)
-DataRoot = Annotated[Path | None, Parameter(help="Where the dataset's files are, for those that are not built in.")]
-Device = Annotated[DeviceName, Parameter(help="Where to compute.")]
+AttackName = Annotated[str, validated(check_attack)]
+ModelName = Annotated[str, validated(check_model)]
+DatasetName = Annotated[str, validated(check_dataset)]
+Count = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
+InputFile = Annotated[Path, validated(check_there)]
+CloudFile = Annotated[Path | None, validated(check_cloud)]
+FigureFile = Annotated[Path | None, validated(check_figure)]
+TableFile = Annotated[Path | None, validated(check_table)]
+Folder = Annotated[Path, validated(check_folder)]
+DataRoot = Annotated[
+    Path | None,
+    validated(check_there, help="Where the dataset's files are, for those that are not built in."),
+]
+Device = Annotated[DeviceName, validated(check_device, help="Where to compute.")]
 Seed = Annotated[int, Parameter(validator=validators.Number(gte=0, lt=2**31))]
 AllowMissing = Annotated[
     bool, Parameter(negative="", help="Go on where some files of a dataset's official list are missing.")
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as one JSON object.")]
+Threads = Annotated[
+    int | None,
+    Parameter(
+        validator=validators.Number(gte=1, lte=MOST_THREADS),
+        help=f"Threads, or worker processes, that compute at a time; the default is {THREADS} or one for each core.",
+    ),
+]
+
+
+def parse(words: Iterable[str]) -> int:
+    """Carry out one command line; 0 or the exit code of a command that was stopped."""
+    return int(cli.meta(words, **_RAISING) or 0)
+
+
+@cli.meta.default
+def _begin(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], threads: Threads = None) -> Any:
+    """Settle what holds for every command, then go on with the command itself."""
+    if threads is not None:
+        os.environ[THREADS] = str(threads)
+    try:
+        set_threads()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return cli(words, **_RAISING)
+
+
+_RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
 
 
 def cache_folder() -> Path:
     """Where converted datasets are kept."""
     return user_cache_path("pointward")
+
+
+def check_root(name: str, root: Path | None) -> None:
+    """A dataset that needs files is told where they are, and no other is.
+
+    Raises
+    ------
+    UsageError
+    """
+    spec = REGISTRY.get(name)
+    if spec is not None and spec.needs_root and root is None:
+        raise UsageError(f"{name} needs --data-root; accepted are {spec.accepted}.")
+    if spec is not None and root is not None and not spec.needs_root:
+        raise UsageError(f"{name} is built in and takes no --data-root.")
 
 
 def find_dataset(
@@ -56,6 +137,7 @@ def find_dataset(
     expected: Axis = STANDARD_UP,
 ) -> Dataset:
     """A dataset by name, opened with a bar where that takes a while; turned, where its orientation is given."""
+    check_root(name, root)
 
     def opening(cancel: Cancel) -> Iterator[Event]:
         for event in open_dataset(
@@ -80,7 +162,7 @@ class AttackChoice:
         Attack preset: fgsm, bim, mi or pgd.
     """
 
-    attack: str = "fgsm"
+    attack: AttackName = "fgsm"
     changes: Annotated[AttackChanges | None, Flat] = None  # type: ignore[valid-type]
 
     def build(self, targeted: bool = False) -> Attack:
@@ -89,8 +171,11 @@ class AttackChoice:
         if targeted:
             values["objective"] = "targeted"
         elif values.get("objective") == "targeted":
-            raise UserError("A targeted attack needs a target: `pointward attack` takes --target CLASS.")
-        return preset(self.attack, **values)
+            raise UsageError("A targeted attack needs a target: `pointward attack` takes --target CLASS.")
+        try:
+            return preset(self.attack, **values)
+        except ValidationError as error:
+            raise UsageError(explain(error)) from None
 
 
 FGSM = AttackChoice()
@@ -117,9 +202,9 @@ class Trial:
         What the model calls classes that the dataset calls otherwise, as seat=chair,couch=sofa.
     """
 
-    model: str
+    model: ModelName
     _: KW_ONLY
-    dataset: str | None = None
+    dataset: Annotated[str | None, validated(check_dataset)] = None
     data_root: DataRoot = None
     classes: Annotated[dict[str, str] | None, Parameter(converter=_class_names, accepts_keys=False)] = None
     orientation: OrientationChoice = AS_SUPPLIED
@@ -129,6 +214,8 @@ class Trial:
     def open(self) -> tuple[LoadedModel, Dataset, Attack, dict[str, Any]]:
         """The three, the dataset with the model's classes, and which frame the model expects and which was given."""
         attack = self.choice.build()
+        if self.dataset is not None:
+            check_root(self.dataset, self.data_root)
         path = resolve_model(self.model)
         model = load_model(path, choose_device(self.device))
         name, root, stands = self.dataset, self.data_root, AS_IT_IS
@@ -141,7 +228,7 @@ class Trial:
         expected = expected_up(model.card) if stands.given else STANDARD_UP
         data = find_dataset(name, root, orientation=stands, expected=expected)
         if data.card.name == model.card.dataset and data.card.fingerprint != model.card.fingerprint:
-            CONSOLE.print(f"{model.name} was trained on another version of {data.card.name} than this one.")
+            note(f"{model.name} was trained on another version of {data.card.name} than this one.")
         frame = frame_record(
             model.card.up_axis,
             data.card.name,

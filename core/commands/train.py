@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from core import training
+from core.commands.checks import check_dataset, check_device, check_folder, check_new_folder, require, validated
 from core.commands.console import follow, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
@@ -13,7 +14,7 @@ from core.training import TrainOptions
 @cli.command
 def train(
     *,
-    dataset: str | None = None,
+    dataset: Annotated[str | None, validated(check_dataset)] = None,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
     orientation: GivenOrientation = NOT_GIVEN,
@@ -37,6 +38,8 @@ def train(
     options = options or TrainOptions()
     folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
     resume = resume and training.run_exists(folder)
+    require(check_folder if resume else check_new_folder, folder)
+    require(check_device, options.device)
     stands = orientation.value
     if resume:
         name, root, remembered = training.dataset_of_run(folder)

@@ -1,13 +1,12 @@
 """``pointward tsne``."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 
-from core.commands.console import UserError, follow, show
-from core.commands.shared import STOPPED, Flat, Json, Trial, cli
+from core.commands.console import UsageError, UserError, follow, show
+from core.commands.shared import STOPPED, FigureFile, Flat, Json, TableFile, Trial, cli
 from core.datasets.matching import presence
 from core.evaluation import latents
 from core.evaluation.tsne import Separation, TsneOptions
@@ -18,8 +17,8 @@ from core.results.records import write_csv, write_provenance
 def tsne(
     trial: Trial,
     *,
-    out: Path | None = None,
-    coordinates: Path | None = None,
+    out: FigureFile = None,
+    coordinates: TableFile = None,
     clouds: Annotated[latents.LatentOptions | None, Flat] = None,
     options: Annotated[TsneOptions | None, Flat] = None,
     as_json: Json = False,
@@ -33,12 +32,10 @@ def tsne(
     coordinates
         CSV file for the map; how it was made goes into a file beside it, COORDINATES.json.
     """
-    from core.figures import check_ending, save  # takes half a second to import, which other commands should not pay
+    from core.figures import save  # half a second to import, which other commands should not pay
 
     if out is None and coordinates is None:
-        raise UserError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
-    if out is not None:
-        check_ending(out)
+        raise UsageError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
     model, data, attack, frame = trial.open()
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from core.evaluation.tsne import Map
 from core.figures.style import COLUMN, MUTED, PAGE, class_style, styled
+from core.runtime.text import printable
 
 Array = NDArray[Any]
 
@@ -76,6 +77,7 @@ def tsne_pair(
     height = panel * float(half[1] / half[0]) + 0.3
     figure = Figure(figsize=(width, (2 if stacked else 1) * height + legend), layout="constrained")
     panels = figure.subplots(2, 1) if stacked else figure.subplots(1, 2)
+    classes = [printable(name) for name in classes]
     styles = [class_style(index) for index in range(len(classes))]
     for axes, title, chosen in zip(panels, titles, (~flags, flags), strict=True):
         axes.set_title("\n".join(textwrap.wrap(title, int(panel * 15))))

@@ -7,9 +7,11 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from core.results.records import plain
 from core.runtime.files import atomic_path
+from core.runtime.text import printable
 
 COLUMN, PAGE = 3.5, 7.16  # widths of one and of two columns of an IEEE page, inches
 CLEAN, ADVERSARIAL = (0.11, 0.40, 0.78), (0.79, 0.38, 0.02)
@@ -51,9 +53,17 @@ FORMATS: dict[str, tuple[dict[str, Any], str, str]] = {
 """How each format is written, and under which of its metadata a caption and a provenance are kept."""
 
 
+def make_printable(figure: Figure) -> None:
+    """Escape what names from files hold that no font has and no SVG may hold: see ``printable``. Lines stay lines."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
+
+
 @styled
 def settle(figure: Figure) -> None:
     """Lay ``figure`` out for good: saved in several formats it is not laid out anew for each."""
+    make_printable(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine(None)
 
@@ -76,6 +86,7 @@ def save(figure: Figure, path: Path, made_with: Mapping[str, Any] | None = None,
         If the suffix is another.
     """
     check_ending(path)
+    make_printable(figure)
     suffix = path.suffix.lower()
     how, title, description = FORMATS[suffix]
     metadata = dict(how.get("metadata", {}))

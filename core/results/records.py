@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.options import explain
 from core.runtime.files import FormatError, atomic_path, naming, readable
+from core.runtime.text import spreadsheet_text
 
 T = TypeVar("T")
 
@@ -249,6 +250,9 @@ def _parsed(text: bytes, path: Path, first_line: int) -> Any:
 def write_csv(path: Path, columns: Mapping[str, ArrayLike]) -> None:
     """Write ``columns`` of equal length under their names; numbers keep every digit they have.
 
+    Text is written as ``spreadsheet_text`` gives it, so that no name is taken for a formula. A column of mixed cells is
+    an array of dtype object; None and NaN are empty cells.
+
     Raises
     ------
     ValueError
@@ -261,13 +265,19 @@ def write_csv(path: Path, columns: Mapping[str, ArrayLike]) -> None:
         raise ValueError(f"{path.name}: a table needs columns of one length, and these were given: {shapes}.")
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(arrays)
+        writer.writerow(map(spreadsheet_text, arrays))
         writer.writerows(zip(*map(_cells, arrays.values()), strict=True))
 
 
-def _cells(column: np.ndarray) -> list[str]:
+def _cells(column: NDArray[Any]) -> list[str]:
+    return [_cell(value) for value in column]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return spreadsheet_text(value)
     # str of a NumPy scalar is the shortest text that reads back as the same float32 or float64
-    return ["" if isinstance(value, np.floating) and np.isnan(value) else readable(str(value)) for value in column]
+    return "" if value is None or value != value else str(value)
 
 
 def write_npz(path: Path, arrays: Mapping[str, ArrayLike]) -> None:

@@ -11,13 +11,16 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from core.results.records import write_csv
 from core.runtime.files import atomic_path
+from core.runtime.text import printable
 
 Cell = str | float | int | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table under its title and above its note. Text stays as it is; None and NaN are empty cells.
+    """A table under its title and above its note. None and NaN are empty cells.
+
+    Text may hold names from files: it is escaped in every format, so that it shows as it is and does nothing else.
 
     Floats are given with three significant digits, in CSV with every digit. Columns of numbers are set to the right.
 
@@ -41,8 +44,9 @@ class Table:
 
     def markdown(self) -> str:
         """The table in Markdown, its title in bold."""
-        body = self._render("pipe", lambda text: text.replace("|", r"\|"))
-        return "\n\n".join(part for part in (f"**{self.title}**", body, self.note) if part) + "\n"
+        body = self._render("pipe", _markdown)
+        parts = f"**{_markdown(self.title)}**", body, _markdown(self.note)
+        return "\n\n".join(part for part in parts if part) + "\n"
 
     def latex(self) -> str:
         """The table as a float for the LaTeX package booktabs, its title as caption."""
@@ -53,8 +57,8 @@ class Table:
 
     def html(self) -> str:
         """The table as an element of HTML, its title as caption, and after it the note as a paragraph."""
-        caption = f"<table>\n<caption>{html.escape(self.title)}</caption>"
-        note = f"<p>{html.escape(self.note)}</p>\n" if self.note else ""
+        caption = f"<table>\n<caption>{_html(self.title)}</caption>"
+        note = f"<p>{_html(self.note)}</p>\n" if self.note else ""
         return f"{self._render('html').replace('<table>', caption, 1)}\n{note}"
 
     def write(self, path: Path) -> None:
@@ -67,16 +71,16 @@ class Table:
         """
         match suffix := path.suffix.lower():
             case ".csv":
-                cells = [[_exact(cell) for cell in row] for row in self.rows]
-                write_csv(path, {name: [row[index] for row in cells] for index, name in enumerate(self.columns)})
+                cells = np.array([list(row) for row in self.rows], dtype=object).reshape(-1, len(self.columns))
+                write_csv(path, dict(zip(self.columns, cells.T, strict=True)))
                 return
             case ".md":
                 text = self.markdown()
             case ".tex":
                 text = self.latex()
             case ".html":
-                title = html.escape(self.title)
-                text = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n{self.html()}'
+                head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{_html(self.title)}</title>'
+                text = f"{head}\n{self.html()}"
             case _:
                 raise ValueError(f"{path.name}: tables are written as .csv, .md, .tex or .html, not as '{suffix}'.")
         with atomic_path(path) as part:
@@ -98,14 +102,16 @@ class Table:
         )
 
 
-def _exact(cell: Cell) -> str:
-    return "" if cell is None or cell != cell else str(cell)
+_MARKS = re.compile(r"[\\`*<|~$]|](?=[(\[])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown, with the extensions of GitHub, takes for markup inside a line."""
 
 
 def _short(cell: Cell) -> str:
     """``cell`` on one line, a float with three significant digits."""
+    if cell is None or cell != cell:
+        return ""
     if not isinstance(cell, float | np.floating) or not np.isfinite(cell):
-        return _exact(cell).replace("\n", " ")
+        return printable(str(cell))
     text = f"{cell:.2e}"
     exponent = int(text.partition("e")[2])
     if -5 < exponent < 6:
@@ -113,5 +119,13 @@ def _short(cell: Cell) -> str:
     return text
 
 
+def _markdown(text: str) -> str:
+    return _MARKS.sub(r"\\\g<0>", printable(text))
+
+
 def _latex(text: str) -> str:
-    return "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in text)
+    return "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in printable(text))
+
+
+def _html(text: str) -> str:
+    return html.escape(printable(text))

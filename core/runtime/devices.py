@@ -1,5 +1,6 @@
 """Where tensors live: the choice of device, in words a person can check, and its random numbers."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -44,6 +45,39 @@ def describe_device(device: torch.device) -> str:
         return f"Apple GPU · {free / 2**30:.1f} GiB free"
     threads = torch.get_num_threads()
     return f"CPU · {threads} thread{'s' if threads > 1 else ''}"
+
+
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED|_OUT_OF_MEMORY")
+_ASKED = re.compile(r"\b(?:tried to|unable to) allocate (?P<number>[\d.]+) (?P<unit>bytes|[KMGTPE]iB)", re.IGNORECASE)
+_FREE = re.compile(r"of which (?P<size>[\d.]+ \w+) is free")
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """Of an error that says that memory ran out, a sentence with the device, what was asked for, and what to lower.
+
+    None of any other error. Known are Python's, NumPy's, and PyTorch's on CPUs, NVIDIA and Apple GPUs.
+    """
+    text = str(error)
+    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and _NO_MEMORY.search(text)):
+        return None
+    gpu = re.search(r"\b(CUDA|MPS)|CUBLAS|CUDNN", text)
+    place = f"The GPU{_gpu_name(text)}" if gpu else "This machine"
+    figures = ""
+    if asked := _ASKED.search(text):
+        in_bytes = asked["unit"] == "bytes"
+        size = f"{float(asked['number']) / 2**30:,.2f} GiB" if in_bytes else f"{asked['number']} {asked['unit']}"
+        figures = f": {size} more were asked for"
+        figures += f", and {free['size']} are free" if (free := _FREE.search(text)) else ""
+    other = "compute on the CPU" if gpu else "close other programs"
+    return f"{place} has not enough memory{figures}. Lower the batch size, the points or the clouds, or {other}."
+
+
+def _gpu_name(text: str) -> str:
+    """Its name in brackets, where PyTorch knows it."""
+    if not torch.cuda.is_available():
+        return ""
+    index = re.search(r"GPU (\d+)", text)
+    return f" ({torch.cuda.get_device_name(int(index[1]) if index else None)})"
 
 
 @contextmanager

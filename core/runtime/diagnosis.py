@@ -14,10 +14,11 @@ PACKAGES = (
 
 
 def diagnose(cache: Path) -> dict[str, Any]:
-    """Versions, devices, the shipped models (each checked against its checksum), folders, and what is wrong."""
+    """Versions, devices, threads, the shipped models (each checked by its checksum), folders, and what is wrong."""
     from core.models.checkpoints import builtin_models, load_model
     from core.models.fast.peaks import uses_int8_search
     from core.runtime.devices import available_devices, choose_device, describe_device
+    from core.runtime.threads import describe_threads
 
     installed = versions(("pointward", *PACKAGES))
     problems, models, paths = [], {}, dict[str, Path]()
@@ -38,6 +39,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": available_devices(),
         "device": describe_device(choose_device("auto")),
+        "threads": describe_threads(),
         "maxima_by_bytes": uses_int8_search(),
         "models": models,
         "cache": str(cache),

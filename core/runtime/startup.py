@@ -31,9 +31,9 @@ def startup() -> Iterator[Event]:
     yield Progress(0, 1, "loading PyTorch")
     from core.datasets.shapes16 import CATEGORIES, make_shape
     from core.runtime.devices import choose_device, describe_device
-    from core.runtime.threads import limit_threads_beside_window
+    from core.runtime.threads import set_threads_beside_window
 
-    limit_threads_beside_window()
+    set_threads_beside_window()
     models: tuple[LoadedModel, ...] = (yield from forward(shipped_models(FIRST_DATASET))).value
     points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
     cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)

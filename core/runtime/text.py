@@ -19,15 +19,17 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
-def shortened(text: str, most: int) -> str:
-    """``text``, cut to ``most`` characters; the last of them is then an ellipsis."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """``text``, or its beginning and its end around an ellipsis if it has more than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
 
 
 def sentence(text: str) -> str:
-    """``text`` made ``printable`` and cut to ``MOST_CHARACTERS``."""
-    text = printable(text)
-    return text if len(text) <= MOST_CHARACTERS else shortened(text, MOST_CHARACTERS - 1) + "."
+    """``text`` made ``printable`` and ``shortened``."""
+    return shortened(printable(text))
 
 
 def spreadsheet_text(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Who computes on which of the processor's cores: room to paint, and calls side by side."""
+"""Who computes on which of the processor's cores: how many threads, how they wait, and calls side by side.
+
+torch and joblib are imported inside functions: a process says how its threads wait before either is loaded.
+"""
 
 import ctypes
 import os
@@ -10,30 +13,113 @@ from functools import cache
 from threading import get_native_id
 from typing import Any
 
-import torch
-
 CORES = frozenset(os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1))
 """Those that this process may use."""
 
+THREADS = "POINTWARD_THREADS"
+"""Environment variable for the number of threads; ``--threads`` sets it too, for processes that are started later."""
+MOST_THREADS = 1024
 
-def limit_threads_beside_window() -> None:
-    """One thread for PyTorch's own loops where there are at most two cores, for a process that also paints and trains.
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+_COUNTS = "OMP_NUM_THREADS"
+
+
+def sleep_while_waiting() -> None:
+    """Let OpenMP's threads sleep while they wait for one another, unless the environment has a setting of its own.
+
+    By default they stay busy for milliseconds. Where others compute on the same cores, a thread that waits then keeps
+    its core from the one that it waits for: a gradient of 32 clouds, which two threads make in 0.2 s alone, took them
+    48 s beside eleven busy processes, and 2 s asleep (``python -m tests.bench.threads``). Call it before a library that
+    brings OpenMP is loaded.
+    """
+    if not os.environ.keys() & set(_WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
+def asked_threads() -> int | None:
+    """The number of threads that a person has asked for, by ``--threads`` or the environment; None if they have not.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable is no number from 1 to ``MOST_THREADS``.
+    """
+    if not (text := os.environ.get(THREADS, "").strip()):
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_THREADS):
+        raise ValueError(f"{THREADS} is {text!r}; give a whole number from 1 to {MOST_THREADS}.")
+    return int(text)
+
+
+@cache
+def usable_cores() -> int:
+    """How many cores this process may use, by its affinity and by the quota of its container."""
+    from joblib import cpu_count
+
+    return min(int(cpu_count()), len(CORES))
+
+
+def allowed_threads() -> int:
+    """How many threads or worker processes may compute at a time."""
+    return asked_threads() or usable_cores()
+
+
+def set_threads() -> None:
+    """Give computing as many threads as were asked for, or else as there are usable cores.
+
+    The number does not follow the load of the machine, for the last digits of results depend on it. Where nobody has
+    asked, ``OMP_NUM_THREADS`` holds as usual.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    asked = asked_threads()
+    if asked is None and _COUNTS in os.environ:
+        return
+    torch.set_num_threads(allowed_threads())
+    threadpool_limits(allowed_threads())
+    if asked is not None:
+        os.environ[_COUNTS] = str(asked)  # for libraries that are loaded later
+
+
+def set_threads_beside_window() -> None:
+    """``set_threads`` for a process that also paints and trains: at most two cores give PyTorch's loops one thread.
 
     Two busy pools of two threads each on two cores wait for one another: a forward pass of 7 ms then takes 270 ms.
     """
-    if len(CORES) <= 2:
+    import torch
+
+    set_threads()
+    if asked_threads() is None and usable_cores() <= 2:
         torch.set_num_threads(1)
+
+
+def describe_threads() -> dict[str, Any]:
+    """How many threads compute, what decided that, and how they wait for one another."""
+    import torch
+
+    set_by = THREADS if asked_threads() is not None else _COUNTS if _COUNTS in os.environ else "usable cores"
+    waiting = {name: os.environ[name] for name in _WAITING if name in os.environ}
+    return {
+        "count": torch.get_num_threads(),
+        "set_by": set_by,
+        "usable_cores": usable_cores(),
+        "waiting": ", ".join(f"{name}={value}" for name, value in waiting.items()) or "as the libraries do by default",
+    }
 
 
 def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """What each call returns; where PyTorch's own loops keep one thread, the other cores compute calls too.
 
-    Elsewhere they run in turn, for each call has the cores already. A call starts no thread that outlives it: it would
-    inherit the one core.
+    Elsewhere they run in turn, for each call has the cores already, or one thread is all that was asked for. A call
+    starts no thread that outlives it: it would inherit the one core.
     """
-    if torch.get_num_threads() > 1 or len(CORES) < 2:
+    import torch
+
+    side_by_side = min(allowed_threads(), len(CORES))
+    if torch.get_num_threads() > 1 or side_by_side < 2:
         return [call() for call in calls]
-    helpers = _helpers(len(CORES) - 1)
+    helpers = _helpers(side_by_side - 1)
     with helpers.on_other_cores():
         waiting = [helpers.pool.submit(call) for call in calls]
         # this thread takes from the end what no helper has begun: it need not wake up first, never waits for its own

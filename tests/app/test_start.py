@@ -57,7 +57,7 @@ def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_
 def test_without_a_display_the_command_fails_with_a_message() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     bare.pop("QT_QPA_PLATFORM", None)
-    for words in ([], ["open", "chair.xyz"]):
+    for words in ([], ["open", "main.py"]):
         done = subprocess.run(
             [sys.executable, "main.py", *words], capture_output=True, text=True, env=bare, cwd=Path(__file__).parents[2]
         )
@@ -79,3 +79,17 @@ def test_a_killed_program_leaves_no_x_server_and_no_window() -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)  # which ends when both processes have, for they hold the pipe as well
     assert started == "started\n"
+
+
+def test_a_wrong_number_of_threads_is_said_before_the_window_opens() -> None:
+    done = subprocess.run(
+        [sys.executable, "main.py"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"POINTWARD_THREADS": "many"},
+        cwd=Path(__file__).parents[2],
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert "POINTWARD_THREADS is 'many'; give a whole number from 1 to 1024." in done.stderr

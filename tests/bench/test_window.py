@@ -28,7 +28,7 @@ OURS = "ours"
 
 @pytest.fixture(autouse=True)
 def as_in_the_program() -> None:
-    threads.limit_threads_beside_window()
+    threads.set_threads_beside_window()
 
 
 class Drags:

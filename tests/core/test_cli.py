@@ -264,29 +264,6 @@ def test_the_doctor_names_versions_devices_and_models(capsys: pytest.CaptureFixt
     assert "torch" in report["versions"]
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (("train", "--points", "0"), 2, "points"),
-        (("train", "--regime", "bogus"), 2, "regime"),
-        (("evaluate", "nothing-there"), 1, "There is no model 'nothing-there'"),
-        (("attack", "nowhere.off"), 1, "nowhere.off"),
-        (("attack", __file__, "--attack", "magic"), 1, "There is no attack 'magic'"),
-        (("datasets", "imagenet"), 1, "There is no dataset 'imagenet'"),
-        (("datasets", "modelnet40"), 1, "needs a root"),
-        (("tsne", "pointnet-simple"), 1, "Nothing would be written"),
-        (("attack", __file__, "--target", "unicorn"), 1, "knows no class 'unicorn'"),
-        (("bogus",), 2, "Unknown command"),
-    ],
-)
-def test_a_wrong_command_line_gets_one_sentence(
-    words: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, text = complaint(capsys, *words)
-    assert status == code
-    assert said in text
-
-
 def test_the_help_of_a_command_comes_from_the_options() -> None:
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     shown = subprocess.run(

@@ -156,6 +156,21 @@ def test_a_table_keeps_names_text_and_every_digit(tmp_path: Path) -> None:
     assert [row[3] for row in rows] == ["True", "False", "True"]
 
 
+def test_no_name_becomes_a_formula_or_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "records.csv"
+    names = ["=1+1", "+1", "-1", "@x", "a\r=1+1", "a\n=1+1", "\x1b[2J", "caf\udce9"]
+    numbers = np.linspace(-1, 1, len(names))
+    write_csv(path, {"=name": names, "x": numbers, "mixed": np.array([*numbers[:-1], None], dtype=object)})
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["'=name", "x", "mixed"]
+    shown = ["'=1+1", "'+1", "'-1", "'@x", r"a\x0d=1+1", r"a\x0a=1+1", r"\x1b[2J", r"caf\xe9"]
+    assert [row[0] for row in rows] == shown
+    np.testing.assert_array_equal(np.float64([row[1] for row in rows]), numbers)
+    assert [row[2] for row in rows] == [*(row[1] for row in rows[:-1]), ""]
+    assert path.read_bytes().count(b"\n") == len(path.read_text(encoding="utf-8").splitlines()) == 1 + len(names)
+
+
 def test_columns_of_different_lengths_are_refused_with_their_shapes(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with pytest.raises(ValueError, match=r"t\.csv: a table needs columns of one length.*x \(3,\), y \(2,\)"):

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.results.tables import Table
+from core.runtime.text import printable
 
 TABLE = Table(
     "Accuracy & cost of 100 % <robust> models",
@@ -45,11 +47,11 @@ class Reader(HTMLParser):
 
 def test_markdown_has_the_title_a_row_for_each_row_and_the_note() -> None:
     title, _, head, rule, *rows, _, note = TABLE.markdown().splitlines()
-    assert title == "**Accuracy & cost of 100 % <robust> models**"
+    assert title == r"**Accuracy & cost of 100 % \<robust> models**"
     assert [cell.strip() for cell in head.strip("|").split("|")] == ["Model", "n", "Accuracy (%)", "p"]
     assert [part.endswith(":") for part in rule.strip("|").split("|")] == [False, True, True, True]
     assert [cell.strip() for cell in rows[0].strip("|").split("|")] == ["Defense_PointNet", "2874", "98.8", "1.25e-09"]
-    assert rows[1].startswith(r"| a \| b, $c$")  # or the cell would become two
+    assert rows[1].startswith(r"| a \| b, \$c\$")  # or the cell would become two, and c a formula
     assert rows[2].split() == ["|", "007", "|", "0", "|", "1230", "|", "|"]
     assert note == "Wilson's 95 % intervals."
 
@@ -133,3 +135,51 @@ def test_rows_of_another_length_and_columns_of_one_name_are_refused() -> None:
         Table("Rates", ["a", "b"], [[1, 2], [3]])
     with pytest.raises(ValueError, match="Rates: columns need different names, not a, a"):
         Table("Rates", ["a", "a"], [])
+
+
+STRANGE = (
+    "a\nb", "a\rb", "a\x1b[31mb", "\x9b31m", "left\u202eright", "caf\udce9",
+    "=2+5", "+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\uff1d1",
+    "[text](javascript:alert(1))", "![image](http://a/b)", "<script>alert(1)</script>", "a & &lt;b", "`code`",
+    "__init__", "_emphasis_", "*strong*", "~~struck~~", "$x$", r"\input{secret}", r"a \\ b",
+    "100 % {x} ^ ~ #1", "a | b",
+)  # fmt: skip
+"""What a stranger may have called a file or a class."""
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_name_is_text_in_every_format(name: str, tmp_path: Path) -> None:
+    table = Table(f"Shapes of {name}", ["Class", name], [[name, -0.5]], f"Note on {name}")
+    shown = printable(name)
+    for suffix in ("csv", "md", "tex", "html"):
+        table.write(tmp_path / f"t.{suffix}")
+        text = (tmp_path / f"t.{suffix}").read_text(encoding="utf-8")
+        assert printable(text.replace("\n", "")) == text.replace("\n", ""), "nothing is left that steers a terminal"
+
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert len(rows) == 1
+    assert head[1].removeprefix("'") == rows[0][0].removeprefix("'") == shown
+    assert rows[0][1] == "-0.5", "a number is no name"
+    assert not {head[1][0], rows[0][0][0]} & set("=+-@\t\r\uff1d")
+
+    assert len(table.markdown().splitlines()) == 7
+    [row] = [line for line in table.markdown().splitlines() if "-0.500" in line]
+    plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", re.split(r"(?<!\\) \|", row[2:])[0]).strip()
+    assert plain == shown, "without the backslashes before punctuation it is the name again"
+    assert not re.search(r"(?<!\\)([<*`~$|]|\]\()", row.strip("|").rpartition("|")[0]), "no markup is left"
+
+    found = Reader(table.html()).found
+    assert [text for tag, text in found if tag == "td"] == [shown.strip(), "-0.500"]
+
+    body = next(line for line in table.latex().splitlines() if "-0.500" in line)
+    assert len(re.findall(r"(?<!\\)&", body)) == 1
+    assert body.count(r"\\") == 1, "the end of the row is the only one"
+    assert r"\input" not in body
+
+
+def test_a_number_with_its_interval_is_no_formula(tmp_path: Path) -> None:
+    Table("t", ["Gain"], [["-1.40 [-3.70, 1.10]"], ["-1.40 [-3.70, 1.10]+A1"], [-2], ["-2"]]).write(tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        cells = [row[0] for row in csv.reader(file)]
+    assert cells == ["Gain", "-1.40 [-3.70, 1.10]", "'-1.40 [-3.70, 1.10]+A1", "-2", "'-2"]

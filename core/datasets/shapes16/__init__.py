@@ -33,6 +33,7 @@ from core.datasets.shapes16.mesh import Builder
 from core.datasets.shapes16.scan import scan
 from core.events import Done, Event, Progress
 from core.runtime.processes import map_in_processes
+from core.runtime.threads import allowed_threads
 
 __all__ = ["CATEGORIES", "COUNTS", "STYLES", "generate", "make_shape"]
 
@@ -114,8 +115,8 @@ def make_shape(
     return scan(styles[style or drawn](rng), rng, points)
 
 
-def generate(*, seed: int = 0, points: int = 2048, jobs: int = 2) -> Iterator[Event]:
-    """Make the whole data set, in ``jobs`` processes; which changes nothing in it.
+def generate(*, seed: int = 0, points: int = 2048, jobs: int | None = None) -> Iterator[Event]:
+    """Make the whole data set, in ``jobs`` processes; by default two, where as many may compute at a time.
 
     Yields
     ------
@@ -129,7 +130,7 @@ def generate(*, seed: int = 0, points: int = 2048, jobs: int = 2) -> Iterator[Ev
     clouds = np.empty((len(queue), points, 3), dtype=np.float32)
     finished = 0
     yield Progress(0, len(queue), "making shapes")
-    for place, made in map_in_processes(_make, tasks, jobs):
+    for place, made in map_in_processes(_make, tasks, jobs or min(2, allowed_threads())):
         clouds[starts[place] : starts[place] + len(made)] = made
         finished += len(made)
         yield Progress(finished, len(queue), "making shapes")
