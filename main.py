@@ -5,11 +5,14 @@ import multiprocessing
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
+
+if TYPE_CHECKING:
+    from core.clouds.frames import Orientation
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -25,9 +28,10 @@ def main(words: list[str] | None = None) -> int:
         return open_studio(())
 
     from core.commands import cli, run
+    from core.commands.orientation import AS_SUPPLIED, OrientationChoice
 
     @cli.command(name="open")
-    def open_(*paths: Path, as_json: Json = False) -> None:
+    def open_(*paths: Path, orientation: OrientationChoice = AS_SUPPLIED, as_json: Json = False) -> None:
         """Open the studio, with clouds, meshes, weights or run folders.
 
         Parameters
@@ -37,7 +41,7 @@ def main(words: list[str] | None = None) -> int:
         as_json
             Print what was opened and the exit code as one JSON object, once the window is closed.
         """
-        code = open_studio(paths)
+        code = open_studio(paths, orientation.checked())
         if as_json:
             print(json.dumps({"opened": [str(path) for path in paths], "exit_code": code}, indent=2))
         sys.exit(code)
@@ -60,8 +64,8 @@ def main(words: list[str] | None = None) -> int:
     return run(words)
 
 
-def open_studio(paths: tuple[Path, ...]) -> int:
-    """Open the window and stay until it is closed."""
+def open_studio(paths: tuple[Path, ...], orientation: "Orientation | None" = None) -> int:
+    """Open the window, with paths whose clouds stand so in their files, and stay until it is closed."""
     from app.tour.display import has_display
 
     if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
@@ -71,7 +75,7 @@ def open_studio(paths: tuple[Path, ...]) -> int:
         return 1
     from app.shell.application import make
 
-    application, window = make(sys.argv, paths)
+    application, window = make(sys.argv, paths, orientation)
     code = application.exec()
     if window.left_thread_running:  # destroying its object while it runs would abort the process
         os._exit(code)
