@@ -4,13 +4,16 @@ import multiprocessing
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
 from core.runtime.isolation import FLAG, answer
 from core.runtime.threads import asked_threads, sleep_while_waiting
+
+if TYPE_CHECKING:
+    from core.clouds.frames import Orientation
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -31,10 +34,11 @@ def main(words: list[str] | None = None) -> int:
     from core.commands import cli, run
     from core.commands.checks import check_there, require
     from core.commands.console import show
+    from core.commands.orientation import AS_SUPPLIED, OrientationChoice
     from core.commands.shared import Folder
 
     @cli.command(name="open")
-    def open_(*paths: Path, as_json: Json = False) -> int:
+    def open_(*paths: Path, orientation: OrientationChoice = AS_SUPPLIED, as_json: Json = False) -> int:
         """Open the studio, with clouds, meshes, weights or run folders.
 
         Parameters
@@ -46,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
         """
         for path in paths:
             require(check_there, path)
-        code = open_studio(paths)
+        code = open_studio(paths, orientation.checked())
         if as_json:
             show({"opened": [str(path) for path in paths], "exit_code": code}, as_json)
         return code
@@ -69,8 +73,8 @@ def main(words: list[str] | None = None) -> int:
     return run(words)
 
 
-def open_studio(paths: tuple[Path, ...]) -> int:
-    """Open the window and stay until it is closed."""
+def open_studio(paths: tuple[Path, ...], orientation: "Orientation | None" = None) -> int:
+    """Open the window, with paths whose clouds stand so in their files, and stay until it is closed."""
     from app.tour.display import has_display
 
     try:
@@ -87,7 +91,7 @@ def open_studio(paths: tuple[Path, ...]) -> int:
         return 1
     from app.shell.application import make
 
-    application, window = make(sys.argv, paths)
+    application, window = make(sys.argv, paths, orientation)
     code = application.exec()
     if window.left_thread_running:  # destroying its object while it runs would abort the process
         os._exit(code)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
+
+from core.clouds.frames import AS_IT_IS, Orientation
 
 if TYPE_CHECKING:  # torch is imported after the window is painted, so nothing here may import it
     from core.attacks import Attack, State
@@ -19,6 +21,17 @@ SHOWN_AT_START = 3
 """Number of shipped models whose verdicts are shown at first: as many as fit beside each other."""
 SPLIT = "test"
 """The split whose shapes are shown: no shipped model was trained on them."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource:
+    """The file that the shown cloud was read from."""
+
+    path: Path
+    supplied: Cloud
+    """The cloud as it is in the file."""
+    orientation: Orientation = AS_IT_IS
+    """How it stands there; the shown cloud has been turned accordingly."""
 
 
 class Store(QObject):
@@ -39,7 +52,7 @@ class Store(QObject):
         self.dataset: Dataset | None = None
         self.data_root: Path | None = None
         self.cloud: Cloud | None = None
-        self.source: Path | None = None
+        self.source: FileSource | None = None
         self.models: tuple[LoadedModel, ...] = ()
         self.shown: frozenset[str] = frozenset()
         self.primary: str = ""
@@ -80,8 +93,8 @@ class Store(QObject):
         self.dataset, self.data_root = dataset, root
         self.datasetChanged.emit(dataset)
 
-    def set_cloud(self, cloud: Cloud | None, source: Path | None = None) -> None:
-        """Show a cloud, which was read from the file ``source`` if it is not one of a dataset."""
+    def set_cloud(self, cloud: Cloud | None, source: FileSource | None = None) -> None:
+        """Show a cloud, with its file if it was read from one."""
         self.cloud, self.source = cloud, source
         self.cloudChanged.emit(cloud)
 

@@ -19,6 +19,7 @@ from core.events import Cancel, Done, Event, Step
 from core.models import eval_view, require_finite
 from core.models.checkpoints import LoadedModel
 from core.models.predict import device_of
+from core.models.typical import UNLIKE
 from core.runtime.threads import run_concurrently
 
 Array = NDArray[np.float32]
@@ -136,6 +137,11 @@ class Scene:
             rescaled_from_another_epsilon=not self.exact,
             **options,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For each model, a note on its verdict on the clean cloud: that it is unlike the training data, or none."""
+        return tuple(UNLIKE if unlike else "" for unlike in self.unlike)
 
     def fooled(self) -> tuple[bool, ...]:
         """For each model, whether it predicts another class than ``label`` for the adversarial cloud."""

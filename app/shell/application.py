@@ -13,13 +13,19 @@ from PySide6.QtWidgets import QApplication
 
 from app.shell import settings, theme
 from app.shell.notify import ExceptionHook
+from core.clouds.frames import AS_IT_IS, Orientation
 
 if TYPE_CHECKING:
     from app.shell.window import Window
 
 
-def make(argv: Sequence[str], paths: tuple[Path, ...] = ()) -> tuple[QApplication, Window]:
-    """The application and its shown window, which loads core and the models afterwards and then opens ``paths``."""
+def make(
+    argv: Sequence[str], paths: tuple[Path, ...] = (), orientation: Orientation | None = AS_IT_IS
+) -> tuple[QApplication, Window]:
+    """The application and its shown window, which loads core and the models afterwards and then opens ``paths``.
+
+    ``orientation`` is that of ``Window.start_loading``.
+    """
     # Two top-level windows share GL programs only with this attribute, which has to be set before the application is.
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     application = QApplication.instance() or QApplication(list(argv))
@@ -36,7 +42,7 @@ def make(argv: Sequence[str], paths: tuple[Path, ...] = ()) -> tuple[QApplicatio
     sys.excepthook = ExceptionHook(window.toasts, window.log.show)
     # Not before the window is painted: importing torch holds the interpreter lock for long.
     window.pair.clean.painted.connect(
-        lambda: QTimer.singleShot(0, window, lambda: window.start_loading(paths)),
+        lambda: QTimer.singleShot(0, window, lambda: window.start_loading(paths, orientation)),
         Qt.ConnectionType.SingleShotConnection,
     )
     window.show()

@@ -15,6 +15,7 @@ from app.shell.notify import ask
 from core.runtime.files import atomic_path
 
 if TYPE_CHECKING:
+    from app.store import FileSource
     from core.figures.clouds import Up
     from core.live import Scene
 
@@ -109,17 +110,17 @@ def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Cal
     return f"Saved {chosen}."
 
 
-def command(scene: Scene, preset: str, source: Path) -> str:
+def command(scene: Scene, preset: str, source: FileSource) -> str:
     """The command line that repeats the scene's attack on the file its cloud came from."""
-
     setup = scene.setup
     model = setup.models[setup.primary]
-    arguments = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", preset]
+    arguments = ["pointward", "attack", str(source.path), *source.orientation.words().split()]
+    arguments += ["--points", str(len(scene.points)), "--attack", preset]
     arguments += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
     for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]
-    if setup.cloud.class_name in setup.classes:
-        arguments += ["--true-class", str(setup.cloud.class_name)]
+    if setup.cloud.label is not None:
+        arguments += ["--true-class", setup.classes[setup.cloud.label]]
     if setup.target is not None:
         arguments += ["--target", setup.classes[setup.target]]
     return shlex.join(arguments)

@@ -21,8 +21,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
+from app.shell.orientation import OrientationPanel
 from app.shell.plain_text import tooltip_text
 from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, radio_button
+from app.stage.orientation import OrientationController
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
 from core.clouds import SHOWN, Cloud
@@ -95,7 +97,13 @@ class LibraryPanel(QWidget):
     datasetChosen = Signal(str)
     openClicked = Signal()
 
-    def __init__(self, store: Store, datasets: dict[str, str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        datasets: dict[str, str],
+        orientation: OrientationController,
+        parent: QWidget | None = None,
+    ) -> None:
         """``datasets``: name -> summary for the tooltip."""
         super().__init__(parent)
         self.setMinimumWidth(WIDTH)
@@ -156,6 +164,8 @@ class LibraryPanel(QWidget):
         top.addWidget(Label("Library", "title"))
         top.addLayout(filters)
         top.addWidget(self._search)
+        self.orientation = OrientationPanel(orientation)
+        bottom.addWidget(self.orientation)
         bottom.addWidget(Label("Models", "title"))
         bottom.addLayout(self._models)
         bottom.addWidget(self._open)

@@ -5,21 +5,28 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import settings
 from app.shell.plain_text import button_text
-from app.store import Store
+from app.stage.orientation import OrientationController
+from app.store import SPLIT, FileSource, Store
+from core.clouds import SHOWN
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation
 from core.datasets import REGISTRY
+from core.datasets.matching import listed, presence, unknown_classes
 from core.events import Cancel, Event, Note, Progress
 from core.runtime.files import readable
 
 if TYPE_CHECKING:
+    from core.clouds import Cloud
     from core.datasets import Dataset
     from core.models.checkpoints import LoadedModel
 
@@ -35,11 +42,13 @@ class Opener(QObject):
     """Progress, as a text, while there is no dataset to show yet."""
     datasetNotOpened = Signal()
 
-    def __init__(self, store: Store, jobs: JobList, parent: QWidget) -> None:
+    def __init__(self, store: Store, jobs: JobList, orientation: OrientationController, parent: QWidget) -> None:
         super().__init__(parent)
-        self._store, self._jobs, self._window = store, jobs, parent
-        self._requested: tuple[str, Path | None] = ("", None)
-        """Name and folder of the dataset that was requested last."""
+        self._store, self._jobs, self._orientation, self._window = store, jobs, orientation, parent
+        self._requested: tuple[str, Path | None, Orientation] = ("", None, AS_IT_IS)
+        """Name and folder of the dataset that was requested last, and how it stands there."""
+        self._to_be_found: set[Path] = set()
+        """Paths of which it is to be found how their clouds stand."""
         self._request_ids = itertools.count(1)
         self._newest_request = 0
         """Request id of the cloud that is shown; an older one that is read later is not shown."""
@@ -62,17 +71,33 @@ class Opener(QObject):
             root = Path(chosen)
         from core.datasets import open_dataset
 
-        self._requested = name, root
+        expected = self._orientation.expected
+        orientation = settings.orientation_of(root) if root is not None and expected is not None else AS_IT_IS
+        request = self._requested = name, root, orientation
         if self._store.dataset is None:
             self.preparing.emit(f"Preparing {name}. This happens once.")
-        job = self.submit(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
-        job.finished_ok.connect(lambda dataset: self._on_dataset(dataset, root))
+        job = self.submit(
+            f"opening {name}",
+            lambda _: open_dataset(
+                name, root, settings.cache_dir(), orientation=orientation, expected=expected or STANDARD_UP
+            ),
+        )
+        job.finished_ok.connect(lambda dataset: self._on_dataset(dataset, request))
         for ended in (job.failed, job.stopped):
             ended.connect(lambda *_: self.datasetNotOpened.emit())
 
-    def open_path(self, path: Path) -> None:
-        """Open a cloud, a mesh, weights or the folder of a run; a folder of class folders is opened as dataset."""
-        if path.is_dir() and not any(path.glob("*.safetensors")):
+    def open_path(self, path: Path, orientation: Orientation | None = AS_IT_IS) -> None:
+        """Open a cloud, a mesh, weights or the folder of a run; a folder of class folders is opened as dataset.
+
+        ``orientation`` says how clouds stand in the files, and is remembered for the folder; None: that is to be found.
+        """
+        is_dataset = path.is_dir() and not any(path.glob("*.safetensors"))
+        if orientation is None:
+            self._to_be_found.add(path)
+        elif orientation.given:
+            up = orientation.up or self._orientation.expected
+            settings.save_orientation(path if is_dataset else path.parent, replace(orientation, up=up))
+        if is_dataset:
             self.open_dataset("folder", path)
             return
         name = readable(path.name)
@@ -108,13 +133,19 @@ class Opener(QObject):
             self._store.add_model(opened, primary=True)
         elif request_id > self._newest_request:  # reading a large file may end after a smaller one requested later
             self._newest_request = request_id
-            self._store.set_cloud(opened, path)
+            self._orientation.show_file(FileSource(path, opened, settings.orientation_of(path.parent)))
+            self._find_orientation(path)
 
-    def _on_dataset(self, dataset: Dataset, root: Path | None) -> None:
-        if self._requested != (dataset.card.name, root):
+    def _on_dataset(self, dataset: Dataset, request: tuple[str, Path | None, Orientation]) -> None:
+        if self._requested != request:
             return  # another one has been requested since
-        store = self._store
+        store, root = self._store, request[1]
+        before, store_root = store.dataset, store.data_root
         store.set_dataset(dataset, root)
+        if before is not None and root is not None and root == store_root and store.cloud is not None:
+            self._show_turned(dataset, store.cloud)
+        if root is not None:
+            self._find_orientation(root)
         from core.models.checkpoints import builtin_models
         from core.runtime.startup import shipped_models
 
@@ -124,15 +155,26 @@ class Opener(QObject):
         if builtin_models(name):
             job = self.submit(f"loading the models of {name}", lambda _: shipped_models(name))
             job.finished_ok.connect(lambda models: self._on_shipped_models(dataset, models))
-        elif primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
+        elif primary is not None and (unknown := unknown_classes(dataset.card.classes, primary.card.classes)):
             self.info.emit(
-                f"No model in the list was trained on {name}: their verdicts name the classes they know. "
+                f"The attacked model does not know {listed(unknown)}, and its verdicts name the classes it knows. "
                 "Train one in the Train tab."
             )
         elif primary is not None and primary.card.dataset != name:
-            self.info.emit(
-                f"The attacked model was trained on {primary.card.dataset}, which has the same classes as {name}."
-            )
+            present = presence(np.arange(len(dataset.card.classes)), primary.card.classes)
+            self.info.emit(f"The attacked model was trained on {primary.card.dataset}: {present} in {name}.")
+
+    def _find_orientation(self, path: Path) -> None:
+        """Find how the clouds of a path stand, if that was asked for."""
+        if path in self._to_be_found:
+            self._to_be_found.remove(path)
+            self._orientation.find()
+
+    def _show_turned(self, dataset: Dataset, cloud: Cloud) -> None:
+        """Show the shape that is shown as it stands in the dataset now, which was turned."""
+        names = dataset.split(SPLIT).names
+        if self._store.source is None and cloud.name in names:
+            self._store.set_cloud(dataset.cloud(SPLIT, list(names).index(cloud.name), SHOWN))
 
     def _on_shipped_models(self, dataset: Dataset, models: tuple[LoadedModel, ...]) -> None:
         if models and self._store.dataset is dataset:

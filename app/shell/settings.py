@@ -12,10 +12,12 @@ from PySide6.QtCore import QByteArray, QRect, QSettings, QSize, QStandardPaths
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
+from core.clouds.frames import AS_IT_IS, Axis, Orientation
 from core.options import Options, option
 from core.runtime.files import readable
 
 MAX_RECENT = 10
+MAX_ORIENTATIONS = 100
 LAYOUT_VERSION = 1
 """Version of the window's layout; a saved layout of another version is not restored."""
 
@@ -31,6 +33,9 @@ class Preferences(Options):
     all_classes: bool = option(False, "Whether the confidence bars show every class.")
     folder: str = option("", "Where the last file was opened or saved.")
     recent: tuple[str, ...] = option((), "Files and run folders opened last, newest first.")
+    orientations: dict[str, tuple[Axis, float]] = option(
+        {}, "For folders: the axis that points up in their files, and the turn about it in degrees."
+    )
 
 
 def create() -> QSettings:
@@ -76,6 +81,21 @@ def add_recent(path: Path) -> None:
     newest = str(path.absolute())
     others = [name for name in load().recent if name != newest]
     save(recent=(newest, *others)[:MAX_RECENT], folder=str(path.absolute().parent))
+
+
+def orientation_of(folder: Path) -> Orientation:
+    """How the clouds in the files of a folder stand, as it was said last."""
+    up_turn = load().orientations.get(str(folder.absolute()))
+    return Orientation(*up_turn) if up_turn is not None else AS_IT_IS
+
+
+def save_orientation(folder: Path, orientation: Orientation) -> None:
+    """Remember how the clouds in the files of a folder stand; forget it if they stand as it is expected."""
+    known = load().orientations
+    known.pop(str(folder.absolute()), None)
+    if orientation.up is not None:
+        known[str(folder.absolute())] = (orientation.up, orientation.turn)
+    save(orientations=dict(list(known.items())[-MAX_ORIENTATIONS:]))
 
 
 # --- the window ---------------------------------------------------------------------------------------------------

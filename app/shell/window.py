@@ -29,6 +29,7 @@ from app.shell.plain_text import title_text
 from app.shell.widgets import Label, splitter, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.controller import AttackController
+from app.stage.orientation import OrientationController
 from app.stage.presenter import PairPresenter
 from app.stage.verdict import VerdictPanel
 from app.store import Store
@@ -36,6 +37,7 @@ from app.views.pair import PairView
 from app.workspaces.evaluation import EvaluationPanel
 from app.workspaces.latents import LatentsPanel
 from app.workspaces.training import TrainingPanel
+from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import REGISTRY
 
 if TYPE_CHECKING:
@@ -63,18 +65,22 @@ class Window(QMainWindow):
         self.store.epsilon = self.preferences.epsilon
         self.jobs = JobList(parent=self)
         self.controller = AttackController(self.store, self.jobs, self)
-        self.opener = Opener(self.store, self.jobs, self)
+        self.orientation = OrientationController(self.store, self.jobs, self)
+        self.opener = Opener(self.store, self.jobs, self.orientation, self)
         self.toasts = Toasts(self)
         self.log = LogPanel(self)
         self.log.setWindowFlag(Qt.WindowType.Tool)
         self._paths_to_open: list[Path] = []
+        self._orientation_of_paths: Orientation | None = AS_IT_IS
         self.left_thread_running = False
         """After closing: whether a thread did not end in time, so that the process has to end without it."""
         self.actions_ = actions.build(self, self._handlers())
 
         self.pair = PairView()
         PairPresenter(self.pair, self.store, self.controller)
-        self.library = LibraryPanel(self.store, {name: spec.summary for name, spec in REGISTRY.items()})
+        self.library = LibraryPanel(
+            self.store, {name: spec.summary for name, spec in REGISTRY.items()}, self.orientation
+        )
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
         self.verdict = VerdictPanel(self.store)
         self.training = TrainingPanel(self.store, self.jobs)
@@ -86,11 +92,14 @@ class Window(QMainWindow):
 
     # --- start ---
 
-    def start_loading(self, paths: tuple[Path, ...] = ()) -> None:
-        """Import core and load the shipped models in the background, then open ``paths``."""
+    def start_loading(self, paths: tuple[Path, ...] = (), orientation: Orientation | None = AS_IT_IS) -> None:
+        """Import core and load the shipped models in the background, then open ``paths``.
+
+        ``orientation`` says how these stand in their files; None: that is to be found.
+        """
         from core.runtime.startup import startup
 
-        self._paths_to_open = list(paths)
+        self._paths_to_open, self._orientation_of_paths = list(paths), orientation
         self.library.show_placeholder("Loading models…")
         self.opener.submit("loading models", lambda _: startup()).finished_ok.connect(self._on_loaded)
 
@@ -106,7 +115,7 @@ class Window(QMainWindow):
             self._show_error("No model could be loaded. Train one in the Train tab, or open a file of weights.")
         self.opener.open_dataset("shapes16")
         for path in self._paths_to_open:
-            self.opener.open_path(path)
+            self.opener.open_path(path, self._orientation_of_paths)
         self.ready.emit()
 
     # --- saving ---
@@ -238,7 +247,9 @@ class Window(QMainWindow):
         self.library.datasetChosen.connect(opener.open_dataset)
         self.library.openClicked.connect(opener.choose_file)
         self.training.modelReady.connect(opener.open_path)
-        for source in (opener, self.training, self.evaluation, self.latents):
+        self.orientation.chosen.connect(settings.save_orientation)
+        self.orientation.datasetTurned.connect(opener.open_dataset)
+        for source in (opener, self.orientation, self.training, self.evaluation, self.latents):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
 

@@ -25,6 +25,7 @@ from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
 from app.views.epsilon import EpsilonSlider
 from app.views.groove import OutcomeCurves
+from core.datasets.matching import class_index
 from core.runtime.text import printable
 
 if TYPE_CHECKING:
@@ -205,8 +206,8 @@ class AttackPanel(QWidget):
         self._true_class.clear()
         for text in ("true class unknown", *(f"true class: {name}" for name in self._store.classes)):
             add_item(self._true_class, text)
-        if cloud is not None and cloud.class_name in self._store.classes:
-            self._true_class.setCurrentIndex(1 + self._store.classes.index(cloud.class_name))
+        if cloud is not None and (index := class_index(cloud.class_name, self._store.classes)) is not None:
+            self._true_class.setCurrentIndex(1 + index)
 
     def _show_history(self) -> None:
         last = max(0, len(self._store.history) - 1)

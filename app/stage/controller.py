@@ -21,6 +21,7 @@ from app.jobs import Job, JobList, LatestRequestWorker
 from app.stage.attack_work import run_attack, show_last_state
 from app.stage.outcome_tracker import LONG_ATTACK_STEPS, OutcomeTracker
 from app.store import Store
+from core.datasets.matching import class_index
 from core.events import Cancel
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ class AttackController(QObject):
         if store.cloud is None or store.attack is None or not models:
             return None
         primary = next(index for index, model in enumerate(models) if model.name == store.primary)
-        known = store.classes.index(store.cloud.class_name) if store.cloud.class_name in store.classes else None
+        known = class_index(store.cloud.class_name, store.classes)
         cloud = replace(store.cloud, label=known)  # datasets and models may number their classes differently
         return live.Setup(models, primary, store.attack.at(store.epsilon), cloud, store.target)
 

@@ -48,12 +48,13 @@ class PairPresenter(QObject):
         setup, names = scene.setup, scene.setup.classes
         true = setup.cloud.label
         self._pair.set_pair(setup.cloud.points, scene.points)
-        for set_verdict, confidences in (
-            (self._pair.set_clean_verdict, scene.clean[setup.primary]),
-            (self._pair.set_adversarial_verdict, scene.adversarial[setup.primary]),
-        ):
-            best = int(confidences.argmax())
-            set_verdict(names[best], float(confidences[best]), None if true is None else best == true)
+        clean, adversarial = (
+            (names[best], float(confidences[best]), None if true is None else best == true)
+            for confidences in (scene.clean[setup.primary], scene.adversarial[setup.primary])
+            for best in [int(confidences.argmax())]
+        )
+        self._pair.set_clean_verdict(*clean, scene.notes[setup.primary])
+        self._pair.set_adversarial_verdict(*adversarial)
         self._show_freshness()
 
     def _show_freshness(self) -> None:

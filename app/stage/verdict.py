@@ -58,7 +58,10 @@ class VerdictPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_S)
+        self.note = Label(role="chip-warn", wrap=True)
+        self.note.hide()
         column.addWidget(Label("Confidence", "title"))
+        column.addWidget(self.note)
         column.addWidget(self.view, 1)
         column.addLayout(numbers)
         store.sceneChanged.connect(self._show)
@@ -69,9 +72,11 @@ class VerdictPanel(QWidget):
         """Copy the scene as tab-separated lines: each model with its two verdicts, then each number."""
         lines = []
         if (scene := self._store.scene) is not None:
-            for model, *confidences in zip(scene.setup.models, scene.clean, scene.adversarial, strict=True):
+            for model, note, *confidences in zip(
+                scene.setup.models, scene.notes, scene.clean, scene.adversarial, strict=True
+            ):
                 verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in confidences]
-                lines.append("\t".join([model.card.title, *verdicts]))
+                lines.append("\t".join([model.card.title, *verdicts, *filter(None, [note])]))
         lines += [f"{name}\t{self._values[key].text()}" for key, name, _ in (*NUMBERS, LOSS)]
         QGuiApplication.clipboard().setText("\n".join(lines))
 
@@ -80,6 +85,7 @@ class VerdictPanel(QWidget):
             self.view.set_verdicts((), (), None, None, None, None)
             for value in self._values.values():
                 value.setText("–")
+            self.note.hide()
             return
         titles = [model.card.title for model in scene.setup.models]
         self.view.set_verdicts(
@@ -90,6 +96,9 @@ class VerdictPanel(QWidget):
             scene.setup.cloud.label,
             scene.setup.target if scene.setup.attack.objective == "targeted" else None,
         )
+        marked = [title for title, note in zip(titles, scene.notes, strict=True) if note]
+        self.note.setText(f"{', '.join(marked)}: {next(filter(None, scene.notes), '')}")
+        self.note.setVisible(bool(marked))
         for key, _, _ in NUMBERS:
             self._values[key].setText(number(getattr(scene.distances, key)))
         self._values["loss"].setText(f"{number(scene.loss)} nat")

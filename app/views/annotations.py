@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QLinearGradient, QPainter
 
 from app.shell import theme
@@ -29,6 +29,14 @@ def verdict(painter: QPainter, text: str, right: bool | None) -> None:
     colours, text = theme.current(), printable(text)
     colour = {True: colours.ok, False: colours.bad, None: colours.text}[right]
     _pill(painter, QRect(_MARGIN, _MARGIN + 18, _pill_width(text), _PILL_HEIGHT), text, colour)
+
+
+def verdict_note(painter: QPainter, area: QRect, verdict_text: str, text: str) -> None:
+    """A note on the verdict, beside it, or below it where the view is too narrow for both."""
+    left, width = _MARGIN + _pill_width(printable(verdict_text)) + theme.SPACE_S, _pill_width(text)
+    fits = left + width <= area.width() - _MARGIN
+    corner = QPoint(left, _MARGIN + 18) if fits else QPoint(_MARGIN, _MARGIN + 46)
+    _pill(painter, QRect(corner, QSize(width, _PILL_HEIGHT)), text, theme.current().warn)
 
 
 def corner_note(painter: QPainter, area: QRect, text: str) -> None:

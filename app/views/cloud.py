@@ -41,6 +41,7 @@ class CloudView(View3D):
         self._magnify = 1
         self._vectors_on = self._overlay_on = self._origin_wanted = self._origin_shown = False
         self._verdict: tuple[str, bool | None] | None = None
+        self._note = ""
         self._stale: str | None = None
         self._highlighted = -1
 
@@ -93,13 +94,16 @@ class CloudView(View3D):
         self._points, self._origin, self._values, self._limits = cloud, origin_points, values, limits
         self._redraw()
 
-    def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None) -> None:
-        """Show a predicted class and its confidence, with a mark if it is known to be right or wrong; "" for none."""
+    def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
+        """Show a predicted class and its confidence, with a mark if it is known to be right or wrong; "" for none.
+
+        Beside it stands the ``note``, if there is one.
+        """
         mark = {True: " ✓ ", False: " ✗ ", None: " "}[right]
         verdict = (f"{name}{mark}{confidence:.2f}", right) if name else None
-        if verdict != self._verdict:
-            self._verdict = verdict
-            self.setAccessibleDescription(verdict[0] if verdict else "")
+        if (verdict, note) != (self._verdict, self._note):
+            self._verdict, self._note = verdict, note
+            self.setAccessibleDescription(", ".join(filter(None, [verdict[0], note])) if verdict else "")
             self.update_annotations()
 
     def set_stale(self, stale: bool, text: str = "") -> None:
@@ -196,6 +200,8 @@ class CloudView(View3D):
             annotations.title(painter, self._title, getattr(colours, self._token))
         if self._verdict is not None and not self._origin_shown:
             annotations.verdict(painter, *self._verdict)
+            if self._note:
+                annotations.verdict_note(painter, area, self._verdict[0], self._note)
         if self._magnify != 1 and not self._origin_shown and len(self._origin) > 0:
             annotations.corner_note(painter, area, f"displacement drawn ×{self._magnify}")
         annotations.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))

@@ -98,9 +98,9 @@ class PairView(QWidget):
         self.set_adversarial_verdict("")
         self.set_stale(False)
 
-    def set_clean_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None) -> None:
+    def set_clean_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
         """See `CloudView.set_verdict`."""
-        self.clean.set_verdict(name, confidence, right)
+        self.clean.set_verdict(name, confidence, right, note)
 
     def set_adversarial_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None) -> None:
         """See `CloudView.set_verdict`."""

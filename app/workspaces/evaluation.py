@@ -15,6 +15,7 @@ from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
 from app.workspaces.base import Workspace
 from app.workspaces.comparison import ComparisonView
+from core.datasets.matching import listed, unknown_classes
 from core.events import Cancel, Event, Progress, Step
 
 if TYPE_CHECKING:
@@ -108,26 +109,43 @@ class EvaluationPanel(Workspace):
 
     @property
     def chosen(self) -> tuple[LoadedModel, ...]:
-        """The ticked models that have the dataset's classes."""
-        return tuple(model for model in self._store.models if self._fits(model) and model.name not in self._left_out)
+        """The ticked models that know the dataset's classes."""
+        return tuple(model for model in self._fitting if model.name not in self._left_out)
 
-    def _fits(self, model: LoadedModel) -> bool:
-        dataset = self._store.dataset
-        return dataset is not None and tuple(model.card.classes) == tuple(dataset.card.classes)
+    @property
+    def _fitting(self) -> tuple[LoadedModel, ...]:
+        """The models that know all of the dataset's classes, and the same ones as the first such model does.
+
+        The attacked model comes first.
+        """
+        store = self._store
+        if store.dataset is None:
+            return ()
+        classes = store.dataset.card.classes
+        fitting = [model for model in store.models if not unknown_classes(classes, model.card.classes)]
+        first = min(fitting, key=lambda model: model.name != store.primary, default=None)
+        return tuple(model for model in fitting if first is not None and model.card.classes == first.card.classes)
 
     def _list_models(self, *_: object) -> None:
         while (item := self.models.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
+        fitting = self._fitting
         for model in self._store.models:
-            fits = self._fits(model)
+            fits = model in fitting
             checked = fits and model.name not in self._left_out
-            tip = f"Measure {model.name}" if fits else "This model knows other classes than the dataset"
+            tip = f"Measure {model.name}" if fits else self._why_not(model)
             box = check_box(model.card.title, checked=checked, enabled=fits, tip=tip)
             box.toggled.connect(lambda on, name=model.name: self._tick(name, on))
             self.models.addWidget(box)
         self._update()
+
+    def _why_not(self, model: LoadedModel) -> str:
+        """Why a model cannot be measured on the dataset."""
+        dataset = self._store.dataset
+        unknown = [] if dataset is None else unknown_classes(dataset.card.classes, model.card.classes)
+        return f"This model does not know {listed(unknown)}" if unknown else "This model knows other classes"
 
     def _tick(self, name: str, on: bool) -> None:
         self._left_out = self._left_out - {name} if on else self._left_out | {name}
@@ -214,9 +232,11 @@ class EvaluationPanel(Workspace):
             self.view.empty.setText("Open a model in the library first.")
         elif self._store.dataset is None:
             self.view.empty.setText("Open a dataset in the library first.")
-        elif not any(self._fits(model) for model in self._store.models):
+        elif not self._fitting:
+            reasons = [unknown_classes(self._store.dataset.card.classes, m.card.classes) for m in self._store.models]
             self.view.empty.setText(
-                f"No model here knows the classes of {self._store.dataset.card.name}: train one in the Train tab."
+                f"No model here knows {listed(min(reasons, key=len))}: train one in the Train tab, or give the class "
+                "folders the names of a model's classes."
             )
         elif request is None:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")

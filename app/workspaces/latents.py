@@ -17,6 +17,8 @@ from app.store import SPLIT, Store
 from app.views.scatter import MapView
 from app.workspaces.base import Workspace
 from core.clouds import SHOWN
+from core.datasets import DatasetError
+from core.datasets.matching import matched, presence
 from core.events import Cancel, Event, Note, Progress, Step
 
 if TYPE_CHECKING:
@@ -112,18 +114,17 @@ class LatentsPanel(Workspace):
         settings = self._current_settings()
         if self.job is not None or settings is None or model is None or store.dataset is None:
             return
-        if model.card.classes != store.dataset.card.classes:
-            self.failed.emit(
-                f"{model.card.title} knows other classes than {store.dataset.card.name}: "
-                "attack a model that was trained on this dataset."
-            )
+        try:
+            dataset = matched(store.dataset, model.card.classes)
+        except DatasetError as error:
+            self.failed.emit(str(error))
             return
         if store.attack is not None and store.attack.objective == "targeted":
             self.failed.emit("The map shows untargeted attacks: set the goal above to untargeted first.")
             return
-        _, split, attack, options, tsne_options = settings
-        attack = attack.at(store.epsilon)
-        self._running_request, cancel = _MapRequest(settings, store.dataset, store.epsilon), Cancel()
+        _, _, attack, options, tsne_options = settings
+        attack, split = attack.at(store.epsilon), dataset.split(SPLIT)
+        self._running_request, cancel = _MapRequest(settings, dataset, store.epsilon), Cancel()
         job = self._jobs.submit(
             "t-SNE map",
             lambda: latent_map(model.module, split, attack, options, tsne_options, cancel),
@@ -250,6 +251,9 @@ class LatentsPanel(Workspace):
             clean_share, adversarial_share = (100 * share for share in result.accuracy)
             text = f"{len(result.labels) // 2} clouds, ε {self._result_request.epsilon:.3f} · "
             text += f"accuracy {clean_share:.1f} % clean, {adversarial_share:.1f} % adversarial"
+            classes = self._result_request.dataset.card.classes
+            if len(np.unique(result.labels)) < len(classes):
+                text += f" · {presence(result.labels, classes)}"
             if result.latent_separation is not None:
                 clean, adversarial = result.latent_separation
                 text += (

@@ -88,9 +88,9 @@ def turned(cloud: Cloud, rotation: Rotation) -> Cloud:
     return replace(cloud, points=rotated(cloud.points, rotation), centre=rotation @ cloud.centre)
 
 
-def is_axis(name: str) -> bool:
-    """Whether a card's words for its up axis are those of a coordinate axis, and not "unknown"."""
-    return name in AXES
+def axis_named(name: str | None) -> Axis | None:
+    """The axis of this name; None for a name that is none, as that of a card which does not say what is up."""
+    return next((axis for axis in AXES if axis == name), None)
 
 
 def frame_record(
@@ -116,13 +116,12 @@ def frame_record(
     dict
         ``frame``, a sentence; ``expected_up`` and ``given_up``, axes, None where they are not known; ``turn``, degrees.
     """
-    wanted = expected if is_axis(expected) else None
-    known = known if known is not None and is_axis(known) else None
-    given = (orientation.up or wanted) if orientation.given else known
+    wanted, stored = axis_named(expected), axis_named(known)
+    given = (orientation.up or wanted) if orientation.given else stored
     model = f"model expects {wanted} up" if wanted else "model does not say which axis it expects up"
     if not orientation.given:
-        clouds = f"{what} is {known} up" if known else f"{what} taken as it is"
-        clouds += ", not turned: --up says so and turns it" if known and wanted and known != wanted else ""
+        clouds = f"{what} is {stored} up" if stored else f"{what} taken as it is"
+        clouds += ", not turned: --up says so and turns it" if stored and wanted and stored != wanted else ""
     else:
         clouds = f"{what} {'found to be' if found else 'given as'} {given} up"
         clouds += ", turned" if given != wanted else ""

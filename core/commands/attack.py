@@ -10,7 +10,6 @@ from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_t
 from core.commands.shared import FGSM, AttackChoice, CloudFile, Count, Device, InputFile, Json, ModelName, Seed, cli
 from core.evaluation.orientation import expected_up
 from core.models.checkpoints import load_model, resolve_model
-from core.models.typical import UNLIKE
 from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
@@ -88,7 +87,7 @@ def attack(
             **frame,
             "hint": hint,
             "label": classes[scene.label],
-            "clean": verdict[0] | ({"mark": UNLIKE} if scene.unlike[0] else {}),
+            "clean": verdict[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
             "adversarial": verdict[1],
             "fooled": scene.fooled()[0],
             "unlike_training_data": scene.unlike[0],

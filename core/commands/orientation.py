@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter, validators
 
 from core.clouds import Points
-from core.clouds.frames import Axis, Orientation, is_axis
+from core.clouds.frames import Axis, Orientation, axis_named
 from core.commands.console import UsageError, follow, note
 from core.evaluation.orientation import Search, expected_up, search_turn
 from core.models.checkpoints import LoadedModel
@@ -60,6 +60,20 @@ class OrientationChoice:
     def automatic(self) -> bool:
         return self.up == "auto"
 
+    def checked(self) -> Orientation | None:
+        """The orientation; None if it is to be found.
+
+        Raises
+        ------
+        UsageError
+            If a turn is given that is to be found.
+        """
+        if self.up != "auto":
+            return Orientation(self.up, self.turn)
+        if self.turn:
+            raise UsageError("--up auto finds the turn too: leave --turn out, or say which axis is up.")
+        return None
+
     def resolve(self, model: LoadedModel, clouds: Callable[[], Sequence[Points]]) -> Orientation:
         """The orientation, which a model is asked for where it is to be found; of ``clouds``, as they are.
 
@@ -70,13 +84,11 @@ class OrientationChoice:
         ValueError
             If the model's card does not say which axis it expects up.
         """
-        if self.up != "auto":
-            if self.up is not None or self.turn:
-                expected_up(model.card)
-            return Orientation(self.up, self.turn)
-        if self.turn:
-            raise UsageError("--up auto finds the turn too: leave --turn out, or say which axis is up.")
-        expected_up(model.card)
+        given = self.checked()
+        if given is None or given.given:
+            expected_up(model.card)
+        if given is not None:
+            return given
         tried = clouds()
         search: Search | None = follow(lambda cancel: search_turn(model, tried, cancel), "finding what is up")[0]
         if search is None:
@@ -93,7 +105,7 @@ def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> st
 
     Returns the options that would turn them, after telling the person; None if they seem not to, or it can't be told.
     """
-    if model.typical is None or not is_axis(model.card.up_axis):
+    if model.typical is None or axis_named(model.card.up_axis) is None:
         return None
     search: Search | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking which way is up")[0]
     if search is None:

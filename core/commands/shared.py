@@ -11,7 +11,7 @@ from platformdirs import user_cache_path
 from pydantic import ValidationError
 
 from core.attacks import Attack, preset
-from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, frame_record, is_axis
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, frame_record
 from core.commands.checks import (
     check_attack,
     check_cloud,
@@ -236,6 +236,6 @@ class Trial:
             known=data.card.up_axis,
             found=self.orientation.automatic,
         )
-        unsaid = data.card.given_up is None and not is_axis(data.card.up_axis)
+        unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
         frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
         return model, matched(data, model.card.classes, self.classes), attack, frame

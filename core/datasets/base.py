@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from core.clouds import Cloud, Points
-from core.clouds.frames import AS_IT_IS, AXES, Axis, Orientation, Rotation
+from core.clouds.frames import AS_IT_IS, Axis, Orientation, Rotation, axis_named
 from core.events import Event
 from core.runtime.files import FormatError, read_whole, readable
 from core.runtime.text import sentence
@@ -202,8 +202,7 @@ class Source:
         """The same with its clouds turned into the frame in which ``expected`` points up; its cache is another one."""
         if not orientation.given:
             return self
-        known = next((axis for axis in AXES if axis == self.up_axis), expected)
-        orientation = replace(orientation, up=orientation.up or known)
+        orientation = replace(orientation, up=orientation.up or axis_named(self.up_axis) or expected)
         rotation = orientation.rotation(expected)
         other = replace(self, orientation=orientation, up_axis=expected)
         if np.array_equal(rotation, np.eye(3)):

@@ -47,12 +47,14 @@ def label_map(
     """
     names = names or {}
     if absent := [name for name in names if name not in classes]:
-        raise DatasetError(f"The dataset has no class {_list(absent)}; its classes are {_list(classes)}.")
+        raise DatasetError(f"The dataset has no class {listed(absent)}; its classes are {listed(classes)}.")
     if absent := [name for name in names.values() if class_index(name, outputs) is None]:
-        raise DatasetError(f"The model knows no class {_list(absent)}; its classes are {_list(outputs, len(outputs))}.")
+        raise DatasetError(
+            f"The model knows no class {listed(absent)}; its classes are {listed(outputs, len(outputs))}."
+        )
     if absent := unknown_classes(classes, outputs, names):
         raise DatasetError(
-            f"The model knows no class {_list(absent)}; its classes are {_list(outputs, len(outputs))}. Rename the "
+            f"The model knows no class {listed(absent)}; its classes are {listed(outputs, len(outputs))}. Rename the "
             f"dataset's, or say which are meant, as --classes {absent[0]}={outputs[0]}."
         )
     return np.array([class_index(names.get(name, name), outputs) for name in classes], dtype=np.int64)
@@ -100,6 +102,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
-def _list(names: Sequence[str], most: int = _LISTED) -> str:
+def listed(names: Sequence[str], most: int = _LISTED) -> str:
+    """Names as part of a sentence, the last of many left out."""
     listed = ", ".join(names[:most])
     return f"{listed} and {len(names) - most} more" if len(names) > most else listed

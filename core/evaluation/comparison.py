@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.attacks import Attack, describe
 from core.clouds import Cloud
 from core.datasets import Dataset
+from core.datasets.matching import matched, presence
 from core.evaluation.accuracy import (
     AccuracyReport,
     EvaluationOptions,
@@ -78,9 +79,10 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One or more models, all measured on the same n clouds of one split."""
+    """One or more models of the same classes, all measured on the same n clouds of one split."""
 
     dataset: Dataset
+    """With the models' classes, of which its clouds may be of some alone."""
     attack: Attack
     options: ComparisonOptions
     measured: tuple[Measured, ...]
@@ -103,10 +105,12 @@ class Comparison:
     @property
     def caption(self) -> str:
         """What was measured: the clouds, and the attack that was made on each model."""
-        left_out = self.measured[0].report.copies_left_out
+        report = self.measured[0].report
+        left_out, some = report.copies_left_out, len(np.unique(report.clean.label)) < len(self.classes)
         return (
             f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds of "
-            f"{self.options.points:,} points{f' ({left_out} copies of training clouds left out)' if left_out else ''}; "
+            f"{self.options.points:,} points{f' ({left_out} copies of training clouds left out)' if left_out else ''}"
+            f"{f', {presence(report.clean.label, self.classes)}' if some else ''}; "
             f"{describe(self.attack)}, seed {self.options.seed}"
         )
 
@@ -173,11 +177,12 @@ def compare(
     Raises
     ------
     ValueError
-        If there is no model, one has other classes than the dataset, the attack is targeted, or the split holds no
-        cloud or smaller ones than are asked for.
+        If there is no model, their classes differ, the dataset has one that they do not know, the attack is targeted,
+        or the split holds no cloud or smaller ones than are asked for.
     """
     options = options or ComparisonOptions()
-    _check(models, dataset, attack)
+    _check(models, attack)
+    dataset = matched(dataset, models[0].card.classes)
     split = dataset.split(options.split)
     budgets = [] if options.budgets is None else np.linspace(0, options.sweep_to, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
@@ -220,14 +225,14 @@ def compare(
     yield Done(Comparison(dataset, attack, options, tuple(measured), complete) if measured else None, complete)
 
 
-def _check(models: Sequence[LoadedModel], dataset: Dataset, attack: Attack) -> None:
+def _check(models: Sequence[LoadedModel], attack: Attack) -> None:
     if not models:
         raise ValueError("There is no model to measure: choose one or more.")
-    for model in models:
-        if tuple(model.card.classes) != tuple(dataset.card.classes):
+    for model in models[1:]:
+        if model.card.classes != models[0].card.classes:
             raise ValueError(
-                f"{model.card.title} knows other classes than {dataset.card.name}: "
-                "choose models that were trained on this dataset."
+                f"{model.card.title} knows other classes than {models[0].card.title}: "
+                "choose models of the same classes."
             )
     if attack.objective == "targeted":
         raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")

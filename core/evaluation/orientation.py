@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds import Points
-from core.clouds.frames import AXES, Axis, Orientation, right_angled, rotated
+from core.clouds.frames import Axis, Orientation, axis_named, right_angled, rotated
 from core.datasets import Dataset, choose_rows
 from core.events import Cancel, Done, Event, Progress
 from core.models.checkpoints import LoadedModel, ModelCard
@@ -64,9 +64,8 @@ def expected_up(card: ModelCard) -> Axis:
     ValueError
         If its card does not say.
     """
-    for axis in AXES:
-        if card.up_axis == axis:
-            return axis
+    if (axis := axis_named(card.up_axis)) is not None:
+        return axis
     raise ValueError(
         f"{card.name} does not say which axis points up in its training data, so nothing can be turned for it: train "
         "it with --up, or leave --up and --turn out."
