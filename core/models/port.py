@@ -43,6 +43,9 @@ def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> T
     NonFiniteError
         If some is infinite or NaN: a prediction read off such logits, or a step along such gradients, is meaningless.
     """
+    low, high = values.aminmax()  # in a tenth of the time of asking each
+    if (high - low).isfinite():
+        return values
     finite = values.isfinite()
     if not finite.all():
         wrong, total, name = len(values) - int(finite.flatten(1).all(1).sum()), len(values), getattr(model, _NAME, "")

@@ -85,7 +85,7 @@ def map_in_processes(
         return
     context = multiprocessing.get_context("spawn")
     left = iter(enumerate(tasks))
-    processes: list[SpawnProcess] = []
+    processes: list[tuple[SpawnProcess, Connection]] = []
     busy: dict[Connection, int] = {}
     try:
         for place, task in islice(left, workers):
@@ -93,7 +93,7 @@ def map_in_processes(
             process = context.Process(target=_serve, args=(theirs, os.getpid(), function), daemon=True)
             process.start()
             theirs.close()
-            processes.append(process)
+            processes.append((process, connection))
             connection.send(task)
             busy[connection] = place
         while busy:
@@ -110,9 +110,10 @@ def map_in_processes(
                     busy[connection] = place
                 yield done, value
     finally:
-        for process in processes:
+        for process, connection in processes:
+            connection.close()
             process.terminate()
-        for process in processes:
+        for process, _ in processes:
             process.join()
 
 
