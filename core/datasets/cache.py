@@ -144,7 +144,8 @@ def _prepared(points: NDArray[np.floating[Any]], name: str, count: int) -> Point
     """A cloud as it is cached; in random order, so that any first n of its points are a fair sample of the shape."""
     try:
         drawn = resample(checked(points), count, "random", seed_of(name))
-        centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
+        with np.errstate(over="ignore"):  # infinite is not near 1 either
+            centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
         if max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE:
             return drawn
         return normalise(drawn)[0]
