@@ -197,7 +197,8 @@ def _prepared(found: Listing) -> Iterator[Points]:
     for name in found.names:
         try:
             drawn = resample(checked(next(clouds)), found.points, "random", seed_of(name))
-            centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
+            with np.errstate(over="ignore"):  # infinite is not near 1 either
+                centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
             whole = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
             prepared = drawn if whole else normalise(drawn)[0]
         except OSError as error:

@@ -54,10 +54,10 @@ def readable(name: Path | str) -> str:
 
 def reason(error: Exception) -> str:
     """What a library says of a file, as the end of a ``FormatError``'s "what is wrong"."""
-    text = " ".join(str(error).split()).strip("().")
+    text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, MemoryError):
         text = "there is not enough memory"
-    return f" ({text})" if text and "pickle" not in text else ""
+    return "" if text in ("", "()") or "pickle" in text else f" ({text})"
 
 
 _KINDS = (

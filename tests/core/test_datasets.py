@@ -605,6 +605,13 @@ def test_a_source_that_changed_is_converted_again(small, tmp_path):
     assert sum(third.card.splits.values()) == 29
 
 
+def test_coordinates_near_the_largest_numbers_are_put_into_the_unit_sphere(tmp_path):
+    for number in range(2):
+        (tmp_path / "mine" / "cup").mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "mine" / "cup" / f"{number}.npy", some_points(50, number) * np.float32(1e36))
+    assert_sound(opened("folder", tmp_path / "mine", tmp_path / "cache")[0])
+
+
 def test_two_roots_of_the_same_name_do_not_share_a_cache(tmp_path):
     one = filled(tmp_path / "one" / "mine", "cup/1.npy", "cup/2.npy")
     two = filled(tmp_path / "two" / "mine", "vase/1.npy", "vase/2.npy")

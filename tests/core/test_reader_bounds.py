@@ -36,15 +36,17 @@ try:
     answer = f"{len(read_cloud(Path(sys.argv[1]), points).points):,} points"
 except ValueError as error:
     answer = str(error)
-memory = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps([answer, max(memory)]))
+# not the maximum that getrusage knows of this process: it began as a copy of a larger one
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+own, child = int(status["VmHWM"].split()[0]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([answer, max(own, child) / 1024]))
 """
 
 PLY = "ply\nformat binary_little_endian 1.0\n"
 VERTEX = "element vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
 
 
-def answer(path: Path, points: int | None = 64) -> str:
+def answer(path: Path, points: int | None = 64, most_memory: float = MOST_MEMORY) -> str:
     """What comes of reading a file; that it costs no more than is promised."""
     # so that a reader without bounds ends neither the machine nor the patience: 8 GB, 60 seconds of processor time
     limits = 'ulimit -v 8000000 -t 60; exec "$@"'
@@ -54,7 +56,7 @@ def answer(path: Path, points: int | None = 64) -> str:
     assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-500:]}"
     assert not done.stderr
     sentence, memory = json.loads(done.stdout)
-    assert memory < MOST_MEMORY, f"{memory} MB"
+    assert memory < most_memory, f"{memory} MB"
     return str(sentence).removeprefix(f"{path}: ")
 
 
@@ -223,7 +225,16 @@ def test_a_member_of_an_npz_that_shadows_its_points_is_not_read(tmp_path):
     with ZipFile(path, "a", ZIP_DEFLATED, compresslevel=1) as archive, archive.open("points", "w") as member:
         for _ in range(40):
             member.write(bytes(10_000_000))
-    assert answer(path) == "64 points"
+    assert answer(path, most_memory=150) == "64 points"
+
+
+def test_a_member_of_an_npz_whose_header_expands_to_hundreds_of_megabytes_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=1) as archive, archive.open("points.npy", "w") as member:
+        member.write(b"\x93NUMPY\2\0" + struct.pack("<I", 400_000_000))
+        for _ in range(40):
+            member.write(bytes(10_000_000))
+    assert answer(path, most_memory=150).startswith("field 'points' is not an array in NumPy's format")
 
 
 def test_an_npz_of_hundreds_of_thousands_of_members_is_refused(tmp_path):

@@ -164,7 +164,8 @@ def _make_npy(rng: random.Random) -> bytes:
     head = repr({"descr": rng.choice(kinds), "fortran_order": rng.random() < 0.5, "shape": shape})
     head = rng.choice((head, head, "(" * 300, "-" * 5000 + "1", head.replace("'", '"'))).ljust(118) + "\n"
     magic = b"\x93NUMPY" + bytes(rng.choice(((1, 0), (1, 0), (2, 0), (3, 0), (9, 9))))
-    size = struct.pack("<H" if magic[6] == 1 else "<I", len(head) if rng.random() < 0.9 else 65_535)
+    size = len(head) if rng.random() < 0.9 else rng.choice(EXTREMES)
+    size = (size % 2**16).to_bytes(2, "little") if magic[6] == 1 else (size % 2**32).to_bytes(4, "little")
     return magic + size + head.encode() + rng.randbytes(rng.choice((0, 240, 2000)))
 
 

@@ -2,6 +2,7 @@
 another program cuts short while it is mapped ends this one.
 """
 
+import io
 import math
 import warnings
 import zipfile
@@ -17,6 +18,8 @@ from core.runtime.files import FormatError
 ARRAY = "an array (N, 3) to (N, 7) of real numbers is accepted"
 _AT_ONCE = 1 << 24
 """Bytes; more, and a compressed field would be in memory three times."""
+_LONGEST_HEADER = 10_000
+"""Of an array, in bytes; as many as NumPy parses without being asked to trust the file."""
 _MOST_MEMBERS = 1000
 """Of a zip archive, whose list alone can otherwise cost gigabytes."""
 
@@ -119,15 +122,11 @@ def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, na
 
 def _read_array(path: Path, what: str, stream: IO[bytes], check: Check) -> NDArray[Any]:
     """An array in NumPy's format, of which no more than the header is read before the check."""
-    form = np.lib.format
     try:
-        read_header = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[form.read_magic(stream)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about files of Python 2
-            shape, by_columns, type_ = read_header(stream)
-    except Exception:  # its parser raises almost anything, and advises to trust the file
+        shape, by_columns, type_ = _read_header(stream)
+    except Exception:  # NumPy raises almost anything, and advises to trust the file
         raise FormatError(path, f"{what} is not an array in NumPy's format", ARRAY) from None
-    if min(shape, default=0) < 0:
+    if not all(0 <= size < 1 << 40 for size in shape):
         raise FormatError(path, f"{what} is {shape}", ARRAY)
     check(what, shape, type_)
     count = math.prod(shape)
@@ -139,3 +138,16 @@ def _read_array(path: Path, what: str, stream: IO[bytes], check: Check) -> NDArr
     if held < len(data):
         raise FormatError(path, f"{what} ends before its {count:,} numbers do", ARRAY)
     return data.view(type_).reshape(shape, order="F" if by_columns else "C")
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether column after column is stored, and type."""
+    form = np.lib.format
+    version = form.read_magic(io.BytesIO(stream.read(form.MAGIC_LEN)))
+    width, parse = {(1, 0): (2, form.read_array_header_1_0), (2, 0): (4, form.read_array_header_2_0)}[version]
+    size = stream.read(width)
+    if (length := int.from_bytes(size, "little")) > _LONGEST_HEADER:
+        raise ValueError(f"the header has {length} bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files of Python 2
+        return parse(io.BytesIO(size + stream.read(length)))

@@ -1,4 +1,4 @@
-"""Readers of the text formats: columns of numbers (.xyz, .txt, .pts), and the meshes .off, .obj and text .stl.
+"""Readers of text: columns of numbers (.xyz, .txt, .pts), the meshes .off and .obj, and what other text formats need.
 
 Lines are handed on one by one, so that memory goes with what is kept of them; bounds on bytes, lines and the length of
 a line bound the time.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.runtime.files import FormatError
 
-COLUMNS = "a line holds 3 to 7 numbers (x y z first) parted by white space, commas or semicolons"
+COLUMNS = "a line holds 3 to 7 numbers (x y z first) separated by white space, commas or semicolons"
 OFF = "an OFF file holds the word OFF, the numbers of vertices, faces and edges, then a line for each vertex and face"
 OBJ = 'an OBJ file holds lines "v x y z" and "f" with 3 or more vertex numbers'
 
