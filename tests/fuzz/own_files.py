@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from core import training
 from core.attacks import Attack
 from core.datasets import Card
 from core.evaluation.accuracy import EvaluationOptions
@@ -21,6 +22,7 @@ from core.evaluation.tsne import TsneOptions
 from core.models import build, checkpoints
 from core.models.checkpoints import BEST, LAST, ModelCard, load_model, load_training, read_card, save_model
 from core.options import explain
+from core.results.records import provenance
 from core.studies.defense_pointnet.options import ReproduceOptions
 from core.training import TrainOptions, runs
 from tests.fuzz.mutators import NUMBERS, WORDS, json_text, mutate, mutate_json, random_value
@@ -81,10 +83,13 @@ def _run_weights(data: bytes, folder: Path, rng: random.Random) -> None:
 @cache
 def _run_files() -> dict[str, bytes]:
     """The text files of a training run of two epochs."""
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent) / "run"
-        runs.Run.create(folder, TrainOptions(regime="defense", epochs=3, points=64), DATASET, Path("data"))
-        record = json.loads((folder / runs.OPTIONS).read_text()) | {"time": "2026-01-01T00:00:00+00:00"}
+    options = TrainOptions(regime="defense", epochs=3, points=64)
+    record = {
+        "dataset_name": DATASET.name,
+        "data_root": "data",
+        **provenance(options, seed=0, dataset=DATASET.fingerprint, complete=False),
+        "time": "2026-01-01T00:00:00+00:00",
+    }
     metrics = [{"epoch": epoch, "validation_clean": 0.5, "validation_adversarial": 0.25} for epoch in (1, 2)]
     lines = "".join(json.dumps(line) + "\n" for line in metrics)
     return {runs.OPTIONS: json.dumps(record).encode(), runs.METRICS: lines.encode()}
@@ -113,9 +118,8 @@ def _resume_run(data: bytes, folder: Path, rng: random.Random) -> None:
     for weights in (BEST, LAST):
         os.link(_weights_file(), run / weights)
     with refusals(ValueError):
-        runs.stored(run)
-        runs.dataset_of_run(run)
-        runs.dataset_of_weights(run / BEST, ModelCard.model_validate(CARD))
+        training.dataset_of_run(run)
+        training.dataset_of_weights(run / BEST, ModelCard.model_validate(CARD))
         runs.Run.resume(run, TrainOptions(), DATASET)
 
 

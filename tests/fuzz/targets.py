@@ -39,7 +39,7 @@ def _file(suffix: str) -> Target:
         assert np.isfinite(cloud.points).all()
         assert np.linalg.norm(cloud.points, axis=1).max() < 5
 
-    return Target(suffix, make, run, 6.0 if suffix == ".h5" else 1.0, suffix == ".h5")
+    return Target(suffix, make, run, 3.0 if suffix == ".h5" else 1.0, suffix == ".h5")
 
 
 def _modelnet(suffix: str) -> Target:
@@ -63,7 +63,7 @@ def _modelnet(suffix: str) -> Target:
         with refusals(ValueError):
             _opened("modelnet40", root, folder)
 
-    return Target(f"modelnet40 {suffix}", make, run, 3.0 if suffix == ".h5" else 1.0, suffix == ".h5")
+    return Target(f"modelnet40 {suffix}", make, run, slow=suffix == ".h5")
 
 
 def _lists() -> Target:
@@ -95,7 +95,7 @@ def _lists() -> Target:
         with refusals(ValueError):
             _opened("shapenetpart", root, folder)
 
-    return Target("shapenetpart lists", make, run)
+    return Target("shapenetpart lists", make, run, share=0.5)
 
 
 def _opened(name: str, root: Path, folder: Path) -> None:
