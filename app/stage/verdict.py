@@ -58,7 +58,7 @@ class VerdictPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_S)
-        self.note = Label(role="chip-warn", wrap=True)
+        self.note = Label(role="warning", wrap=True)
         self.note.hide()
         column.addWidget(Label("Confidence", "title"))
         column.addWidget(self.note)

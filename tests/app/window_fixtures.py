@@ -86,6 +86,7 @@ def person(shared_window: "Person") -> Iterator["Person"]:
     """The simulated user of a window in its initial state. An error message that is left open fails the test."""
     shared_window.reset()
     yield shared_window
+    shared_window.wait_until(lambda: not shared_window.busy(), "the jobs to end")
     assert not shared_window.pop_errors()
 
 
@@ -124,7 +125,12 @@ class Person:
             and not controller._typing_timer.isActive()
             and not self.window.attack._typing_timer.isActive()
             and not controller._pending.keys() - {"outcome", "sweep"}
+            and not self.busy()
         )
+
+    def busy(self) -> bool:
+        """Whether a job is running for whose result the person waits, such as the search which way is up."""
+        return any(job.immediate for job in self.window.jobs.jobs)
 
     def wait_for_scene(self) -> Scene:
         self.wait_until(self.settled, "the verdicts")
