@@ -219,7 +219,7 @@ class TestFreshDiscriminator:
         report = result(evaluate_accuracy(model, dataset.split("test"), attack, options))
         whole, *rest = (list(probe(model, dataset, attack, options, 16, unseen=unseen)) for unseen in (None, report))
         assert whole[-1] == rest[0][-1]
-        assert [max(e.total for e in events if isinstance(e, Progress)) for events in (whole, *rest)] == [96, 48]
+        assert [max(e.total for e in events if isinstance(e, Progress)) for events in (whole, *rest)] == [72, 48]
 
 
 def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: LabelledPredictions) -> None:
