@@ -234,7 +234,7 @@ class TestCommands:
             report, _ = answer(capsys, "attack", str(tmp_path / "mug.ply"), "--model", MODEL, *words)
             assert report["clean"]["class"] == "mug"
             assert report["unlike_training_data"] is False
-            assert "mark" not in report["clean"]
+            assert "note" not in report["clean"]
 
     def test_a_file_that_lies_is_pointed_out_and_found(self, y_up: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = str(y_up / "test" / "guitar" / "guitar_08.xyz")
@@ -255,16 +255,16 @@ class TestCommands:
         np.save(noise, clusters + np.random.default_rng(0).normal(0, 0.1, (2000, 3)))
         report, _ = answer(capsys, "attack", str(noise), "--model", MODEL)
         assert report["unlike_training_data"] is True
-        assert report["clean"]["mark"] == "unlike the training data"
+        assert report["clean"]["note"] == "unlike the training data"
         assert run(["attack", str(noise), "--model", MODEL]) == 0
-        assert "mark unlike the training data" in capsys.readouterr().out
+        assert "note unlike the training data" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("words", "code", "said"),
         [
             (("attack", "FILE", "--up", "up"), 2, "--up"),
             (("attack", "FILE", "--up", "y", "--turn", "400"), 2, "--turn"),
-            (("attack", "FILE", "--up", "auto", "--turn", "90"), 1, "--up auto finds the turn too"),
+            (("attack", "FILE", "--up", "auto", "--turn", "90"), 2, "--up auto finds the turn too"),
             (("evaluate", MODEL, "--up", "y"), 1, "shapes16 is built in and has z up"),
             (("evaluate", MODEL, "--up", "auto"), 1, "shapes16 is built in and has z up"),
             (("datasets", "shapes16", "--turn", "90"), 1, "shapes16 is built in and has z up"),
