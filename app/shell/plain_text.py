@@ -30,7 +30,7 @@ def title_text(text: str) -> str:
 
 def tooltip_text(text: str, *, wrap: bool = False) -> str:
     """A text for a tooltip: as HTML if Qt would take it for HTML, or if its lines are to be wrapped."""
-    text = multi_line(text)
+    text = multi_line(text).strip("\n")  # which HTML does not keep
     if wrap or Qt.mightBeRichText(text):
         return f'<p style="white-space: pre-wrap; margin: 0">{escape(text)}</p>' if text else ""
     return text
