@@ -3,10 +3,9 @@
 After training, the latents of training clouds give a Gaussian for each class, all with one covariance; the distance of
 a latent is the Mahalanobis distance to the nearest of their means (Lee et al., A simple unified framework for detecting
 out-of-distribution samples and adversarial attacks, 2018, section 2.1). The full covariance of a latent of 1,024
-numbers would be as large as half the network, so it is kept by its ``RANK`` principal directions, with one variance for
-all others (Tipping and Bishop, Probabilistic principal component analysis, 1999, section 3.2). Clouds in a wrong frame
-are found so about as well as with the full covariance, and better than with a shared diagonal or with the distance to
-the nearest mean.
+numbers would be as large as half the network, so it is kept by its ``RANK`` principal directions, with one variance
+for all others (Tipping and Bishop, Probabilistic principal component analysis, 1999, section 3.2). This marks most of
+the clouds in a wrong frame that the full covariance would, and several times as many as a shared diagonal.
 
 What counts as far, or as unsure, is measured on validation clouds: one in a hundred of them is farther than
 ``Limits.distance``, and one in a hundred has a smaller confidence than ``Limits.confidence``.
