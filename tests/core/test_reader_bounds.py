@@ -380,7 +380,7 @@ def test_a_sentence_is_short_and_printable_whatever_the_file_is_called_and_holds
     text_of_it = str(caught.value)
     assert len(text_of_it) <= 300
     assert text_of_it.isprintable()
-    assert "a\\nb\\x07\\udcff.npz: it holds the fields \\x1b[31mfield0, " in text_of_it
+    assert "a\\nb\\x07\\xff.npz: it holds the fields \\x1b[31mfield0, " in text_of_it
     assert text_of_it.endswith(".")
 
 
