@@ -174,8 +174,9 @@ class CurveView(QWidget):
 
     def clear(self) -> None:
         """Remove all lines."""
-        for series in self._series.values():
-            self._plot.box.removeItem(series.line)
+        self._removed = [series.line for series in self._series.values()]  # a repaint that is due may still use them
+        for line in self._removed:
+            self._plot.box.removeItem(line)
         self._series.clear()
         self._redraw()
 

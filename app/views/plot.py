@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QGraphicsScene, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import show_tooltip
@@ -33,6 +33,8 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def __init__(self, hint: str, *, integer_x: bool = False, tip: Callable[[QPointF], str] | None = None) -> None:
         """``integer_x``: ticks of x only at integers; ``tip``: tooltip at a position in axis coordinates."""
         super().__init__()
+        # few items, and Qt's index of them can hold one that was removed before the next repaint, which then crashes
+        self.scene().setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._hint, self._tip = hint, tip
         self._empty = True
         self.left, self.bottom = pg.AxisItem("left"), (_IntegerAxis if integer_x else pg.AxisItem)("bottom")

@@ -35,6 +35,7 @@ from app.views.pager import Pager
 from app.views.painting import draw_text
 from app.views.scatter import MapView
 from core.datasets.shapes16 import make_shape
+from core.events import Done
 from core.models import build as build_model
 from core.models.checkpoints import ModelCard, save_model
 from core.runtime.text import printable
@@ -338,9 +339,11 @@ def test_a_file_with_a_strange_name_is_opened_and_shown_literally(person, tmp_pa
     person.wait_for_scene()
     window = person.window
     assert window.windowTitle() == f"{SHOWN_FILE}[*][*] – Pointward"
+    person.wait_until(lambda: not window.opener._jobs.jobs, "the search for the axis that points up")
+    window.opener.submit(f"opening {FILE}", lambda _: iter([Done()]))
     strip = window.strip._text
+    person.wait_until(lambda: effective(strip.toolTip()).startswith(f"Opening {SHOWN_FILE}"), "the strip")
     assert SHOWN_FILE[:20] in strip.text()
-    assert effective(strip.toolTip()).startswith(f"Opening {SHOWN_FILE}")
     menu = window.actions_["recent"].menu()
     menu.aboutToShow.emit()
     entry = menu.actions()[0].text()

@@ -35,15 +35,15 @@ def main() -> int:
     tallies: dict[str, Tally] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointward-chaos-")))
-        fonts, words = folder / "matplotlib", [sys.executable, "-c", "import matplotlib.font_manager"]
+        caches, words = folder / "caches", [sys.executable, "-c", "import matplotlib.font_manager"]
         if any(subject.name == "reproduction" for subject in chosen):
-            subprocess.run(words, env=os.environ | {"MPLCONFIGDIR": str(fonts)}, check=True)
+            subprocess.run(words, env=os.environ | {"MPLCONFIGDIR": str(caches)}, check=True)
         windows = any(subject.name == "window" for subject in chosen)
         display = stack.enter_context(x_server()) if windows else ""
         for place, subject in enumerate(chosen):
             kills = len(range(place, given.kills, len(chosen)))
             print(f"{subject.name}: {kills} kills", file=sys.stderr, flush=True)
-            lives = Lives(subject, folder / "home", display, fonts)
+            lives = Lives(subject, folder / "home", display, caches)
             tallies[subject.name] = lives.lead(kills, source)
     rows = [_row(name, tally) for name, tally in tallies.items()]
     columns = ["subject", "kills", "ended after them", "result of the unbroken one", "left behind"]

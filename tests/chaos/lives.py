@@ -47,16 +47,17 @@ class Lives:
         Its folder, emptied for each new start: working folder, caches, settings and temporary files are in there.
     display : str
         Of an X server.
-    matplotlib : Path
-        Folder of its list of fonts, which takes seconds to make and is no part of this.
+    caches : Path
+        Folder of what libraries keep for every process to come, such as Matplotlib's list of fonts.
     """
 
-    def __init__(self, subject: Subject, home: Path, display: str, matplotlib: Path) -> None:
+    def __init__(self, subject: Subject, home: Path, display: str, caches: Path) -> None:
         self._subject, self._home = subject, home
         self._environment = os.environ | {
             **{f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("cache", "data", "config")},
             "TMPDIR": str(home / "tmp"),
-            "MPLCONFIGDIR": str(matplotlib),
+            "MPLCONFIGDIR": str(caches),
+            "TORCHINDUCTOR_CACHE_DIR": str(caches),
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",

@@ -228,6 +228,12 @@ def test_a_member_of_an_npz_that_shadows_its_points_is_not_read(tmp_path):
     assert answer(path, most_memory=150) == "64 points"
 
 
+def test_a_frame_of_no_numbers_at_all_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, points=np.eye(4)[:, :3], centre=np.empty((0, 1_000_000), dtype="<U9999999"))
+    assert answer(path, most_memory=150) == "field 'centre' is of <U9999999; numbers and short names are accepted."
+
+
 def test_a_member_of_an_npz_whose_header_expands_to_hundreds_of_megabytes_is_refused(tmp_path):
     path = tmp_path / "a.npz"
     with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=1) as archive, archive.open("points.npy", "w") as member:
@@ -380,7 +386,7 @@ def test_a_sentence_is_short_and_printable_whatever_the_file_is_called_and_holds
     text_of_it = str(caught.value)
     assert len(text_of_it) <= 300
     assert text_of_it.isprintable()
-    assert "a\\nb\\x07\\udcff.npz: it holds the fields \\x1b[31mfield0, " in text_of_it
+    assert "a\\nb\\x07\\xff.npz: it holds the fields \\x1b[31mfield0, " in text_of_it
     assert text_of_it.endswith(".")
 
 

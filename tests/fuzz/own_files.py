@@ -23,6 +23,7 @@ from core.models import build, checkpoints
 from core.models.checkpoints import BEST, LAST, ModelCard, load_model, load_training, read_card, save_model
 from core.options import explain
 from core.results.records import provenance
+from core.runtime.text import printable
 from core.studies.defense_pointnet.options import ReproduceOptions
 from core.training import TrainOptions, runs
 from tests.fuzz.mutators import NUMBERS, WORDS, json_text, mutate, mutate_json, random_value
@@ -175,6 +176,10 @@ def _validate_options(data: bytes, folder: Path, rng: random.Random) -> None:
             _ = options.attack
 
 
+LONGEST_WORDS = 10_000
+"""Characters of a sentence about a command line, which repeats a person's own words."""
+
+
 def _random_words(rng: random.Random) -> bytes:
     command = rng.choice(("attack", "evaluate", "train", "tsne", "reproduce", "datasets", "doctor", "", "x"))
     flags = [name.replace("_", "-") for options in _OPTIONS for name in options.model_fields]
@@ -210,9 +215,10 @@ def _parse_words(data: bytes, folder: Path, rng: random.Random) -> None:
         cli.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__
-        raise Refused(sentence(explain(cause) if isinstance(cause, ValidationError) else str(error), 3000)) from None
+        text = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        raise Refused(sentence(printable(text), LONGEST_WORDS)) from None  # as it is shown
     except ValidationError as error:
-        raise Refused(sentence(explain(error), 3000)) from None
+        raise Refused(sentence(printable(explain(error)), LONGEST_WORDS)) from None
 
 
 TARGETS = (

@@ -52,10 +52,9 @@ class refusals:  # noqa: N801  used as a statement
 
 def sentence(text: str, most: int = LONGEST) -> str:
     """The text, which must be one."""
-    strange = [char for char in text if not (char.isprintable() or (char == "\n" and most > LONGEST))]
     assert text.strip(), "the message is empty"
     assert len(text) <= most, f"the message is too long: {text[:200]!r}"
-    assert not strange, f"the message has unprintable characters: {text[:200]!r}"
+    assert text.isprintable(), f"the message has unprintable characters: {text[:200]!r}"
     assert "pickle" not in text, f"the message advises to unpickle: {text[:200]!r}"
     assert "read ()" not in text, f"the message gives no reason: {text[:200]!r}"
     return text

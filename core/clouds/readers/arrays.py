@@ -20,6 +20,8 @@ _AT_ONCE = 1 << 24
 """Bytes; more, and a compressed field would be in memory three times."""
 _LONGEST_HEADER = 10_000
 """Of an array, in bytes; as many as NumPy parses without being asked to trust the file."""
+_LONGEST_TEXT = 4096
+"""Bytes of a name in an array; even an empty array of longer ones can cost gigabytes when it is converted."""
 _MOST_MEMBERS = 1000
 """Of a zip archive, whose list alone can otherwise cost gigabytes."""
 
@@ -61,7 +63,7 @@ def read_npz_fields(path: Path, most_bytes: Mapping[str, int]) -> dict[str, NDAr
         if absent := [name for name in most_bytes if name not in members]:
             raise FormatError(path, f"it has no field {absent[0]}", f"the fields {', '.join(most_bytes)} are needed")
         return {
-            name: _read_member(path, archive, members[name], name, size_check(path, most))
+            name: _read_member(path, archive, members[name], name, size_check(path, most, "fiuU"))
             for name, most in most_bytes.items()
         }
 
@@ -87,12 +89,12 @@ def cloud_check(path: Path, most: int) -> Check:
     return check
 
 
-def size_check(path: Path, most_bytes: int) -> Check:
-    """That an array is of numbers or text and has up to ``most_bytes``."""
+def size_check(path: Path, most_bytes: int, kinds: str = "fiu") -> Check:
+    """That an array has up to ``most_bytes`` and is of numbers, or of other ``kinds`` as NumPy abbreviates them."""
 
     def check(what: str, shape: tuple[int, ...], type_: np.dtype[Any]) -> None:
-        if type_.kind not in "fiuU":
-            raise FormatError(path, f"{what} is of {type_}", "numbers and text are accepted")
+        if type_.kind not in kinds or type_.itemsize > _LONGEST_TEXT:
+            raise FormatError(path, f"{what} is of {type_}", "numbers and short names are accepted")
         if (size := math.prod(shape) * type_.itemsize) > most_bytes:
             raise FormatError(path, f"{what} has {size:,} bytes", f"up to {most_bytes:,} are accepted")
 
