@@ -1,5 +1,6 @@
 # make run    set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test   set everything up, then lint, types, contracts and the whole test suite
+# make test-gpu  set everything up, then the tests that need an NVIDIA GPU; where there is none it says so
 # make bench  set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
 # make lint   the quick checks alone             make clean  remove everything that was made
 
@@ -9,7 +10,7 @@ QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
 export PYTHON
 
-.PHONY: run test lint bench clean
+.PHONY: run test test-gpu lint bench clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -29,6 +30,9 @@ test: lint
 	@# one thread: tests run beside Qt and a software rasteriser, where two torch threads on two cores wait for each other
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core $(QTLESS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
+
+test-gpu: .venv/test.stamp
+	$(BIN)/python -m tests.gpu
 
 bench: .venv/bench.stamp
 	rm -f bench.json
