@@ -1,6 +1,7 @@
 # make run        set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test       set everything up, then lint, types, contracts and the test suite, with the coverage of core
 # make test-long  the tests that take minutes: a whole reproduction, an installation into an empty environment
+# make test-gpu   the tests that need an NVIDIA GPU; where there is none it says so
 # make bench      set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
 # make fuzz       read damaged files of every kind for MINUTES minutes (3), and print how it went
 # make chaos      kill the program KILLS times (40) at random moments, and print what was lost: 10 minutes on two quiet cores
@@ -19,7 +20,7 @@ BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
 MINUTES ?= 3
 export PYTHON
 
-.PHONY: run test test-long lint bench fuzz chaos clean
+.PHONY: run test test-long test-gpu lint bench fuzz chaos clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -42,6 +43,9 @@ test: lint
 test-long: .venv/test.stamp
 	$(PYTEST) -m long tests/core $(QTLESS)
 	$(PYTEST) -m long --ignore=tests/core
+
+test-gpu: .venv/test.stamp
+	$(BIN)/python -m tests.gpu
 
 bench: .venv/bench.stamp
 	rm -f bench.json

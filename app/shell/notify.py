@@ -112,7 +112,7 @@ class Toasts(QObject):
     def show(self, severity: Severity, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
         """Show and log a message, with a button for ``action`` (text, handler). A repeated message is only counted."""
         self.shown.emit(severity, text)
-        _log.log(severity.value[2], text)
+        _log.log(severity.value[2], "%s", multi_line(text))  # the log goes to a terminal, too
         for toast in self.visible:
             if toast.message == (severity, text):
                 toast.repeat()

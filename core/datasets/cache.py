@@ -164,13 +164,13 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
             with (temporary / "points.npy").open("wb") as file:
                 layout = {"descr": "<f4", "fortran_order": False, "shape": (count, found.points, 3)}
                 np.lib.format.write_array_header_1_0(file, layout)
-                for row, points in enumerate(_prepared(found)):
+                for row, (original, points) in enumerate(_prepared(found)):
                     if row % 32 == 0:
                         yield Progress(row, count, f"Converting {source.title}")
                     data = (points if source.rotation is None else rotated(points, source.rotation)).tobytes()
                     digest.update(data)
                     file.write(data)
-                    statistics.append(order_statistics(points))
+                    statistics.append(order_statistics(original))  # before points are drawn
             np.save(temporary / "labels.npy", labels)
             (temporary / "names.json").write_text(json.dumps(list(found.names)), encoding="utf-8")
             copies = nearest_copies(np.array(statistics), found.splits)
@@ -191,12 +191,13 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
     yield Progress(count, count, f"Converting {source.title}")
 
 
-def _prepared(found: Listing) -> Iterator[Points]:
-    """The clouds as they are cached; in random order, so that any first n points are a fair sample of the shape."""
+def _prepared(found: Listing) -> Iterator[tuple[Points, Points]]:
+    """Each cloud as it was read and as it is cached: in random order, so that any first n points are a fair sample."""
     clouds = iter(found.clouds)
     for name in found.names:
         try:
-            drawn = resample(checked(next(clouds)), found.points, "random", seed_of(name))
+            original = checked(next(clouds))
+            drawn = resample(original, found.points, "random", seed_of(name))
             with np.errstate(over="ignore"):  # infinite is not near 1 either
                 centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
             whole = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
@@ -207,7 +208,7 @@ def _prepared(found: Listing) -> Iterator[Points]:
             raise
         except ValueError as error:
             raise DatasetError(f"Shape {name}: {error}.") from None
-        yield prepared
+        yield original, prepared
 
 
 def _fingerprint(

@@ -63,6 +63,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("bench", "Pointward's benchmarks")
     group.addoption("--bench-json", type=Path, default=Path("bench.json"), help="File that the results are added to.")
     group.addoption("--bench-threads", type=int, default=2, help="Threads of PyTorch.")
+    group.addoption(
+        "--bench-device", default="cuda", help="Device of the column GPU; it is left out where there is none."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,6 +83,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def allocator(pytestconfig: pytest.Config) -> str:
     """What becomes of freed memory: "kept" by the process, or given back as the "system" likes."""
     return pytestconfig.stash[ALLOCATOR]
+
+
+@pytest.fixture
+def gpu(pytestconfig: pytest.Config) -> torch.device | None:
+    """The device of the column GPU, or None where there is none."""
+    device = torch.device(pytestconfig.getoption("--bench-device"))
+    return device if device.type != "cuda" or torch.cuda.is_available() else None
 
 
 @pytest.fixture

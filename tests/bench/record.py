@@ -13,6 +13,9 @@ import torch
 
 from core.models.fast.peaks import searches_by_bytes
 
+GPU = "ours, GPU"
+"""The contender that has a column of its own: ours on a GPU, where there is one."""
+
 Comparison = dict[str, Any]
 Notes = dict[str, dict[str, float]]
 
@@ -58,6 +61,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "maxima_by_bytes": searches_by_bytes(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
     }
 
 

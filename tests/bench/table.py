@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.record import Comparison
+from tests.bench.record import GPU, Comparison
 
-HEAD = ("| what | ours | peer | ratio: median (quartiles, n) | bar |", "|---|---|---|---|---|")
+HEAD = ("| what | ours | GPU | peer | ratio: median (quartiles, n) | bar |", "|---|---|---|---|---|---|")
 TITLES = {"kept": "Freed memory kept, as the program does", "system": "The C library's own allocator settings"}
 
 
@@ -20,7 +20,7 @@ def lines(path: Path) -> Iterator[str]:
     yield (
         f"{machine['cpu']}, {machine['cores']} cores ({' or '.join(threads)} threads), {machine['system']}, "
         f"Python {machine['python']}, PyTorch {machine['torch']}, "
-        f"maxima by {'bytes' if machine['maxima_by_bytes'] else 'all products'}, "
+        f"maxima by {'bytes' if machine['maxima_by_bytes'] else 'all products'}, {machine['gpu']}, "
         f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
     )
     for allocator, title in TITLES.items():
@@ -36,12 +36,14 @@ def lines(path: Path) -> Iterator[str]:
 def _rows(comparison: Comparison) -> Iterator[str]:
     what, unit, samples, bars = (comparison[key] for key in ("what", "unit", "samples", "bars"))
     ours, own = samples[comparison["ours"]], bars.get(comparison["ours"], "")
-    for peer, ratio in comparison["ratios"].items():
+    there = f"{_number(samples[GPU]['median'])} {unit}" if GPU in samples else ""
+    ratios = {peer: ratio for peer, ratio in comparison["ratios"].items() if peer != GPU}
+    for peer, ratio in ratios.items():
         theirs = f"{peer}: {_number(samples[peer]['median'])} {unit}"
         bar = ", ".join(filter(None, (own, bars.get(peer))))
-        yield f"| {what} | {_number(ours['median'])} {unit} | {theirs} | {_spread(ratio)} | {bar} |"
-    if not comparison["ratios"]:
-        yield f"| {what} | {_spread(ours)} {unit}, p95 {_number(ours['p95'])} | | | {own} |"
+        yield f"| {what} | {_number(ours['median'])} {unit} | {there} | {theirs} | {_spread(ratio)} | {bar} |"
+    if not ratios:
+        yield f"| {what} | {_spread(ours)} {unit}, p95 {_number(ours['p95'])} | {there} | | | {own} |"
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:

@@ -10,12 +10,13 @@ from torch.func import functional_call, stack_module_state
 from core.models import eval_view
 from core.models.predict import predict
 from tests.bench.conftest import Compare
+from tests.bench.record import GPU
 from tests.bench.subjects import clouds, twins
 
 BATCH, MODELS = 32, 3
 
 
-def test_many_clouds(compare: Compare) -> None:
+def test_many_clouds(compare: Compare, gpu: torch.device | None) -> None:
     pair = twins()
     pair.plain.eval()
     points = clouds(BATCH)[0].numpy()
@@ -28,6 +29,10 @@ def test_many_clouds(compare: Compare) -> None:
     for mine, theirs in zip((answers.logits, answers.latent), plain(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
     contenders = {"ours": lambda: predict(pair.ours, points), "plain port": plain}
+    if gpu is not None:
+        there = deepcopy(pair.ours).to(gpu)
+        np.testing.assert_allclose(predict(there, points).logits, answers.logits, rtol=1e-3, atol=1e-3)
+        contenders[GPU] = lambda: predict(there, points)
     compare(f"logits and latents of {BATCH} clouds", contenders, rounds=15, bars={"plain port": "≥ 5"})
 
 

@@ -1,6 +1,7 @@
 """Attacks beside three libraries', which attack the plain port with the same weights."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from core.attacks import Attack
 from core.training import TrainOptions
 from core.training.regimes import perturbed
 from tests.bench.conftest import Compare
+from tests.bench.record import GPU
 from tests.bench.subjects import CLASSES, POINTS, Logits, clouds, twins
 from tests.core.toys import attacked
 
@@ -112,7 +114,15 @@ def check_in_double_precision(ours: Ours, theirs: Theirs, *names: str) -> None:
     assert shares(found, "ours") == dict.fromkeys(names, 1.0)
 
 
-def test_new_fgsm(compare: Compare) -> None:
+def on_gpu(ours: Ours, model: nn.Module, x: Tensor, y: Tensor, gpu: torch.device | None) -> Contenders:
+    """Ours on a GPU, from clouds there to adversarial clouds here; nothing where there is none."""
+    if gpu is None:
+        return {}
+    there, x, y = deepcopy(model).to(gpu), x.to(gpu), y.to(gpu)
+    return {GPU: lambda: ours(there, x, y).cpu()}
+
+
+def test_new_fgsm(compare: Compare, gpu: torch.device | None) -> None:
     options = TrainOptions(epsilon=EPSILON)
 
     def ours(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -125,6 +135,7 @@ def test_new_fgsm(compare: Compare) -> None:
     same = shares({name: call() for name, call in contenders.items()}, "ours")
     assert min(same.values()) >= 0.99
     bars = {"torchattacks": "≥ 3", "foolbox": "≥ 5", "foolbox, no check": "≥ 5", "ART": "≥ 4"}
+    contenders |= on_gpu(ours, pair.ours, x, y, gpu)
     compare("new FGSM on one cloud", contenders, rounds=30, bars=bars)[SHARE] = same
 
 
@@ -132,7 +143,14 @@ def test_new_fgsm(compare: Compare) -> None:
     ("name", "momentum", "peers", "equal"),
     [("PGD", 0.0, pgd_peers, ("torchattacks", "foolbox")), ("MI", 1.0, mi_peers, ("torchattacks",))],
 )
-def test_iterated(compare: Compare, name: str, momentum: float, peers: Theirs, equal: tuple[str, ...]) -> None:
+def test_iterated(
+    compare: Compare,
+    gpu: torch.device | None,
+    name: str,
+    momentum: float,
+    peers: Theirs,
+    equal: tuple[str, ...],
+) -> None:
     attack = Attack(epsilon=EPSILON, step_size=STEP, steps=STEPS, momentum=momentum)
 
     def ours(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -147,4 +165,5 @@ def test_iterated(compare: Compare, name: str, momentum: float, peers: Theirs, e
     del found["ours"]
     assert min(shares(found, "ART").values()) >= 0.99  # which stands for what was checked in double precision
     bars = {"torchattacks": "≥ 3.5", "foolbox": "≥ 5", "foolbox, no check": "≥ 5", "ART": "≥ 6"}
+    contenders |= on_gpu(ours, pair.ours, x, y, gpu)
     compare(f"{name}-{STEPS} on {len(x)} clouds", contenders, rounds=5, warmup=0, bars=bars)[SHARE] = same

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.bench.conftest import Compare
+from tests.bench.record import GPU
 from tests.bench.subjects import Twins, clouds, twins
 
 BATCH, PENALTY = 32, 1e-3
@@ -47,7 +48,22 @@ def step(model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> Callable[[], Non
     return run
 
 
-def test_step(compare: Compare, allocator: str) -> None:
+def on_gpu(x: Tensor, y: Tensor, gpu: torch.device | None) -> dict[str, Callable[[], None]]:
+    """Our step on a GPU, waited for; nothing where there is none."""
+    if gpu is None:
+        return {}
+    there, x, y = twins().ours.to(gpu), x.to(gpu), y.to(gpu)
+    run = step(there, lambda x, y: F.cross_entropy(there(x).logits, y) + PENALTY * there.penalty, x, y)
+
+    def waited() -> None:
+        run()
+        if gpu.type == "cuda":
+            torch.cuda.synchronize()
+
+    return {GPU: waited}
+
+
+def test_step(compare: Compare, gpu: torch.device | None, allocator: str) -> None:
     pair = twins()
     x, y = clouds(8)
     for model in pair:  # in single precision near ties between points are broken differently
@@ -65,7 +81,11 @@ def test_step(compare: Compare, allocator: str) -> None:
     torch.testing.assert_close(ours(x, y), plain(x, y), rtol=1e-4, atol=0)
     compare(
         f"training step, {BATCH} clouds",
-        {"ours": step(pair.ours, ours, x, y), "plain port": step(pair.plain, plain, x, y)},
+        {
+            "ours": step(pair.ours, ours, x, y),
+            "plain port": step(pair.plain, plain, x, y),
+            **on_gpu(x, y, gpu),
+        },
         rounds=7,
         bars={"plain port": "≥ 3" if allocator == "kept" else "≥ 5"},
     )

@@ -162,9 +162,9 @@ class TestNamesThatAreNotUtf8:
         root.mkdir(parents=True)
         list(train(toy_dataset(), toy_options(epochs=1), tmp_path / "run", data_root=root))
         assert (tmp_path / "run/options.json").read_text(encoding="utf-8")
-        assert dataset_of_run(tmp_path / "run") == ("toys", root)
+        assert dataset_of_run(tmp_path / "run")[:2] == ("toys", root)
         list(train(toy_dataset(), TrainOptions(epochs=2), tmp_path / "run", resume=True))
-        assert dataset_of_run(tmp_path / "run") == ("toys", root)
+        assert dataset_of_run(tmp_path / "run")[:2] == ("toys", root)
 
     def test_commands_take_them_and_print_them_escaped(self, tmp_path: Path) -> None:
         place = os.fsencode(tmp_path)
