@@ -36,14 +36,18 @@ def test_that_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=name)
-def test_that_commands_can_be_typed(page: Path) -> None:
-    """Options and their values are checked, as when they are typed, and nothing is run. (What CONTRIBUTING.md shows is
-    run by ``test_contributing``, with a program that was changed as it says.)"""
+def test_that_commands_can_be_typed(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options and their values are checked, as when they are typed where the files are that they name, and nothing is
+    run. (What CONTRIBUTING.md shows is run by ``test_contributing``, with a program that was changed as it says.)"""
+    monkeypatch.chdir(tmp_path)
+    for file in ("chair.off", "runs/mine/best.safetensors", "DIR/file", "FURNITURE/file"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
     for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["pointward"] and words[1] not in OF_THE_WINDOW:
-                stand_ins = {"ATTACK": "pgd", "EPS": "0.05"}
+                stand_ins = {"ATTACK": "pgd", "EPS": "0.05", "MODEL": "pointnet-simple"}
                 cli.parse_args([stand_ins.get(word, word) for word in words[1:]], exit_on_error=False)
 
 
