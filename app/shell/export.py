@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from core.live import Scene
 
 
-def export_clouds(parent: QWidget, scene: Scene) -> str | None:
-    """Ask for a file; write the adversarial cloud there and the clean one beside it.
+def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = None) -> str | None:
+    """Ask for a file; write the adversarial cloud there and the clean one beside it, in the frame of the models.
+
+    ``source`` is the file that the clean cloud was read from.
 
     Returns a message, None if the person cancelled.
 
@@ -45,8 +47,11 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
     centre, radius = cloud.centre, cloud.radius
     write_cloud(path, scene.points, displacement=scene.displacement, centre=centre, radius=radius)
     write_cloud(clean, cloud.points, centre=centre, radius=radius)
+    origin: dict[str, Any] = {}
+    if source is not None:
+        origin = {"file": str(source.path), "up": source.orientation.up, "turn": source.orientation.turn}
     for written, which in ((path, "adversarial"), (clean, "clean")):
-        write_provenance(written, scene.provenance(which=which))
+        write_provenance(written, scene.provenance(which=which, **origin))
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 

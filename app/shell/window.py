@@ -123,7 +123,7 @@ class Window(QMainWindow):
     def _export_clouds(self) -> None:
         scene = self.store.scene
         if scene is not None:
-            self._save(lambda: export.export_clouds(self, scene))
+            self._save(lambda: export.export_clouds(self, scene, self.store.source))
 
     def _export_picture(self) -> None:
         store = self.store

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QFileDialog, QPushButton
 
 from app.shell import settings
 from core.clouds.files import write_cloud
@@ -251,3 +252,15 @@ def test_classes_that_no_model_knows_are_named(shapes: Path, tmp_path: Path) -> 
         person.click(window.latents.start)
         (message,) = person.pop_errors()
         assert message.startswith("The model knows no class spoon; its classes are airplane, bag")
+
+
+def test_an_exported_cloud_says_how_its_file_was_turned(
+    person: Person, y_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = y_up / "test" / "lamp" / "lamp_2.xyz", tmp_path / "adversarial.ply"
+    settings.save_orientation(file.parent, Orientation("y", 90.0))
+    opened(person, file)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
+    person.press(Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    made_with = json.loads((tmp_path / "adversarial.ply.json").read_text())["options"]
+    assert (made_with["file"], made_with["up"], made_with["turn"]) == (str(file), "y", 90)
