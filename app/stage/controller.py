@@ -299,8 +299,7 @@ class AttackController(QObject):
         if store.cloud is None or store.attack is None or not models:
             return None
         primary = next(index for index, model in enumerate(models) if model.name == store.primary)
-        known = class_index(store.cloud.class_name, store.classes)
-        cloud = replace(store.cloud, label=known)  # datasets and models may number their classes differently
+        cloud = replace(store.cloud, label=class_index(store.cloud.class_name, store.classes))
         return live.Setup(models, primary, store.attack.at(store.epsilon), cloud, store.target)
 
     def _request(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
