@@ -152,7 +152,11 @@ class Opener(QObject):
         name, primary = dataset.card.name, store.primary_model
         if any(model.shipped and model.card.dataset == name for model in store.models):
             return
-        if builtin_models(name):
+        try:
+            shipped = builtin_models(name)
+        except ValueError:  # their index is damaged, as the start has said
+            shipped = {}
+        if shipped:
             job = self.submit(f"loading the models of {name}", lambda _: shipped_models(name))
             job.finished_ok.connect(lambda models: self._on_shipped_models(dataset, models))
         elif primary is not None and (unknown := unknown_classes(dataset.card.classes, primary.card.classes)):

@@ -164,7 +164,8 @@ def test_an_attack_on_a_file(environment: Path, chair: Path) -> None:
     words = "attack chair.off --attack pgd --steps 5 --epsilon 0.05 --out adversarial.ply --json"
     report: dict[str, Any] = json.loads(execute([environment / "bin" / "pointward", *words.split()], chair.parent))
     assert 0 < report["distances"]["linf"] <= 0.05 + 1e-6
-    assert sorted(path.name for path in chair.parent.iterdir()) == ["adversarial.ply", "chair.off"]
+    written = sorted(path.name for path in chair.parent.iterdir())
+    assert written == ["adversarial.ply", "adversarial.ply.json", "chair.off"]
 
 
 def test_the_studio_opens_and_closes(environment: Path, chair: Path) -> None:
