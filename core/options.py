@@ -3,12 +3,16 @@
 Forms, tooltips, command-line help and run records are derived from these fields; nothing is declared twice.
 """
 
+import reprlib
 from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from core.runtime.text import printable, shortened
+from core.runtime.text import printable
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class Options(BaseModel):
@@ -29,18 +33,12 @@ def option(
 
 
 def explain(error: ValidationError) -> str:
-    """One sentence a person can act on, in place of pydantic's report: of the first values that are wrong."""
-    parts, errors = [], error.errors()
-    for item in errors[:_EXPLAINED]:
-        name = shortened(".".join(str(part) for part in item["loc"]) or "value", 60)
-        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {shortened(repr(item['input']), 40)})")
-    if len(errors) > _EXPLAINED:
-        parts.append(f"and {len(errors) - _EXPLAINED:,} more")
+    """One sentence a person can act on, in place of pydantic's report: the first three errors, each value cut short."""
+    parts = []
+    for item in error.errors()[:3]:
+        name = ".".join(str(part)[:40] for part in item["loc"]) or "value"
+        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {_SHORT.repr(item['input'])})")
     return printable("; ".join(parts))
-
-
-_EXPLAINED = 3
-"""Wrong values in one sentence."""
 
 
 def partial(options: type[Options], without: Collection[str] = ()) -> type[Options]:

@@ -37,12 +37,12 @@ def test_a_text_that_is_cut_says_so():
     assert str(DatasetError("a" * 400)) == "a" * 298 + "…."
 
 
-def test_a_wrong_option_is_explained_without_all_of_it():
+def test_wrong_options_are_explained_without_all_of_them():
     with pytest.raises(ValueError, match="validation error") as caught:
         Attack.model_validate({"epsilon": "x" * 100_000, "steps": 0, "momentum": "\x1b", "restarts": [], "\x07": 1})
     text = explain(caught.value)
     assert text.startswith("epsilon: input should be a valid number, unable to parse string as a number (got 'xxxxx")
     assert "steps: input should be greater than or equal to 1 (got 0)" in text
-    assert text.endswith("; and 2 more")
+    assert "momentum: input should be a valid number, unable to parse string as a number (got '\\x1b')" in text
     assert text.isprintable()
-    assert len(text) < 300
+    assert len(text) < 400
