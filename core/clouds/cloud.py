@@ -25,7 +25,8 @@ def checked(points: ArrayLike) -> Points:
         raise ValueError(f"a cloud is (N, 3) numbers with N of 1 or more, not {array.shape}")
     if array.dtype.kind not in "fiu":
         raise ValueError(f"a cloud is (N, 3) real numbers, not {array.dtype}")
-    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is reported as such
+    # a number beyond float32 becomes infinite, and is reported as such; bytes that are no number at all are "invalid"
+    with np.errstate(over="ignore", invalid="ignore"):
         array = np.ascontiguousarray(array, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):

@@ -568,6 +568,11 @@ def test_arrays_that_are_cut_short_are_refused(tmp_path, suffix):
     assert refused(path).startswith(wrong.get(suffix, "it cannot be read ("))
 
 
+def test_bytes_that_are_no_number_of_long_double_are_refused_without_a_warning(tmp_path):
+    np.save(tmp_path / "a.npy", np.frombuffer(b"\xff\x7f" * 8 * 12, np.longdouble).reshape(4, 3))
+    assert refused(tmp_path / "a.npy").startswith("point 1 of 4 is not finite")
+
+
 def test_huge_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
     with (tmp_path / "a.xyz").open("wb") as file:
         os.truncate(file.fileno(), files.MOST_BYTES + 1)

@@ -20,6 +20,7 @@ import pytest
 from core.clouds import files
 from core.clouds.files import MOST_DRAWN, READABLE, FormatError, read_cloud
 from core.clouds.readers import text
+from core.commands import run
 from core.datasets import DatasetError, open_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -276,6 +277,14 @@ def test_more_points_than_any_model_takes_cannot_be_asked_for(tmp_path, points):
     for name in ("a.npy", "a.off"):
         assert answer(tmp_path / name, points) == f"the number of points must be 1 to 100,000, not {points:,}"
         assert answer(tmp_path / name, MOST_DRAWN) == "100,000 points"
+
+
+def test_the_command_line_says_how_many_points_can_be_asked_for(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.eye(3))
+    assert run(["attack", str(tmp_path / "a.npy"), "--points", "1000000000"]) != 0
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert " ".join(error.split()) == "error: the number of points must be 1 to 100,000, not 1,000,000,000"
 
 
 # Other files, and files that are none

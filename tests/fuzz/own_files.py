@@ -15,17 +15,16 @@ from pydantic import ValidationError
 
 from core import training
 from core.attacks import Attack
-from core.datasets import Card
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.latents import LatentOptions
 from core.evaluation.tsne import TsneOptions
 from core.models import build, checkpoints
 from core.models.checkpoints import BEST, LAST, ModelCard, load_model, load_training, read_card, save_model
 from core.options import explain
-from core.results.records import provenance
 from core.runtime.text import printable
 from core.studies.defense_pointnet.options import ReproduceOptions
 from core.training import TrainOptions, runs
+from tests.core.toys import toy_dataset, toy_options
 from tests.fuzz.mutators import NUMBERS, WORDS, json_text, mutate, mutate_json, random_value
 from tests.fuzz.target import Refused, Target, refusals, sentence
 
@@ -38,11 +37,6 @@ CARD = {
     "epochs": 2, "command": "pointward train", "metrics": {"validation_clean": 0.5}, "versions": {"torch": "2"},
     "created": "2026-01-01T00:00:00+00:00", "dtype": "float32",
 }  # fmt: skip
-DATASET = Card(
-    name="shapes16", title="S", classes=("a", "b"), splits={"train": 4, "test": 2}, points=64, up_axis="y", licence="-",
-    source="-", sampling="-", fingerprint="0" * 64,
-)  # fmt: skip
-
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-weights-")
 
@@ -82,18 +76,22 @@ def _run_weights(data: bytes, folder: Path, rng: random.Random) -> None:
 
 
 @cache
+def _run_folder() -> Path:
+    """A training run of two epochs."""
+    folder = Path(_FOLDER.name) / "run"
+    for _ in training.train(toy_dataset(), toy_options(epochs=2), folder):
+        pass
+    return folder
+
+
+@cache
 def _run_files() -> dict[str, bytes]:
-    """The text files of a training run of two epochs."""
-    options = TrainOptions(regime="defense", epochs=3, points=64)
-    record = {
-        "dataset_name": DATASET.name,
-        "data_root": "data",
-        **provenance(options, seed=0, dataset=DATASET.fingerprint, complete=False),
-        "time": "2026-01-01T00:00:00+00:00",
-    }
-    metrics = [{"epoch": epoch, "validation_clean": 0.5, "validation_adversarial": 0.25} for epoch in (1, 2)]
-    lines = "".join(json.dumps(line) + "\n" for line in metrics)
-    return {runs.OPTIONS: json.dumps(record).encode(), runs.METRICS: lines.encode()}
+    """Its text files, without what differs between two such runs."""
+    record = json.loads((_run_folder() / runs.OPTIONS).read_text()) | {"time": "2026-01-01T00:00:00+00:00"}
+    lines = [json.loads(line) for line in (_run_folder() / runs.METRICS).read_text().splitlines()]
+    metrics = [line | {"seconds": 1.0, "clouds_per_second": 9.5} for line in lines]
+    text = "".join(json.dumps(line) + "\n" for line in metrics)
+    return {runs.OPTIONS: json.dumps(record).encode(), runs.METRICS: text.encode()}
 
 
 def _damaged_run(rng: random.Random) -> bytes:
@@ -117,11 +115,11 @@ def _resume_run(data: bytes, folder: Path, rng: random.Random) -> None:
     for other, content in (_run_files() | {name.decode(): damaged}).items():
         (run / other).write_bytes(content)
     for weights in (BEST, LAST):
-        os.link(_weights_file(), run / weights)
+        os.link(_run_folder() / weights, run / weights)
     with refusals(ValueError):
         training.dataset_of_run(run)
         training.dataset_of_weights(run / BEST, ModelCard.model_validate(CARD))
-        runs.Run.resume(run, TrainOptions(), DATASET)
+        runs.Run.resume(run, TrainOptions(), toy_dataset().card)
 
 
 def _damaged_index(rng: random.Random) -> bytes:
