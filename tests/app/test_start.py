@@ -20,6 +20,7 @@ def painted():
 def ready():
     seen["at the end"] = "torch" in sys.modules
     seen["models"] = len(window.store.models)
+    seen["device"] = window.device.text()
     application.quit()
 
 from PySide6.QtCore import Qt
@@ -39,7 +40,7 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
     homes = {f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "DATA", "CACHE")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        env=os.environ | homes,
+        env=os.environ | homes | {"POINTWARD_THREADS": "3"},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -50,6 +51,7 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
     assert seen["at the first picture"] == []
     assert seen["at the end"]
     assert seen["models"] == 4
+    assert seen["device"] == "CPU · 3 threads" or "CPU" not in seen["device"]
     assert seen["said"][0].startswith("Loading")
 
 
