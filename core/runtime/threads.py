@@ -74,7 +74,7 @@ def set_threads() -> None:
     from threadpoolctl import threadpool_limits
 
     asked = asked_threads()
-    if asked is None and _COUNTS in os.environ:
+    if asked is None and os.environ.get(_COUNTS):
         return
     torch.set_num_threads(allowed_threads())
     threadpool_limits(allowed_threads())
@@ -98,7 +98,7 @@ def describe_threads() -> dict[str, Any]:
     """How many threads compute, what decided that, and how they wait for one another."""
     import torch
 
-    set_by = THREADS if asked_threads() is not None else _COUNTS if _COUNTS in os.environ else "usable cores"
+    set_by = THREADS if asked_threads() is not None else _COUNTS if os.environ.get(_COUNTS) else "usable cores"
     waiting = {name: os.environ[name] for name in _WAITING if name in os.environ}
     return {
         "count": torch.get_num_threads(),
