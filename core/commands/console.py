@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, Step
-from core.runtime.text import elided, printable
+from core.runtime.text import printable, shortened
 
 
 class UserError(Exception):
@@ -50,7 +50,7 @@ def note(text: str) -> None:
 
 def complain(text: str, hint: str = "") -> None:
     """An error in one sentence of at most 300 characters, and under it where to read more."""
-    sentence = elided(printable(text.strip())) or "Something went wrong, and nothing is known of it."
+    sentence = shortened(printable(text.strip())) or "Something went wrong, and nothing is known of it."
     CONSOLE.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
     if hint:
         note(hint)

@@ -1,31 +1,29 @@
-"""Text from files, file names and libraries, made fit to be shown: in a terminal, and in the cell of a spreadsheet."""
+"""Names that come from files, as text that is safe to show: in a terminal, and in the cell of a spreadsheet."""
 
 import re
 import unicodedata
 
-MOST_CHARACTERS = 300
-"""Of a sentence about what is wrong."""
+LONGEST_SENTENCE = 300
+"""Characters of an error message."""
+
+_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that reverse the order in which others are shown (Unicode Standard Annex 9)."""
 
 _FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _ESTIMATE = re.compile(r"[-+][\d.]+ \[[-+]?[\d.]+, [-+]?[\d.]+\]")
 
 
 def printable(text: str) -> str:
-    r"""The text with every character that is not printable as its escape, such as ``\x1b``; it is then one line.
+    """``text`` with every character escaped that could steer a terminal or end a line: ESC becomes ``\\x1b``.
 
-    Escaped are control and format characters, among them those that steer a terminal or change the direction of text,
-    and line ends; and bytes of a file's name that are not UTF-8, as ``\xff``. All kinds of spaces stay.
+    Escaped are the control characters C0 and C1, line and paragraph separators, those that change the direction of
+    text, and what stands for bytes that are not UTF-8 in a file's name (``\\xff``).
     """
-    return "".join(char if char.isprintable() or unicodedata.category(char) == "Zs" else _escape(char) for char in text)
+    return "".join(_escaped(letter) if _steers(letter) else letter for letter in text)
 
 
-def _escape(char: str) -> str:
-    byte = ord(char) - 0xDC00  # PEP 383: how Python keeps a byte that could not be decoded
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode("ascii")
-
-
-def elided(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The text, or its beginning and its end around an ellipsis where it has more than ``most`` characters."""
+def shortened(text: str, most: int = LONGEST_SENTENCE) -> str:
+    """``text``, or its beginning and its end around a "…" where it has more than ``most`` characters."""
     if len(text) <= most:
         return text
     end = (most - 1) // 2
@@ -33,10 +31,21 @@ def elided(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def spreadsheet_text(text: str) -> str:
-    """The text, made printable, as a cell that no spreadsheet takes for a formula.
+    """``text``, made printable, as a cell that no spreadsheet takes for a formula.
 
     An apostrophe is put before ``=``, ``+``, ``-``, ``@`` and the wide forms of these, as in OWASP's advice on CSV
     injection. A number with its interval, "-1.40 [-3.70, 1.10]", is left as it is, for it is no formula.
     """
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) and not _ESTIMATE.fullmatch(text) else text
+
+
+def _steers(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _BIDIRECTIONAL
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # PEP 383: a byte that could not be decoded
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

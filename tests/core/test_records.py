@@ -149,7 +149,7 @@ def test_no_name_becomes_a_formula_or_a_line_of_its_own(tmp_path: Path) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["'=name", "x", "mixed"]
-    shown = ["'=1+1", "'+1", "'-1", "'@x", r"a\r=1+1", r"a\n=1+1", r"\x1b[2J", r"caf\xe9"]
+    shown = ["'=1+1", "'+1", "'-1", "'@x", r"a\x0d=1+1", r"a\x0a=1+1", r"\x1b[2J", r"caf\xe9"]
     assert [row[0] for row in rows] == shown
     np.testing.assert_array_equal(np.float64([row[1] for row in rows]), numbers)
     assert [row[2] for row in rows] == [*(row[1] for row in rows[:-1]), ""]

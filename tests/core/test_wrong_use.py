@@ -15,7 +15,7 @@ from core.commands import cli, run, shared
 from core.commands import train as train_command
 from core.commands.checks import FIGURES
 from core.commands.console import complain
-from core.runtime.text import MOST_CHARACTERS
+from core.runtime.text import LONGEST_SENTENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {name for name in cli if not name.startswith("-")}
@@ -115,7 +115,7 @@ def test_wrong_use_is_one_sentence_and_exit_code_2_before_any_work(
     first, hint = text.splitlines()
     assert said in first
     assert first.startswith("error: ")
-    assert len(first) <= len("error: ") + MOST_CHARACTERS
+    assert len(first) <= len("error: ") + LONGEST_SENTENCE
     assert hint == f"See: pointward {words[0]} --help" if words[0] in COMMANDS else "See: pointward --help"
     assert sorted(Path().rglob("*")) == before, "nothing is made before the work"
 
@@ -225,9 +225,9 @@ def test_no_error_is_empty_or_endless_or_steers_the_terminal(text: str, capsys: 
     complain(text)
     said = capsys.readouterr().err
     assert said.startswith("error: ")
-    assert len("error: ") < len(said.strip()) <= len("error: ") + MOST_CHARACTERS
+    assert len("error: ") < len(said.strip()) <= len("error: ") + LONGEST_SENTENCE
     assert "\x1b" not in said
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > LONGEST_SENTENCE:
         assert "…" in said
     if "smile" in text:
         assert said == f"error: {text}\n", "no markup is interpreted"
