@@ -1,16 +1,26 @@
-# make run    set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
-# make test   set everything up, then lint, types, contracts and the whole test suite
-# make test-gpu  set everything up, then the tests that need an NVIDIA GPU; where there is none it says so
-# make bench  set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
-# make lint   the quick checks alone             make clean  remove everything that was made
+# make run        set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
+# make test       set everything up, then lint, types, contracts and the test suite, with the coverage of core
+# make test-long  the tests that take minutes: a whole reproduction, an installation into an empty environment
+# make test-gpu   the tests that need an NVIDIA GPU; where there is none it says so
+# make bench      set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
+# make fuzz       read damaged files of every kind for MINUTES minutes (3), and print how it went
+# make chaos      kill the program KILLS times (40) at random moments, and print what was lost: 10 minutes on two quiet cores
+# make lint       the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
+KILLS ?= 40
 BIN := .venv/bin
+# the exact versions of everything that is installed; pyproject.toml says which others will do
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --constraint packaging/constraints.txt --editable
+# one thread each: two torch threads on two cores wait for each other beside Qt and a software rasteriser
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
+MINUTES ?= 3
 export PYTHON
 
-.PHONY: run test test-gpu lint bench clean
+.PHONY: run test test-long test-gpu lint bench fuzz chaos clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -27,9 +37,12 @@ lint: .venv/test.stamp
 	$(BIN)/lint-imports
 
 test: lint
-	@# one thread: tests run beside Qt and a software rasteriser, where two torch threads on two cores wait for each other
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/core $(QTLESS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/core
+	$(PYTEST) tests/core $(QTLESS) --cov --cov-report=term --cov-fail-under=90
+	$(PYTEST) --ignore=tests/core
+
+test-long: .venv/test.stamp
+	$(PYTEST) -m long tests/core $(QTLESS)
+	$(PYTEST) -m long --ignore=tests/core
 
 test-gpu: .venv/test.stamp
 	$(BIN)/python -m tests.gpu
@@ -42,29 +55,35 @@ bench: .venv/bench.stamp
 	$(BENCH) tests/bench/test_window.py
 	$(BIN)/python -m tests.bench.table bench.json
 
+fuzz: .venv/test.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+chaos: .venv/test.stamp
+	$(BIN)/python -m tests.chaos --kills $(KILLS)
+
 .venv/bin/python:
 	@packaging/system-packages.sh
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-.venv/run.stamp: pyproject.toml core/models/fast/peaks.c | .venv/bin/python
+.venv/run.stamp: pyproject.toml packaging/constraints.txt core/models/fast/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
 	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
-	$(BIN)/python -m pip install --quiet --quiet --editable .
+	$(INSTALL) .
 	@touch $@
 
-.venv/bench.stamp: pyproject.toml core/models/fast/peaks.c | .venv/bin/python
+.venv/bench.stamp: pyproject.toml packaging/constraints.txt core/models/fast/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
 	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
-	$(BIN)/python -m pip install --quiet --quiet --editable .[bench]
+	$(INSTALL) .[bench]
 	@touch $@ .venv/test.stamp .venv/run.stamp
 
-.venv/test.stamp: pyproject.toml core/models/fast/peaks.c | .venv/bin/python
+.venv/test.stamp: pyproject.toml packaging/constraints.txt core/models/fast/peaks.c | .venv/bin/python
 	@packaging/system-packages.sh
 	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
-	$(BIN)/python -m pip install --quiet --quiet --editable .[test]
+	$(INSTALL) .[test]
 	@touch $@ .venv/run.stamp
 
 clean:
-	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json core/models/fast/_peaks*
+	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json .coverage* core/models/fast/_peaks*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

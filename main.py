@@ -1,15 +1,19 @@
-"""Where the program starts: with words it runs a command, without any it opens the studio."""
+"""Entry point: with arguments it runs the command line, without any it opens the studio."""
 
 import multiprocessing
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
+from core.runtime.isolation import FLAG, answer
 from core.runtime.threads import asked_threads, sleep_while_waiting
+
+if TYPE_CHECKING:
+    from core.clouds.frames import Orientation
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -17,6 +21,8 @@ Json = Annotated[bool, Parameter(name="--json", negative="")]
 def main(words: list[str] | None = None) -> int:
     """Run the studio, or one command."""
     words = sys.argv[1:] if words is None else words
+    if words == [FLAG]:
+        return answer()
     multiprocessing.freeze_support()
     keep_freed_memory()
     sleep_while_waiting()  # before a library that computes in threads is loaded
@@ -28,10 +34,11 @@ def main(words: list[str] | None = None) -> int:
     from core.commands import cli, run
     from core.commands.checks import check_there, require
     from core.commands.console import show
+    from core.commands.orientation import AS_SUPPLIED, OrientationChoice
     from core.commands.shared import Folder
 
     @cli.command(name="open")
-    def open_(*paths: Path, as_json: Json = False) -> int:
+    def open_(*paths: Path, orientation: OrientationChoice = AS_SUPPLIED, as_json: Json = False) -> int:
         """Open the studio, with clouds, meshes, weights or run folders.
 
         Parameters
@@ -43,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
         """
         for path in paths:
             require(check_there, path)
-        code = open_studio(paths)
+        code = open_studio(paths, orientation.checked())
         if as_json:
             show({"opened": [str(path) for path in paths], "exit_code": code}, as_json)
         return code
@@ -59,15 +66,15 @@ def main(words: list[str] | None = None) -> int:
         as_json
             Print the result as one JSON object.
         """
-        from app.tour import take_tour
+        from app.tour import run_tour
 
-        return take_tour(out, as_json)
+        return run_tour(out, as_json)
 
     return run(words)
 
 
-def open_studio(paths: tuple[Path, ...]) -> int:
-    """Open the window and stay until it is closed."""
+def open_studio(paths: tuple[Path, ...], orientation: "Orientation | None" = None) -> int:
+    """Open the window, with paths whose clouds stand so in their files, and stay until it is closed."""
     from app.tour.display import has_display
 
     try:
@@ -84,9 +91,9 @@ def open_studio(paths: tuple[Path, ...]) -> int:
         return 1
     from app.shell.application import make
 
-    application, window = make(sys.argv, paths)
+    application, window = make(sys.argv, paths, orientation)
     code = application.exec()
-    if window.hung:  # a running thread that is torn down with the window would abort the process
+    if window.left_thread_running:  # destroying its object while it runs would abort the process
         os._exit(code)
     return code
 

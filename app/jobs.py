@@ -1,7 +1,7 @@
-"""Background work: the only file that knows threads.
+"""Background work: the only file that starts threads.
 
-A ``Job`` runs one of core's generators to its end, a ``JobList`` holds the running and the waiting ones, and
-``Latest`` computes the newest of many requests, for a slider. All their signals arrive in the GUI thread.
+A ``Job`` runs one of core's generators in a thread, a ``JobList`` holds the running and the queued jobs, and a
+``LatestRequestWorker`` computes only the newest of many requests, for a slider. All signals arrive in the GUI thread.
 """
 
 import itertools
@@ -15,14 +15,14 @@ from typing import Any
 
 from PySide6.QtCore import QDeadlineTimer, QEventLoop, QObject, Qt, QThread, QTimer, Signal
 
-from app.shell.notify import sentence
+from app.shell.notify import error_message
 from app.shell.progress import Meter, Status
 from core.events import Cancel, Done, Event, Note, Progress, Step
 from core.runtime.allocator import give_back_freed_memory
 
-STACK_BYTES = 16 * 2**20  # mesh readers and deep autograd graphs overflow what a secondary thread gets elsewhere
-DRAIN_MS = 33
-AHEAD = 5000  # events a job may be ahead of the window; without a limit a fast job would never be caught up with
+STACK_BYTES = 16 * 2**20  # mesh readers and deep autograd graphs overflow the default stack of some platforms
+EVENTS_INTERVAL_MS = 33  # interval at which the events of a job are delivered
+MAX_PENDING_EVENTS = 5000  # undelivered events of a job; without a limit a fast job would fill the memory
 
 _log = logging.getLogger(__name__)
 
@@ -30,23 +30,23 @@ Work = Callable[[], Iterator[Event]]
 
 
 class Job(QThread):
-    """One long operation in a thread of its own.
+    """One long operation in its own thread.
 
     Exactly one of ``finished_ok``, ``failed`` and ``stopped`` is emitted, after the last ``events``.
 
     Parameters
     ----------
-    title : what is being done, in the words of the person: "training defense".
+    title : what is being done, as shown on the screen: "training defense".
     work : makes the generator; called in the job's thread.
-    cancel : the token that ``work`` looks at; requested by ``stop_and_keep``.
-    unit : what a piece of ``Progress`` is: "clouds", "iterations".
-    brief : a person waits for it, so it starts at once, beside the others.
-    keeps : whether a part of it is worth keeping.
+    cancel : the token that ``work`` checks; requested by ``stop_and_keep``.
+    unit : what ``Progress`` counts: "clouds", "iterations".
+    immediate : starts at once instead of waiting in the queue, because a person waits for its result.
+    keeps_partial : whether ``stop_and_keep`` delivers a partial result; otherwise it cancels.
     """
 
-    events = Signal(list)  # the events since the last time, in order, Done included
+    events = Signal(list)  # the events since the last emission, in order, Done included
     finished_ok = Signal(object)  # the complete result
-    failed = Signal(str, str)  # a sentence for the person, a traceback for the log
+    failed = Signal(str, str)  # error message for the person, traceback for the log
     stopped = Signal(object)  # the partial result; None after cancel()
     changed = Signal()  # status, text or meter
 
@@ -57,86 +57,86 @@ class Job(QThread):
         cancel: Cancel,
         unit: str = "",
         *,
-        brief: bool = False,
-        keeps: bool = True,
+        immediate: bool = False,
+        keeps_partial: bool = True,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.title, self.unit, self.brief, self.keeps = title, unit, brief, keeps
+        self.title, self.unit, self.immediate, self.keeps_partial = title, unit, immediate, keeps_partial
         self.status = Status.QUEUED
         self.text = ""  # of the last Progress or Note
         self.meter = Meter()
-        self.resting = False  # whether a pause or hold has taken effect: the step under way is over
+        self.suspended = False  # whether a pause or hold has taken effect: the thread waits between two events
         self._work, self._cancel = work, cancel
         self._holds = 0
-        self._go = threading.Event()  # cleared while paused or held
-        self._go.set()
+        self._may_run = threading.Event()  # cleared while paused or held
+        self._may_run.set()
         self._discard = False
-        self._seconds = 0.0  # of work, rests not counted
+        self._seconds = 0.0  # of work, without the time spent suspended
         self._queue: deque[tuple[float, Event]] = deque()
-        self._room = threading.Semaphore(AHEAD)
-        self._done: Done | None = None
+        self._free_slots = threading.Semaphore(MAX_PENDING_EVENTS)
+        self._done_event: Done | None = None
         self._error: tuple[str, str] | None = None
-        self._timer = QTimer(self, interval=DRAIN_MS)
-        self._timer.timeout.connect(self._drain)
-        self.finished.connect(self._finish)
+        self._timer = QTimer(self, interval=EVENTS_INTERVAL_MS)
+        self._timer.timeout.connect(self._deliver_events)
+        self.finished.connect(self._on_finished)
         self.setStackSize(STACK_BYTES)
 
     def begin(self) -> None:
         """Start a queued job."""
         if self.status is Status.QUEUED:
-            self._become(Status.RUNNING)
+            self._set_status(Status.RUNNING)
             self._timer.start()
             self.start()
 
     def pause(self) -> None:
-        """Rest after the step under way, until ``resume``."""
+        """Suspend the job after its current step, until ``resume``."""
         if self.status is Status.RUNNING:
-            self._become(Status.PAUSED)
+            self._set_status(Status.PAUSED)
 
     def resume(self) -> None:
         if self.status is Status.PAUSED:
-            self._become(Status.RUNNING)
+            self._set_status(Status.RUNNING)
 
     def hold(self) -> None:
-        """Rest until there were as many ``release_hold`` as ``hold``; independent of the person's pause."""
+        """Suspend the job until ``release_hold`` was called as often as ``hold``; independent of ``pause``."""
         self._holds += 1
-        self._gate()
+        self._update_may_run()
 
     def release_hold(self) -> None:
         self._holds -= 1
-        self._gate()
+        self._update_may_run()
 
     def stop_and_keep(self) -> None:
-        """End early and keep what there is; ``stopped`` brings it."""
+        """End early; ``stopped`` delivers the partial result."""
         self._cancel.request()
-        if self.keeps:
-            self._end()
+        if self.keeps_partial:
+            self._request_end()
         else:
             self.cancel()
 
     def cancel(self) -> None:
-        """End at the next step and drop the result."""
+        """End after the current step and drop the result."""
         self._discard = True
-        self._room.release()
-        self._end()
+        self._free_slots.release()
+        self._request_end()
 
-    def _end(self) -> None:
+    def _request_end(self) -> None:
         if self.status is Status.QUEUED:
-            self._finish()
+            self._on_finished()
         elif not self.status.ended:
-            self._become(Status.STOPPING)
+            self._set_status(Status.STOPPING)
 
-    def _become(self, status: Status) -> None:
+    def _set_status(self, status: Status) -> None:
         self.status = status
-        self._gate()
+        self._update_may_run()
         self.changed.emit()
 
-    def _gate(self) -> None:
+    def _update_may_run(self) -> None:
         if self.status is Status.STOPPING or (self.status is not Status.PAUSED and self._holds == 0):
-            self._go.set()
+            self._may_run.set()
         else:
-            self._go.clear()
+            self._may_run.clear()
 
     def run(self) -> None:
         try:
@@ -148,17 +148,17 @@ class Job(QThread):
                     events.close()
                 del events
                 give_back_freed_memory()
-        except BaseException as error:  # whatever ends the thread has to reach the person, SystemExit too
+        except BaseException as error:  # whatever ends the thread has to be reported, SystemExit too
             _log.exception("%s failed", self.title)
-            self._error = sentence(error), traceback.format_exc()
+            self._error = error_message(error), traceback.format_exc()
 
     def _iterate(self, events: Iterator[Event]) -> None:
         while True:
-            if not self._go.is_set():
-                self.resting = True
-                self._go.wait()
-                self.resting = False
-            self._room.acquire()
+            if not self._may_run.is_set():
+                self.suspended = True
+                self._may_run.wait()
+                self.suspended = False
+            self._free_slots.acquire()
             if self._discard:
                 return
             start = time.monotonic()
@@ -168,7 +168,7 @@ class Job(QThread):
                 return
             self._queue.append((self._seconds, event))
 
-    def _drain(self) -> None:
+    def _deliver_events(self) -> None:
         batch = [self._queue.popleft() for _ in range(len(self._queue))]
         for at, event in batch:
             match event:
@@ -180,42 +180,42 @@ class Job(QThread):
                 case Note(text):
                     self.text = text
                 case Done():
-                    self._done = event
+                    self._done_event = event
         if batch:
-            self._room.release(len(batch))
+            self._free_slots.release(len(batch))
             self.events.emit([event for _, event in batch])
             self.changed.emit()
 
-    def _finish(self) -> None:
+    def _on_finished(self) -> None:
         self.wait()
         self._timer.stop()
         if self._discard:
             self._queue.clear()
         else:
-            self._drain()
-        value = self._done.value if self._done is not None else None
+            self._deliver_events()
+        value = self._done_event.value if self._done_event is not None else None
         if self._error is not None:
             self.status = Status.FAILED
             self.failed.emit(*self._error)
         elif self._discard:
             self.status = Status.CANCELLED
             self.stopped.emit(None)
-        elif self._cancel.requested if self._done is None else not self._done.complete:
+        elif self._cancel.requested if self._done_event is None else not self._done_event.complete:
             self.status = Status.STOPPED
             self.stopped.emit(value)
         else:
             self.status = Status.DONE
             self.finished_ok.emit(value)
-        del self._work, self._done  # who holds the job afterwards does not hold what it worked on
+        del self._work, self._done_event  # a reference to the ended job must not keep its data alive
         self.changed.emit()
 
 
 class JobList(QObject):
-    """The jobs that run or wait, in the order they came.
+    """The running and queued jobs, in the order of submission.
 
     Parameters
     ----------
-    max_running : how many may run at a time; a paused or brief one does not count.
+    max_running : how many may run at a time; paused and immediate ones do not count.
     """
 
     added = Signal(object)
@@ -225,26 +225,33 @@ class JobList(QObject):
     def __init__(self, *, max_running: int = 2, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.jobs: list[Job] = []
-        self._last: Job | None = None  # may not die inside its own signal, so it lives until the next one ends
+        self._last_ended: Job | None = None  # kept: it must not be deleted inside its own signal
         self._max_running, self._holds, self._closed = max_running, 0, False
 
     def submit(
-        self, title: str, work: Work, cancel: Cancel, unit: str = "", *, brief: bool = False, keeps: bool = True
+        self,
+        title: str,
+        work: Work,
+        cancel: Cancel,
+        unit: str = "",
+        *,
+        immediate: bool = False,
+        keeps_partial: bool = True,
     ) -> Job:
-        """Start a job as soon as there is room for it; no signal is missed by who connects at once."""
-        job = Job(title, work, cancel, unit, brief=brief, keeps=keeps, parent=self)
+        """Queue a job and start it as soon as one more may run; what is connected right away misses no event."""
+        job = Job(title, work, cancel, unit, immediate=immediate, keeps_partial=keeps_partial, parent=self)
         for _ in range(self._holds):
             job.hold()
         self.jobs.append(job)
-        job.changed.connect(self._tidy)
+        job.changed.connect(self._schedule)
         if self._closed:
             job.cancel()
-        self._tidy()
+        self._schedule()
         self.added.emit(job)
         return job
 
     def hold_all(self) -> None:
-        """Let every job rest, those to come included, until ``release_all``."""
+        """Suspend every job, including those submitted later, until ``release_all``."""
         self._holds += 1
         for job in self.jobs:
             job.hold()
@@ -255,14 +262,14 @@ class JobList(QObject):
             job.release_hold()
 
     def close(self, seconds: float = 10.0) -> bool:
-        """Ask every job to stop and keep what it has, and wait; the window is painted meanwhile, but takes no input.
+        """Ask every job to stop and keep its partial result, and wait; the window repaints but takes no input.
 
         No other job starts from now on.
 
-        Returns whether all have ended. No thread is ever killed: if one runs on, leave the process with ``os._exit``.
+        Returns whether all have ended. No thread is ever killed: if one still runs, end the process with ``os._exit``.
         """
         self._closed = True
-        for job in reversed(self.jobs.copy()):  # the waiting ones first, so that none of them starts
+        for job in reversed(self.jobs.copy()):  # the queued ones first, so that none of them starts
             job.stop_and_keep()
         if self.jobs:
             loop = QEventLoop()
@@ -271,64 +278,64 @@ class JobList(QObject):
             loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         return not self.jobs
 
-    def _tidy(self) -> None:
+    def _schedule(self) -> None:
         ended = [job for job in self.jobs if job.status.ended]
         self.jobs = [job for job in self.jobs if not job.status.ended]
         for job in ended:
             job.setParent(None)
-            self._last = job
+            self._last_ended = job
             self.removed.emit(job)
-        busy = sum(job.status in (Status.RUNNING, Status.STOPPING) and not job.brief for job in self.jobs)
+        busy = sum(job.status in (Status.RUNNING, Status.STOPPING) and not job.immediate for job in self.jobs)
         waiting = [job for job in self.jobs if job.status is Status.QUEUED]
-        turn = [job for job in waiting if not job.brief][: max(0, self._max_running - busy)]
-        for job in (*(job for job in waiting if job.brief), *turn):
+        next_jobs = [job for job in waiting if not job.immediate][: max(0, self._max_running - busy)]
+        for job in (*(job for job in waiting if job.immediate), *next_jobs):
             job.begin()
         if ended and not self.jobs:
             self.emptied.emit()
 
 
-class Latest(QThread):
-    """Computes the newest of many requests, for a slider.
+class LatestRequestWorker(QThread):
+    """Computes only the newest of many requests, for a slider.
 
-    Each key is a mailbox of one slot: a newer request takes the place of a waiting one, nothing queues. A result is
-    delivered even while a newer request waits (a moving slider would show nothing otherwise), but never after a
-    newer result of its key and never after ``forget``.
+    There is at most one waiting request for each key: a newer one replaces it. A result is delivered even while a
+    newer request waits (a moving slider would show nothing otherwise), but never after a newer result of its key and
+    never after ``discard``.
     """
 
-    ready = Signal(object, int, object)  # key, serial, value
-    failed = Signal(object, int, str, str)  # key, serial, a sentence for the person, a traceback for the log
-    idle = Signal()  # everything asked for has been delivered
-    _wake = Signal()
+    ready = Signal(object, int, object)  # key, request_id, value
+    failed = Signal(object, int, str, str)  # key, request_id, error message for the person, traceback for the log
+    idle = Signal()  # every request has been answered
+    _result_ready = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lock = threading.Condition()
-        self._serials = itertools.count(1)
+        self._request_ids = itertools.count(1)
         self._requests: dict[Hashable, tuple[int, Callable[..., Any], tuple[Any, ...]]] = {}
         self._results: dict[Hashable, tuple[int, Any, tuple[str, str] | None]] = {}
-        self._forgotten: dict[Hashable, int] = {}  # results up to this serial are stale
+        self._discarded: dict[Hashable, int] = {}  # results up to this request_id are not delivered
         self._busy = self._closed = False
-        self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._result_ready.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self.setStackSize(STACK_BYTES)
 
     def submit(self, key: Hashable, function: Callable[..., Any], *args: Any) -> int:
-        """Ask for ``function(*args)``; returns the serial that ``ready`` or ``failed`` will carry, rising by age."""
+        """Request ``function(*args)``; returns the id that ``ready`` or ``failed`` will carry. Later ids are larger."""
         with self._lock:
-            serial = next(self._serials)
-            self._requests[key] = serial, function, args
+            request_id = next(self._request_ids)
+            self._requests[key] = request_id, function, args
             self._lock.notify()
         if not self._closed:
             self.start()
-        return serial
+        return request_id
 
-    def forget(self, key: Hashable) -> None:
-        """Drop what waits, runs or is about to be delivered for this key: its subject is gone."""
+    def discard(self, key: Hashable) -> None:
+        """Deliver no result for the requests made so far under this key."""
         with self._lock:
-            self._forgotten[key] = next(self._serials)
+            self._discarded[key] = next(self._request_ids)
             self._requests.pop(key, None)
 
     def close(self, seconds: float = 10.0) -> bool:
-        """Deliver nothing more, and wait for what is running. Returns whether it has ended."""
+        """Deliver nothing more and wait for the running request. Returns whether the thread has ended."""
         with self._lock:
             self._closed = True
             self._lock.notify()
@@ -341,29 +348,29 @@ class Latest(QThread):
                 if self._closed:
                     return
                 key = next(iter(self._requests))
-                serial, function, args = self._requests.pop(key)
+                request_id, function, args = self._requests.pop(key)
                 self._busy = True
             value, error = None, None
             try:
                 value = function(*args)
             except BaseException as caught:
                 _log.exception("%s failed", key)
-                error = sentence(caught), traceback.format_exc()
+                error = error_message(caught), traceback.format_exc()
             with self._lock:
-                self._results[key] = serial, value, error
+                self._results[key] = request_id, value, error
                 self._busy = False
-            del function, args, value  # or the last clouds would be kept alive while the slider rests
-            self._wake.emit()
+            del function, args, value  # or the last clouds would be kept alive while no request comes
+            self._result_ready.emit()
 
     def _deliver(self) -> None:
         with self._lock:
             results, self._results = self._results, {}
-        for key, (serial, value, error) in results.items():
-            if self._closed or serial <= self._forgotten.get(key, 0):
+        for key, (request_id, value, error) in results.items():
+            if self._closed or request_id <= self._discarded.get(key, 0):
                 continue
             if error is None:
-                self.ready.emit(key, serial, value)
+                self.ready.emit(key, request_id, value)
             else:
-                self.failed.emit(key, serial, *error)
+                self.failed.emit(key, request_id, *error)
         if results and not (self._busy or self._requests or self._closed):
             self.idle.emit()

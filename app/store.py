@@ -1,28 +1,41 @@
-"""The one mutable truth of the window: what is open and chosen, a signal per thing. It computes nothing."""
+"""The state of the window: what is open and chosen, with a signal for each value. It computes nothing."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-if TYPE_CHECKING:  # torch is loaded behind the painted window, so nothing here may import it
+from core.clouds.frames import AS_IT_IS, Orientation
+
+if TYPE_CHECKING:  # torch is imported after the window is painted, so nothing here may import it
     from core.attacks import Attack, State
     from core.clouds import Cloud
     from core.datasets import Dataset
     from core.live import Outcome, Scene
     from core.models.checkpoints import LoadedModel
 
-VERDICTS = 3
-"""Shipped models that give a verdict before anyone has chosen: as many as fit beside each other."""
+SHOWN_AT_START = 3
+"""Number of shipped models whose verdicts are shown at first: as many as fit beside each other."""
 SPLIT = "test"
-"""The part of a dataset that is looked at: shapes that no shipped model was trained on."""
+"""The split whose shapes are shown: no shipped model was trained on them."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource:
+    """The file that the shown cloud was read from."""
+
+    path: Path
+    supplied: Cloud
+    """The cloud as it is in the file."""
+    orientation: Orientation = AS_IT_IS
+    """How it stands there; the shown cloud has been turned accordingly."""
 
 
 class Store(QObject):
-    """Plain values with a signal each. Panels read and set them; the studio computes scenes from them."""
+    """Plain values with a signal each. Panels read and set them; the attack controller computes scenes from them."""
 
     datasetChanged = Signal(object)
     cloudChanged = Signal(object)
@@ -30,7 +43,7 @@ class Store(QObject):
     attackChanged = Signal(object)
     epsilonChanged = Signal(float)
     historyChanged = Signal()
-    """The states of the attack, or the place among them, are others."""
+    """The states of the attack, or which of them is shown, have changed."""
     sceneChanged = Signal(object)
     outcomeChanged = Signal(object)
 
@@ -39,7 +52,7 @@ class Store(QObject):
         self.dataset: Dataset | None = None
         self.data_root: Path | None = None
         self.cloud: Cloud | None = None
-        self.source: Path | None = None
+        self.source: FileSource | None = None
         self.models: tuple[LoadedModel, ...] = ()
         self.shown: frozenset[str] = frozenset()
         self.primary: str = ""
@@ -54,7 +67,7 @@ class Store(QObject):
 
     @property
     def verdict_models(self) -> tuple[LoadedModel, ...]:
-        """The models that give a verdict: those shown whose classes are the primary one's."""
+        """The models that give a verdict: the attacked one, and those shown that have the same classes."""
         primary = self.primary_model
         if primary is None:
             return ()
@@ -71,22 +84,22 @@ class Store(QObject):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes all verdicts are about."""
+        """The classes of the attacked model."""
         primary = self.primary_model
         return tuple(primary.card.classes) if primary is not None else ()
 
     def set_dataset(self, dataset: Dataset | None, root: Path | None = None) -> None:
-        """Show a dataset, opened from ``root`` if it is not built in."""
+        """Show a dataset, which was opened from the folder ``root`` if it is not built in."""
         self.dataset, self.data_root = dataset, root
         self.datasetChanged.emit(dataset)
 
-    def set_cloud(self, cloud: Cloud | None, source: Path | None = None) -> None:
-        """Look at a cloud, which came from the file ``source`` if it is not of a dataset."""
+    def set_cloud(self, cloud: Cloud | None, source: FileSource | None = None) -> None:
+        """Show a cloud, with its file if it was read from one."""
         self.cloud, self.source = cloud, source
         self.cloudChanged.emit(cloud)
 
     def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
-        """Add a model, shown at once, in place of one from the same file; a name or title that is taken is numbered."""
+        """Add a model and show it; it replaces one from the same file. A name or title already in use gets a number."""
         name = self._add(model)
         if primary or not self.primary:
             self.primary = name
@@ -107,19 +120,19 @@ class Store(QObject):
         return model.name
 
     def set_shipped(self, models: tuple[LoadedModel, ...]) -> None:
-        """Put the models that come with the program for a dataset before the others, in place of another dataset's.
+        """Put the shipped models of a dataset before the others; they replace the shipped models of another dataset.
 
-        The first is attacked, and the first three give their verdicts.
+        The first one is attacked, and the first three give their verdicts.
         """
         primary = self.primary_model
         others = {model: model.name in self.shown for model in self.models if not model.shipped}
         self.models, self.shown, self.primary = (), frozenset(), ""
         for place, model in enumerate((*models, *others)):
             name = self._add(model)
-            if not others.get(model, place < VERDICTS):
+            if not others.get(model, place < SHOWN_AT_START):
                 self.shown -= {name}
             if not self.primary or (model is primary and models and model.card.classes == models[0].card.classes):
-                self.primary = name  # one's own model stays the attacked one where it fits
+                self.primary = name  # a person's own model stays the attacked one if its classes fit
         self.modelsChanged.emit()
 
     def set_shown(self, name: str, shown: bool) -> None:

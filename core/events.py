@@ -4,7 +4,7 @@ A long operation is a generator of these frozen events; the caller owns the loop
 requesting its ``Cancel`` token, ends the operation at its next yield and keeps the partial result.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,3 +73,46 @@ def result(events: Iterable[Event]) -> Any:
         if isinstance(event, Done):
             value = event.value
     return value
+
+
+def forward(
+    events: Iterable[Event], *, before: int = 0, weight: int | None = None, total: int = 0, text: str = ""
+) -> Generator[Event, None, Done]:
+    """Pass on the events of an operation that is one part of a larger one, all but its ``Done``, which is returned.
+
+    Parameters
+    ----------
+    events : iterable of Event
+    before : int
+        Pieces of the whole that were finished before this part.
+    weight : int, optional
+        Pieces of the whole that this part is. With it Progress and Step become Progress of the whole, which never
+        falls, though some operations count several times from 0; without it they are passed on as they are.
+    total : int
+        Pieces of the whole.
+    text : str
+        Which part this is; set before the text of its Progress and Notes.
+
+    Returns
+    -------
+    Done
+        The last event of the operation; with ``complete`` False and no value if it had none.
+    """
+    end, furthest = Done(complete=False), 0.0
+    for event in events:
+        match event:
+            case Done():
+                end = event
+            case Progress(done, of) | Step(done, of) if weight is not None:
+                furthest = max(furthest, done / max(of, 1))
+                own = event.text if isinstance(event, Progress) else ""
+                yield Progress(before + round(weight * furthest), total, _labelled(text, own))
+            case Note(sentence):
+                yield Note(_labelled(text, sentence))
+            case _:
+                yield event
+    return end
+
+
+def _labelled(label: str, text: str) -> str:
+    return ": ".join(part for part in (label, text) if part)

@@ -6,30 +6,33 @@ The window calls these functions from a worker thread; the command line and the 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.attacks import Attack, State
+from core.attacks import Attack, State, describe
 from core.clouds import Cloud, Distances, distances
+from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
-from core.models import eval_view
+from core.models import eval_view, require_finite
 from core.models.checkpoints import LoadedModel
 from core.models.predict import device_of
+from core.models.typical import UNLIKE
 from core.runtime.threads import run_concurrently
 
 Array = NDArray[np.float32]
 
-_OUTCOME_BATCH = 4  # clouds a forward pass: small, so that a cancelled curve lets go of the worker soon
+_OUTCOME_BATCH = 4  # clouds in a forward pass: few, so that a cancelled curve frees the worker quickly
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """Everything that decides what is shown, but for the step; epsilon is the attack's until another is asked for."""
+    """Everything that determines a scene except the step; epsilon is the attack's unless another is given."""
 
     models: tuple[LoadedModel, ...]
-    """All models that give a verdict; they share one list of classes."""
+    """All models whose predictions are shown; they share one list of classes."""
     primary: int
     """Index of the model whose gradients the attack follows."""
     attack: Attack
@@ -43,7 +46,7 @@ class Setup:
     def classes(self) -> tuple[str, ...]:
         return tuple(self.models[self.primary].card.classes)
 
-    def attacks_like(self, other: "Setup | None") -> bool:
+    def same_attack(self, other: "Setup | None") -> bool:
         """Whether the states of both attacks are the same, whichever models give their verdicts beside."""
         return (
             other is not None
@@ -56,7 +59,7 @@ class Setup:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A clean and an adversarial cloud and what every model says of both."""
+    """A clean and an adversarial cloud, and the predictions of every model for both."""
 
     setup: Setup
     state: State
@@ -73,6 +76,8 @@ class Scene:
     distances: Distances
     loss: float
     """Cross-entropy of the primary model to the attacked label at the adversarial cloud, in nats."""
+    unlike: tuple[bool | None, ...]
+    """For each model, whether the clean cloud is unlike its training data; None where its file does not tell."""
 
     @property
     def epsilon(self) -> float:
@@ -84,7 +89,7 @@ class Scene:
 
     @property
     def exact(self) -> bool:
-        """Whether the attack itself gives this cloud at this epsilon, and not its rescaled move at another."""
+        """Whether the attack itself gives this cloud at this epsilon; else it was rescaled from another."""
         return self.state.evaluation is not None or self.setup.attack.linear_in_epsilon
 
     @property
@@ -94,7 +99,7 @@ class Scene:
 
     @property
     def label(self) -> int:
-        """The class the attack moves away from: the true one, or the primary model's verdict where that is unknown."""
+        """The class the attack moves away from: the true one or, if that is unknown, the primary model's prediction."""
         known = self.setup.cloud.label
         return int(self.clean[self.setup.primary].argmax()) if known is None else known
 
@@ -104,8 +109,42 @@ class Scene:
         setup = self.setup
         return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label
 
+    @property
+    def caption(self) -> str:
+        """What a picture of both clouds shows."""
+        setup = self.setup
+        return (
+            f"{setup.cloud.name}, {len(self.points):,} points, clean and adversarial; "
+            f"{describe(setup.attack.at(self.epsilon))}, seed {setup.seed}, made on "
+            f"{setup.models[setup.primary].name}; after step {self.step}"
+        )
+
+    def provenance(self, **options: Any) -> dict[str, Any]:
+        """What made the adversarial cloud; ``options`` are further facts, such as the file of the clean one."""
+        setup = self.setup
+        return measurement_provenance(
+            setup.models,
+            None,
+            setup.attack.at(self.epsilon),
+            seed=setup.seed,
+            complete=self.step >= setup.attack.total_steps,
+            cloud=setup.cloud.name,
+            points=len(self.points),
+            attacked=setup.models[setup.primary].name,
+            label=setup.classes[self.label],
+            target=None if setup.target is None else setup.classes[setup.target],
+            step=self.step,
+            rescaled_from_another_epsilon=not self.exact,
+            **options,
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For each model, a note on its verdict on the clean cloud: that it is unlike the training data, or none."""
+        return tuple(UNLIKE if unlike else "" for unlike in self.unlike)
+
     def fooled(self) -> tuple[bool, ...]:
-        """For each model, whether it answers something else than ``label`` on the adversarial cloud."""
+        """For each model, whether it predicts another class than ``label`` for the adversarial cloud."""
         return tuple(bool(answer != self.label) for answer in self.adversarial.argmax(1))
 
 
@@ -119,21 +158,21 @@ class AttackResult:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What every model answers to an attack over epsilon."""
+    """The predictions of every model for an attack, over epsilon."""
 
     scene: Scene
     """The attack at one epsilon."""
     exact: bool
-    """Whether the attack itself was made at every epsilon, and not the scene's perturbation rescaled."""
+    """Whether the attack itself was run at every epsilon; else the scene's perturbation was rescaled."""
     epsilons: Array
     """(E,)"""
     confidence: Array
     """(M, E) confidence in the scene's label."""
     wrong: NDArray[np.bool_]
-    """(M, E) whether the verdict is another; it may be right again at a larger epsilon."""
+    """(M, E) whether another class than the label is predicted; it may be the label again at a larger epsilon."""
 
     def holds_for(self, scene: Scene) -> bool:
-        """Whether it is that of another scene's attack too, at whatever epsilon; rescaled, of the same move alone."""
+        """Whether it is valid for ``scene`` too: the same attack and, if rescaled, the same perturbation."""
         mine, other = self.scene, scene
         return (
             mine.attack_key == other.attack_key
@@ -154,7 +193,7 @@ def begin(setup: Setup) -> Scene:
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
     primary = setup.models[setup.primary]
     x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
-    clean, latent, apart = _seen(setup, x, setup.cloud.points)
+    clean, latents, apart = _predict_all(setup, x, setup.cloud.points)
     true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
     if setup.attack.objective == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
@@ -162,7 +201,12 @@ def begin(setup: Setup) -> Scene:
     y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
     state = setup.attack.start(primary.module, x, y, generator)
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
-    return Scene(setup, state, clean, clean, latent, latent, setup.cloud.points, apart, loss)
+    latent = latents[setup.primary]
+    unlike = tuple(
+        bool(model.typical.unlike(row.max()[None], own[None])[0]) if model.typical else None
+        for model, row, own in zip(setup.models, clean, latents, strict=True)
+    )
+    return Scene(setup, state, clean, clean, latent, latent, setup.cloud.points, apart, loss, unlike)
 
 
 def advance(scene: Scene) -> Scene:
@@ -172,12 +216,12 @@ def advance(scene: Scene) -> Scene:
 
 
 def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
-    """The perturbation of ``state`` (default: the scene's) inside another budget: one forward pass of every model."""
+    """The perturbation of ``state`` (default: the scene's) rescaled to another epsilon: one forward pass a model."""
     return show(scene, scene.setup.attack.refit(state or scene.state, epsilon))
 
 
 def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: Sequence[State] = ()) -> Iterator[Event]:
-    """The whole attack at this epsilon, or what is left of it after some states.
+    """Run the attack at this epsilon, from the start or on from ``states``.
 
     Yields a ``Step`` with each new ``State``, then ``Done`` with an ``AttackResult``; the models that are not
     attacked predict the last state only, ``show`` gives their predictions for any other.
@@ -193,7 +237,7 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
 
 
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
-    """The scene's perturbation at every epsilon of a grid: ``Step`` by step, then ``Done`` with an ``Outcome``."""
+    """The scene's perturbation rescaled to every epsilon of a grid: ``Step``s, then ``Done`` with an ``Outcome``."""
     grid = np.asarray(epsilons, np.float32)
     clean, unit_delta = scene.state.clean, scene.state.best_unit_delta
     answers: list[list[Array]] = [[] for _ in scene.setup.models]
@@ -201,7 +245,7 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
     for model, mine in zip(scene.setup.models, answers, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
             part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(unit_delta.device)
-            mine.append(_answer(model, clean + part[:, None, None] * unit_delta)[0])
+            mine.append(_predict(model, clean + part[:, None, None] * unit_delta)[0])
             done += len(part)
             yield Step(done, total)
             if cancel and cancel.requested:
@@ -214,9 +258,9 @@ def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = Non
 def attacked_outcome(
     scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None, answers: list[Array] | None = None
 ) -> Iterator[Event]:
-    """The scene's attack made anew at every epsilon of a grid: a ``Step`` each, then ``Done`` with an ``Outcome``.
+    """Run the scene's attack at every epsilon of a grid: a ``Step`` each, then ``Done`` with an ``Outcome``.
 
-    Given the list ``answers`` of a call that was cancelled it goes on from there; the list grows.
+    ``answers`` collects the results; with the list of a cancelled call it continues from there.
     """
     grid, answers = np.asarray(epsilons, np.float32), [] if answers is None else answers
     for epsilon in map(float, grid[len(answers) :]):
@@ -224,7 +268,7 @@ def attacked_outcome(
         if clouds is None:
             yield Done(None, complete=False)
             return
-        answers.append(np.stack([_answer(model, clouds)[0][0] for model in scene.setup.models]))
+        answers.append(np.stack([_predict(model, clouds)[0][0] for model in scene.setup.models]))
         yield Step(len(answers), len(grid))
     yield Done(_outcome(scene, True, grid, np.stack(answers, axis=1)))
 
@@ -240,51 +284,52 @@ def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.T
 
 
 def _outcome(scene: Scene, exact: bool, epsilons: Array, answers: Array) -> Outcome:
-    """Of the confidences (M, E, K)."""
+    """``answers`` are confidences (M, E, K)."""
     return Outcome(scene, exact, epsilons, answers[:, :, scene.label], answers.argmax(2) != scene.label)
 
 
 def show(before: Scene, state: State) -> Scene:
-    """What every model says of another state of the same attack on the same cloud.
+    """The scene of another state of the same attack on the same cloud.
 
-    On its way an attack is shown where it stands; at its end, at its best iterate, which is its result.
+    It shows the current iterate while the attack runs and, at its end, the best iterate, which is its result.
     """
     setup = before.setup
     finished = state.step >= setup.attack.total_steps
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
     points = adversarial[0].cpu().numpy()
-    answers, latent, apart = _seen(setup, adversarial, points)
+    answers, latents, apart = _predict_all(setup, adversarial, points)
     confidence = answers[setup.primary, int(state.label)]
     loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
     return replace(
         before,
         state=state,
         adversarial=answers,
-        latent=latent,
+        latent=latents[setup.primary],
         points=points,
         distances=apart,
         loss=loss,
     )
 
 
-def _seen(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, Array, Distances]:
-    """All models' confidences (M, K), the primary one's latent (D,) and the distances from clean, of one cloud.
+def _predict_all(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, list[Array], Distances]:
+    """All models' confidences (M, K), the latent (D,) of each, and the distances from the clean cloud.
 
-    It is given twice: x (1, N, 3) on the models' device, and its points (N, 3).
+    The cloud is given as x (1, N, 3) on the models' device and as points (N, 3).
     """
     apart, *answers = run_concurrently(
         [
             partial(distances, setup.cloud.points, points),
-            *(partial(_answer, model, x) for model in setup.models),
+            *(partial(_predict, model, x) for model in setup.models),
         ]
     )
     confidences = np.stack([confidence[0] for confidence, _ in answers])
-    return confidences, answers[setup.primary][1][0], apart
+    return confidences, [latent[0] for _, latent in answers], apart
 
 
 @torch.no_grad()
-def _answer(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
+def _predict(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
     """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
     with eval_view(model.module) as ask:
         output = ask(x.to(device_of(model.module)))
-    return output.logits.softmax(1).cpu().numpy(), output.latent.cpu().numpy()
+    logits = require_finite(model.module, output.logits.cpu())
+    return logits.softmax(1).numpy(), output.latent.cpu().numpy()

@@ -3,10 +3,19 @@
 Forms, tooltips, command-line help and run records are derived from these fields; nothing is declared twice.
 """
 
+import reprlib
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from core.runtime.text import printable, shortened
+
+_EXPLAINED = 3
+"""Wrong values in one sentence."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 class Options(BaseModel):
@@ -27,12 +36,14 @@ def option(
 
 
 def explain(error: ValidationError) -> str:
-    """One sentence a person can act on, in place of pydantic's report."""
-    parts = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "value"
-        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {item['input']!r})")
-    return "; ".join(parts)
+    """One sentence a person can act on, in place of pydantic's report: of the first values that are wrong."""
+    parts, errors = [], error.errors()
+    for item in errors[:_EXPLAINED]:
+        name = shortened(".".join(str(part) for part in item["loc"]) or "value", 60)
+        parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {_SHORT.repr(item['input'])})")
+    if len(errors) > _EXPLAINED:
+        parts.append(f"and {len(errors) - _EXPLAINED:,} more")
+    return printable("; ".join(parts))
 
 
 def partial(options: type[Options], without: Collection[str] = ()) -> type[Options]:

@@ -1,4 +1,4 @@
-"""What tests of the window share; the `conftest.py` of `app` and of `pixels` take it in. `core` never imports this."""
+"""Fixtures of all tests with Qt; imported by the `conftest.py` of `app` and of `pixels`, never by `core`."""
 
 import gc
 import sys
@@ -25,7 +25,7 @@ def qapp_args() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def dressed(qapp: QApplication) -> None:
+def dark_theme(qapp: QApplication) -> None:
     """Every test starts in the dark theme."""
     if theme.current() is not theme.DARK or not qapp.styleSheet():
         theme.apply(qapp, "dark")
@@ -33,7 +33,7 @@ def dressed(qapp: QApplication) -> None:
 
 @pytest.fixture(autouse=True)
 def private_settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's settings, runs or caches are read or written; converted datasets stay for the session."""
+    """Settings, runs and caches in temporary folders; converted datasets are kept for the session."""
     file = str(tmp_path / "settings.ini")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -42,26 +42,26 @@ def private_settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, m
 
 @pytest.fixture(autouse=True)
 def no_leftovers(qapp: QApplication) -> Iterator[None]:
-    """A test leaves neither a window nor a running thread behind."""
+    """Fails a test that leaves a window or a running thread."""
     before, running = set(qapp.topLevelWidgets()), _threads()
     yield
     qapp.processEvents()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    if _strangers(before):
-        gc.collect()  # a window held by a cycle is no leak
-    left = [f"the window {widget!r}" for widget in _strangers(before)]
+    if _new_windows(before):
+        gc.collect()  # a window in a reference cycle is not a leak
+    left = [f"the window {widget!r}" for widget in _new_windows(before)]
     left += [f"the running thread {ident}" for ident in _threads() - running]
     assert not left, "left behind: " + ", ".join(left)
 
 
-def _strangers(before: set[QWidget]) -> list[QWidget]:
+def _new_windows(before: set[QWidget]) -> list[QWidget]:
     return [widget for widget in QApplication.topLevelWidgets() if widget.parent() is None and widget not in before]
 
 
 def _threads() -> set[int]:
     """Identifiers of the threads that run code of `app.jobs`.
 
-    Read off the stacks: `gc.get_objects` would hand out objects that another thread is just making, and crash it.
+    Found from their stacks: `gc.get_objects` could return objects that another thread is creating, and crash it.
     """
     found = set()
     for ident, frame in sys._current_frames().items():
@@ -74,14 +74,14 @@ def _threads() -> set[int]:
 
 @pytest.fixture
 def gl(qapp: QApplication) -> None:
-    """The test needs pixels from OpenGL."""
+    """Skips the test where OpenGL is not available."""
     if QGuiApplication.platformName() == "offscreen" or not QOpenGLContext().create():
         pytest.skip("no OpenGL context can be made on this display")
 
 
 @pytest.fixture
 def shot() -> Callable[[QWidget, str], QImage]:
-    """Takes a picture of a widget and also puts it into `tests/shots` for people to look at."""
+    """Takes a picture of a widget, and saves it to `tests/shots` for inspection."""
 
     def take(widget: QWidget, name: str) -> QImage:
         SHOTS.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""The table behind menus, toolbar, shortcuts, command palette and help. An action is written down once, here.
+"""The table of all actions, from which menus, buttons, shortcuts, command palette and help are made.
 
-Letters without a modifier are for what one does while looking at a shape; a field that is being typed in keeps them.
+Shortcuts that are single letters work in the whole window except in a text field, which receives the letter.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from app.shell import theme
+from app.shell.plain_text import set_tooltip
 
 Kind = Literal["command", "toggle", "choice", "submenu"]
 
@@ -21,14 +22,14 @@ Kind = Literal["command", "toggle", "choice", "submenu"]
 class ActionInfo:
     """One action.
 
-    Its handler is called without arguments as a command or a choice, with the new bool as a toggle, and as a submenu
-    with its QMenu, to be filled, each time it is about to open.
+    The handler of a command or a choice is called without arguments, that of a toggle with the new state (bool), and
+    that of a submenu with its QMenu, which it fills, each time the submenu is about to open.
     """
 
     key: str
     menu: str
     group: str
-    """Groups of one menu are set apart by a line; of the choices of a group one is checked."""
+    """Groups of a menu are separated by a line; of the choices in a group exactly one is checked."""
     text: str
     tip: str
     shortcut: str = ""
@@ -129,9 +130,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("next_shape", "Attack", "shape", "Next shape", "Attack the shape after.", "Ctrl+PgDown", "chevron-down"),
     ActionInfo("choose_target", "Attack", "target", "Choose target…", "Choose the class the attack is to reach.", "T"),
     ActionInfo("focus_epsilon", "Attack", "target", "Go to epsilon", "Put the keyboard on the epsilon slider.", "E"),
-    ActionInfo("pause_job", "Jobs", "job", "Pause / resume", "Let the job in front rest, or go on.", "Ctrl+J", "pause"),
-    ActionInfo("stop_job", "Jobs", "job", "Stop and keep", "End the job in front and keep what it has.", "", "stop"),
-    ActionInfo("cancel_job", "Jobs", "job", "Cancel…", "End the job in front and drop its result.", "", "close"),
+    ActionInfo(
+        "pause_job", "Jobs", "job", "Pause / resume", "Pause or resume the job in the strip.", "Ctrl+J", "pause"
+    ),
+    ActionInfo(
+        "stop_job", "Jobs", "job", "Stop and keep", "End the job in the strip and keep its partial result.", "", "stop"
+    ),
+    ActionInfo("cancel_job", "Jobs", "job", "Cancel…", "End the job in the strip and drop its result.", "", "close"),
     ActionInfo(
         "find_action", "Help", "find", "Find an action…", "Type a few letters of what to do.", "Ctrl+Shift+P", "search"
     ),
@@ -153,38 +158,38 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Hold B", "Show the clean cloud in place of the adversarial one."),
     ("Drop a file", "Open it."),
 )
-"""What the pair view and the slider do by themselves; for the shortcut page only."""
+"""Mouse and key gestures of the pair view and the slider, for the shortcut page."""
 
 
 def build(window: QMainWindow, handlers: Mapping[str, Callable[..., object]]) -> dict[str, QAction]:
-    """Make every action, put it into the window's menus, and connect it to the handler of its key.
+    """Create all actions, add them to the window's menus, and connect each to the handler with its key.
 
     Raises
     ------
     ValueError
-        If a key has no handler, or a handler no action.
+        If an action has no handler, or a handler no action.
     """
-    known = [info.key for info in ACTIONS]
+    keys = [info.key for info in ACTIONS]
     for key in handlers:
-        if key not in known:
-            close = get_close_matches(key, known, 1)
+        if key not in keys:
+            close = get_close_matches(key, keys, 1)
             raise ValueError(f'there is no action "{key}"' + (f'; did you mean "{close[0]}"?' if close else ""))
-    missing = [key for key in known if key not in handlers]
+    missing = [key for key in keys if key not in handlers]
     if missing:
         raise ValueError(f"these actions have no handler: {', '.join(missing)}")
 
     menus: dict[str, QMenu] = {}
     choices: dict[str, QActionGroup] = {}
-    made: dict[str, QAction] = {}
-    last: dict[str, str] = {}
+    actions: dict[str, QAction] = {}
+    last_group: dict[str, str] = {}
     for info in ACTIONS:
         if info.menu not in menus:
             menus[info.menu] = window.menuBar().addMenu(f"&{info.menu}")
             menus[info.menu].setToolTipsVisible(True)
         menu = menus[info.menu]
-        if last.setdefault(info.menu, info.group) != info.group:
+        if last_group.setdefault(info.menu, info.group) != info.group:
             menu.addSeparator()
-            last[info.menu] = info.group
+            last_group[info.menu] = info.group
         action = (
             _submenu(menu, info, handlers[info.key])
             if info.kind == "submenu"
@@ -193,8 +198,8 @@ def build(window: QMainWindow, handlers: Mapping[str, Callable[..., object]]) ->
         if info.kind == "choice":
             choices.setdefault(info.group, QActionGroup(window)).addAction(action)
         action.setObjectName(info.key)
-        made[info.key] = action
-    return made
+        actions[info.key] = action
+    return actions
 
 
 def _action(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QAction:
@@ -208,15 +213,15 @@ def _action(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QA
         action.setShortcut(QKeySequence(info.shortcut))
     if info.icon:
         theme.set_icon(action, info.icon)
-    action.setToolTip(info.tip + (f" ({_native(info.shortcut)})" if info.shortcut else ""))
+    set_tooltip(action, info.tip + (f" ({_native(info.shortcut)})" if info.shortcut else ""))
     action.setStatusTip(info.tip)
     return action
 
 
 def _submenu(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QAction:
-    child = menu.addMenu(info.text)
-    child.aboutToShow.connect(lambda: handler(child))
-    return child.menuAction()
+    submenu = menu.addMenu(info.text)
+    submenu.aboutToShow.connect(lambda: handler(submenu))
+    return submenu.menuAction()
 
 
 def _native(shortcut: str) -> str:
@@ -224,7 +229,7 @@ def _native(shortcut: str) -> str:
 
 
 def shortcut_page() -> str:
-    """Every shortcut and gesture, menu by menu, as HTML for a label or a text browser."""
+    """All shortcuts and gestures by menu, as HTML."""
     rows: dict[str, list[tuple[str, str]]] = {}
     for info in ACTIONS:
         if info.shortcut:

@@ -1,4 +1,4 @@
-"""Makes the application and its window: GL attributes first, then errors, theme, window. Used by main and by tests."""
+"""Creates the application and its window, in the order that OpenGL sharing, theme and error handling need."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from app.shell import settings, theme
-from app.shell.notify import Reporter
+from app.shell.notify import ExceptionHook
+from core.clouds.frames import AS_IT_IS, Orientation
 
 if TYPE_CHECKING:
     from app.shell.window import Window
 
 
-def make(argv: Sequence[str], paths: tuple[Path, ...] = ()) -> tuple[QApplication, Window]:
-    """The application and its painted window, which goes on loading behind it and then opens ``paths``."""
+def make(
+    argv: Sequence[str], paths: tuple[Path, ...] = (), orientation: Orientation | None = AS_IT_IS
+) -> tuple[QApplication, Window]:
+    """The application and its shown window, which loads core and the models afterwards and then opens ``paths``.
+
+    ``orientation`` is that of ``Window.start_loading``.
+    """
     # Two top-level windows share GL programs only with this attribute, which has to be set before the application is.
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     application = QApplication.instance() or QApplication(list(argv))
@@ -33,10 +39,11 @@ def make(argv: Sequence[str], paths: tuple[Path, ...] = ()) -> tuple[QApplicatio
     from app.shell.window import Window
 
     window = Window()
-    sys.excepthook = Reporter(window.toasts, window.log.show)
-    # Not before the window is painted: importing torch keeps Python's lock for long stretches.
+    sys.excepthook = ExceptionHook(window.toasts, window.log.show)
+    # Not before the window is painted: importing torch holds the interpreter lock for long.
     window.pair.clean.painted.connect(
-        lambda: QTimer.singleShot(0, window, lambda: window.begin(paths)), Qt.ConnectionType.SingleShotConnection
+        lambda: QTimer.singleShot(0, window, lambda: window.start_loading(paths, orientation)),
+        Qt.ConnectionType.SingleShotConnection,
     )
     window.show()
     return application, window

@@ -1,7 +1,8 @@
-"""What leaves the window: clouds, pictures, and the command that repeats an attack."""
+"""Exports: clouds, pictures, and the command line that repeats an attack."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -14,22 +15,26 @@ from app.shell.notify import ask
 from core.runtime.files import atomic_path
 
 if TYPE_CHECKING:
+    from app.store import FileSource
     from core.figures.clouds import Up
     from core.live import Scene
 
 
 def export_clouds(parent: QWidget, scene: Scene) -> str | None:
-    """Ask for a file, write the adversarial cloud there and the clean one beside it; what was done, None if nothing.
+    """Ask for a file; write the adversarial cloud there and the clean one beside it.
+
+    Returns a message, None if the person cancelled.
 
     Raises
     ------
     OSError, ValueError
-        If a file can't be written, or its ending is not one of a cloud.
+        If a file cannot be written, or its extension is not that of a cloud format.
     """
     from core.clouds.files import write_cloud
+    from core.results.records import write_provenance
 
-    kinds = "Clouds (*.ply *.xyz *.npy *.npz)"
-    name, _ = QFileDialog.getSaveFileName(parent, "Export adversarial cloud", "adversarial.ply", kinds)
+    name_filter = "Clouds (*.ply *.xyz *.npy *.npz)"
+    name, _ = QFileDialog.getSaveFileName(parent, "Export adversarial cloud", "adversarial.ply", name_filter)
     if not name:
         return None
     path = Path(name)
@@ -37,32 +42,39 @@ def export_clouds(parent: QWidget, scene: Scene) -> str | None:
     if clean.exists() and not ask(parent, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
         return None
     cloud = scene.setup.cloud
-    frame = {"centre": cloud.centre, "radius": cloud.radius}
-    write_cloud(path, scene.points, displacement=scene.displacement, **frame)
-    write_cloud(clean, cloud.points, **frame)
+    centre, radius = cloud.centre, cloud.radius
+    write_cloud(path, scene.points, displacement=scene.displacement, centre=centre, radius=radius)
+    write_cloud(clean, cloud.points, centre=centre, radius=radius)
+    for written, which in ((path, "adversarial"), (clean, "clean")):
+        write_provenance(written, scene.provenance(which=which))
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 
 def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) -> str | None:
-    """Ask for a file and save there what ``view`` shows; as PDF or SVG a figure of both clouds and all confidences.
+    """Ask for a file; save a PNG of ``view``, or a PDF or SVG figure of both clouds and all confidences.
 
-    Returns what was done, None if nothing.
+    Returns a message, None if the person cancelled.
 
     Raises
     ------
     OSError, ValueError
-        If it can't be written, or there is nothing to draw a figure of.
+        If the file cannot be written, or there is no scene to draw.
     """
 
     def write(path: Path) -> None:
         from core.figures import check_ending
+        from core.results.records import plain
 
         check_ending(path)
         if path.suffix.lower() != ".png":
             _draw(scene, up, path)
             return
-        with atomic_path(path) as part:
-            if not view.grab().save(str(part)):
+        image = view.grab().toImage()
+        if scene is not None:
+            image.setText("Title", scene.caption)
+            image.setText("Description", json.dumps(plain(scene.provenance())))
+        with atomic_path(path) as partial_path:
+            if not image.save(str(partial_path)):
                 raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
 
     return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)
@@ -77,35 +89,38 @@ def _draw(scene: Scene | None, up: Up, path: Path) -> None:
     confidences = np.stack([scene.clean, scene.adversarial], axis=1)
     models = [model.card.title for model in setup.models]
     clouds = setup.cloud.points, scene.points
-    save(sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up), path)
+    figure = sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up)
+    save(figure, path, scene.provenance(), scene.caption)
 
 
-def save_as(parent: QWidget, title: str, name: str, kinds: str, write: Callable[[Path], None]) -> str | None:
-    """Ask for a file, ``name`` suggested, and let ``write`` make it; what was done, None if nothing.
+def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Callable[[Path], None]) -> str | None:
+    """Ask for a file, with ``name`` suggested, and call ``write`` with its path.
+
+    Returns a message, None if the person cancelled.
 
     Raises
     ------
     OSError, ValueError
         Those of ``write``.
     """
-    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, name_filter)
     if not chosen:
         return None
     write(Path(chosen))
     return f"Saved {chosen}."
 
 
-def command(scene: Scene, preset: str, source: Path) -> str:
+def command(scene: Scene, preset: str, source: FileSource) -> str:
     """The command line that repeats the scene's attack on the file its cloud came from."""
-
     setup = scene.setup
     model = setup.models[setup.primary]
-    words = ["pointward", "attack", str(source), "--points", str(len(scene.points)), "--attack", preset]
-    words += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
+    arguments = ["pointward", "attack", str(source.path), *source.orientation.words().split()]
+    arguments += ["--points", str(len(scene.points)), "--attack", preset]
+    arguments += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
     for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
-    if setup.cloud.class_name in setup.classes:
-        words += ["--true-class", str(setup.cloud.class_name)]
+        arguments += [f"--{name.replace('_', '-')}", str(value)]
+    if setup.cloud.label is not None:
+        arguments += ["--true-class", setup.classes[setup.cloud.label]]
     if setup.target is not None:
-        words += ["--target", setup.classes[setup.target]]
-    return shlex.join(words)
+        arguments += ["--target", setup.classes[setup.target]]
+    return shlex.join(arguments)

@@ -1,4 +1,4 @@
-"""Editors of single values: each reads and writes a Python value and tells when the person changed it."""
+"""Editors of single values. Each has ``read`` and ``write`` for a Python value, and the signal ``edited``."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QMenu,
     QToolButton,
@@ -20,12 +19,13 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
+from app.shell.widgets import Label, tool_button
 
 UNSET = "not set"
 
 
 class CheckBox(QCheckBox):
-    """Yes or no."""
+    """Editor of a bool."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class CheckBox(QCheckBox):
 
 
 class ComboBox(QComboBox):
-    """One of a few values, None among them if it may be left open."""
+    """Editor of one of a few values; None may be one of them."""
 
     def __init__(self, values: tuple[Any, ...]) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ComboBox(QComboBox):
 
 
 class TextBox(QLineEdit):
-    """A line of text; an empty one is None if it may be left open."""
+    """Editor of a line of text; empty means None if the value is optional."""
 
     def __init__(self, optional: bool) -> None:
         super().__init__()
@@ -79,34 +79,33 @@ class TextBox(QLineEdit):
 
 
 class PathBox(QWidget):
-    """A path, typed or chosen."""
+    """Editor of a path, typed or chosen in a dialog."""
 
     def __init__(self, optional: bool) -> None:
         super().__init__()
         self._text = TextBox(optional)
         self.setFocusProxy(self._text)
         self.edited, self.read, self.write = self._text.textChanged, self._text.read, self._text.write
-        choose = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
-        choose.setAccessibleName("Choose a path")
-        theme.set_icon(choose, "folder")
+        choose = tool_button(icon="folder", name="Choose a path")
+        choose.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(choose)
-        menu.addAction("File…", lambda: self._take(QFileDialog.getOpenFileName(self, "Choose a file")[0]))
-        menu.addAction("Folder…", lambda: self._take(QFileDialog.getExistingDirectory(self, "Choose a folder")))
+        menu.addAction("File…", lambda: self._set_path(QFileDialog.getOpenFileName(self, "Choose a file")[0]))
+        menu.addAction("Folder…", lambda: self._set_path(QFileDialog.getExistingDirectory(self, "Choose a folder")))
         choose.setMenu(menu)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._text)
         row.addWidget(choose)
 
-    def _take(self, path: str) -> None:
+    def _set_path(self, path: str) -> None:
         if path:
             self._text.setText(path)
 
 
 class NumberBox(QAbstractSpinBox):
-    """A whole or a real number in any notation, exactly as typed; wrong ones are left for the form to explain.
+    """Editor of an int or a float in any notation. The text stays as typed; the form explains an invalid one.
 
-    The arrows change the second significant digit, so that 0.001 goes to 0.0011 and 1024 to 1124.
+    Arrow keys change the second significant digit: 0.001 becomes 0.0011, and 1024 becomes 1124.
     """
 
     def __init__(
@@ -119,15 +118,14 @@ class NumberBox(QAbstractSpinBox):
         self.lineEdit().setFont(theme.tabular())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFixedHeight(theme.CONTROL_HEIGHT)
-        suffix = QLabel(unit)
+        suffix = Label(unit, "caption")
         suffix.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        theme.role(suffix, "caption")
-        room = suffix.sizeHint().width() + theme.SPACE_XS if unit else 0
-        self.lineEdit().setTextMargins(0, 0, room, 0)
-        self.setMinimumWidth(72 + room)
-        inside = QHBoxLayout(self.lineEdit())
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(suffix, alignment=Qt.AlignmentFlag.AlignRight)
+        unit_width = suffix.sizeHint().width() + theme.SPACE_XS if unit else 0
+        self.lineEdit().setTextMargins(0, 0, unit_width, 0)
+        self.setMinimumWidth(72 + unit_width)
+        row = QHBoxLayout(self.lineEdit())
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(suffix, alignment=Qt.AlignmentFlag.AlignRight)
 
     def read(self) -> int | float | str | None:
         text = self.lineEdit().text().strip()
@@ -158,12 +156,12 @@ class NumberBox(QAbstractSpinBox):
             towards_zero = (steps < 0) == (value > 0)
             step = 10.0 ** (math.floor(math.log10(abs(value) * (1 - 1e-9 * towards_zero))) - 1)
         if self._whole:
-            moved: float = value + steps * max(1, round(step) if value else 1)
+            changed: float = value + steps * max(1, round(step) if value else 1)
         else:
-            moved = float(f"{value + steps * step:.12g}")
-        moved = moved if self._low is None else max(moved, self._low)
-        moved = moved if self._high is None else min(moved, self._high)
-        self.write(int(moved) if self._whole else moved)
+            changed = float(f"{value + steps * step:.12g}")
+        changed = changed if self._low is None else max(changed, self._low)
+        changed = changed if self._high is None else min(changed, self._high)
+        self.write(int(changed) if self._whole else changed)
 
     def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
         flags, value = QAbstractSpinBox.StepEnabledFlag.StepNone, self.read()

@@ -1,80 +1,82 @@
-"""A form from any set of options: nothing about a field is written down twice.
+"""A form made from the fields of any ``Options``, so that nothing about a field is declared twice.
 
-Labels, tooltips, units, limits and sentences come from the fields of the ``Options``. A field of a kind no editor
-knows (a table, a list), or that has its place elsewhere in the window, is not shown and keeps the value it had.
+Labels, tooltips, units, limits and error texts come from the fields. A field of a type without an editor (a table, a
+list), or one that is excluded, is not shown and keeps its value.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from app.shell import theme
 from app.shell.fields import CheckBox, ComboBox, Editor, NumberBox, PathBox, TextBox
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, tool_button
 from core.options import Options
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 @dataclass(frozen=True)
 class _Row:
-    """What the form shows of one field."""
+    """The widgets of one field."""
 
     widgets: tuple[QWidget, ...]
     editor: Editor
-    problem: QLabel
+    problem: Label
     advanced: bool
 
 
-class OptionsForm(QWidget):
-    """Editors for the fields of ``kind`` but those of ``without``, the advanced ones behind "More options"."""
+class OptionsForm(QWidget, Generic[AnyOptions]):
+    """Editors for the fields of ``kind`` except those of ``exclude``; advanced ones are behind "More options"."""
 
     changed = Signal()
 
-    def __init__(self, kind: type[Options], *, without: Collection[str] = (), parent: QWidget | None = None) -> None:
+    def __init__(self, kind: type[AnyOptions], *, exclude: Collection[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        theme.role(self, "content")
+        theme.set_role(self, "content")
         self._kind = kind
         self._rows: dict[str, _Row] = {}
-        self._writing = self._unfolded = False
-        self._value: Options | None = None
-        self._kept: dict[str, Any] = {}  # values of the fields without an editor
+        self._writing = self._expanded = False
+        self._value: AnyOptions | None = None
+        self._other_values: dict[str, Any] = {}  # values of the fields that have no editor
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         self._grid.setHorizontalSpacing(theme.SPACE_S)
         self._grid.setVerticalSpacing(theme.SPACE_XS)
         self._grid.setColumnStretch(1, 1)
-        self._more = QToolButton(toolButtonStyle=Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        theme.role(self._more, "flat")
-        self._more.clicked.connect(lambda: self._unfold(not self._unfolded))
+        self._more = tool_button("More options", "chevron-right", colour="muted", role="flat")
+        self._more.clicked.connect(lambda: self._expand(not self._expanded))
         self._problem = _problem_label()
 
         fields = kind.model_fields.items()
-        shown = [(name, info) for name, info in fields if name not in without]
+        shown = [(name, info) for name, info in fields if name not in exclude]
         for name, info in shown:
-            if not _extra(info, "advanced"):
+            if not _schema_extra(info, "advanced"):
                 self._add(name, info)
         self._grid.addWidget(self._more, self._grid.rowCount(), 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
         for name, info in shown:
-            if _extra(info, "advanced"):
+            if _schema_extra(info, "advanced"):
                 self._add(name, info)
         self._grid.addWidget(self._problem, self._grid.rowCount(), 0, 1, 2)
         self._grid.setRowStretch(self._grid.rowCount(), 1)
         self._more.setVisible(any(row.advanced for row in self._rows.values()))
-        self._unfold(False)
+        self._expand(False)
         self._write({name: info.get_default(call_default_factory=True) for name, info in fields})
 
-    def value(self) -> Options | None:
-        """What the form holds; None while something is wrong, which it then says beside the field."""
+    def value(self) -> AnyOptions | None:
+        """The edited options; None while a field is invalid, which is explained beside that field."""
         return self._value
 
-    def set_value(self, options: Options) -> None:
+    def set_value(self, options: AnyOptions) -> None:
         """Show these options."""
         self._write({name: getattr(options, name) for name in self._kind.model_fields})
         self.changed.emit()
@@ -83,9 +85,9 @@ class OptionsForm(QWidget):
         editor = _editor(info)
         if editor is None:
             return
-        unit, words = _extra(info, "unit"), name.replace("_", " ")
+        unit, words = _schema_extra(info, "unit"), name.replace("_", " ")
         label = words[0].upper() + words[1:]
-        editor.setToolTip(f"<qt>{escape(_hint(info, unit))}</qt>")
+        set_tooltip(editor, _tooltip_text(info, unit), wrap=True)
         focus = editor.focusProxy() or editor
         focus.setAccessibleName(f"{label}, {unit}" if unit not in ("", words) else label)
         focus.setAccessibleDescription(info.description or "")
@@ -98,17 +100,17 @@ class OptionsForm(QWidget):
             self._grid.addWidget(editor, row, 0, 1, 2)
             widgets: tuple[QWidget, ...] = (editor,)
         else:
-            title = QLabel(label)
+            title = Label(label)
             title.setBuddy(focus)
-            title.setToolTip(editor.toolTip())
+            set_tooltip(title, _tooltip_text(info, unit), wrap=True)
             self._grid.addWidget(title, row, 0)
             self._grid.addWidget(editor, row, 1)
             widgets = (title, editor)
         self._grid.addWidget(problem, row + 1, 1)
-        self._rows[name] = _Row(widgets, editor, problem, bool(_extra(info, "advanced")))
+        self._rows[name] = _Row(widgets, editor, problem, bool(_schema_extra(info, "advanced")))
 
-    def _unfold(self, on: bool) -> None:
-        self._unfolded = on
+    def _expand(self, on: bool) -> None:
+        self._expanded = on
         theme.set_icon(self._more, "chevron-down" if on else "chevron-right", "muted")
         self._more.setText("Fewer options" if on else "More options")
         for row in self._rows.values():
@@ -122,49 +124,49 @@ class OptionsForm(QWidget):
         for name, row in self._rows.items():
             row.editor.write(None if values[name] is PydanticUndefined else values[name])
         self._writing = False
-        self._kept = {
+        self._other_values = {
             name: value for name, value in values.items() if name not in self._rows and value is not PydanticUndefined
         }
-        self._check()
+        self._validate()
 
     def _edited(self) -> None:
         if not self._writing:
-            self._check()
+            self._validate()
             self.changed.emit()
 
-    def _check(self) -> None:
+    def _validate(self) -> None:
         problems: dict[str, str] = {}
         try:
             self._value = self._kind.model_validate(
-                {**self._kept, **{name: row.editor.read() for name, row in self._rows.items()}}
+                {**self._other_values, **{name: row.editor.read() for name, row in self._rows.items()}}
             )
         except ValidationError as error:
             self._value = None
             for item in error.errors():
                 name = str(item["loc"][0]) if item["loc"] else ""
-                problems.setdefault(name if name in self._rows else "", _sentence(item))
+                problems.setdefault(name if name in self._rows else "", _problem_text(item))
         if any(self._rows[name].advanced for name in problems if name):
-            self._unfold(True)
+            self._expand(True)
         for name, row in self._rows.items():
-            _say(row.problem, problems.get(name, ""))
-            theme.role(row.editor.focusProxy() or row.editor, "invalid" if name in problems else "")
-        _say(self._problem, problems.get("", ""))
+            _show_problem(row.problem, problems.get(name, ""))
+            theme.set_role(row.editor.focusProxy() or row.editor, "invalid" if name in problems else "")
+        _show_problem(self._problem, problems.get("", ""))
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------------------------
 
 
-def _extra(info: FieldInfo, key: str) -> Any:
+def _schema_extra(info: FieldInfo, key: str) -> Any:
     extra = info.json_schema_extra
     return extra.get(key, "") if isinstance(extra, dict) else ""
 
 
-def _limit(info: FieldInfo, name: str) -> Any:
+def _limit_of(info: FieldInfo, name: str) -> Any:
     return next((getattr(limit, name) for limit in info.metadata if hasattr(limit, name)), None)
 
 
-def _hint(info: FieldInfo, unit: str) -> str:
-    match _limit(info, "ge"), _limit(info, "le"):
+def _tooltip_text(info: FieldInfo, unit: str) -> str:
+    match _limit_of(info, "ge"), _limit_of(info, "le"):
         case None, None:
             limits = ""
         case low, None:
@@ -176,8 +178,8 @@ def _hint(info: FieldInfo, unit: str) -> str:
     return " ".join(filter(None, (info.description, f"({f'{limits} {unit}'.strip()})" if limits else "")))
 
 
-def _sentence(item: ErrorDetails) -> str:
-    """One of pydantic's errors as a sentence beside its field."""
+def _problem_text(item: ErrorDetails) -> str:
+    """One of pydantic's errors as the text beside its field."""
     match item["type"]:
         case "greater_than_equal":
             return f"Must be at least {item['ctx']['ge']:,}."
@@ -190,14 +192,13 @@ def _sentence(item: ErrorDetails) -> str:
             return item["msg"].split(",")[0].replace("Input should be", "Must be") + "."
 
 
-def _problem_label() -> QLabel:
-    label = QLabel(wordWrap=True)
+def _problem_label() -> Label:
+    label = Label(role="error", wrap=True)
     label.hide()
-    theme.role(label, "error")
     return label
 
 
-def _say(label: QLabel, text: str) -> None:
+def _show_problem(label: Label, text: str) -> None:
     label.setText(text)
     label.setVisible(bool(text))
 
@@ -217,10 +218,10 @@ def _editor(info: FieldInfo) -> Editor | None:
     if kind in (int, float):
         return NumberBox(
             whole=kind is int,
-            low=_limit(info, "ge"),
-            high=_limit(info, "le"),
+            low=_limit_of(info, "ge"),
+            high=_limit_of(info, "le"),
             optional=optional,
-            unit=_extra(info, "unit"),
+            unit=_schema_extra(info, "unit"),
         )
     if kind is str:
         return TextBox(optional)

@@ -1,6 +1,7 @@
 """The help dialogs: first steps, shortcuts, diagnostics, about."""
 
 import json
+from html import escape
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -44,15 +45,16 @@ def about(parent: QWidget) -> None:
 
 
 def diagnostics(parent: QWidget, cache: Path) -> None:
-    """The text of ``pointward doctor``, with a button that copies it."""
+    """The output of ``pointward doctor``, with a button that copies it."""
     from core.runtime.diagnosis import diagnose
 
     text = json.dumps(diagnose(cache), indent=2, ensure_ascii=False)
-    _show(parent, "Diagnostics", f"<pre>{text}</pre>", copy=text)
+    _show(parent, "Diagnostics", f"<pre>{escape(text)}</pre>", copy=text)
 
 
 def _show(parent: QWidget, title: str, html: str, copy: str = "") -> None:
-    dialog = QDialog(parent, windowTitle=title)
+    dialog = QDialog(parent)
+    dialog.setWindowTitle(title)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.resize(560, 480)
     text = QTextBrowser(openExternalLinks=True)

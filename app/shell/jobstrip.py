@@ -1,12 +1,15 @@
-"""The strip at the lower edge of the window: what runs, how far it is, and the buttons to rest or end it."""
+"""The strip at the lower edge of the window: the current job, its progress, and buttons to pause, stop or cancel it."""
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QProgressBar, QToolButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QToolButton
 
 from app.jobs import Job, JobList
 from app.shell import theme
 from app.shell.notify import STRIP_HEIGHT, ask
+from app.shell.plain_text import button_text, set_tooltip
 from app.shell.progress import Status
+from app.shell.widgets import Label, tool_button
+from core.runtime.text import printable
 
 REFRESH_MS = 250  # numbers that change more often cannot be read
 TEXT_WIDTH, BAR_WIDTH = 360, 140
@@ -19,7 +22,7 @@ ENDINGS = {
 
 
 def time_left(seconds: float) -> str:
-    """A wait in words, as coarse as it is uncertain."""
+    """The remaining time in words, rounded coarsely because it is an estimate."""
     minutes = round(seconds / 60)
     if seconds < 1:
         return "almost done"
@@ -33,22 +36,22 @@ def time_left(seconds: float) -> str:
 
 
 def rate(pieces: float, unit: str) -> str:
-    """Three significant digits of pieces per second, or the seconds a piece takes if that is more than one."""
+    """Items per second with three significant digits, or seconds per item if that is more than one."""
     if pieces < 1:
         return f"{1 / pieces:#.3g} s each"
     return f"{pieces:,.0f} {unit}/s" if pieces >= 99.95 else f"{pieces:#.3g} {unit}/s"
 
 
 class JobStrip(QFrame):
-    """One row for the job in front, and a menu for the others. Nothing in it moves when jobs or numbers change."""
+    """One row for the current job, and a menu of the others. Its layout stays the same when jobs or numbers change."""
 
     def __init__(self, jobs: JobList) -> None:
         super().__init__()
         self._jobs = jobs
         self._chosen: Job | None = None
-        self._said = "No job is running."
+        self._last_message = "No job is running."
         self.setFixedHeight(STRIP_HEIGHT)
-        self._text = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._text = Label()
         self._text.setFixedWidth(TEXT_WIDTH)
         self._bar = QProgressBar(textVisible=False)
         self._bar.setAccessibleName("Progress of the job")
@@ -56,17 +59,13 @@ class JobStrip(QFrame):
         self._percent = self._number("100\u2009%")
         self._rate = self._number("1,000 iterations/s")
         self._left = self._number("23 h 59 min left")
-        self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more = tool_button(role="flat")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setMenu(QMenu(self._more))
-        self._more.menu().aboutToShow.connect(self._fill)
-        beside = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
-        self._pause = QToolButton(text="Resume", toolButtonStyle=beside)
-        self._stop = QToolButton(text="Stop and keep", toolButtonStyle=beside, toolTip="End now and keep what there is")
-        self._cancel = QToolButton(toolTip="End now and drop the result")
-        self._cancel.setAccessibleName("Cancel")
-        theme.set_icon(self._pause, "play")
-        theme.set_icon(self._stop, "stop")
-        theme.set_icon(self._cancel, "close")
+        self._more.menu().aboutToShow.connect(self._list_jobs)
+        self._pause = tool_button("Resume", "play", role="flat")
+        self._stop = tool_button("Stop and keep", "stop", role="flat", tip="End now and keep what there is")
+        self._cancel = tool_button(icon="close", role="flat", tip="End now and drop the result", name="Cancel")
         self._pause.clicked.connect(self.pause)
         self._stop.clicked.connect(self.stop)
         self._cancel.clicked.connect(self.cancel)
@@ -83,9 +82,7 @@ class JobStrip(QFrame):
             widget.setSizePolicy(policy)
             row.addWidget(widget)
         row.insertStretch(1 + len(numbers), 1)
-        for button in buttons:
-            theme.role(button, "flat")
-        self._of_a_job = (*numbers, *buttons[1:])
+        self._job_widgets = (*numbers, *buttons[1:])
         self._pause.setFixedWidth(self._pause.sizeHint().width())
 
         self._timer = QTimer(self, interval=REFRESH_MS)
@@ -95,27 +92,27 @@ class JobStrip(QFrame):
         self._show()
 
     @property
-    def front(self) -> Job | None:
-        """The job in the row: the one chosen from the menu, else one that a person waits for, else the oldest."""
+    def current(self) -> Job | None:
+        """The job that is shown: chosen from the menu, else an immediate one, else the oldest."""
         if self._chosen in self._jobs.jobs:
             return self._chosen
-        return next(iter(sorted(self._jobs.jobs, key=lambda job: not job.brief)), None)
+        return next(iter(sorted(self._jobs.jobs, key=lambda job: not job.immediate)), None)
 
     def pause(self) -> None:
-        """Let the job in front rest, or go on."""
-        if (job := self.front) is not None:
+        """Pause or resume the current job."""
+        if (job := self.current) is not None:
             (job.resume if job.status is Status.PAUSED else job.pause)()
             self._show()
 
     def stop(self) -> None:
-        """End the job in front and keep what it has."""
-        if (job := self.front) is not None:
+        """End the current job and keep its partial result."""
+        if (job := self.current) is not None:
             job.stop_and_keep()
             self._show()
 
     def cancel(self) -> None:
-        """End the job in front and drop its result, after a question if it has begun."""
-        job = self.front
+        """End the current job and drop its result; asks first if it has started."""
+        job = self.current
         lost = "Its result is dropped; files that it has finished stay."
         if job is not None and (
             job.status is Status.QUEUED or ask(self.window(), f"Cancel {job.title}?", lost, "Cancel it", "Go on")
@@ -123,38 +120,39 @@ class JobStrip(QFrame):
             job.cancel()
             self._show()
 
-    def _number(self, widest: str) -> QLabel:
-        """A place for changing digits, as wide as it will ever need to be."""
-        label = QLabel(alignment=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    def _number(self, widest: str) -> Label:
+        """A label for changing digits, as wide as the text ``widest``."""
+        label = Label()
+        label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         label.setFont(theme.tabular())
         label.setFixedWidth(label.fontMetrics().horizontalAdvance(widest))
         return label
 
-    def _fill(self) -> None:
-        """Offer the other jobs."""
+    def _list_jobs(self) -> None:
+        """Fill the menu with the other jobs."""
         menu = self._more.menu()
         menu.clear()
         for job in self._jobs.jobs:
-            if job is not self.front:
-                menu.addAction(_line(job), lambda job=job: self._choose(job))
+            if job is not self.current:
+                menu.addAction(button_text(_status_line(job)), lambda job=job: self._choose(job))
 
     def _choose(self, job: Job) -> None:
         self._chosen = job
         self._show()
 
     def _removed(self, job: Job) -> None:
-        self._said = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
+        self._last_message = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
         self._show()
 
     def _show(self) -> None:
-        job, others = self.front, len(self._jobs.jobs) - 1
-        for widget in self._of_a_job:
-            widget.setVisible(job is not None and (job.keeps or widget is not self._stop))
+        job, others = self.current, len(self._jobs.jobs) - 1
+        for widget in self._job_widgets:
+            widget.setVisible(job is not None and (job.keeps_partial or widget is not self._stop))
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
-        text = self._said if job is None else _line(job)
+        text = printable(self._last_message if job is None else _status_line(job))
         self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, TEXT_WIDTH))
-        self._text.setToolTip(text)
+        set_tooltip(self._text, text)
         if job is None:
             self._timer.stop()
             return
@@ -178,11 +176,11 @@ class JobStrip(QFrame):
             theme.set_icon(self._pause, "play" if paused else "pause")
 
 
-def _line(job: Job) -> str:
-    """What a job is doing, honestly: it is not paused or stopped before its step is over."""
+def _status_line(job: Job) -> str:
+    """Title and state of a job; "pausing" and "stopping" while its current step still runs."""
     words = {
         Status.QUEUED: "waits for its turn",
-        Status.PAUSED: "paused" if job.resting else "pausing…",
+        Status.PAUSED: "paused" if job.suspended else "pausing…",
         Status.STOPPING: "stopping…",
     }.get(job.status, job.text)
     return f"{job.title} · {words}" if words else job.title

@@ -1,9 +1,9 @@
-"""What can be looked at and who judges it: datasets, classes, shapes, models."""
+"""The library: choose the dataset, the class, the shape, and the models whose verdicts are shown."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
@@ -11,22 +11,24 @@ from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
-    QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QListView,
-    QRadioButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
-from app.shell.parts import Choice, button, label
+from app.shell.orientation import OrientationPanel
+from app.shell.plain_text import tooltip_text
+from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, radio_button
+from app.stage.orientation import OrientationController
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
 from core.clouds import SHOWN, Cloud
+from core.runtime.text import printable
 
 if TYPE_CHECKING:
     from core.datasets import Dataset, Split
@@ -34,10 +36,10 @@ if TYPE_CHECKING:
 Index = QModelIndex | QPersistentModelIndex
 
 WIDTH = 236
-"""At least, where it is not folded: a dataset and "all classes" fit side by side."""
+"""Minimum width in pixels while it is not collapsed: the two combo boxes fit side by side."""
 
 
-class _Shapes(QAbstractListModel):
+class _ShapeListModel(QAbstractListModel):
     """The shapes of one split, filtered by class and by words in their names."""
 
     def __init__(self, pixel_ratio: float) -> None:
@@ -45,22 +47,22 @@ class _Shapes(QAbstractListModel):
         self._pixel_ratio = pixel_ratio
         self._split: Split | None = None
         self.rows = np.empty(0, np.int64)
-        self._picture = lru_cache(maxsize=512)(self._paint)
+        self._thumbnail = lru_cache(maxsize=512)(self._thumbnail_of)
         theme.notifier.changed.connect(self._repaint)
 
     def show(self, split: Split | None, label: int | None, words: str) -> None:
-        """List the shapes of ``split`` with this label (None: any) whose names hold all the words."""
+        """List the shapes of ``split`` with this label (None: any) whose names contain all words of the search."""
         self.beginResetModel()
         if split is not self._split:
-            self._picture.cache_clear()
+            self._thumbnail.cache_clear()
         self._split = split
         if split is None:
             self.rows = np.empty(0, np.int64)
         else:
             rows = np.arange(len(split.labels)) if label is None else np.flatnonzero(split.labels == label)
-            wanted = words.lower().split()
-            if wanted:
-                keep = [all(word in split.names[row].lower() for word in wanted) for row in rows]
+            words_wanted = words.lower().split()
+            if words_wanted:
+                keep = [all(word in split.names[int(row)].lower() for word in words_wanted) for row in rows]
                 rows = rows[np.asarray(keep, bool)]
             self.rows = rows
         self.endResetModel()
@@ -73,49 +75,56 @@ class _Shapes(QAbstractListModel):
             return None
         row = int(self.rows[index.row()])
         if role == Qt.ItemDataRole.DecorationRole:
-            return self._picture(row)
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self._thumbnail(row)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tooltip_text(printable(self._split.names[row]))
+        if role == Qt.ItemDataRole.AccessibleTextRole:
             return self._split.names[row]
         return None
 
-    def _paint(self, row: int) -> QPixmap:
+    def _thumbnail_of(self, row: int) -> QPixmap:
         assert self._split is not None
         return thumbnail(np.asarray(self._split.points[row], np.float32), self._pixel_ratio)
 
     def _repaint(self) -> None:
-        self._picture.cache_clear()
+        self._thumbnail.cache_clear()
         self.layoutChanged.emit()
 
 
 class LibraryPanel(QWidget):
-    """Choose a dataset, a class, a shape; choose which models judge and which one is attacked."""
+    """Choose a dataset, a class and a shape; choose the shown models and the attacked one."""
 
     datasetChosen = Signal(str)
     openClicked = Signal()
 
-    def __init__(self, store: Store, datasets: dict[str, str], parent: QWidget | None = None) -> None:
-        """``datasets``: name -> one sentence for the tooltip."""
+    def __init__(
+        self,
+        store: Store,
+        datasets: dict[str, str],
+        orientation: OrientationController,
+        parent: QWidget | None = None,
+    ) -> None:
+        """``datasets``: name -> summary for the tooltip."""
         super().__init__(parent)
         self.setMinimumWidth(WIDTH)
         self._store = store
-        self._datasets = Choice()
+        self._datasets = ElidedComboBox()
         self._datasets.setAccessibleName("Dataset")
-        for name, sentence in datasets.items():
-            self._datasets.addItem(name)
-            self._datasets.setItemData(self._datasets.count() - 1, sentence, Qt.ItemDataRole.ToolTipRole)
+        for name, summary in datasets.items():
+            add_item(self._datasets, name, tip=summary)
         self._datasets.textActivated.connect(self.datasetChosen)
-        self.classes = Choice()
+        self.classes = ElidedComboBox()
         self.classes.setAccessibleName("Class")
         self.classes.currentIndexChanged.connect(self._filter)
         self._search = QLineEdit(placeholderText="Search shapes", clearButtonEnabled=True)
         self._search.setAccessibleName("Search shapes")
-        lens = self._search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition)
-        theme.set_icon(lens, "search", "muted")
+        search_icon = self._search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition)
+        theme.set_icon(search_icon, "search", "muted")
         self._search.textChanged.connect(self._filter)
         clear = QShortcut(QKeySequence(Qt.Key.Key_Escape), self._search, self._search.clear)
         clear.setContext(Qt.ShortcutContext.WidgetShortcut)
 
-        self.shapes = _Shapes(self.devicePixelRatioF())
+        self.shapes = _ShapeListModel(self.devicePixelRatioF())
         self.list = QListView(
             viewMode=QListView.ViewMode.IconMode,
             resizeMode=QListView.ResizeMode.Adjust,
@@ -126,42 +135,43 @@ class LibraryPanel(QWidget):
         self.list.setIconSize(QSize(SIZE, SIZE))
         self.list.setGridSize(QSize(SIZE + theme.SPACE_S, SIZE + theme.SPACE_S))
         self.list.setModel(self.shapes)
-        self.list.selectionModel().currentChanged.connect(lambda index: self._choose(index.row()))
-        self._empty = label("", "caption")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
+        self.list.selectionModel().currentChanged.connect(lambda index: self._show_shape(index.row()))
+        self._placeholder = Label(role="caption", wrap=True)
+        self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.list)
-        self._pages.addWidget(self._empty)
+        self._pages.addWidget(self._placeholder)
 
         self._models = QGridLayout()
         self._models.setSpacing(theme.SPACE_XS)
         self._models.setColumnStretch(0, 1)
-        self._attacked = QButtonGroup(self)
-        self._attacked.idClicked.connect(lambda row: store.set_primary(store.models[row].name))
+        self._attacked_buttons = QButtonGroup(self)
+        self._attacked_buttons.idClicked.connect(lambda row: store.set_primary(store.models[row].name))
         self._open = button("Open file or run…", "open", self.openClicked.emit)
 
         filters = QHBoxLayout()
         filters.setSpacing(theme.SPACE_XS)
         filters.addWidget(self._datasets, 8)
         filters.addWidget(self.classes, 9)
-        self._head, self._foot = QWidget(), QWidget()
+        self._top, self._bottom = QWidget(), QWidget()
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_S, theme.SPACE_M)
-        head, foot = QVBoxLayout(self._head), QVBoxLayout(self._foot)
-        for box in (head, foot):
+        top, bottom = QVBoxLayout(self._top), QVBoxLayout(self._bottom)
+        for box in (top, bottom):
             box.setContentsMargins(0, 0, 0, 0)
-        for box in (column, head, foot):
+        for box in (column, top, bottom):
             box.setSpacing(theme.SPACE_S)
-        head.addWidget(label("Library", "title"))
-        head.addLayout(filters)
-        head.addWidget(self._search)
-        foot.addWidget(label("Models", "title"))
-        foot.addLayout(self._models)
-        foot.addWidget(self._open)
-        column.addWidget(self._head)
+        top.addWidget(Label("Library", "title"))
+        top.addLayout(filters)
+        top.addWidget(self._search)
+        self.orientation = OrientationPanel(orientation)
+        bottom.addWidget(self.orientation)
+        bottom.addWidget(Label("Models", "title"))
+        bottom.addLayout(self._models)
+        bottom.addWidget(self._open)
+        column.addWidget(self._top)
         column.addWidget(self._pages, 1)
-        column.addWidget(self._foot)
+        column.addWidget(self._bottom)
 
         store.datasetChanged.connect(self._show_dataset)
         store.cloudChanged.connect(self._show_cloud)
@@ -170,38 +180,39 @@ class LibraryPanel(QWidget):
         self._show_models()
 
     def move_by(self, rows: int) -> None:
-        """Choose the shape so many places further, around the ends."""
+        """Choose the shape ``rows`` after the current one; after the last comes the first."""
         count = self.shapes.rowCount()
         if count:
-            row = max(self.list.currentIndex().row(), 0 if rows < 0 else -1)  # -1: a shape of elsewhere is shown
+            row = max(self.list.currentIndex().row(), 0 if rows < 0 else -1)  # -1: the shown cloud is not in the list
             row = (row + rows) % count
             self.list.setCurrentIndex(self.shapes.index(row))
 
-    def set_folded(self, folded: bool) -> None:
-        """Thumbnails alone, in one column, for narrow windows."""
-        for widget in (self._head, self._foot):
-            widget.setHidden(folded)
+    def set_collapsed(self, collapsed: bool) -> None:
+        """Show only the thumbnails, in one column, for narrow windows."""
+        for widget in (self._top, self._bottom):
+            widget.setHidden(collapsed)
         width = SIZE + 4 * theme.SPACE_M
-        self.setMinimumWidth(width if folded else WIDTH)
-        self.setMaximumWidth(width if folded else 16_777_215)
+        self.setMinimumWidth(width if collapsed else WIDTH)
+        self.setMaximumWidth(width if collapsed else 16_777_215)
 
     def refresh(self) -> None:
-        """Show what the store has: a choice was not followed."""
+        """Show the store's dataset again, after another one that was chosen could not be opened."""
         self._show_dataset(self._store.dataset)
 
-    def say(self, sentence: str) -> None:
-        """What stands in place of the shapes while there are none."""
-        self._empty.setText(sentence)
-        self._pages.setCurrentWidget(self._empty)
+    def show_placeholder(self, text: str) -> None:
+        """Show a text in place of the list of shapes."""
+        self._placeholder.setText(text)
+        self._pages.setCurrentWidget(self._placeholder)
 
     def _show_dataset(self, dataset: Dataset | None) -> None:
         self.classes.blockSignals(True)
         self.classes.clear()
         self.classes.addItem("all classes")
         if dataset is None:
-            self.say("The shapes appear here in a moment.")
+            self.show_placeholder("The shapes appear here in a moment.")
         else:
-            self.classes.addItems(list(dataset.card.classes))
+            for name in dataset.card.classes:
+                add_item(self.classes, name)
             self._datasets.setCurrentText(dataset.card.name)
         self.classes.blockSignals(False)
         self._filter()
@@ -217,33 +228,34 @@ class LibraryPanel(QWidget):
             self._pages.setCurrentWidget(self.list)
             self._show_cloud(self._store.cloud)
         else:
-            self.say("No shape has these words in its name. Clear the search to see all.")
+            self.show_placeholder("No shape has these words in its name. Clear the search to see all.")
 
-    def _choose(self, row: int) -> None:
+    def _show_shape(self, row: int) -> None:
         dataset = self._store.dataset
         if dataset is None or row < 0:
             return
         self._store.set_cloud(dataset.cloud(SPLIT, int(self.shapes.rows[row]), SHOWN))
 
     def _show_cloud(self, cloud: Cloud | None) -> None:
-        """Select the row of the cloud that is open, if the list has it."""
+        """Select the shown cloud in the list, if it is there."""
         dataset, selection = self._store.dataset, self.list.selectionModel()
         if dataset is None or cloud is None:
             return
         names = dataset.split(SPLIT).names
-        row = next((place for place, shape in enumerate(self.shapes.rows) if names[shape] == cloud.name), -1)
+        row = next((position for position, shape in enumerate(self.shapes.rows) if names[int(shape)] == cloud.name), -1)
         selection.blockSignals(True)
         self.list.setCurrentIndex(self.shapes.index(row) if row >= 0 else QModelIndex())
         selection.blockSignals(False)
         self.list.viewport().update()
 
     def _show_models(self) -> None:
-        held = self._models.indexOf(QApplication.focusWidget())
-        place = self._models.getItemPosition(held)[:2] if held >= 0 else None
+        focus_widget = QApplication.focusWidget()
+        focused = self._models.indexOf(focus_widget) if focus_widget is not None else -1
+        position = cast("tuple[int, ...]", self._models.getItemPosition(focused))[:2] if focused >= 0 else None
         self._list_models()
-        item = self._models.itemAtPosition(*place) if place is not None else None
+        item = self._models.itemAtPosition(*position) if position is not None else None
         if item is not None and (widget := item.widget()) is not None:
-            widget.show()  # what is not on the screen yet cannot have it
+            widget.show()  # only a visible widget can have the focus
             widget.setFocus()
 
     def _list_models(self) -> None:
@@ -254,21 +266,21 @@ class LibraryPanel(QWidget):
         store = self._store
         primary = store.primary_model
         if primary is None:
-            self._models.addWidget(label("None yet: open one below.", "caption"), 0, 0)
+            self._models.addWidget(Label("None yet: open one below.", "caption"), 0, 0)
             return
         for column, text in ((0, "attacked"), (1, "shown")):
-            self._models.addWidget(label(text, "caption"), 0, column)
+            self._models.addWidget(Label(text, "caption"), 0, column)
         for row, model in enumerate(store.models):
-            attacked = QRadioButton(model.card.title)
-            attacked.setToolTip(f"{model.name}: attack this model")
-            attacked.setChecked(model.name == store.primary)
-            self._attacked.addButton(attacked, row)
+            is_primary = model.name == store.primary
+            attacked = radio_button(model.card.title, checked=is_primary, tip=f"{model.name}: attack this model")
+            self._attacked_buttons.addButton(attacked, row)
             self._models.addWidget(attacked, row + 1, 0)
-            shown = QCheckBox()
-            shown.setAccessibleName(f"Show {model.card.title}")
             fits = model.card.classes == primary.card.classes
-            shown.setChecked(fits and (model.name in store.shown or model.name == store.primary))
-            shown.setEnabled(fits and model.name != store.primary)
-            shown.setToolTip("Show this model's verdict" if fits else "This model knows other classes")
+            shown = check_box(
+                checked=fits and (model.name in store.shown or is_primary),
+                enabled=fits and not is_primary,
+                tip="Show this model's verdict" if fits else "This model knows other classes",
+            )
+            shown.setAccessibleName(f"Show {model.card.title}")
             shown.toggled.connect(lambda on, name=model.name: store.set_shown(name, on))
             self._models.addWidget(shown, row + 1, 1, Qt.AlignmentFlag.AlignRight)

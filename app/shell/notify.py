@@ -1,7 +1,7 @@
-"""What the program says by itself: toasts, the log, unexpected errors, and questions.
+"""Messages to the person: toasts, the log window, unexpected errors, and questions.
 
-A toast says what happened and what to do, and never asks; details go to the log. A dialog opens only where the person
-must decide.
+A toast tells what happened and what to do, and needs no answer; details go to the log. A dialog opens only for a
+decision.
 """
 
 import logging
@@ -27,38 +27,41 @@ from PySide6.QtWidgets import (
     QLabel,
     QMessageBox,
     QPlainTextEdit,
-    QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
+from app.shell.plain_text import button_text, multi_line
+from app.shell.widgets import Label, button, tool_button
 from core.options import explain
+from core.runtime.files import readable
+from core.runtime.text import printable
 
-TOASTS = 3
+MAX_TOASTS = 3
 TOAST_WIDTH = 380
-TOAST_LETTERS = 320
+TOAST_CHARACTERS = 320
 TOAST_MS = 6000
 FADE_MS = 120
-STRIP_HEIGHT = 28  # the job strip stays free
+STRIP_HEIGHT = 28  # of the job strip, which toasts do not cover
 LOG_LINES = 1000
 
 _log = logging.getLogger(__name__)
 
 
-def sentence(error: BaseException) -> str:
-    """What happened and what to do, for a person; never the bare name of an exception."""
+def error_message(error: BaseException) -> str:
+    """An exception as one sentence for a person: what happened and what to do, without the exception's name."""
     text = str(error).strip()
     if isinstance(error, ValidationError):
         text = explain(error)
     elif isinstance(error, MemoryError | RuntimeError) and (lacking := _out_of_memory(error)):
         text = lacking
     elif isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
-        text = f"{place}. Check the path, its permissions and the free space."
+        location = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
+        text = f"{location}. Check the path, its permissions and the free space."
     elif not isinstance(error, ValueError) or not text:
         text = "Something unexpected went wrong, and this was not finished. The log has the details."
+    text = readable(text)
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
@@ -69,18 +72,20 @@ def _out_of_memory(error: BaseException) -> str | None:
 
 
 def ask(parent: QWidget | None, title: str, text: str, yes: str, no: str) -> bool:
-    """Let the person decide; Escape and Enter mean ``no``. Both words are verbs of what will happen."""
-    box = QMessageBox(QMessageBox.Icon.NoIcon, "Pointward", title, parent=parent)
-    box.setInformativeText(text)
-    accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-    reject = box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+    """Ask a question with two buttons; Escape and Enter choose ``no``. ``yes`` and ``no`` are the buttons' texts."""
+    box = QMessageBox(QMessageBox.Icon.NoIcon, "Pointward", printable(title), parent=parent)
+    box.setInformativeText(printable(text))
+    for label in box.findChildren(QLabel):  # setTextFormat of the box is for its title alone
+        label.setTextFormat(Qt.TextFormat.PlainText)
+    accept = box.addButton(button_text(yes), QMessageBox.ButtonRole.AcceptRole)
+    reject = box.addButton(button_text(no), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(reject)
     box.setEscapeButton(reject)
     box.exec()
     return box.clickedButton() is accept
 
 
-# --- toasts ---------------------------------------------------------------------------------------------------------
+# --- toasts -------------------------------------------------------------------------------------------------------
 
 
 class Severity(Enum):
@@ -93,7 +98,10 @@ class Severity(Enum):
 
 
 class Toasts(QObject):
-    """Up to three messages in the lower right corner of a window, newest lowest; errors stay until they are closed."""
+    """Up to three messages in the lower right corner of a window, the newest lowest. Errors stay until closed."""
+
+    shown = Signal(object, str)
+    """Severity and text of each message."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -102,30 +110,31 @@ class Toasts(QObject):
         window.installEventFilter(self)
 
     def show(self, severity: Severity, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        """Show a message, with one button if there is something to do, and log it. A repeated one is counted."""
-        _log.log(severity.value[2], text)
+        """Show and log a message, with a button for ``action`` (text, handler). A repeated message is only counted."""
+        self.shown.emit(severity, text)
+        _log.log(severity.value[2], "%s", multi_line(text))  # the log goes to a terminal, too
         for toast in self.visible:
-            if toast.said == (severity, text):
+            if toast.message == (severity, text):
                 toast.repeat()
                 return
-        if len(self.visible) == TOASTS:
-            self.visible[0].leave()
+        if len(self.visible) == MAX_TOASTS:
+            self.visible[0].dismiss()
         toast = Toast(self._window, severity, text, action)
-        toast.left.connect(self._left)
+        toast.closed.connect(self._on_closed)
         self.visible.append(toast)
-        self._place()
-        toast.enter()
+        self._position()
+        toast.appear()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize:
-            self._place()
+            self._position()
         return super().eventFilter(watched, event)
 
-    def _left(self, toast: "Toast") -> None:
+    def _on_closed(self, toast: "Toast") -> None:
         self.visible.remove(toast)
-        self._place()
+        self._position()
 
-    def _place(self) -> None:
+    def _position(self) -> None:
         bottom = self._window.height() - STRIP_HEIGHT - theme.SPACE_M
         for toast in reversed(self.visible):
             toast.move(self._window.width() - toast.width() - theme.SPACE_L, bottom - toast.height())
@@ -135,42 +144,36 @@ class Toasts(QObject):
 class Toast(QFrame):
     """One message of ``Toasts``."""
 
-    left = Signal(object)
+    closed = Signal(object)
 
     def __init__(
         self, parent: QWidget, severity: Severity, text: str, action: tuple[str, Callable[[], object]] | None
     ) -> None:
         super().__init__(parent)
-        self.said = severity, text
+        self.message = severity, text
         self.setAccessibleName(text)
-        theme.role(self, "card")
-        self._picture = QLabel()
-        theme.notifier.changed.connect(self._dress)
-        self._dress()
-        message = QLabel(text if len(text) <= TOAST_LETTERS else text[:TOAST_LETTERS] + "… (the log has all of it)")
-        message.setTextFormat(Qt.TextFormat.PlainText)
-        message.setWordWrap(True)
-        self._count, self._times = QLabel(), 1
-        theme.role(self._count, "caption")
-        close = QToolButton()
-        close.setAccessibleName("Close message")
-        theme.set_icon(close, "close", "muted")
-        theme.role(close, "flat")
-        close.clicked.connect(self.leave)
+        theme.set_role(self, "card")
+        self._icon = Label()
+        theme.notifier.changed.connect(self._update_icon)
+        self._update_icon()
+        shown = text if len(text) <= TOAST_CHARACTERS else text[:TOAST_CHARACTERS] + "… (the log has all of it)"
+        message = Label(shown, wrap=True)
+        self._count, self._repeats = Label(role="caption"), 1
+        close = tool_button(icon="close", colour="muted", role="flat", name="Close message")
+        close.clicked.connect(self.dismiss)
 
         column = QVBoxLayout()
         column.setSpacing(theme.SPACE_S)
         column.addWidget(message)
         if action is not None:
             label, run = action
-            button = QPushButton(label)
-            button.clicked.connect(self.leave)
-            button.clicked.connect(lambda: run())
-            column.addWidget(button, alignment=Qt.AlignmentFlag.AlignLeft)
+            action_button = button(label, "", self.dismiss)
+            action_button.clicked.connect(lambda: run())
+            column.addWidget(action_button, alignment=Qt.AlignmentFlag.AlignLeft)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         row.setSpacing(theme.SPACE_M)
-        row.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignTop)
         row.addLayout(column, 1)
         row.addWidget(self._count, alignment=Qt.AlignmentFlag.AlignTop)
         row.addWidget(close, alignment=Qt.AlignmentFlag.AlignTop)
@@ -179,34 +182,37 @@ class Toast(QFrame):
 
         self._effect = QGraphicsOpacityEffect(self)
         self.setGraphicsEffect(self._effect)
-        self._fade = QPropertyAnimation(self._effect, b"opacity", self, duration=FADE_MS, startValue=0.0, endValue=1.0)
-        self._fade.finished.connect(self._faded)
+        self._fade = QPropertyAnimation(self._effect, b"opacity", self)
+        self._fade.setDuration(FADE_MS)
+        self._fade.setStartValue(0.0)
+        self._fade.setEndValue(1.0)
+        self._fade.finished.connect(self._on_faded)
         self._timer = QTimer(self, singleShot=True, interval=TOAST_MS)
-        self._timer.timeout.connect(self.leave)
-        self._leaving = False
+        self._timer.timeout.connect(self.dismiss)
+        self._closing = False
 
-    def _dress(self) -> None:
-        name, token, _ = self.said[0].value
-        self._picture.setPixmap(theme.icon(name, token).pixmap(20))
+    def _update_icon(self) -> None:
+        name, token, _ = self.message[0].value
+        self._icon.setPixmap(theme.icon(name, token).pixmap(20))
 
-    def enter(self) -> None:
+    def appear(self) -> None:
         self.show()
         self.raise_()
         self._fade.start()
-        self._wait()
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.said[1]))
+        self._start_timeout()
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.message[1]))
 
     def repeat(self) -> None:
-        """The same message again: count it and stay longer."""
-        self._times += 1
-        self._count.setText(f"×{self._times}")
-        self._wait()
+        """Count the same message once more and restart its timeout."""
+        self._repeats += 1
+        self._count.setText(f"×{self._repeats}")
+        self._start_timeout()
 
-    def leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
+    def dismiss(self) -> None:
+        if not self._closing:
+            self._closing = True
             self._timer.stop()
-            self.left.emit(self)
+            self.closed.emit(self)
             self._effect.setEnabled(True)
             self._fade.setDirection(QAbstractAnimation.Direction.Backward)
             self._fade.start()
@@ -216,24 +222,24 @@ class Toast(QFrame):
         super().enterEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:
-        self._wait()
+        self._start_timeout()
         super().leaveEvent(event)
 
-    def _wait(self) -> None:
-        if self.said[0] is not Severity.ERROR and not self._leaving:
+    def _start_timeout(self) -> None:
+        if self.message[0] is not Severity.ERROR and not self._closing:
             self._timer.start()
 
-    def _faded(self) -> None:
-        self._effect.setEnabled(False)  # sharp text, and no off-screen painting while nothing moves
-        if self._leaving:
+    def _on_faded(self) -> None:
+        self._effect.setEnabled(False)  # text is sharper and painting cheaper without the effect
+        if self._closing:
             self.deleteLater()
 
 
-# --- the log --------------------------------------------------------------------------------------------------------
+# --- the log ------------------------------------------------------------------------------------------------------
 
 
 class LogPanel(QWidget):
-    """The last thousand lines of the log, from the moment it is made, with a button that copies them."""
+    """The last thousand log lines since this widget was created, with a button that copies them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -244,9 +250,7 @@ class LogPanel(QWidget):
         self._text.setPlaceholderText("Nothing has been logged. Messages and errors appear here.")
         self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        copy = QPushButton("Copy all")
-        theme.set_icon(copy, "copy")
-        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text))
+        copy = button("Copy all", "copy", lambda: QGuiApplication.clipboard().setText(self.text))
         column = QVBoxLayout(self)
         column.addWidget(self._text)
         column.addWidget(copy, alignment=Qt.AlignmentFlag.AlignRight)
@@ -265,7 +269,7 @@ class _Relay(QObject):
 
 
 class _Handler(logging.Handler):
-    """Brings records of any thread to the GUI thread. Not itself a QObject: logging holds handlers until exit."""
+    """Sends log records of any thread to the GUI thread. Not a QObject itself: logging keeps handlers until exit."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -273,17 +277,17 @@ class _Handler(logging.Handler):
         self.relay = _Relay()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.relay.line.emit(self.format(record))
+        self.relay.line.emit(multi_line(self.format(record)))
 
 
-class Reporter(QObject):
-    """To be put in place of ``sys.excepthook``: an unexpected error becomes a toast, its traceback goes to the log."""
+class ExceptionHook(QObject):
+    """Replaces ``sys.excepthook``: an unexpected error becomes a toast, and its traceback goes to the log."""
 
-    _caught = Signal(str)  # the error may come from any thread
+    _error_caught = Signal(str)  # the error may come from any thread
 
     def __init__(self, toasts: Toasts, show_log: Callable[[], object]) -> None:
         super().__init__(toasts)
-        self._caught.connect(lambda text: toasts.show(Severity.ERROR, text, ("Show log", show_log)))
+        self._error_caught.connect(lambda text: toasts.show(Severity.ERROR, text, ("Show log", show_log)))
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
@@ -291,4 +295,4 @@ class Reporter(QObject):
             QGuiApplication.quit()
             return
         _log.error("unexpected error", exc_info=(kind, error, trace))
-        self._caught.emit(sentence(error))
+        self._error_caught.emit(error_message(error))

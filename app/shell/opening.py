@@ -1,23 +1,32 @@
-"""Opening files, folders and datasets: each is read in the background and put into the store."""
+"""Opens files, folders and datasets: reads them in the background and puts them into the store."""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import settings
-from app.store import Store
+from app.shell.plain_text import button_text
+from app.stage.orientation import OrientationController
+from app.store import SPLIT, FileSource, Store
+from core.clouds import SHOWN
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation
 from core.datasets import REGISTRY
+from core.datasets.matching import listed, presence, unknown_classes
 from core.events import Cancel, Event, Note, Progress
+from core.runtime.files import readable
 
 if TYPE_CHECKING:
+    from core.clouds import Cloud
     from core.datasets import Dataset
     from core.models.checkpoints import LoadedModel
 
@@ -25,93 +34,118 @@ READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.np
 
 
 class Opener(QObject):
-    """Asks what to open where that is not given, opens it, and says how that went."""
+    """Opens what a person chooses, as jobs, and reports notes and errors."""
 
-    said = Signal(str)
+    info = Signal(str)
     failed = Signal(str)
     preparing = Signal(str)
-    """What goes on while there is no dataset to show yet."""
-    datasetRefused = Signal()
+    """Progress, as a text, while there is no dataset to show yet."""
+    datasetNotOpened = Signal()
 
-    def __init__(self, store: Store, jobs: JobList, parent: QWidget) -> None:
+    def __init__(self, store: Store, jobs: JobList, orientation: OrientationController, parent: QWidget) -> None:
         super().__init__(parent)
-        self._store, self._jobs, self._window = store, jobs, parent
-        self._wanted: tuple[str, Path | None] = ("", None)
-        """The dataset that was asked for last, and its folder."""
-        self._orders = itertools.count(1)
-        self._newest = 0
-        """The order, by which it was asked for, of the cloud that was opened last."""
+        self._store, self._jobs, self._orientation, self._window = store, jobs, orientation, parent
+        self._requested: tuple[str, Path | None, Orientation] = ("", None, AS_IT_IS)
+        """Name and folder of the dataset that was requested last, and how it stands there."""
+        self._to_be_found: set[Path] = set()
+        """Paths of which it is to be found how their clouds stand."""
+        self._request_ids = itertools.count(1)
+        self._newest_request = 0
+        """Request id of the cloud that is shown; an older one that is read later is not shown."""
 
-    def run(self, title: str, work: Callable[[Cancel], Any]) -> Job:
-        """Submit an operation whose notes and failure are told."""
+    def submit(self, title: str, work: Callable[[Cancel], Any]) -> Job:
+        """Submit an immediate job whose notes and errors are reported."""
         cancel = Cancel()
-        job = self._jobs.submit(title, lambda: work(cancel), cancel, brief=True, keeps=False)
-        job.events.connect(self._tell)
-        job.failed.connect(lambda sentence, _: self.failed.emit(sentence))
+        job = self._jobs.submit(title, lambda: work(cancel), cancel, immediate=True, keeps_partial=False)
+        job.events.connect(self._show_events)
+        job.failed.connect(lambda message, _: self.failed.emit(message))
         return job
 
-    def dataset(self, name: str, root: Path | None = None) -> None:
+    def open_dataset(self, name: str, root: Path | None = None) -> None:
         """Open a dataset of the registry, and the models that come with the program for it."""
         if REGISTRY[name].needs_root and root is None:
             chosen = QFileDialog.getExistingDirectory(self._window, f"Folder of {name}", settings.load().folder)
             if not chosen:
-                self.datasetRefused.emit()
+                self.datasetNotOpened.emit()
                 return
             root = Path(chosen)
         from core.datasets import open_dataset
 
-        self._wanted = name, root
+        expected = self._orientation.expected
+        orientation = settings.orientation_of(root) if root is not None and expected is not None else AS_IT_IS
+        request = self._requested = name, root, orientation
         if self._store.dataset is None:
             self.preparing.emit(f"Preparing {name}. This happens once.")
-        job = self.run(f"opening {name}", lambda _: open_dataset(name, root, settings.cache_dir()))
-        job.finished_ok.connect(lambda dataset: self._opened_dataset(dataset, root))
+        job = self.submit(
+            f"opening {name}",
+            lambda _: open_dataset(
+                name, root, settings.cache_dir(), orientation=orientation, expected=expected or STANDARD_UP
+            ),
+        )
+        job.finished_ok.connect(lambda dataset: self._on_dataset(dataset, request))
         for ended in (job.failed, job.stopped):
-            ended.connect(lambda *_: self.datasetRefused.emit())
+            ended.connect(lambda *_: self.datasetNotOpened.emit())
 
-    def path(self, path: Path) -> None:
-        """Open a cloud, a mesh, weights or a run's folder; a folder of class folders becomes the dataset."""
-        if path.is_dir() and not any(path.glob("*.safetensors")):
-            self.dataset("folder", path)
+    def open_path(self, path: Path, orientation: Orientation | None = AS_IT_IS) -> None:
+        """Open a cloud, a mesh, weights or the folder of a run; a folder of class folders is opened as dataset.
+
+        ``orientation`` says how clouds stand in the files, and is remembered for the folder; None: that is to be found.
+        """
+        is_dataset = path.is_dir() and not any(path.glob("*.safetensors"))
+        if orientation is None:
+            self._to_be_found.add(path)
+        elif orientation.given:
+            up = orientation.up or self._orientation.expected
+            settings.save_orientation(path if is_dataset else path.parent, replace(orientation, up=up))
+        if is_dataset:
+            self.open_dataset("folder", path)
             return
-        job, order = self.run(f"opening {path.name}", lambda _: _opening(path)), next(self._orders)
-        job.finished_ok.connect(lambda thing: self._opened(path, thing, order))
+        name = readable(path.name)
+        job, request_id = self.submit(f"opening {name}", lambda _: _read(path)), next(self._request_ids)
+        job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id))
 
-    def ask_file(self) -> None:
+    def choose_file(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, READABLE)
         for name in names:
-            self.path(Path(name))
+            self.open_path(Path(name))
 
-    def ask_folder(self, title: str) -> None:
+    def choose_folder(self, title: str) -> None:
         place = settings.load().folder or str(settings.runs_dir())
         name = QFileDialog.getExistingDirectory(self._window, title, place)
         if name:
-            self.path(Path(name))
+            self.open_path(Path(name))
 
     def fill_recent(self, menu: QMenu) -> None:
-        """The files that were opened last, as entries that open them."""
+        """Fill a menu with the files that were opened last."""
         menu.clear()
         for name in settings.load().recent:
-            entry = menu.addAction(name)
-            entry.setEnabled(os.path.exists(name))  # a Path raises where it may not look
-            entry.triggered.connect(lambda _=False, path=Path(name): self.path(path))
+            entry = menu.addAction(button_text(name))
+            entry.setEnabled(os.path.exists(name))  # Path.exists raises without permission
+            entry.triggered.connect(lambda _=False, path=Path(name): self.open_path(path))
         if menu.isEmpty():
             menu.addAction("nothing yet").setEnabled(False)
 
-    def _opened(self, path: Path, thing: Any, order: int) -> None:
+    def _on_opened(self, path: Path, opened: Any, request_id: int) -> None:
         from core.clouds import Cloud
 
         settings.add_recent(path)
-        if not isinstance(thing, Cloud):
-            self._store.add_model(thing, primary=True)
-        elif order > self._newest:  # a large file may be read after a small one that was asked for later
-            self._newest = order
-            self._store.set_cloud(thing, path)
+        if not isinstance(opened, Cloud):
+            self._store.add_model(opened, primary=True)
+        elif request_id > self._newest_request:  # reading a large file may end after a smaller one requested later
+            self._newest_request = request_id
+            self._orientation.show_file(FileSource(path, opened, settings.orientation_of(path.parent)))
+            self._find_orientation(path)
 
-    def _opened_dataset(self, dataset: Dataset, root: Path | None) -> None:
-        if self._wanted != (dataset.card.name, root):
-            return  # another one was asked for since
-        store = self._store
+    def _on_dataset(self, dataset: Dataset, request: tuple[str, Path | None, Orientation]) -> None:
+        if self._requested != request:
+            return  # another one has been requested since
+        store, root = self._store, request[1]
+        before, store_root = store.dataset, store.data_root
         store.set_dataset(dataset, root)
+        if before is not None and root is not None and root == store_root and store.cloud is not None:
+            self._show_turned(dataset, store.cloud)
+        if root is not None:
+            self._find_orientation(root)
         from core.models.checkpoints import builtin_models
         from core.runtime.startup import shipped_models
 
@@ -119,36 +153,47 @@ class Opener(QObject):
         if any(model.shipped and model.card.dataset == name for model in store.models):
             return
         if builtin_models(name):
-            job = self.run(f"loading the models of {name}", lambda _: shipped_models(name))
-            job.finished_ok.connect(lambda models: self._shipped(dataset, models))
-        elif primary is not None and tuple(primary.card.classes) != tuple(dataset.card.classes):
-            self.said.emit(
-                f"No model in the list was trained on {name}: their verdicts name the classes they know. "
+            job = self.submit(f"loading the models of {name}", lambda _: shipped_models(name))
+            job.finished_ok.connect(lambda models: self._on_shipped_models(dataset, models))
+        elif primary is not None and (unknown := unknown_classes(dataset.card.classes, primary.card.classes)):
+            self.info.emit(
+                f"The attacked model does not know {listed(unknown)}, and its verdicts name the classes it knows. "
                 "Train one in the Train tab."
             )
         elif primary is not None and primary.card.dataset != name:
-            self.said.emit(
-                f"The attacked model was trained on {primary.card.dataset}, which has the same classes as {name}."
-            )
+            present = presence(np.arange(len(dataset.card.classes)), primary.card.classes)
+            self.info.emit(f"The attacked model was trained on {primary.card.dataset}: {present} in {name}.")
 
-    def _shipped(self, dataset: Dataset, models: tuple[LoadedModel, ...]) -> None:
+    def _find_orientation(self, path: Path) -> None:
+        """Find how the clouds of a path stand, if that was asked for."""
+        if path in self._to_be_found:
+            self._to_be_found.remove(path)
+            self._orientation.find()
+
+    def _show_turned(self, dataset: Dataset, cloud: Cloud) -> None:
+        """Show the shape that is shown as it stands in the dataset now, which was turned."""
+        names = dataset.split(SPLIT).names
+        if self._store.source is None and cloud.name in names:
+            self._store.set_cloud(dataset.cloud(SPLIT, list(names).index(cloud.name), SHOWN))
+
+    def _on_shipped_models(self, dataset: Dataset, models: tuple[LoadedModel, ...]) -> None:
         if models and self._store.dataset is dataset:
             self._store.set_shipped(models)
-            self.said.emit(f"The models that come with the program for {dataset.card.name} are in the list.")
+            self.info.emit(f"The models that come with the program for {dataset.card.name} are in the list.")
 
-    def _tell(self, events: list[Event]) -> None:
+    def _show_events(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Note):
-                self.said.emit(event.text)
+                self.info.emit(event.text)
             elif isinstance(event, Progress) and self._store.dataset is None and event.text:
                 share = f" · {100 * event.done // event.total} %" if event.total else ""
                 self.preparing.emit(f"{event.text[:1].upper()}{event.text[1:]}{share}")
 
 
-def _opening(path: Path) -> Any:
+def _read(path: Path) -> Any:
     from core.events import Done, Progress
     from core.runtime.devices import choose_device
     from core.runtime.opening import open_path
 
-    yield Progress(0, 1, f"reading {path.name}")
+    yield Progress(0, 1, f"reading {readable(path.name)}")
     yield Done(open_path(path, choose_device("auto")))

@@ -1,4 +1,4 @@
-"""What a long operation shows of itself: its status, its speed and the time left."""
+"""Status, speed and remaining time of a long operation."""
 
 from collections import deque
 from enum import StrEnum
@@ -22,9 +22,9 @@ class Status(StrEnum):
 
 
 class Meter:
-    """How fast work goes and when it will be over, from the reports of its last ``WINDOW`` seconds.
+    """Speed and remaining time, from the reports of the last ``WINDOW`` seconds of work.
 
-    Work that starts over or changes its total is measured anew.
+    A report with another total, or with less done than before, starts a new measurement.
     """
 
     WINDOW = 30.0
@@ -34,12 +34,12 @@ class Meter:
         self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, done: int, total: int, at: float) -> None:
-        """``done`` of ``total`` pieces were finished ``at`` so many seconds of work."""
+        """Report that ``done`` of ``total`` items were finished after ``at`` seconds of work."""
         if total != self.total or done < self.done:
             self._samples.clear()
         self.done, self.total = done, total
         if len(self._samples) > 1 and at - self._samples[-2][0] < 0.1:
-            self._samples.pop()  # ten a second are enough
+            self._samples.pop()  # keep at most ten a second
         self._samples.append((at, done))
         while len(self._samples) > 2 and at - self._samples[1][0] >= self.WINDOW:
             self._samples.popleft()
@@ -51,7 +51,7 @@ class Meter:
 
     @property
     def rate(self) -> float | None:
-        """Pieces per second; None until two reports a quarter of a second apart allow a guess."""
+        """Items per second; None until two reports are a quarter of a second apart."""
         if len(self._samples) < 2:
             return None
         (start, before), (end, after) = self._samples[0], self._samples[-1]
@@ -59,5 +59,5 @@ class Meter:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds of work until all is done; None while the rate is unknown."""
+        """Remaining seconds of work; None while the rate is unknown."""
         return None if self.rate is None else (self.total - self.done) / self.rate

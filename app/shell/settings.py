@@ -1,6 +1,6 @@
-"""What Pointward remembers from one start to the next, and where its files lie. The only file that names QSettings.
+"""Preferences and window layout, kept between starts, and the program's folders. The only file that uses QSettings.
 
-Nothing in a settings file can stop the program: a bad value goes back to its default by itself, the others stay.
+No content of the settings file can stop the program: a bad value is replaced by its default, the others are kept.
 """
 
 import json
@@ -12,17 +12,20 @@ from PySide6.QtCore import QByteArray, QRect, QSettings, QSize, QStandardPaths
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
+from core.clouds.frames import AS_IT_IS, Axis, Orientation
 from core.options import Options, option
+from core.runtime.files import readable
 
-RECENT = 10
-LAYOUT = 1
-"""Version of the window's layout; a remembered layout of another version is left alone."""
+MAX_RECENT = 10
+MAX_ORIENTATIONS = 100
+LAYOUT_VERSION = 1
+"""Version of the window's layout; a saved layout of another version is not restored."""
 
 _log = logging.getLogger(__name__)
 
 
-class Remembered(Options):
-    """The choices a person would miss if they were forgotten."""
+class Preferences(Options):
+    """Choices that are kept until the next start."""
 
     theme: Literal["system", "dark", "light"] = option("system", "Colours of the window.")
     attack: str = option("fgsm", "Attack of the last session.")
@@ -30,37 +33,40 @@ class Remembered(Options):
     all_classes: bool = option(False, "Whether the confidence bars show every class.")
     folder: str = option("", "Where the last file was opened or saved.")
     recent: tuple[str, ...] = option((), "Files and run folders opened last, newest first.")
+    orientations: dict[str, tuple[Axis, float]] = option(
+        {}, "For folders: the axis that points up in their files, and the turn about it in degrees."
+    )
 
 
 def create() -> QSettings:
-    """The settings file. Everything here opens it through this function; tests put a private file in its place."""
+    """The settings file. Everything here opens it through this function, which tests replace."""
     return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "pointward", "pointward")
 
 
-def load() -> Remembered:
-    """What was remembered; unusable values are dropped one by one, with a line in the log."""
+def load() -> Preferences:
+    """The saved preferences; each unusable value is removed, with a line in the log."""
     store, good = create(), {}
-    for name in Remembered.model_fields:
+    for name in Preferences.model_fields:
         if not store.contains(name):
             continue
         try:
             value = json.loads(store.value(name))
-            Remembered.model_validate({name: value})
+            Preferences.model_validate({name: value})
         except (TypeError, ValueError):
-            _log.warning("the remembered %s was unusable and is back to its default", name.replace("_", " "))
+            _log.warning("the saved %s was unusable and is back to its default", name.replace("_", " "))
             store.remove(name)
         else:
             good[name] = value
-    return Remembered(**good)
+    return Preferences(**good)
 
 
-def remember(**values: Any) -> None:
-    """Keep some fields of ``Remembered``.
+def save(**values: Any) -> None:
+    """Save some fields of ``Preferences``.
 
     Raises
     ------
     ValueError
-        For an unknown field or a value outside its limits; nothing is kept then.
+        For an unknown field or a value outside its limits; nothing is saved then.
     """
     checked = load().changed(**values)
     store = create()
@@ -69,36 +75,53 @@ def remember(**values: Any) -> None:
 
 
 def add_recent(path: Path) -> None:
-    """Put a file or run folder at the head of the recent ones."""
+    """Put a file or run folder first in the list of recent ones; not one whose name is not UTF-8: Qt can't hold it."""
+    if readable(path.absolute()) != str(path.absolute()):
+        return
     newest = str(path.absolute())
     others = [name for name in load().recent if name != newest]
-    remember(recent=(newest, *others)[:RECENT], folder=str(path.absolute().parent))
+    save(recent=(newest, *others)[:MAX_RECENT], folder=str(path.absolute().parent))
+
+
+def orientation_of(folder: Path) -> Orientation:
+    """How the clouds in the files of a folder stand, as it was said last."""
+    up_turn = load().orientations.get(str(folder.absolute()))
+    return Orientation(*up_turn) if up_turn is not None else AS_IT_IS
+
+
+def save_orientation(folder: Path, orientation: Orientation) -> None:
+    """Remember how the clouds in the files of a folder stand; forget it if they stand as it is expected."""
+    known = load().orientations
+    known.pop(str(folder.absolute()), None)
+    if orientation.up is not None:
+        known[str(folder.absolute())] = (orientation.up, orientation.turn)
+    save(orientations=dict(list(known.items())[-MAX_ORIENTATIONS:]))
 
 
 # --- the window ---------------------------------------------------------------------------------------------------
 
 
 def save_window(window: QMainWindow) -> None:
-    """Keep place, size, docks and named splitters of the window."""
+    """Save geometry, docks and named splitters of the window."""
     store = create()
     store.setValue("window/geometry", window.saveGeometry())
-    store.setValue("window/state", window.saveState(LAYOUT))
+    store.setValue("window/state", window.saveState(LAYOUT_VERSION))
     for splitter in _splitters(window):
-        store.setValue(f"window/splitters-{LAYOUT}/{splitter.objectName()}", splitter.saveState())
+        store.setValue(f"window/splitters-{LAYOUT_VERSION}/{splitter.objectName()}", splitter.saveState())
 
 
 def restore_window(window: QMainWindow) -> None:
-    """Give the window its remembered place and layout, and bring it back if that is off every screen."""
+    """Restore geometry and layout of the window, and move it onto a screen if it is outside of all of them."""
     store = create()
     window.restoreGeometry(_bytes(store, "window/geometry"))
-    window.restoreState(_bytes(store, "window/state"), LAYOUT)
+    window.restoreState(_bytes(store, "window/state"), LAYOUT_VERSION)
     for splitter in _splitters(window):
-        splitter.restoreState(_bytes(store, f"window/splitters-{LAYOUT}/{splitter.objectName()}"))
-    _rescue(window)
+        splitter.restoreState(_bytes(store, f"window/splitters-{LAYOUT_VERSION}/{splitter.objectName()}"))
+    _move_on_screen(window)
 
 
-def forget_window() -> None:
-    """Let the next start use the default layout."""
+def clear_window() -> None:
+    """Remove the saved layout, so that the next start uses the default."""
     create().remove("window")
 
 
@@ -111,12 +134,12 @@ def _bytes(store: QSettings, key: str) -> QByteArray:
     return value if isinstance(value, QByteArray) else QByteArray()
 
 
-def _rescue(window: QMainWindow) -> None:
-    """Centre the window on the first screen unless enough of its title bar is on some screen to take hold of it."""
+def _move_on_screen(window: QMainWindow) -> None:
+    """Centre the window on the first screen, unless enough of its title bar is visible to drag it."""
     frame = window.frameGeometry()
     title = QRect(frame.topLeft(), QSize(frame.width(), 32))
-    grips = [(screen.availableGeometry() & title).size() for screen in QGuiApplication.screens()]
-    if not any(grip.width() >= 100 and grip.height() >= 16 for grip in grips):
+    visible_parts = [(screen.availableGeometry() & title).size() for screen in QGuiApplication.screens()]
+    if not any(part.width() >= 100 and part.height() >= 16 for part in visible_parts):
         area = QGuiApplication.primaryScreen().availableGeometry()
         window.resize(window.size().boundedTo(area.size()))
         window.move(area.center() - window.rect().center())
@@ -126,19 +149,19 @@ def _rescue(window: QMainWindow) -> None:
 
 
 def cache_dir() -> Path:
-    """Where converted datasets lie; may be deleted at any time. Not made here."""
-    return _place(QStandardPaths.StandardLocation.GenericCacheLocation)
+    """Folder of converted datasets; it may be deleted at any time. Not created here."""
+    return _location(QStandardPaths.StandardLocation.GenericCacheLocation)
 
 
 def data_dir() -> Path:
-    """Where the program keeps what it must not lose. Not made here."""
-    return _place(QStandardPaths.StandardLocation.GenericDataLocation)
+    """Folder of the program's permanent data. Not created here."""
+    return _location(QStandardPaths.StandardLocation.GenericDataLocation)
 
 
 def runs_dir() -> Path:
-    """Where training writes its run folders unless told otherwise. Not made here."""
+    """Default folder of training runs. Not created here."""
     return data_dir() / "runs"
 
 
-def _place(location: QStandardPaths.StandardLocation) -> Path:
+def _location(location: QStandardPaths.StandardLocation) -> Path:
     return Path(QStandardPaths.writableLocation(location)) / "pointward"

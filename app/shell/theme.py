@@ -1,12 +1,11 @@
-"""How everything looks: colours, fonts, icons, class identity. The only file with literal colours or a style sheet.
+"""Colours, fonts, icons, and the colours of classes. The only file with literal colours or a style sheet.
 
-Clean is blue and adversarial is orange, everywhere; every other colour is quiet. A widget that paints by itself asks
-`current()` while it paints and repaints on `notifier.changed`; a widget that does not gets its look from the style
-sheet (`resources/style.qss`) through the palette and its `role`.
+Clean is blue and adversarial is orange, everywhere; the other colours are unobtrusive. A widget that paints itself
+reads `current()` while painting and repaints on `notifier.changed`; any other widget is styled by the style sheet
+(`resources/style.qss`), through the palette and its property `role`.
 """
 
 import string
-import tempfile
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
+from core.runtime.files import temporary_folder
 from resources import RESOURCES
 
 Scheme = Literal["dark", "light", "system"]
@@ -30,7 +30,7 @@ CAPTION_PX, BODY_PX, TITLE_PX = 11, 13, 15
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one scheme. `text`, `muted` and every signal colour reach 4.5:1 on `window` and `panel`."""
+    """The colours of one scheme. `text`, `muted`, `clean`, `adv`, `ok`, `warn` and `bad` reach a contrast of 4.5:1."""
 
     dark: bool
     window: QColor
@@ -49,7 +49,7 @@ class Theme:
     on_accent: QColor  # text on `accent`
     clean: QColor
     adv: QColor
-    still: QColor  # a point that the attack has not moved
+    unmoved: QColor  # points that the attack has not moved
     ok: QColor
     warn: QColor
     bad: QColor
@@ -77,7 +77,7 @@ DARK = _theme(
     on_accent="#0B1117",
     clean="#6CB2FF",
     adv="#FFA14A",
-    still="#8793A3",
+    unmoved="#8793A3",
     ok="#4CC9A4",
     warn="#F2C14E",
     bad="#FF7B8A",
@@ -100,7 +100,7 @@ LIGHT = _theme(
     on_accent="#FFFFFF",
     clean="#1C66C7",
     adv="#B54800",
-    still="#A9B3C0",
+    unmoved="#A9B3C0",
     ok="#0B7A5B",
     warn="#8A5A00",
     bad="#B3203A",
@@ -119,54 +119,55 @@ class _Notifier(QObject):
 
 
 notifier = _Notifier()
-_now = DARK
-_wish: Scheme | None = None  # until `apply` is called for the first time
-_tinted = tempfile.TemporaryDirectory(prefix="pointward-")  # arrows and marks the style sheet points at
+_current = DARK
+_requested_scheme: Scheme | None = None  # None until `apply` is called for the first time
+_icon_folder = temporary_folder("pointward")  # of the arrows and check marks that the style sheet uses
 
 
 def current() -> Theme:
     """The theme on screen."""
-    return _now
+    return _current
 
 
 def apply(app: QApplication, scheme: Scheme) -> None:
-    """Dress the whole application; with "system" now and again whenever the desktop changes its scheme."""
-    global _wish
+    """Set the colours of the whole application; with "system" again whenever the desktop changes its scheme."""
+    global _requested_scheme
     hints = app.styleHints()
-    if _wish is None:
-        hints.colorSchemeChanged.connect(_follow)
-    _wish = scheme
+    if _requested_scheme is None:
+        hints.colorSchemeChanged.connect(_on_desktop_scheme)
+    _requested_scheme = scheme
     if scheme == "system":
         hints.unsetColorScheme()
-        _dress(hints.colorScheme())
+        _apply_colours(hints.colorScheme())
     else:
         chosen = Qt.ColorScheme.Dark if scheme == "dark" else Qt.ColorScheme.Light
-        hints.setColorScheme(chosen)  # frames and dialogs of the desktop go along where they can
-        _dress(chosen)
+        hints.setColorScheme(chosen)  # also for window frames and dialogs of the desktop, where it supports that
+        _apply_colours(chosen)
 
 
-def _follow(desktop: Qt.ColorScheme) -> None:
-    if _wish == "system":
-        _dress(desktop)
+def _on_desktop_scheme(desktop: Qt.ColorScheme) -> None:
+    if _requested_scheme == "system":
+        _apply_colours(desktop)
 
 
-def _dress(scheme: Qt.ColorScheme) -> None:
-    global _now
+def _apply_colours(scheme: Qt.ColorScheme) -> None:
+    global _current
     app = QApplication.instance()
-    _now = LIGHT if scheme == Qt.ColorScheme.Light else DARK
+    assert isinstance(app, QApplication)
+    _current = LIGHT if scheme == Qt.ColorScheme.Light else DARK
     app.setStyle("Fusion")
-    app.setPalette(_palette(_now))
-    app.setStyleSheet(_style_sheet(_now))
+    app.setPalette(_palette(_current))
+    app.setStyleSheet(_style_sheet(_current))
     app.setFont(font())
-    pg.setConfigOptions(antialias=True, background=_now.panel, foreground=_now.muted)
+    pg.setConfigOptions(antialias=True, background=_current.panel, foreground=_current.muted)
     notifier.changed.emit()
 
 
-# --- fonts and roles ------------------------------------------------------------------------------------------------
+# --- fonts and roles ----------------------------------------------------------------------------------------------
 
 
 def font(pixels: int = BODY_PX, *, semibold: bool = False) -> QFont:
-    """The platform's font at a size of the scale (`CAPTION_PX`, `BODY_PX`, `TITLE_PX`)."""
+    """The platform's font in one of the three sizes `CAPTION_PX`, `BODY_PX`, `TITLE_PX`."""
     made = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
     made.setPixelSize(pixels)
     made.setWeight(QFont.Weight.DemiBold if semibold else QFont.Weight.Normal)
@@ -174,18 +175,18 @@ def font(pixels: int = BODY_PX, *, semibold: bool = False) -> QFont:
 
 
 def tabular(base: QFont | None = None) -> QFont:
-    """A copy of `base` (default: the body font) whose digits all have one width, so that numbers do not jump."""
+    """A copy of `base` (default: the body font) with tabular figures: all digits have the same width."""
     made = QFont(base) if base is not None else font()
     made.setFeature(QFont.Tag("tnum"), 1)
     return made
 
 
-def role(widget: QWidget, name: str) -> None:
-    """Give a widget a part to play in the style sheet, and redress it.
+def set_role(widget: QWidget, name: str) -> None:
+    """Set the property `role`, by which the style sheet selects the widget, and apply the style again.
 
     QLabel: "title", "section", "caption", "clean", "adv", "error", "warning", "chip", "chip-warn".
     QPushButton: "primary". QToolButton: "flat". QLineEdit, QAbstractSpinBox: "invalid".
-    QFrame: "card". QWidget: "panel", and "content" inside of a scroll area. "" takes the role away.
+    QFrame: "card". QWidget: "panel", and "content" inside of a scroll area. "" removes the role.
     """
     if widget.property("role") != name:
         widget.setProperty("role", name)
@@ -193,7 +194,7 @@ def role(widget: QWidget, name: str) -> None:
         widget.style().polish(widget)
 
 
-# --- icons ----------------------------------------------------------------------------------------------------------
+# --- icons --------------------------------------------------------------------------------------------------------
 
 
 def icon(name: str, token: str = "text") -> QIcon:
@@ -206,7 +207,7 @@ def icon(name: str, token: str = "text") -> QIcon:
     """
     made = QIcon()
     for mode, shade in ((QIcon.Mode.Normal, token), (QIcon.Mode.Disabled, "disabled")):
-        renderer = QSvgRenderer(QByteArray(_svg(name, getattr(_now, shade)).encode()))
+        renderer = QSvgRenderer(QByteArray(_svg(name, getattr(_current, shade)).encode()))
         for pixels in (16, 20, 24, 32, 48, 64):
             picture = QPixmap(pixels, pixels)
             picture.fill(Qt.GlobalColor.transparent)
@@ -219,25 +220,27 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:
     """Give a button or an action an icon that follows the theme. Calling it again changes the icon."""
-    tint = target.findChild(_Tint, options=Qt.FindChildOption.FindDirectChildrenOnly) or _Tint(target)
-    tint.wear(name, token)
+    themed = target.findChild(_ThemedIcon, options=Qt.FindChildOption.FindDirectChildrenOnly) or _ThemedIcon(target)
+    themed.set_icon(name, token)
 
 
-class _Tint(QObject):
-    """Lives and dies with its button or action; renders the icon anew when the theme changes."""
+class _ThemedIcon(QObject):
+    """Child object of a button or action that renders its icon again when the theme changes."""
 
     def __init__(self, target: QObject) -> None:
         super().__init__(target)
-        self._worn = ("", "")
+        self._icon_and_colour = ("", "")
         notifier.changed.connect(self._render)
 
-    def wear(self, name: str, token: str) -> None:
-        if self._worn != (name, token):  # to draw one takes a millisecond, and who moves a slider asks at each move
-            self._worn = name, token
+    def set_icon(self, name: str, token: str) -> None:
+        if self._icon_and_colour != (name, token):  # rendering takes a millisecond, too long for each slider move
+            self._icon_and_colour = name, token
             self._render()
 
     def _render(self) -> None:
-        self.parent().setIcon(icon(*self._worn))
+        target = self.parent()
+        assert isinstance(target, QAbstractButton | QAction)
+        target.setIcon(icon(*self._icon_and_colour))
 
 
 def _svg(name: str, colour: QColor) -> str:
@@ -247,7 +250,7 @@ def _svg(name: str, colour: QColor) -> str:
     return path.read_text(encoding="utf-8").replace("currentColor", colour.name())
 
 
-# --- colours of data ------------------------------------------------------------------------------------------------
+# --- colours of data ----------------------------------------------------------------------------------------------
 
 
 def contrast(first: QColor, second: QColor) -> float:
@@ -258,17 +261,17 @@ def contrast(first: QColor, second: QColor) -> float:
 
 def class_style(index: int) -> tuple[QColor, str]:
     """Colour and pyqtgraph marker of a class. Forty classes differ; neighbours differ in both."""
-    return QColor(_class_colour(index % 10, _now.dark)), _MARKERS[(index + index // 20) % 4]
+    return QColor(_class_colour(index % 10, _current.dark)), _MARKERS[(index + index // 20) % 4]
 
 
 def displacement_map() -> pg.ColorMap:
-    """How far a point has moved, 0 to 1: from the colour of a still point to `adv`, in even perceptual steps."""
-    return _blend(_now.still.name(), _now.adv.name())
+    """Colour map of displacements, 0 to 1: from `unmoved` to `adv`, perceptually uniform."""
+    return _blend(_current.unmoved.name(), _current.adv.name())
 
 
 @cache
 def _blend(*stops: str) -> pg.ColorMap:
-    """A colour map that is straight in CIELAB between its stops."""
+    """A colour map that interpolates linearly in CIELAB between its stops."""
     lab = np.array([pg.functions.colorCIELab(QColor(stop)) for stop in stops])
     at = np.linspace(0.0, 1.0, 65)
     mixed = [np.interp(at, np.linspace(0.0, 1.0, len(stops)), axis) for axis in lab.T]
@@ -292,7 +295,7 @@ def _luminance(colour: QColor) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-# --- palette and style sheet ----------------------------------------------------------------------------------------
+# --- palette and style sheet --------------------------------------------------------------------------------------
 
 
 def _palette(theme: Theme) -> QPalette:
@@ -330,16 +333,16 @@ def _style_sheet(theme: Theme) -> str:
     names = {field.name: getattr(theme, field.name).name() for field in fields(theme) if field.name != "dark"}
     for name in ("chevron-down", "chevron-up", "chevron-right", "close"):
         key = name.replace("-", "_")
-        names[key], names[f"{key}_disabled"] = _mark(name, theme.muted), _mark(name, theme.disabled)
+        names[key], names[f"{key}_disabled"] = _tinted_icon(name, theme.muted), _tinted_icon(name, theme.disabled)
     for name in ("check", "minus", "dot"):
-        names[name] = _mark(name, theme.on_accent)
-    names["check_text"] = _mark("check", theme.text)
+        names[name] = _tinted_icon(name, theme.on_accent)
+    names["check_text"] = _tinted_icon("check", theme.text)
     return string.Template((RESOURCES / "style.qss").read_text(encoding="utf-8")).substitute(names)
 
 
-def _mark(name: str, colour: QColor) -> str:
-    """Path of a tinted copy of an icon: a style sheet can only take pictures from files."""
-    path = Path(_tinted.name) / f"{name}-{colour.name()[1:]}.svg"
+def _tinted_icon(name: str, colour: QColor) -> str:
+    """Path of a coloured copy of an icon, because a style sheet can only use pictures from files."""
+    path = Path(_icon_folder.name) / f"{name}-{colour.name()[1:]}.svg"
     if not path.exists():
         path.write_text(_svg(name, colour), encoding="utf-8")
     return path.as_posix()

@@ -1,4 +1,4 @@
-"""The window: four things at once and a strip for what takes long. It puts panels together and binds the actions."""
+"""The main window: puts the panels together, binds the actions, and shows messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplicat
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
-    QSplitter,
     QTabWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,26 +22,29 @@ from app.jobs import JobList
 from app.shell import actions, export, help, settings, theme
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
-from app.shell.notify import LogPanel, Severity, Toasts, sentence
+from app.shell.notify import LogPanel, Severity, Toasts, error_message
 from app.shell.opening import Opener
 from app.shell.palette import CommandPalette
-from app.shell.parts import label
+from app.shell.plain_text import title_text
+from app.shell.widgets import Label, splitter, tool_button
 from app.stage.attack import AttackPanel
+from app.stage.controller import AttackController
+from app.stage.orientation import OrientationController
 from app.stage.presenter import PairPresenter
-from app.stage.studio import Studio
 from app.stage.verdict import VerdictPanel
 from app.store import Store
 from app.views.pair import PairView
 from app.workspaces.evaluation import EvaluationPanel
 from app.workspaces.latents import LatentsPanel
 from app.workspaces.training import TrainingPanel
+from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import REGISTRY
 
 if TYPE_CHECKING:
     from core.clouds import Cloud
     from core.runtime.startup import Startup
 
-FOLD_BELOW = 1280  # pixels of window width under which the library shows thumbnails alone
+COLLAPSE_WIDTH = 1280  # of the window, in pixels, below which the library shows only thumbnails
 
 _log = logging.getLogger(__name__)
 
@@ -60,24 +60,28 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setMinimumSize(1024, 680)
         self.resize(1600, 1000)
-        self.remembered = settings.load()
+        self.preferences = settings.load()
         self.store = Store(self)
-        self.store.epsilon = self.remembered.epsilon
+        self.store.epsilon = self.preferences.epsilon
         self.jobs = JobList(parent=self)
-        self.studio = Studio(self.store, self.jobs, self)
-        self.opener = Opener(self.store, self.jobs, self)
+        self.controller = AttackController(self.store, self.jobs, self)
+        self.orientation = OrientationController(self.store, self.jobs, self)
+        self.opener = Opener(self.store, self.jobs, self.orientation, self)
         self.toasts = Toasts(self)
         self.log = LogPanel(self)
         self.log.setWindowFlag(Qt.WindowType.Tool)
-        self._later: list[Path] = []
-        self.hung = False
-        """After closing: whether a thread did not end when asked, so that the process has to leave without it."""
+        self._paths_to_open: list[Path] = []
+        self._orientation_of_paths: Orientation | None = AS_IT_IS
+        self.left_thread_running = False
+        """After closing: whether a thread did not end in time, so that the process has to end without it."""
         self.actions_ = actions.build(self, self._handlers())
 
         self.pair = PairView()
-        PairPresenter(self.pair, self.store, self.studio)
-        self.library = LibraryPanel(self.store, {name: spec.summary for name, spec in REGISTRY.items()})
-        self.attack = AttackPanel(self.store, self.studio, self.actions_)
+        PairPresenter(self.pair, self.store, self.controller)
+        self.library = LibraryPanel(
+            self.store, {name: spec.summary for name, spec in REGISTRY.items()}, self.orientation
+        )
+        self.attack = AttackPanel(self.store, self.controller, self.actions_)
         self.verdict = VerdictPanel(self.store)
         self.training = TrainingPanel(self.store, self.jobs)
         self.evaluation = EvaluationPanel(self.store, self.jobs)
@@ -88,27 +92,30 @@ class Window(QMainWindow):
 
     # --- start ---
 
-    def begin(self, paths: tuple[Path, ...] = ()) -> None:
-        """Load core and the shipped models behind the painted window, then open ``paths``."""
+    def start_loading(self, paths: tuple[Path, ...] = (), orientation: Orientation | None = AS_IT_IS) -> None:
+        """Import core and load the shipped models in the background, then open ``paths``.
+
+        ``orientation`` says how these stand in their files; None: that is to be found.
+        """
         from core.runtime.startup import startup
 
-        self._later = list(paths)
-        self.library.say("Loading models…")
-        self.opener.run("loading models", lambda _: startup()).finished_ok.connect(self._started)
+        self._paths_to_open, self._orientation_of_paths = list(paths), orientation
+        self.library.show_placeholder("Loading models…")
+        self.opener.submit("loading models", lambda _: startup()).finished_ok.connect(self._on_loaded)
 
-    def _started(self, start: Startup) -> None:
+    def _on_loaded(self, start: Startup) -> None:
         self.device.setText(start.device)
-        self.menuBar().setCornerWidget(self._corner)  # which lays it out anew
+        self.menuBar().setCornerWidget(self._corner)  # lays it out again
         self.store.set_shipped(start.models)
         for panel in (self.training, self.evaluation, self.latents):
-            panel.fill()
-        self.attack.load(self.remembered.attack)
+            panel.build_forms()
+        self.attack.load(self.preferences.attack)
         self.store.set_cloud(start.cloud)
         if not start.models:
-            self._complain("No model could be loaded. Train one in the Train tab, or open a file of weights.")
-        self.opener.dataset("shapes16")
-        for path in self._later:
-            self.opener.path(path)
+            self._show_error("No model could be loaded. Train one in the Train tab, or open a file of weights.")
+        self.opener.open_dataset("shapes16")
+        for path in self._paths_to_open:
+            self.opener.open_path(path, self._orientation_of_paths)
         self.ready.emit()
 
     # --- saving ---
@@ -128,41 +135,42 @@ class Window(QMainWindow):
         if scene is None:
             return
         if source is None:
-            self._say("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
+            self._show_info("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
             return
         QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, source))
-        self._say("The command is on the clipboard.")
+        self._show_info("The command is on the clipboard.")
 
     def _save(self, work: Callable[[], str | None]) -> None:
-        """Do it, and say what was done or why not."""
+        """Run an export, and show its message or its error."""
         try:
             done = work()
         except (OSError, ValueError) as error:
-            self._complain(sentence(error))
+            self._show_error(error_message(error))
         else:
             if done is not None:
-                self._say(done)
+                self._show_info(done)
 
     # --- what is shown ---
 
-    def _name(self, cloud: Cloud | None) -> None:
-        self.setWindowTitle(f"{cloud.name} – Pointward" if cloud is not None and cloud.name else "Pointward")
+    def _show_title(self, cloud: Cloud | None) -> None:
+        name = cloud.name if cloud is not None else ""
+        self.setWindowTitle(title_text(f"{name} – Pointward") if name else "Pointward")
 
-    def _only_pair(self, on: bool) -> None:
+    def _show_only_pair(self, on: bool) -> None:
         for widget in (self.library, self.verdict, self.work, self.attack):
             widget.setHidden(on)
 
     def _reset_layout(self) -> None:
-        settings.forget_window()
+        settings.clear_window()
         if self.actions_["focus_pair"].isChecked():
             self.actions_["focus_pair"].trigger()
-        self._share_out()
+        self._set_default_sizes()
 
     def _set_theme(self, scheme: theme.Scheme) -> None:
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         theme.apply(application, scheme)
-        settings.remember(theme=scheme)
+        settings.save(theme=scheme)
 
     # --- parts ---
 
@@ -173,7 +181,7 @@ class Window(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.pair, 1)
         column.addWidget(self.attack)
-        self._upper = QSplitter(Qt.Orientation.Horizontal, objectName="upper")
+        self._upper = splitter(Qt.Orientation.Horizontal, "upper")
         for widget in (self.library, center, self.verdict):
             self._upper.addWidget(widget)
         self._upper.setStretchFactor(1, 1)
@@ -183,13 +191,13 @@ class Window(QMainWindow):
         self.work.addTab(self.training, "Train")
         self.work.addTab(self.evaluation, "Evaluate")
         self.work.addTab(self.latents, "Latents")
-        self._main = QSplitter(Qt.Orientation.Vertical, objectName="main")
+        self._main = splitter(Qt.Orientation.Vertical, "main")
         self._main.addWidget(self._upper)
         self._main.addWidget(self.work)
         self._main.setStretchFactor(0, 62)
         self._main.setStretchFactor(1, 38)
         self._main.setCollapsible(0, False)
-        self._share_out()
+        self._set_default_sizes()
         whole = QWidget()
         rows = QVBoxLayout(whole)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -199,9 +207,10 @@ class Window(QMainWindow):
         rows.addWidget(self.strip)
         self.setCentralWidget(whole)
 
-        self.device: QLabel = label("", "caption")
+        self.device = Label(role="caption")
         self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
-        find = QToolButton(text="Find an action…   Ctrl+Shift+P", autoRaise=True)
+        find = tool_button("Find an action…   Ctrl+Shift+P")
+        find.setAutoRaise(True)
         find.setMinimumWidth(find.fontMetrics().horizontalAdvance(find.text()) + theme.SPACE_XL)
         find.clicked.connect(self.actions_["find_action"].trigger)
         self._corner = corner = QWidget(self)
@@ -215,62 +224,64 @@ class Window(QMainWindow):
             button.toggled.connect(self.actions_[key].setChecked)
         self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
         self.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
-        self.verdict.view.set_all(self.remembered.all_classes)
+        self.verdict.view.set_all(self.preferences.all_classes)
         self.actions_["link_cameras"].setChecked(True)
-        self.actions_[f"theme_{self.remembered.theme}"].setChecked(True)
+        self.actions_[f"theme_{self.preferences.theme}"].setChecked(True)
 
-    def _share_out(self) -> None:
-        """Shares of the space as at the first start."""
+    def _set_default_sizes(self) -> None:
+        """Set the splitters as at the first start."""
         self._upper.setSizes([240, 1020, 340])
         self._main.setSizes([620, 340])
         self.pair.views.setSizes([1, 1])
 
     def _connect(self) -> None:
-        store, studio = self.store, self.studio
-        store.cloudChanged.connect(self._name)
-        studio.failed.connect(self._complain)
-        studio.playingChanged.connect(
+        store, controller = self.store, self.controller
+        store.cloudChanged.connect(self._show_title)
+        controller.failed.connect(self._show_error)
+        controller.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
         )
         opener = self.opener
-        opener.preparing.connect(self.library.say)
-        opener.datasetRefused.connect(self.library.refresh)
-        self.library.datasetChosen.connect(opener.dataset)
-        self.library.openClicked.connect(opener.ask_file)
-        self.training.modelReady.connect(opener.path)
-        for told in (opener, self.training, self.evaluation, self.latents):
-            told.failed.connect(self._complain)
-            told.said.connect(self._say)
+        opener.preparing.connect(self.library.show_placeholder)
+        opener.datasetNotOpened.connect(self.library.refresh)
+        self.library.datasetChosen.connect(opener.open_dataset)
+        self.library.openClicked.connect(opener.choose_file)
+        self.training.modelReady.connect(opener.open_path)
+        self.orientation.chosen.connect(settings.save_orientation)
+        self.orientation.datasetTurned.connect(opener.open_dataset)
+        for source in (opener, self.orientation, self.training, self.evaluation, self.latents):
+            source.failed.connect(self._show_error)
+            source.info.connect(self._show_info)
 
     def _handlers(self) -> dict[str, Callable[..., object]]:
-        """What each action of the table does; the panels are made by the time any is triggered."""
+        """The handler of each action; the panels exist by the time one is triggered."""
         return {
-            "open_file": self.opener.ask_file,
-            "open_folder": lambda: self.opener.ask_folder("Open a folder of class folders"),
-            "open_run": lambda: self.opener.ask_folder("Open the folder of a training run"),
+            "open_file": self.opener.choose_file,
+            "open_folder": lambda: self.opener.choose_folder("Open a folder of class folders"),
+            "open_run": lambda: self.opener.choose_folder("Open the folder of a training run"),
             "recent": self.opener.fill_recent,
             "export_clouds": self._export_clouds,
             "export_picture": self._export_picture,
             "quit": self.close,
-            "undo": self.studio.step_back,
-            "redo": self.studio.step_again,
+            "undo": self.controller.step_back,
+            "redo": self.controller.step_again,
             "copy_numbers": lambda: self.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),
             "vectors": lambda on: self.pair.vectors.setChecked(on),
             "link_cameras": lambda on: self.pair.linked.setChecked(on),
-            "reset_camera": lambda: (self.pair.clean.reset_camera(), self.pair.adversarial.reset_camera()),
+            "reset_camera": lambda: self.pair.reset_cameras(),
             "all_classes": lambda on: self.verdict.view.set_all(on),
-            "focus_pair": self._only_pair,
+            "focus_pair": self._show_only_pair,
             "reset_layout": self._reset_layout,
             "theme_system": lambda: self._set_theme("system"),
             "theme_dark": lambda: self._set_theme("dark"),
             "theme_light": lambda: self._set_theme("light"),
-            "play": self.studio.toggle_play,
-            "step": self.studio.step,
-            "step_back": self.studio.step_back,
-            "reset": self.studio.reset,
-            "run_to_end": self.studio.to_end,
+            "play": self.controller.toggle_play,
+            "step": self.controller.step,
+            "step_back": self.controller.step_back,
+            "reset": self.controller.reset,
+            "run_to_end": self.controller.to_end,
             "previous_shape": lambda: self.library.move_by(-1),
             "next_shape": lambda: self.library.move_by(1),
             "choose_target": lambda: self.attack.choose_target(),
@@ -289,10 +300,10 @@ class Window(QMainWindow):
     def _palette(self) -> CommandPalette:
         return CommandPalette(self, self.actions_)
 
-    def _say(self, text: str) -> None:
+    def _show_info(self, text: str) -> None:
         self.toasts.show(Severity.INFO, text)
 
-    def _complain(self, text: str) -> None:
+    def _show_error(self, text: str) -> None:
         self.toasts.show(Severity.ERROR, text)
 
     # --- Qt ---
@@ -304,20 +315,20 @@ class Window(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         for url in event.mimeData().urls():
             if url.isLocalFile():
-                self.opener.path(Path(url.toLocalFile()))
+                self.opener.open_path(Path(url.toLocalFile()))
             else:
-                self._complain("Only files and folders of this machine can be dropped here.")
+                self._show_error("Only files and folders of this machine can be dropped here.")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.library.set_folded(event.size().width() < FOLD_BELOW)
+        self.library.set_collapsed(event.size().width() < COLLAPSE_WIDTH)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         settings.save_window(self)
-        settings.remember(
+        settings.save(
             epsilon=self.store.epsilon,
             attack=self.store.preset,
             all_classes=self.actions_["all_classes"].isChecked(),
         )
-        self.hung = not (self.studio.close() & self.jobs.close())
+        self.left_thread_running = not (self.controller.close() & self.jobs.close())
         super().closeEvent(event)

@@ -1,4 +1,4 @@
-"""What the pair view shows of the store, and whether that belongs to the slider."""
+"""Shows the store's clouds and verdicts in the pair view, and marks the picture while it is out of date."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.stage.studio import Studio
+from app.stage.controller import AttackController
 from app.store import Store
 from app.views.pair import PairView
 
 if TYPE_CHECKING:
     from core.live import Scene
 
-BEHIND_MS = 200  # a picture that has not caught up with the slider after this is dimmed and labelled
+STALE_MS = 200  # after so long without the frame of the slider's epsilon the picture is dimmed and labelled
 
 
 class PairPresenter(QObject):
-    """Hands clouds and verdicts to the pair view, and dims it while it is behind."""
+    """Keeps the pair view in line with the store and the attack controller."""
 
-    def __init__(self, pair: PairView, store: Store, studio: Studio) -> None:
+    def __init__(self, pair: PairView, store: Store, controller: AttackController) -> None:
         super().__init__(pair)
-        self._pair, self._store, self._studio = pair, store, studio
-        self._behind = QTimer(self, singleShot=True, interval=BEHIND_MS)
-        self._behind.timeout.connect(self._show_behind)
+        self._pair, self._store, self._controller = pair, store, controller
+        self._stale_timer = QTimer(self, singleShot=True, interval=STALE_MS)
+        self._stale_timer.timeout.connect(self._show_stale)
         store.sceneChanged.connect(self._show_scene)
         store.cloudChanged.connect(self._show_cloud)
         store.epsilonChanged.connect(self._show_freshness)
-        studio.busyChanged.connect(self._show_freshness)
+        controller.busyChanged.connect(self._show_freshness)
 
     def _show_cloud(self) -> None:
-        """Show a cloud alone until a model has answered about it."""
+        """Show a cloud alone until there are predictions for it."""
         if self._store.scene is None:
             self._show_scene(None)
 
@@ -48,28 +48,29 @@ class PairPresenter(QObject):
         setup, names = scene.setup, scene.setup.classes
         true = setup.cloud.label
         self._pair.set_pair(setup.cloud.points, scene.points)
-        for set_verdict, answer in (
-            (self._pair.set_clean_verdict, scene.clean[setup.primary]),
-            (self._pair.set_adversarial_verdict, scene.adversarial[setup.primary]),
-        ):
-            best = int(answer.argmax())
-            set_verdict(names[best], float(answer[best]), None if true is None else best == true)
+        clean, adversarial = (
+            (names[best], float(confidences[best]), None if true is None else best == true)
+            for confidences in (scene.clean[setup.primary], scene.adversarial[setup.primary])
+            for best in [int(confidences.argmax())]
+        )
+        self._pair.set_clean_verdict(*clean, scene.notes[setup.primary])
+        self._pair.set_adversarial_verdict(*adversarial)
         self._show_freshness()
 
     def _show_freshness(self) -> None:
-        """Say whether the picture belongs to the slider; one that is only a frame behind is not dimmed."""
+        """Mark the picture if it is not of the slider's epsilon; a delay shorter than ``STALE_MS`` is not marked."""
         scene = self._store.scene
-        if scene is not None and (scene.epsilon != self._store.epsilon or self._studio.busy):
-            if not self._behind.isActive():
-                self._behind.start()
+        if scene is not None and (scene.epsilon != self._store.epsilon or self._controller.busy):
+            if not self._stale_timer.isActive():
+                self._stale_timer.start()
             return
-        self._behind.stop()
+        self._stale_timer.stop()
         rescaled = scene is not None and not scene.exact
         self._pair.set_stale(rescaled, "the last attack, rescaled – let go to attack at this ε" if rescaled else "")
 
-    def _show_behind(self) -> None:
+    def _show_stale(self) -> None:
         scene = self._store.scene
         if scene is not None and scene.epsilon != self._store.epsilon:
             self._pair.set_stale(True, f"shown: ε {scene.epsilon:.3f} – computing {self._store.epsilon:.3f}")
-        elif self._studio.busy:
+        elif self._controller.busy:
             self._pair.set_stale(True, "attacking…")

@@ -1,4 +1,4 @@
-"""The right-hand side: what every model says of both clouds, and how far apart the clouds are."""
+"""The panel on the right: the predictions of all models for both clouds, and the distances between the clouds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.parts import label, number
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, number
 from app.store import Store
 from app.views.confidence import ConfidenceView
 
@@ -35,15 +36,15 @@ class VerdictPanel(QWidget):
         self.setMinimumWidth(300)
         self._store = store
         self.view = ConfidenceView()
-        self._values: dict[str, QLabel] = {}
+        self._values: dict[str, Label] = {}
         left, right = QFormLayout(), QFormLayout()
         for place, (key, name, tip) in enumerate((*NUMBERS, LOSS)):
-            caption, value = label(name, "caption"), QLabel("–")
+            caption, value = Label(name, "caption"), Label("–")
             value.setFont(theme.tabular())
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             value.setMinimumWidth(value.fontMetrics().horizontalAdvance("0.0000"))
             for widget in (caption, value):
-                widget.setToolTip(tip)
+                set_tooltip(widget, tip)
             value.setAccessibleName(tip)
             self._values[key] = value
             (left if place % 2 == 0 else right).addRow(caption, value)
@@ -57,20 +58,25 @@ class VerdictPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_S)
-        column.addWidget(label("Confidence", "title"))
+        self.note = Label(role="warning", wrap=True)
+        self.note.hide()
+        column.addWidget(Label("Confidence", "title"))
+        column.addWidget(self.note)
         column.addWidget(self.view, 1)
         column.addLayout(numbers)
         store.sceneChanged.connect(self._show)
-        store.cloudChanged.connect(lambda _: self.view.settle())
+        store.cloudChanged.connect(lambda _: self.view.sort_rows())
         self._show(None)
 
     def copy_numbers(self) -> None:
-        """Put what the scene says on the clipboard: a line for each model's two verdicts, then one for each number."""
+        """Copy the scene as tab-separated lines: each model with its two verdicts, then each number."""
         lines = []
         if (scene := self._store.scene) is not None:
-            for model, *answers in zip(scene.setup.models, scene.clean, scene.adversarial, strict=True):
-                verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in answers]
-                lines.append("\t".join([model.card.title, *verdicts]))
+            for model, note, *confidences in zip(
+                scene.setup.models, scene.notes, scene.clean, scene.adversarial, strict=True
+            ):
+                verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in confidences]
+                lines.append("\t".join([model.card.title, *verdicts, *filter(None, [note])]))
         lines += [f"{name}\t{self._values[key].text()}" for key, name, _ in (*NUMBERS, LOSS)]
         QGuiApplication.clipboard().setText("\n".join(lines))
 
@@ -79,6 +85,7 @@ class VerdictPanel(QWidget):
             self.view.set_verdicts((), (), None, None, None, None)
             for value in self._values.values():
                 value.setText("–")
+            self.note.hide()
             return
         titles = [model.card.title for model in scene.setup.models]
         self.view.set_verdicts(
@@ -89,6 +96,9 @@ class VerdictPanel(QWidget):
             scene.setup.cloud.label,
             scene.setup.target if scene.setup.attack.objective == "targeted" else None,
         )
+        marked = [title for title, note in zip(titles, scene.notes, strict=True) if note]
+        self.note.setText(f"{', '.join(marked)}: {next(filter(None, scene.notes), '')}")
+        self.note.setVisible(bool(marked))
         for key, _, _ in NUMBERS:
             self._values[key].setText(number(getattr(scene.distances, key)))
         self._values["loss"].setText(f"{number(scene.loss)} nat")

@@ -1,26 +1,26 @@
-"""The guided tour: the real window, driven through its main job with real mouse and key events, with pictures.
+"""The guided tour: drives the real window through a first session with mouse and key events, and keeps pictures.
 
 It is what ``make run`` does on a machine without a display, and the end-to-end test of the program.
 """
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from app.tour.display import has_display, under_xvfb
+from core.runtime.files import temporary_folder
 
 
-def take_tour(out: Path, as_json: bool) -> int:
-    """Take the tour, write pictures, the figure and ``tour.json`` into ``out``; 0 if nothing went wrong."""
+def run_tour(out: Path, as_json: bool) -> int:
+    """Run the tour; write pictures, an exported figure and ``tour.json`` into ``out``. 0 if there was no error."""
     if not has_display():
         return under_xvfb(["tour", "--out", str(out), *(["--json"] if as_json else [])])
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="pointward-tour-") as home:
-        os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = home  # nobody's settings and runs are touched
+    with temporary_folder("pointward-tour") as home:
+        os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = home  # not the person's own settings and runs
         from app.tour.steps import Tour
 
-        report = Tour(out).walk()
+        report = Tour(out).run()
     (out / "tour.json").write_text(json.dumps(report, indent=2) + "\n")
     if as_json:
         print(json.dumps(report, indent=2))

@@ -1,9 +1,10 @@
-"""The hand that a tour is taken with: real mouse and key events, waits for what they bring about, and notes."""
+"""Drives the window with real mouse and key events, waits for their effects, and records what happened."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,17 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSlider, QWidget
 
 from app.shell.window import Window
-from app.views.groove import SIDE
+from app.views.groove import MARGIN
 
-WAIT = 300.0  # seconds after which something that should have happened counts as failed
+TIMEOUT = 300.0  # seconds after which something that should have happened counts as failed
 
 
 class TourError(Exception):
-    """Something that the tour waited for did not happen."""
+    """Something that the tour waited for did not happen in time."""
 
 
-class Hand:
-    """Drives the open window, and writes down what it did and what it saw."""
+class UiDriver:
+    """Sends input to the open window and records each step."""
 
     window: Window
 
@@ -31,33 +32,33 @@ class Hand:
         """Folder of the pictures."""
         self.steps: list[dict[str, Any]] = []
         self.errors: list[str] = []
-        """Those that the program has shown; one ends a wait."""
+        """Error messages that the program has shown; one ends a wait."""
         self.latencies: list[float] = []
-        """Of each move of the slider to the painted frame, in ms."""
-        self._began = time.monotonic()
-        self._shown = self._swapped = 0.0
+        """From each move of the slider to its painted frame, in ms."""
+        self._start = time.monotonic()
+        self._scene_time = self._frame_time = 0.0
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = WAIT) -> None:
-        """Let the program live until ``condition`` holds."""
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = TIMEOUT) -> None:
+        """Run the event loop until ``condition`` holds; ``what`` names it in the error message."""
         deadline = time.monotonic() + seconds
-        loop, look = QEventLoop(), QTimer(interval=2, timerType=Qt.TimerType.PreciseTimer)
-        look.timeout.connect(lambda: loop.quit() if condition() or self.errors or time.monotonic() > deadline else None)
+        loop, poll = QEventLoop(), QTimer(interval=2, timerType=Qt.TimerType.PreciseTimer)
+        poll.timeout.connect(lambda: loop.quit() if condition() or self.errors or time.monotonic() > deadline else None)
         if not condition():
-            look.start()
-            loop.exec()  # not QTest.qWait, which keeps Python's lock and starves the worker
+            poll.start()
+            loop.exec()  # not QTest.qWait, which holds the interpreter lock and blocks the worker thread
         if self.errors:
             raise TourError(f"An error was shown while waiting for {what}.")
         if not condition():
             raise TourError(f"Waited {seconds:.0f} s in vain for {what}.")
 
-    def take(self, window: Window) -> None:
-        """Take a window in hand; note when it shows a scene and when its adversarial view has painted a frame."""
+    def attach(self, window: Window) -> None:
+        """Drive this window; note the times of its scenes and of the frames of its adversarial view."""
 
         def scene(_: object) -> None:
-            self._shown = time.perf_counter()
+            self._scene_time = time.perf_counter()
 
         def frame() -> None:
-            self._swapped = time.perf_counter()
+            self._frame_time = time.perf_counter()
 
         self.window = window
         window.store.sceneChanged.connect(scene)
@@ -65,7 +66,11 @@ class Hand:
 
     def settled(self, epsilon: float) -> bool:
         scene = self.window.store.scene
-        return scene is not None and scene.epsilon == epsilon and scene.exact and not self.window.studio.busy
+        return scene is not None and scene.epsilon == epsilon and scene.exact and not self.window.controller.busy
+
+    def shows_epsilon(self, epsilon: float) -> bool:
+        scene = self.window.store.scene
+        return scene is not None and scene.epsilon == epsilon
 
     def at_step(self, step: int) -> bool:
         scene = self.window.store.scene
@@ -76,11 +81,11 @@ class Hand:
         return scene is not None and scene.setup.cloud.name == name and self.settled(self.window.store.epsilon)
 
     def choose(self, combo: Any, text: str) -> None:
-        """Choose an entry of a combo box with the keyboard, as a person who knows it does."""
+        """Choose an entry of a combo box with the arrow keys."""
         combo.setFocus()
-        place = combo.findText(text)
-        while combo.currentIndex() != place:
-            QTest.keyClick(combo, Qt.Key.Key_Down if combo.currentIndex() < place else Qt.Key.Key_Up)
+        position = combo.findText(text)
+        while combo.currentIndex() != position:
+            QTest.keyClick(combo, Qt.Key.Key_Down if combo.currentIndex() < position else Qt.Key.Key_Up)
 
     def type(self, form: Any, field: str, text: str) -> None:
         editor = form.findChild(QWidget, field)
@@ -94,35 +99,41 @@ class Hand:
         QTest.keyClick(self.window.pair.adversarial, key)
 
     def drag(self, start: float, end: float, *, stop_on_success: bool) -> float | None:
-        """Press the handle, move it in small steps, let go; the epsilon at which the attacked model was fooled."""
+        """Drag the epsilon slider from start to end in 30 moves and release it.
+
+        With ``stop_on_success`` it stops at the first epsilon at which the attacked model is fooled, and returns it.
+        """
         slider, store = self.window.attack.epsilon, self.window.store
         slider.setValue(start)
-        self.window.studio.release(start)
-        self.until(lambda: self.settled(start), f"the attack at epsilon {start}")
-        groove, fooled = slider.findChild(QAbstractSlider), None
+        self.window.controller.release(start)
+        self.wait_until(lambda: self.settled(start), f"the attack at epsilon {start}")
+        groove, fooled_at = slider.findChild(QAbstractSlider), None
+        assert groove is not None
 
         def at(epsilon: float) -> QPoint:
-            return QPoint(round(SIDE + (groove.width() - 2 * SIDE) * epsilon / slider.maximum), groove.height() // 3)
+            x = MARGIN + (groove.width() - 2 * MARGIN) * epsilon / slider.maximum
+            return QPoint(round(x), groove.height() // 3)
 
         QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=at(start))
-        for place in range(1, 31):
-            epsilon = start + (end - start) * place / 30
-            began = time.perf_counter()
+        for position in range(1, 31):
+            epsilon = start + (end - start) * position / 30
+            event_time = time.perf_counter()
             QTest.mouseMove(groove, at(epsilon))
             value = slider.value
-            self.until(lambda value=value: store.scene is not None and store.scene.epsilon == value, "the refit")
-            self.until(lambda: self._swapped > self._shown, "the frame")
-            self.latencies.append(1000 * (self._swapped - began))
+            self.wait_until(partial(self.shows_epsilon, value), "the refit")
+            self.wait_until(lambda: self._frame_time > self._scene_time, "the frame")
+            self.latencies.append(1000 * (self._frame_time - event_time))
             scene = store.scene
             assert scene is not None
             if stop_on_success and scene.fooled()[scene.setup.primary]:
-                fooled = value
+                fooled_at = value
                 break
         QTest.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=at(slider.value))
-        self.until(lambda: self.settled(slider.value), "the attack after the drag")
-        return fooled
+        self.wait_until(lambda: self.settled(slider.value), "the attack after the drag")
+        return fooled_at
 
-    def seen(self) -> dict[str, Any]:
+    def scene_summary(self) -> dict[str, Any]:
+        """What the window shows: cloud, epsilon, step, distances and all verdicts."""
         scene = self.window.store.scene
         assert scene is not None
         classes = scene.setup.classes
@@ -136,17 +147,17 @@ class Hand:
             "verdicts": {
                 model.name: {
                     "clean": [classes[clean.argmax()], round(float(clean.max()), 4)],
-                    "adversarial": [classes[moved.argmax()], round(float(moved.max()), 4)],
+                    "adversarial": [classes[adversarial.argmax()], round(float(adversarial.max()), 4)],
                 }
-                for model, clean, moved in rows
+                for model, clean, adversarial in rows
             },
         }
 
-    def note(self, did: str, **seen: Any) -> None:
-        self.steps.append({"seconds": round(time.monotonic() - self._began, 2), "did": did, **seen})
+    def record_step(self, did: str, **details: Any) -> None:
+        self.steps.append({"seconds": round(time.monotonic() - self._start, 2), "did": did, **details})
 
     def picture(self, name: str) -> None:
-        QTest.qWait(300)  # fades, tool tips and delayed captions of the last click
+        QTest.qWait(300)  # until fades, tooltips and delayed captions are over
         number = sum("picture" in step for step in self.steps) + 1
         path = self.out / f"{number:02d}-{name}.png"
         self.window.grab().save(str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -11,26 +12,19 @@ from PySide6.QtTest import QTest
 from app.shell.application import make
 from app.shell.notify import Severity
 from app.tour.display import SIZE
-from app.tour.driver import Hand, TourError
+from app.tour.driver import TourError, UiDriver
 
 
-class Tour(Hand):
-    """One walk through the program; each step says what it did and what it saw."""
+class Tour(UiDriver):
+    """Goes through the program once; each step records what it did and what was shown."""
 
-    def walk(self) -> dict[str, Any]:
-        """Every step in turn; the first that fails ends the tour, with the reason."""
+    def run(self) -> dict[str, Any]:
+        """Run every step in order; the first that fails ends the tour. Returns the report."""
         application, window = make(["pointward"])
-        self.take(window)
+        self.attach(window)
         window.resize(*SIZE)
         window.move(0, 0)
-        say = window.toasts.show
-
-        def listen(severity: Severity, text: str, *rest: Any) -> None:
-            if severity is Severity.ERROR:
-                self.errors.append(text)
-            say(severity, text, *rest)
-
-        window.toasts.show = listen  # type: ignore[method-assign]
+        window.toasts.shown.connect(self._on_message)
         try:
             self._open()
             self._choose_shape()
@@ -61,19 +55,23 @@ class Tour(Hand):
             "errors": self.errors,
         }
 
+    def _on_message(self, severity: Severity, text: str) -> None:
+        if severity is Severity.ERROR:
+            self.errors.append(text)
+
     def _open(self) -> None:
         window = self.window
-        self.until(window.isVisible, "the window to appear", 10)
+        self.wait_until(window.isVisible, "the window to appear", 10)
         window.activateWindow()  # no window manager does it here, and shortcuts need an active window
-        self.until(window.isActiveWindow, "the window to become active", 10)
-        self.note("the window is painted")
-        self.until(lambda: window.store.scene is not None and window.store.scene.step > 0, "the first verdicts")
-        self.note("a shape is attacked and three models give their verdicts", **self.seen())
-        self.until(lambda: window.store.outcome is not None, "the outcome curve")
-        self.until(lambda: window.store.dataset is not None, "the built-in dataset")
+        self.wait_until(window.isActiveWindow, "the window to become active", 10)
+        self.record_step("the window is painted")
+        self.wait_until(lambda: window.store.scene is not None and window.store.scene.step > 0, "the first verdicts")
+        self.record_step("a shape is attacked and three models give their verdicts", **self.scene_summary())
+        self.wait_until(lambda: window.store.outcome is not None, "the outcome curve")
+        self.wait_until(lambda: window.store.dataset is not None, "the built-in dataset")
         dataset = window.store.dataset
         assert dataset is not None
-        self.note(
+        self.record_step(
             "the built-in dataset is open", shapes=dict(dataset.card.splits), fingerprint=dataset.card.fingerprint
         )
         self.picture("start")
@@ -86,27 +84,27 @@ class Tour(Hand):
         QTest.mouseClick(
             library.list.viewport(), Qt.MouseButton.LeftButton, pos=library.list.visualRect(index).center()
         )
-        wanted = index.data(Qt.ItemDataRole.ToolTipRole)
-        self.until(lambda: self.scene_of(wanted), f"the verdicts on {wanted}")
-        self.note(f"clicked {wanted} in the library", **self.seen())
+        wanted = index.data(Qt.ItemDataRole.AccessibleTextRole)
+        self.wait_until(lambda: self.scene_of(wanted), f"the verdicts on {wanted}")
+        self.record_step(f"clicked {wanted} in the library", **self.scene_summary())
         self.picture("shape")
 
     def _drag_until_it_flips(self) -> None:
-        """Drag the slider from 0 until the attacked model changes its mind, on the first shape where it does."""
+        """Drag the slider up from 0 until the attacked model is fooled, on the first chair where it is."""
         library, store = self.window.library, self.window.store
         for row in range(4, 16):
             if row > 4:
                 library.move_by(1)
-                wanted = library.shapes.index(row).data(Qt.ItemDataRole.ToolTipRole)
-                self.until(lambda wanted=wanted: self.scene_of(wanted), f"the verdicts on {wanted}")
+                wanted = library.shapes.index(row).data(Qt.ItemDataRole.AccessibleTextRole)
+                self.wait_until(partial(self.scene_of, wanted), f"the verdicts on {wanted}")
             flip = self.drag(0.0, 0.3, stop_on_success=True)
             if flip is not None:
                 scene = store.scene
                 assert scene is not None
-                self.note(
+                self.record_step(
                     f"dragged epsilon to {flip:.3f}, where {store.primary} says "
                     f"{scene.setup.classes[scene.adversarial[scene.setup.primary].argmax()]}",
-                    **self.seen(),
+                    **self.scene_summary(),
                 )
                 self.picture("flipped")
                 return
@@ -115,14 +113,14 @@ class Tour(Hand):
     def _step_pgd(self) -> None:
         window = self.window
         self.choose(window.attack.preset, "PGD")
-        self.until(lambda: self.settled(window.store.epsilon) and len(window.store.history) > 20, "PGD")
+        self.wait_until(lambda: self.settled(window.store.epsilon) and len(window.store.history) > 20, "PGD")
         self.key(Qt.Key.Key_R)
-        self.until(lambda: self.at_step(0), "the clean cloud")
+        self.wait_until(lambda: self.at_step(0), "the clean cloud")
         for count in range(1, 6):
             self.key(Qt.Key.Key_N)
-            self.until(lambda count=count: self.at_step(count), "a step")
+            self.wait_until(partial(self.at_step, count), "a step")
         self.key(Qt.Key.Key_V)
-        self.note("stepped PGD five times with the keyboard, displacement vectors on", **self.seen())
+        self.record_step("stepped PGD five times with the keyboard, displacement vectors on", **self.scene_summary())
         self.picture("pgd")
         self.key(Qt.Key.Key_V)
 
@@ -132,47 +130,49 @@ class Tour(Hand):
         for field, value in (("epochs", 2), ("points", 128), ("clouds", 640)):
             self.type(panel.form, field, str(value))
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
-        self.until(lambda: panel.job is not None, "the training to start")
+        self.wait_until(lambda: panel.job is not None, "the training to start")
         self.drag(0.05, 0.1, stop_on_success=False)
-        self.until(lambda: panel.job is None, "two epochs")
-        self.note(f"trained two epochs in the panel while dragging: {panel.status.text()}")
+        self.wait_until(lambda: panel.job is None, "two epochs")
+        self.record_step(f"trained two epochs in the panel while dragging: {panel.status.text()}")
         self.picture("trained")
         models = len(window.store.models)
         QTest.mouseClick(panel.load, Qt.MouseButton.LeftButton)
-        self.until(lambda: len(window.store.models) > models, "the trained model")
-        self.until(lambda: self.settled(window.store.epsilon), "the new model's verdict")
-        self.note("loaded the trained model beside the others", models=[model.name for model in window.store.models])
+        self.wait_until(lambda: len(window.store.models) > models, "the trained model")
+        self.wait_until(lambda: self.settled(window.store.epsilon), "the new model's verdict")
+        self.record_step(
+            "loaded the trained model beside the others", models=[model.name for model in window.store.models]
+        )
         self.picture("loaded")
         window.store.set_primary(window.store.models[0].name)
-        self.until(lambda: self.settled(window.store.epsilon), "the first model's verdict")
+        self.wait_until(lambda: self.settled(window.store.epsilon), "the first model's verdict")
 
     def _evaluate(self) -> None:
-        """Measure all models on a few clouds, and open the first of those that most often go wrong the same way."""
+        """Evaluate all models on a few clouds, and open a cloud of the largest off-diagonal confusion cell."""
         window, panel = self.window, self.window.evaluation
         self.choose(window.attack.preset, "FGSM")
-        self.until(lambda: self.settled(window.store.epsilon), "FGSM")
+        self.wait_until(lambda: self.settled(window.store.epsilon), "FGSM")
         window.work.setCurrentWidget(panel)
         self.type(panel.form, "clouds", "64")
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
-        self.until(lambda: panel.job is not None, "the evaluation to start")
-        self.until(lambda: panel.job is None, "the evaluation")
+        self.wait_until(lambda: panel.job is not None, "the evaluation to start")
+        self.wait_until(lambda: panel.job is None, "the evaluation")
         result, view = panel.result, panel.view
         assert result is not None
         table = result.table()
-        self.note(
+        self.record_step(
             f"measured {len(table.rows)} models: {table.title}",
-            accuracies={str(row[0]): [round(float(cell), 1) for cell in (row[1], row[3])] for row in table.rows},
+            accuracies={str(row[0]): [round(float(cell or 0), 1) for cell in (row[1], row[3])] for row in table.rows},
         )
         QTest.mouseClick(view.figures["confusion"], Qt.MouseButton.LeftButton)
         wrong = result.measured[0].report.sides[1].confusion()
         wrong[range(len(wrong)), range(len(wrong))] = 0
         true, predicted = divmod(int(wrong.argmax()), len(wrong))
-        cells = view.matrix.widget()
+        cells = view.matrix.cells
         QTest.mouseClick(cells, Qt.MouseButton.LeftButton, pos=cells.cell(1, true, predicted).center())
         cloud = window.store.cloud
         assert cloud is not None
-        self.until(lambda: self.scene_of(cloud.name), f"the verdicts on {cloud.name}")
-        self.note(f"clicked a cell: {view.stepper.text}", **self.seen())
+        self.wait_until(lambda: self.scene_of(cloud.name), f"the verdicts on {cloud.name}")
+        self.record_step(f"clicked a cell: {view.pager.text}", **self.scene_summary())
         self.picture("evaluated")
 
     def _map_latents(self) -> None:
@@ -181,24 +181,24 @@ class Tour(Hand):
         self.type(panel.clouds_form, "clouds", "128")
         self.type(panel.form, "perplexity", "15")
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
-        self.until(lambda: panel.job is not None, "the map to start")
-        self.until(lambda: panel.job is None, "the map")
-        self.note(f"made a t-SNE map: {panel.status.text()}")
+        self.wait_until(lambda: panel.job is not None, "the map to start")
+        self.wait_until(lambda: panel.job is None, "the map")
+        self.record_step(f"made a t-SNE map: {panel.status.text()}")
         self.drag(0.0, 0.15, stop_on_success=False)
-        self.note(
+        self.record_step(
             "dragged epsilon, and the marker moved over the map",
-            marker=None if panel.place is None else panel.place.tolist(),
+            marker=None if panel.marker_position is None else panel.marker_position.tolist(),
         )
         self.picture("latents")
         figure, table = self.out / "latents.pdf", self.out / "latents.csv"
         panel.export_figure(figure)
         panel.export_figure(figure.with_suffix(".png"))
         panel.export_coordinates(table)
-        self.note("exported the figure and its coordinates", files=[figure.name, "latents.png", table.name])
+        self.record_step("exported the figure and its coordinates", files=[figure.name, "latents.png", table.name])
 
     def _light(self) -> None:
         self.window.actions_["theme_light"].trigger()
-        self.note("switched to the light theme")
+        self.record_step("switched to the light theme")
         self.picture("light")
 
 

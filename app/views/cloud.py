@@ -1,27 +1,28 @@
-"""One point cloud in three dimensions, and what is written over it. Arrays in, picture out."""
+"""The 3-D view of one point cloud, with title, verdict, scale bar and colour bar."""
 
 import numpy as np
 import pyqtgraph.opengl as gl
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPoint, QPointF, Signal
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
-from app.views import hud
-from app.views.scene import Floats, SceneView
+from app.shell.plain_text import show_tooltip
+from app.views import annotations
 from app.views.spheres import Spheres
+from app.views.view3d import Floats, View3D
 
-_NONE: Floats = np.empty((0, 3), np.float32)
+_NO_POINTS: Floats = np.empty((0, 3), np.float32)
 
 
-class CloudView(SceneView):
-    """Draws one cloud, and on request where its points came from.
+class CloudView(View3D):
+    """Shows one cloud, and optionally where its points were before the attack.
 
     Parameters
     ----------
     title
-        Written at the top left.
+        Shown at the top left.
     token
         Colour of the title and of points without values: a name in `theme.Theme`.
     empty
@@ -29,30 +30,31 @@ class CloudView(SceneView):
     """
 
     pointHovered = Signal(int)
-    """Index of the point under the mouse, -1 when there is none any more."""
+    """Index of the point under the mouse, -1 after it has left."""
 
     def __init__(self, title: str, token: str, empty: tuple[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._title, self._token, self._empty = title, token, empty
-        self._points = self._origin = self._shown = _NONE
+        self._points = self._origin = self._shown = _NO_POINTS
         self._values: Floats | None = None
         self._limits = (0.0, 1.0)
         self._magnify = 1
-        self._vectors_on = self._overlay_on = self._origin_wanted = self._held = False
+        self._vectors_on = self._overlay_on = self._origin_wanted = self._origin_shown = False
         self._verdict: tuple[str, bool | None] | None = None
+        self._note = ""
         self._stale: str | None = None
-        self._marked = -1
+        self._highlighted = -1
 
-        self._balls, self._ghost = Spheres(), Spheres()
+        self._spheres, self._origin_spheres = Spheres(), Spheres()
         self._vectors = gl.GLLinePlotItem(mode="lines", glOptions="translucent", antialias=True)
-        for item in (self._balls, self._ghost, self._vectors):
+        for item in (self._spheres, self._origin_spheres, self._vectors):
             self.addItem(item)
         self.setMinimumSize(200, 160)
         self.setAccessibleName(f"{title.capitalize()} point cloud")
         theme.notifier.changed.connect(self._redraw)
         self._redraw()
 
-    # --- what to show -----------------------------------------------------------------------------------------------
+    # --- what to show ----------------------------------------------------------------------------------------------
 
     @property
     def points(self) -> Floats:
@@ -74,9 +76,9 @@ class CloudView(SceneView):
         points
             (N, 3), in unit-sphere radii; none for the empty view.
         origin
-            (M, 3), where the points came from: the ghost of the overlay and, if M = N, the start of the vectors.
+            (M, 3), the points before the attack, for the overlay and, if M = N, as starts of the vectors.
         values
-            (N,), coloured between `limits` from `still` to `adv`. Without them all points have the view's colour.
+            (N,), coloured between `limits` from `unmoved` to `adv`. Without them all points have the view's colour.
 
         Raises
         ------
@@ -84,140 +86,147 @@ class CloudView(SceneView):
             For arrays of another shape or with values that are not finite.
         """
         cloud = _checked(points, "points")
-        came_from = _NONE if origin is None else _checked(origin, "origin")
+        origin_points = _NO_POINTS if origin is None else _checked(origin, "origin")
         if values is not None:
             values = np.array(values, np.float32)
             if values.shape != (len(cloud),):
                 raise ValueError(f"{len(cloud)} points need values of shape ({len(cloud)},), not {values.shape}")
-        self._points, self._origin, self._values, self._limits = cloud, came_from, values, limits
+        self._points, self._origin, self._values, self._limits = cloud, origin_points, values, limits
         self._redraw()
 
-    def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None) -> None:
-        """The class a model sees and its confidence, with a mark if it is known to be right or wrong; "" for none."""
+    def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
+        """Show a predicted class and its confidence, with a mark if it is known to be right or wrong; "" for none.
+
+        Beside it stands the ``note``, if there is one.
+        """
         mark = {True: " ✓ ", False: " ✗ ", None: " "}[right]
         verdict = (f"{name}{mark}{confidence:.2f}", right) if name else None
-        if verdict != self._verdict:
-            self._verdict = verdict
-            self.setAccessibleDescription(verdict[0] if verdict else "")
-            self.rewrite()
+        if (verdict, note) != (self._verdict, self._note):
+            self._verdict, self._note = verdict, note
+            self.setAccessibleDescription(", ".join(filter(None, [verdict[0], note])) if verdict else "")
+            self.update_annotations()
 
     def set_stale(self, stale: bool, text: str = "") -> None:
-        """Dim the picture to 60 % and say why: it does not belong to the controls any more."""
-        note = text if stale else None
-        if note != self._stale:
-            self._stale = note
-            self.rewrite()
+        """Dim the picture to 60 % and show ``text``, because it does not match the controls."""
+        message = text if stale else None
+        if message != self._stale:
+            self._stale = message
+            self.update_annotations()
 
     def set_vectors(self, on: bool) -> None:
-        """Draw a line from where each point was to where it is."""
+        """Draw a line from the origin of each point to the point."""
         self._vectors_on = on
         self._redraw()
 
     def set_overlay(self, on: bool) -> None:
-        """Draw the cloud the points came from as small dots."""
+        """Draw the origins of the points as small spheres."""
         self._overlay_on = on
         self._redraw()
 
     def set_origin_only(self, on: bool) -> None:
-        """Draw the cloud the points came from, in the colour of clean points, instead of the points."""
+        """Draw the origins, in the colour of clean points, in place of the points."""
         self._origin_wanted = on
         self._redraw()
 
     def set_magnify(self, factor: int) -> None:
-        """Draw displacements so many times as long as they are."""
+        """Draw displacements ``factor`` times as long as they are."""
         self._magnify = factor
         self._redraw()
 
     def mark(self, index: int) -> None:
         """Put a ring around a point; -1 for none."""
-        self._marked = index if index < len(self._shown) else -1
-        self.rewrite()
+        self._highlighted = index if index < len(self._shown) else -1
+        self.update_annotations()
 
     def point_at(self, x: float, y: float) -> int:
-        """Index of the front-most point at a place in logical pixels; -1 if there is none."""
+        """Index of the front-most point at a position in logical pixels; -1 if there is none."""
         across, down, depth = self.project(self._shown)
-        reach = np.maximum(self._balls.radius * self.pixels_per_unit(1.0) / depth, 4.0)
+        reach = np.maximum(self._spheres.radius * self.pixels_per_unit(1.0) / depth, 4.0)
         hit = np.flatnonzero(np.hypot(across - x, down - y) <= reach)
         return int(hit[np.argmin(depth[hit])]) if len(hit) else -1
 
-    # --- drawing ----------------------------------------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _redraw(self) -> None:
-        """Bring the three OpenGL items in line with the data, the switches and the theme."""
+        """Update the three OpenGL items from data, switches and theme."""
         colours = theme.current()
         self.setBackgroundColor(colours.canvas)
-        moved = len(self._origin) == len(self._points)
-        self._held = self._origin_wanted and len(self._origin) > 0
-        self._shown = self._origin if self._held else self._points
-        if moved and not self._held and self._magnify != 1:
+        paired = len(self._origin) == len(self._points)
+        self._origin_shown = self._origin_wanted and len(self._origin) > 0
+        self._shown = self._origin if self._origin_shown else self._points
+        if paired and not self._origin_shown and self._magnify != 1:
             self._shown = self._origin + self._magnify * (self._points - self._origin)
-        if self._marked >= len(self._shown):
-            self._marked = -1
+        if self._highlighted >= len(self._shown):
+            self._highlighted = -1
 
-        shades = np.tile(_rgb(colours.clean if self._held else getattr(colours, self._token)), (len(self._shown), 1))
-        if self._values is not None and not self._held:
+        plain = colours.clean if self._origin_shown else getattr(colours, self._token)
+        point_colours = np.tile(_rgb(plain), (len(self._shown), 1))
+        if self._values is not None and not self._origin_shown:
             low, high = self._limits
             share = np.clip((self._values - low) / max(high - low, 1e-12), 0.0, 1.0)
-            shades = theme.displacement_map().map(share, mode="float")[:, :3]
+            point_colours = theme.displacement_map().map(share, mode="float")[:, :3]
         radius = _radius(len(self._shown))
-        self._balls.set_data(self._shown, shades, radius)
+        self._spheres.set_data(self._shown, point_colours, radius)
 
-        self._ghost.setVisible(self._overlay_on and not self._held)
-        faint = 0.65 * _rgb(colours.clean) + 0.35 * _rgb(colours.canvas)
-        self._ghost.set_data(self._origin, np.tile(faint, (len(self._origin), 1)), 0.5 * radius)
+        self._origin_spheres.setVisible(self._overlay_on and not self._origin_shown)
+        pale = 0.65 * _rgb(colours.clean) + 0.35 * _rgb(colours.canvas)
+        self._origin_spheres.set_data(self._origin, np.tile(pale, (len(self._origin), 1)), 0.5 * radius)
 
-        self._vectors.setVisible(self._vectors_on and moved and not self._held)
+        self._vectors.setVisible(self._vectors_on and paired and not self._origin_shown)
         if self._vectors.visible():
             ends = np.stack([self._origin, self._shown], axis=1).reshape(-1, 3)
-            tints = np.array([(*_rgb(colours.muted), 0.25), (*_rgb(colours.adv), 0.9)], np.float32)
-            self._vectors.setData(pos=ends, color=np.tile(tints, (len(self._shown), 1)), width=self.devicePixelRatioF())
+            line_colours = np.array([(*_rgb(colours.muted), 0.25), (*_rgb(colours.adv), 0.9)], np.float32)
+            line_colours = np.tile(line_colours, (len(self._shown), 1))
+            self._vectors.setData(pos=ends, color=line_colours, width=self.devicePixelRatioF())
         self.update()
 
-    def paint_over(self, painter: QPainter) -> None:
+    def annotate(self, painter: QPainter) -> None:
         colours, area = theme.current(), self.rect()
         if len(self._shown) == 0:
-            hud.title(painter, self._title, getattr(colours, self._token))
-            hud.empty(painter, area, *self._empty)
+            annotations.title(painter, self._title, getattr(colours, self._token))
+            annotations.empty(painter, area, *self._empty)
             return
-        if self._marked >= 0:
-            x, y, depth = (float(axis[0]) for axis in self.project(self._shown[self._marked][None]))
-            hud.ring(painter, x, y, self._balls.radius * self.pixels_per_unit(depth) + 3.0)
+        if self._highlighted >= 0:
+            x, y, depth = (float(axis[0]) for axis in self.project(self._shown[self._highlighted][None]))
+            annotations.ring(painter, x, y, self._spheres.radius * self.pixels_per_unit(depth) + 3.0)
         if self._stale is not None:
-            wash = QColor(colours.canvas)
-            wash.setAlphaF(0.4)
-            painter.fillRect(area, wash)
-            hud.state_note(painter, self._stale)
-        if self._held:
-            hud.title(painter, "CLEAN", colours.clean)
+            veil = QColor(colours.canvas)
+            veil.setAlphaF(0.4)
+            painter.fillRect(area, veil)
+            annotations.state_note(painter, self._stale)
+        if self._origin_shown:
+            annotations.title(painter, "CLEAN", colours.clean)
         else:
-            hud.title(painter, self._title, getattr(colours, self._token))
-        if self._verdict is not None and not self._held:
-            hud.verdict(painter, *self._verdict)
-        if self._magnify != 1 and not self._held and len(self._origin) > 0:
-            hud.corner_note(painter, area, f"displacement drawn ×{self._magnify}")
-        hud.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))
-        if self._values is not None and not self._held:
-            hud.colour_bar(painter, area, theme.displacement_map(), self._limits, "‖δ‖")
+            annotations.title(painter, self._title, getattr(colours, self._token))
+        if self._verdict is not None and not self._origin_shown:
+            annotations.verdict(painter, *self._verdict)
+            if self._note:
+                annotations.verdict_note(painter, area, self._verdict[0], self._note)
+        if self._magnify != 1 and not self._origin_shown and len(self._origin) > 0:
+            annotations.corner_note(painter, area, f"displacement drawn ×{self._magnify}")
+        annotations.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))
+        if self._values is not None and not self._origin_shown:
+            annotations.colour_bar(painter, area, theme.displacement_map(), self._limits, "‖δ‖")
 
-    # --- mouse ------------------------------------------------------------------------------------------------------
+    # --- mouse -----------------------------------------------------------------------------------------------------
 
     def hovered(self, at: QPointF, globally: QPoint) -> None:
         index = self.point_at(at.x(), at.y())
-        if index != self._marked:
+        if index != self._highlighted:
             self.mark(index)
             self.pointHovered.emit(index)
-            QToolTip.showText(globally, self._about(index) if index >= 0 else "", self)
+            show_tooltip(globally, self._point_text(index) if index >= 0 else "", self)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
-        if self._marked >= 0:
+        if self._highlighted >= 0:
             self.mark(-1)
             self.pointHovered.emit(-1)
 
-    def _about(self, index: int) -> str:
-        x, y, z = (self._origin if self._held else self._points)[index]
+    def _point_text(self, index: int) -> str:
+        x, y, z = (self._origin if self._origin_shown else self._points)[index]
         lines = [f"point {index}", f"x {x:+.3f}   y {y:+.3f}   z {z:+.3f}"]
-        if not self._held and len(self._origin) == len(self._points):
+        if not self._origin_shown and len(self._origin) == len(self._points):
             lines.append(f"‖δ‖ {np.linalg.norm(self._points[index] - self._origin[index]):.4f} sphere radii")
         return "\n".join(lines)
 
@@ -232,9 +241,9 @@ def _checked(points: ArrayLike, name: str) -> Floats:
 
 
 def _rgb(colour: QColor) -> Floats:
-    return np.array(colour.getRgbF()[:3], np.float32)
+    return np.array([colour.redF(), colour.greenF(), colour.blueF()], np.float32)
 
 
 def _radius(count: int) -> float:
-    """Of a ball in unit-sphere radii, so that about the same share of a surface is covered for any number of points."""
+    """Radius of the spheres in unit-sphere radii, so that any number of points covers about the same area."""
     return float(np.clip(0.85 / np.sqrt(max(count, 1)), 0.006, 0.045))

@@ -1,56 +1,49 @@
-"""Confidence of every loaded model in every class, on one axis: clean above in blue, adversarial below in orange."""
+"""Confidence bars of all shown models in each class: the clean cloud in blue, the adversarial one in orange below."""
 
 from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import (
-    QAbstractScrollArea,
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QToolButton,
-    QToolTip,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.views import hud
-from app.views.paint import faint, write
-from app.views.verdicts import Verdicts
+from app.shell.plain_text import show_tooltip
+from app.shell.widgets import Label, tool_button
+from app.views import annotations
+from app.views.confidence_table import ConfidenceTable
+from app.views.painting import draw_text, translucent
+from core.runtime.text import printable
 
-TOP = 6  # rows shown until a person asks for all
-ROW, LINE, BAR = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
-HEADER = 4 * LINE  # names of the models, one verdict per cloud, the scale
-GUTTER, GAP = 16, 6  # room for the mark of the true class; between models
-COLUMN = 50  # narrowest column of a model
-EMPTY = "Open a cloud and load a model to see how sure each model is of each class."
+TOP_CLASSES = 6  # rows unless all classes are shown
+ROW_HEIGHT, HEADER_LINE, BAR_HEIGHT = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
+HEADER_HEIGHT = 4 * HEADER_LINE  # names of the models, predictions on both clouds, scale
+MARK_WIDTH, GAP = 16, 6  # in pixels: for the mark of the true class; between models
+MIN_COLUMN_WIDTH = 50  # of a model, in pixels
+EMPTY_HINT = "Open a cloud and load a model to see how sure each model is of each class."
 
 
 class ConfidenceView(QWidget):
-    """Bars from 0 to 1: classes down, models across, one pair of bars (clean, adversarial) where they meet.
+    """Bars from 0 to 1: a row for each class, a column for each model, two bars (clean, adversarial) in each cell.
 
-    The six most confident classes have rows; a switch shows all classes in their own order. Rows keep their places
-    while only the adversarial cloud changes (`Verdicts.hold`); they are sorted anew for another cloud or on `settle`.
+    The six most confident classes have rows; a button shows all classes in the dataset's order. While only the
+    adversarial cloud changes, rows stay where they are (`ConfidenceTable.keep_rows`); they are sorted for another cloud
+    and by `sort_rows`.
     """
 
     allShown = Signal(bool)
-    """Whether every class has a row, after that has changed."""
+    """Emitted when the view switches between all classes (True) and the most confident ones (False)."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bars = _Bars()
-        self._all = QToolButton(toolButtonStyle=Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._all.setToolTip("Show every class in the dataset's order, or only the most confident ones")
-        theme.role(self._all, "flat")
-        self._legend = QLabel()
-        theme.role(self._legend, "caption")
+        tip = "Show every class in the dataset's order, or only the most confident ones"
+        self._all = tool_button("all", "chevron-right", colour="muted", role="flat", tip=tip)
+        self._mark_legend = Label(role="caption")
         footer = QHBoxLayout()
         footer.addWidget(self._all)
         footer.addStretch()
-        footer.addWidget(self._legend)
+        footer.addWidget(self._mark_legend)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_XS)
@@ -58,7 +51,7 @@ class ConfidenceView(QWidget):
         layout.addLayout(footer)
         self._all.clicked.connect(lambda: self.set_all(not self._bars.show_all))
         self.setAccessibleName("Confidence of each model in each class")
-        self._refresh()
+        self._update_labels()
 
     def set_verdicts(
         self,
@@ -69,70 +62,70 @@ class ConfidenceView(QWidget):
         true_class: int | None,
         target_class: int | None,
     ) -> None:
-        """Show what M models think of a cloud and of its adversarial copy; arguments and errors are `Verdicts`'."""
-        self._bars.put(Verdicts(classes, models, clean, adversarial, true_class, target_class))
-        self._refresh()
+        """Show the confidences of M models; for arguments and errors see `ConfidenceTable`."""
+        self._bars.set_table(ConfidenceTable(classes, models, clean, adversarial, true_class, target_class))
+        self._update_labels()
 
-    def settle(self) -> None:
-        """Sort the rows anew: the slider has been let go."""
+    def sort_rows(self) -> None:
+        """Sort the rows by confidence."""
         self._bars.sort()
 
     def set_all(self, on: bool) -> None:
-        """Rows for every class, or for the most confident ones."""
+        """Show rows for all classes, or for the most confident ones."""
         self._bars.show_all = on
         self._bars.sort()
-        self._refresh()
+        self._update_labels()
         self.allShown.emit(on)
 
-    def _refresh(self) -> None:
-        verdicts, everything = self._bars.verdicts, self._bars.show_all
-        self._all.setVisible(len(verdicts.classes) > TOP)
-        self._all.setText(f"top {TOP}" if everything else f"all {len(verdicts.classes)}")
-        theme.set_icon(self._all, "chevron-down" if everything else "chevron-right", "muted")
-        marks = [("●", "true class", verdicts.true_class), ("○", "target", verdicts.target_class)]
-        self._legend.setText("    ".join(f"{mark} {name}" for mark, name, index in marks if index is not None))
-        self.setAccessibleDescription(verdicts.spoken() or EMPTY)
+    def _update_labels(self) -> None:
+        table, show_all = self._bars.table, self._bars.show_all
+        self._all.setVisible(len(table.classes) > TOP_CLASSES)
+        self._all.setText(f"top {TOP_CLASSES}" if show_all else f"all {len(table.classes)}")
+        theme.set_icon(self._all, "chevron-down" if show_all else "chevron-right", "muted")
+        marks = [("●", "true class", table.true_class), ("○", "target", table.target_class)]
+        self._mark_legend.setText("    ".join(f"{mark} {name}" for mark, name, index in marks if index is not None))
+        self.setAccessibleDescription(table.accessible_text() or EMPTY_HINT)
 
 
 class _Bars(QAbstractScrollArea):
-    """The painted part: a header with the verdicts that stays, and rows that scroll under it."""
+    """The painted part: a fixed header with the predictions, and rows that scroll below it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setAccessibleName("Confidence bars")
-        self.verdicts = Verdicts()
+        self.table = ConfidenceTable()
         self.show_all = False
         self._rows: list[int] = []
         self.viewport().setAutoFillBackground(False)
         theme.notifier.changed.connect(self.viewport().update)
 
-    def put(self, verdicts: Verdicts) -> None:
-        same, self.verdicts = verdicts.of_same_cloud(self.verdicts), verdicts
-        if not same:
+    def set_table(self, table: ConfidenceTable) -> None:
+        same_clean_cloud, self.table = table.has_same_clean_cloud(self.table), table
+        if not same_clean_cloud:
             self.sort()
         elif not self.show_all:
-            self._rows = verdicts.hold(self._rows)
+            self._rows = table.keep_rows(self._rows)
         self.viewport().update()
 
     def sort(self) -> None:
-        count = len(self.verdicts.classes)
-        self._rows = list(range(count)) if self.show_all else self.verdicts.top(TOP)
+        count = len(self.table.classes)
+        self._rows = list(range(count)) if self.show_all else self.table.top(TOP_CLASSES)
         self._lay_out()
 
-    # --- where it is --------------------------------------------------------------------------------------------
+    # --- geometry --------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
         labels = QFontMetrics(theme.font(semibold=True))
-        widest = max((labels.horizontalAdvance(name) for name in self.verdicts.classes), default=0)
+        widest = max((labels.horizontalAdvance(printable(name)) for name in self.table.classes), default=0)
         captions = QFontMetrics(theme.font(theme.CAPTION_PX)).horizontalAdvance("adversarial")
-        self._names = GUTTER + min(max(widest, captions), 120) + GAP
+        self._names = MARK_WIDTH + min(max(widest, captions), 120) + GAP
         view = self.viewport().size()
-        count = max(1, len(self.verdicts.models))
-        self._column = max(COLUMN + GAP, (view.width() - self._names) // count)
-        self.verticalScrollBar().setRange(0, max(0, HEADER + ROW * len(self._rows) - view.height()))
-        self.verticalScrollBar().setPageStep(max(1, view.height() - HEADER))
-        self.verticalScrollBar().setSingleStep(ROW)
+        count = max(1, len(self.table.models))
+        self._column = max(MIN_COLUMN_WIDTH + GAP, (view.width() - self._names) // count)
+        self.verticalScrollBar().setRange(0, max(0, HEADER_HEIGHT + ROW_HEIGHT * len(self._rows) - view.height()))
+        self.verticalScrollBar().setPageStep(max(1, view.height() - HEADER_HEIGHT))
+        self.verticalScrollBar().setSingleStep(ROW_HEIGHT)
         self.horizontalScrollBar().setRange(0, max(0, self._names + self._column * count - view.width()))
         self.horizontalScrollBar().setPageStep(max(1, view.width() - self._names))
         self.horizontalScrollBar().setSingleStep(self._column)
@@ -143,87 +136,88 @@ class _Bars(QAbstractScrollArea):
         return self._names + model * self._column - self.horizontalScrollBar().value()
 
     def _top(self, row: int) -> int:
-        return HEADER + row * ROW - self.verticalScrollBar().value()
+        return HEADER_HEIGHT + row * ROW_HEIGHT - self.verticalScrollBar().value()
 
-    def _tip(self, where: QPoint) -> str:
-        """Exact numbers of the bars under the mouse, or of the predictions where it is on a model's name."""
-        row, model = (where.y() - self._top(0)) // ROW, (where.x() - self._left(0)) // self._column
-        if where.x() < self._names or model >= len(self.verdicts.models) or row >= len(self._rows):
+    def _tooltip(self, where: QPoint) -> str:
+        """Exact confidences of the bars at a position, or of the predictions if it is in the header."""
+        row, model = (where.y() - self._top(0)) // ROW_HEIGHT, (where.x() - self._left(0)) // self._column
+        if where.x() < self._names or model >= len(self.table.models) or row >= len(self._rows):
             return ""
-        return self.verdicts.exact(model, None if where.y() < HEADER else self._rows[row])
+        return self.table.exact_text(model, None if where.y() < HEADER_HEIGHT else self._rows[row])
 
     def sizeHint(self) -> QSize:
-        return QSize(320, HEADER + TOP * ROW + theme.SPACE_XS)
+        return QSize(320, HEADER_HEIGHT + TOP_CLASSES * ROW_HEIGHT + theme.SPACE_XS)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, HEADER + 3 * ROW)
+        return QSize(220, HEADER_HEIGHT + 3 * ROW_HEIGHT)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._lay_out()
 
-    # --- the picture --------------------------------------------------------------------------------------------
+    # --- painting --------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, view = QPainter(self.viewport()), self.viewport().rect()
-        if not self.verdicts.clouds:
-            hud.empty(painter, view, "No verdicts yet", EMPTY)
+        if not self.table.clouds:
+            annotations.empty(painter, view, "No verdicts yet", EMPTY_HINT)
             return
-        painter.setClipRect(view.adjusted(0, HEADER, 0, 0))
+        painter.setClipRect(view.adjusted(0, HEADER_HEIGHT, 0, 0))
         self._paint_names(painter)
-        painter.setClipRect(view.adjusted(self._names, HEADER, 0, 0))
+        painter.setClipRect(view.adjusted(self._names, HEADER_HEIGHT, 0, 0))
         self._paint_bars(painter)
-        painter.setClipRect(QRect(self._names, 0, view.width() - self._names, HEADER))
+        painter.setClipRect(QRect(self._names, 0, view.width() - self._names, HEADER_HEIGHT))
         self._paint_header(painter)
         painter.setClipping(False)
-        for line, name in enumerate(self.verdicts.clouds, start=1):
-            box = QRect(GUTTER, line * LINE, self._names, LINE)
-            write(painter, box, name, theme.font(theme.CAPTION_PX), _colour(name))
+        for line, name in enumerate(self.table.clouds, start=1):
+            box = QRect(MARK_WIDTH, line * HEADER_LINE, self._names, HEADER_LINE)
+            draw_text(painter, box, name, theme.font(theme.CAPTION_PX), _colour(name))
 
     def _paint_names(self, painter: QPainter) -> None:
-        now, verdicts = theme.current(), self.verdicts
+        now, table = theme.current(), self.table
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for row, k in enumerate(self._rows):
-            top, wins, true = self._top(row), k in verdicts.winners, k == verdicts.true_class
-            if true or k == verdicts.target_class:
+            top, predicted, true = self._top(row), k in table.predicted_classes, k == table.true_class
+            if true or k == table.target_class:
                 painter.setPen(QPen(now.text, 1.5))
                 painter.setBrush(now.text if true else Qt.BrushStyle.NoBrush)
-                painter.drawEllipse(QPointF(GUTTER / 2 - 1, top + ROW / 2), 3, 3)
-            box = QRect(GUTTER, top, self._names - GUTTER - GAP, ROW)
-            write(painter, box, verdicts.classes[k], theme.font(semibold=wins), now.text if wins or true else now.muted)
+                painter.drawEllipse(QPointF(MARK_WIDTH / 2 - 1, top + ROW_HEIGHT / 2), 3, 3)
+            box = QRect(MARK_WIDTH, top, self._names - MARK_WIDTH - GAP, ROW_HEIGHT)
+            colour = now.text if predicted or true else now.muted
+            draw_text(painter, box, table.classes[k], theme.font(semibold=predicted), colour)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_bars(self, painter: QPainter) -> None:
         length, bottom = self._column - GAP, self._top(len(self._rows))
-        guide = faint(theme.current().border, 0.6)
-        for m in range(len(self.verdicts.models)):
+        guide = translucent(theme.current().border, 0.6)
+        for m in range(len(self.table.models)):
             left = self._left(m)
             for x in (left, left + length // 2, left + length - 1):
-                painter.fillRect(x, HEADER, 1, bottom - HEADER, guide)
+                painter.fillRect(x, HEADER_HEIGHT, 1, bottom - HEADER_HEIGHT, guide)
             for row, k in enumerate(self._rows):
-                top = self._top(row) + (ROW - 2 * BAR - 1) // 2
-                for line, (name, values) in enumerate(self.verdicts.clouds.items()):
-                    bar = QRectF(left, top + line * (BAR + 1), float(values[m, k]) * length, BAR)
+                top = self._top(row) + (ROW_HEIGHT - 2 * BAR_HEIGHT - 1) // 2
+                for line, (name, values) in enumerate(self.table.clouds.items()):
+                    bar = QRectF(left, top + line * (BAR_HEIGHT + 1), float(values[m, k]) * length, BAR_HEIGHT)
                     painter.fillRect(bar, _colour(name))
 
     def _paint_header(self, painter: QPainter) -> None:
-        now, verdicts, width = theme.current(), self.verdicts, self._column - GAP
+        now, table, width = theme.current(), self.table, self._column - GAP
         title, caption = theme.font(theme.CAPTION_PX, semibold=True), theme.font(theme.CAPTION_PX)
-        for m, model in enumerate(verdicts.models):
+        for m, model in enumerate(table.models):
             left = self._left(m)
-            write(painter, QRect(left, 0, width, LINE), model, title, now.text)
-            scale = QRect(left, HEADER - LINE, width, LINE)
-            write(painter, scale, "0", caption, now.muted)
-            write(painter, scale, "1", caption, now.muted, Qt.AlignmentFlag.AlignRight)
-            for line, (name, predicted) in enumerate(verdicts.predicted.items(), start=1):
-                box = QRect(left, line * LINE, width, LINE)
-                if verdicts.true_class is not None:
-                    _draw_mark(painter, box, predicted[m] == verdicts.true_class, _colour(name))
+            draw_text(painter, QRect(left, 0, width, HEADER_LINE), model, title, now.text)
+            scale = QRect(left, HEADER_HEIGHT - HEADER_LINE, width, HEADER_LINE)
+            draw_text(painter, scale, "0", caption, now.muted)
+            draw_text(painter, scale, "1", caption, now.muted, Qt.AlignmentFlag.AlignRight)
+            for line, (name, predicted) in enumerate(table.predicted.items(), start=1):
+                box = QRect(left, line * HEADER_LINE, width, HEADER_LINE)
+                if table.true_class is not None:
+                    _draw_mark(painter, box, predicted[m] == table.true_class, _colour(name))
                     box.adjust(14, 0, 0, 0)
-                write(painter, box, verdicts.classes[predicted[m]], caption, now.text)
+                draw_text(painter, box, table.classes[predicted[m]], caption, now.text)
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self._tip(event.pos()), self.viewport())
+            show_tooltip(event.globalPos(), self._tooltip(event.pos()), self.viewport())
             return True
         return super().viewportEvent(event)
 
@@ -233,11 +227,11 @@ def _colour(cloud: str) -> QColor:
 
 
 def _draw_mark(painter: QPainter, box: QRect, right: bool, colour: QColor) -> None:
-    """A check mark or a cross, drawn by hand: not every platform's font has them."""
+    """Draw a check mark or a cross as lines, because not every platform's font has these characters."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(colour, 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
-    painter.translate(box.left() + 1, box.top() + LINE / 2)
+    painter.translate(box.left() + 1, box.top() + HEADER_LINE / 2)
     if right:
         painter.drawPolyline(QPolygonF([QPointF(0, 0), QPointF(3, 3), QPointF(8, -4)]))
     else:

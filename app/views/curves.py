@@ -1,4 +1,4 @@
-"""Live curves: losses and accuracies while a model trains, the loss of an attack over its steps."""
+"""Line plots that grow: losses and accuracies of a training, accuracy over epsilon."""
 
 from array import array
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.views.paint import plot_pen
-from app.views.plot import Key, Plot
+from app.shell.widgets import tool_button
+from app.views.painting import plot_pen
+from app.views.plot import Plot, ValueLegend
 
 Style = Literal["solid", "dash", "dot", "dashdot"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -26,16 +27,16 @@ _PENS = dict(
     )
 )
 FRAME_MS = 100  # points that arrive within one frame are drawn together
-_MOVES = {
+_ARROWS: dict[int, tuple[int, int]] = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
-"""Key -> points along the line, and lines further."""
-_PICKS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
-REACH = 10  # pixels from a point within which a click means it
-FEW = 40  # up to so many points each is also marked by a dot
+"""Arrow key -> step to another point of the line, and to another line."""
+_SELECT_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+CLICK_RADIUS = 10  # in pixels: the largest distance of a click from the point that it selects
+MAX_DOTS = 40  # a line of more points is drawn without dots
 
 
 @dataclass
@@ -47,7 +48,7 @@ class _Series:
     y: "array[float]" = field(default_factory=lambda: array("d"))
 
     def near(self, x: float | None) -> tuple[float, float] | None:
-        """The sample nearest to `x`, the last one for None."""
+        """The point nearest to `x`, the last one for None; None without points."""
         if not self.x:
             return None
         at = -1 if x is None else int(np.argmin(np.abs(np.array(self.x) - x)))
@@ -58,10 +59,10 @@ class _Series:
 
 
 class CurveView(QWidget):
-    """Named lines over one axis, a key that also reads out numbers, a switch for a logarithmic axis.
+    """Named lines over one axis, a legend with the values at the cursor, and a switch for a logarithmic axis.
 
-    Drag and wheel move and zoom along x, a double click shows everything again. In a view with the focus, left and
-    right choose a point, up and down another line, and Return picks it as a click does.
+    Drag and wheel move and zoom along x, a double click shows everything. With the keyboard focus, left and right
+    choose a point, up and down another line, and Return selects it as a click does.
 
     Parameters
     ----------
@@ -69,18 +70,18 @@ class CurveView(QWidget):
         Names of the axes, such as "epoch" and "loss".
     y_unit
         Unit of y, such as "nats".
-    counted
-        x is whole numbers, such as epochs: nothing between them is marked.
+    integer_x
+        x is an integer, such as an epoch: the axis has no ticks between integers.
     y_range
         Fixed limits of y; without them the axis follows what is visible.
     empty
-        Sentence shown while there are no points.
+        Text shown while there are no points.
     """
 
     hovered = Signal(object)
     """x under the mouse, None when it has left."""
     picked = Signal(str, float)
-    """Name of the line and x of the point that a person clicked on, or chose by keys."""
+    """Name of the line and x of the point that was selected by a click or by Return."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class CurveView(QWidget):
         y_label: str,
         *,
         y_unit: str = "",
-        counted: bool = False,
+        integer_x: bool = False,
         y_range: tuple[float, float] | None = None,
         empty: str = "",
         parent: QWidget | None = None,
@@ -99,19 +100,18 @@ class CurveView(QWidget):
         self._cursor: float | None = None
         self._series: dict[str, _Series] = {}
         self._chosen: tuple[str, float] = ("", float("nan"))
-        """Line and x of the point that keys move."""
-        self._plot = Plot(empty, counted=counted)
-        self._key = Key(self._readings, "0.00e-00" if y_range is None else "00.00")
-        self._log = QToolButton(text="log", checkable=True, toolTip=f"Logarithmic axis for the {y_label}")
-        theme.role(self._log, "flat")
-        self._later = QTimer(self, singleShot=True, interval=FRAME_MS)
+        """Line and x of the point chosen by arrow keys."""
+        self._plot = Plot(empty, integer_x=integer_x)
+        self._legend = ValueLegend(self._legend_rows, "0.00e-00" if y_range is None else "00.00")
+        self._log = tool_button("log", role="flat", tip=f"Logarithmic axis for the {y_label}", checkable=True)
+        self._redraw_timer = QTimer(self, singleShot=True, interval=FRAME_MS)
         if y_range is not None:
             self._plot.box.setYRange(*y_range, padding=0.06)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_XS)
         head = QHBoxLayout()
-        head.addWidget(self._key, 1)
+        head.addWidget(self._legend, 1)
         head.addWidget(self._log)
         layout.addLayout(head)
         layout.addWidget(self._plot)
@@ -121,11 +121,11 @@ class CurveView(QWidget):
         self._plot.hovered.connect(self.hovered)
         self._plot.clicked.connect(self._pick)
         self.set_stale = self._plot.set_stale
-        self.hovered.connect(self._read)
+        self.hovered.connect(self._set_cursor)
         self._log.toggled.connect(self._redraw)
-        self._later.timeout.connect(self._redraw)
-        theme.notifier.changed.connect(self._dress)
-        self._dress()
+        self._redraw_timer.timeout.connect(self._redraw)
+        theme.notifier.changed.connect(self._apply_theme)
+        self._apply_theme()
 
     def set_series(
         self, name: str, x: ArrayLike = (), y: ArrayLike = (), colour_role: str = "accent", style: Style = "solid"
@@ -135,9 +135,9 @@ class CurveView(QWidget):
         Parameters
         ----------
         x, y
-            (n,) numbers; a y that is not finite makes a gap.
+            (n,) numbers; a y that is not finite leaves a gap.
         colour_role
-            Name of a colour of the theme: "clean" or "adv" where that is what the line is about.
+            Name of a colour of the theme, such as "clean" or "adv".
 
         Raises
         ------
@@ -149,8 +149,8 @@ class CurveView(QWidget):
             raise ValueError(
                 f'the line "{name}" has x of shape {xs.shape} and y of {ys.shape}; two equal lists are needed'
             )
-        known = isinstance(getattr(theme.current(), colour_role, None), QColor)
-        if not known or style not in STYLES:
+        colour_exists = isinstance(getattr(theme.current(), colour_role, None), QColor)
+        if not colour_exists or style not in STYLES:
             raise ValueError(f'the line "{name}" asks for {colour_role} and {style}, which the theme does not have')
         old = self._series.get(name)
         line = old.line if old else self._plot.add_line()
@@ -158,7 +158,7 @@ class CurveView(QWidget):
         self._redraw()
 
     def append(self, name: str, x: float, y: float) -> None:
-        """Add one point to a line; a frame later it is on screen.
+        """Add one point to a line; it is drawn with the next frame.
 
         Raises
         ------
@@ -169,30 +169,31 @@ class CurveView(QWidget):
             raise ValueError(f'there is no line "{name}"; the lines are {", ".join(self._series) or "none"}')
         self._series[name].x.append(x)
         self._series[name].y.append(y)
-        if not self._later.isActive():
-            self._later.start()
+        if not self._redraw_timer.isActive():
+            self._redraw_timer.start()
 
     def clear(self) -> None:
-        """Take all lines away."""
-        for series in self._series.values():
-            self._plot.box.removeItem(series.line)
+        """Remove all lines."""
+        self._removed = [series.line for series in self._series.values()]  # a repaint that is due may still use them
+        for line in self._removed:
+            self._plot.box.removeItem(line)
         self._series.clear()
         self._redraw()
 
     def link_x(self, other: "CurveView") -> None:
-        """Let `other` show the stretch of x that the lines of this view take up; both move and read out together."""
+        """Let `other` show the same range of x as this view; both share the cursor."""
         other._plot.box.setXLink(self._plot.box)
-        self.hovered.connect(other._read)
-        other.hovered.connect(self._read)
+        self.hovered.connect(other._set_cursor)
+        other.hovered.connect(self._set_cursor)
 
     def sizeHint(self) -> QSize:
         return QSize(420, 200)
 
-    # --- drawing ------------------------------------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------------------------------
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         unit = f" ({self._y_unit})" if self._y_unit else ""
-        self._plot.dress(self._x_label, self._y_label + unit)
+        self._plot.apply_theme(self._x_label, self._y_label + unit)
         self._redraw()
 
     def _redraw(self) -> None:
@@ -201,8 +202,8 @@ class CurveView(QWidget):
         for series in self._series.values():
             y = np.array(series.y)
             if logarithmic:
-                y = np.log10(y, out=np.full_like(y, np.nan), where=y > 0)  # what has no logarithm is left out
-            dots = len(y) <= FEW
+                y = np.log10(y, out=np.full_like(y, np.nan), where=y > 0)  # values without a logarithm are left out
+            dots = len(y) <= MAX_DOTS
             pen = series.pen()
             series.line.setData(
                 np.array(series.x), y, pen=pen, symbol="o" if dots else None, symbolBrush=pen.color(), symbolPen=None
@@ -210,18 +211,18 @@ class CurveView(QWidget):
         filled = any(series.x for series in self._series.values())
         self._plot.set_empty(not filled)
         self._log.setVisible(self._loggable and filled)
-        self._mark()
-        self._key.update()
-        self.setAccessibleDescription(self._spoken())
+        self._update_marker()
+        self._legend.update()
+        self.setAccessibleDescription(self._accessible_text())
 
-    def _mark(self) -> None:
-        """Ring the chosen point while keys would move it."""
+    def _update_marker(self) -> None:
+        """Draw a ring around the chosen point while the view has the focus."""
         name, x = self._chosen
         if not self.hasFocus() or name not in self._series or not self._series[name].x:
-            self._plot.set_mark(None)
+            self._plot.set_marker(None)
             return
         at, y = self._series[name].near(x) or (x, float("nan"))
-        self._plot.set_mark((at, y if not self._log.isChecked() else float(np.log10(y)) if y > 0 else float("nan")))
+        self._plot.set_marker((at, y if not self._log.isChecked() else float(np.log10(y)) if y > 0 else float("nan")))
 
     def _pick(self, at: QPointF) -> None:
         near = []
@@ -229,27 +230,27 @@ class CurveView(QWidget):
             x, y = series.line.getOriginalDataset()  # as drawn, whatever the axis
             if x is None:
                 continue
-            away = self._plot.away(np.column_stack([x, y]), at)
+            away = self._plot.pixel_distances(np.column_stack([x, y]), at)
             away[~np.isfinite(away)] = np.inf
             near.append((away.min(), name, float(x[away.argmin()])))
-        if near and min(near)[0] <= REACH:
+        if near and min(near)[0] <= CLICK_RADIUS:
             self.picked.emit(*min(near)[1:])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         lines = [name for name, series in self._series.items() if series.x]
-        if not lines or event.key() not in (*_MOVES, *_PICKS):
+        if not lines or event.key() not in (*_ARROWS, *_SELECT_KEYS):
             super().keyPressEvent(event)
             return
         name, x = self._chosen
-        fresh = name not in lines
-        name = lines[0] if fresh else name
-        if event.key() in _PICKS:
-            if not fresh:
+        none_chosen = name not in lines
+        name = lines[0] if none_chosen else name
+        if event.key() in _SELECT_KEYS:
+            if not none_chosen:
                 self.picked.emit(name, x)
             return
-        along, across = _MOVES[event.key()]
+        along, across = _ARROWS[event.key()]
         xs = sorted(self._series[name].x)
-        if fresh:
+        if none_chosen:
             x = xs[0]
         elif across:
             name = lines[(lines.index(name) + across) % len(lines)]
@@ -257,25 +258,25 @@ class CurveView(QWidget):
         else:
             x = xs[min(max(int(np.searchsorted(xs, x)) + along, 0), len(xs) - 1)]
         self._chosen = name, x
-        self._mark()
+        self._update_marker()
         self.hovered.emit(x)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self._mark()
+        self._update_marker()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._mark()
+        self._update_marker()
         self.hovered.emit(None)
 
-    def _read(self, x: float | None) -> None:
+    def _set_cursor(self, x: float | None) -> None:
         self._cursor = x
         self._plot.set_cursor(x)
-        self._key.update()
+        self._legend.update()
 
-    def _readings(self) -> Iterator[tuple[str, QPen, str]]:
-        """Name, pen and number of each line where the cursor is, and where that is."""
+    def _legend_rows(self) -> Iterator[tuple[str, QPen, str]]:
+        """Name, pen and value of each line at the cursor, then the cursor's x."""
         for name, series in self._series.items():
             near = series.near(self._cursor)
             yield name, series.pen(), "" if near is None else _short(near[1])
@@ -283,8 +284,8 @@ class CurveView(QWidget):
         if samples:
             yield self._x_label, QPen(Qt.PenStyle.NoPen), f"{max(x for x, _ in samples):.6g}"
 
-    def _spoken(self) -> str:
-        """The last number of each line, for a screen reader."""
+    def _accessible_text(self) -> str:
+        """The last value of each line, for a screen reader."""
         near = {name: series.near(None) for name, series in self._series.items()}
         return "\n".join(
             f"{name} {_short(at[1])} {self._y_unit}".rstrip() + f" at {self._x_label} {at[0]:.6g}"

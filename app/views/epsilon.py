@@ -1,4 +1,4 @@
-"""The epsilon slider: how far a point may move, with what the models make of it drawn into its groove."""
+"""The epsilon slider, with a number field; the outcome over epsilon is drawn in its groove."""
 
 from typing import cast
 
@@ -7,13 +7,14 @@ from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
-from app.views.groove import STEP, Groove, Outcome
+from app.shell.plain_text import set_tooltip
+from app.views.groove import STEP, Groove, OutcomeCurves
 
 MAXIMUM = 0.3  # unit-sphere radii
 
 
 class _Number(QDoubleSpinBox):
-    """A number with a point, as everywhere in the window; a comma means the same, whatever the system's language."""
+    """A number field with a decimal point in every locale; a typed comma is replaced by a point."""
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         state, _, place = cast(tuple[QValidator.State, str, int], super().validate(text.replace(",", "."), position))
@@ -29,8 +30,8 @@ class _Number(QDoubleSpinBox):
 class EpsilonSlider(QWidget):
     """A slider and a number with one value: epsilon in unit-sphere radii, linear from 0 to `maximum`.
 
-    Whatever a person does, with mouse, keys, wheel or a typed number, is told in one order: `pressed`, `moved` for
-    every new value, `released` with the last one. `setValue` tells nothing.
+    Mouse, keys, wheel and a typed number all emit `pressed`, then `moved` for every new value, then `released` with the
+    last one. `setValue` emits nothing.
     """
 
     pressed = Signal()
@@ -40,13 +41,14 @@ class EpsilonSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._groove = Groove()
-        self._number = _Number(decimals=3, singleStep=STEP, suffix=" r", keyboardTracking=False)
+        self._number = _Number(decimals=3, singleStep=STEP, suffix=" r")
+        self._number.setKeyboardTracking(False)
         self._number.setLocale(QLocale.c())
         self._number.setFont(theme.tabular())
         self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._number.setAccessibleName("Epsilon in unit-sphere radii")
-        self._number.setToolTip("Epsilon in unit-sphere radii: the cloud's bounding sphere has radius 1")
+        set_tooltip(self._number, "Epsilon in unit-sphere radii: the cloud's bounding sphere has radius 1")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_S)
@@ -58,8 +60,8 @@ class EpsilonSlider(QWidget):
         self.setMaximum(MAXIMUM)
         self._groove.sliderPressed.connect(self.pressed)
         self._groove.sliderReleased.connect(lambda: self.released.emit(self.value))
-        self._groove.valueChanged.connect(self._on_groove)
-        self._number.valueChanged.connect(self._on_number)
+        self._groove.valueChanged.connect(self._on_groove_changed)
+        self._number.valueChanged.connect(self._on_number_changed)
 
     @property
     def value(self) -> float:
@@ -67,7 +69,7 @@ class EpsilonSlider(QWidget):
         return round(self._groove.value() * STEP, 3)
 
     def setValue(self, epsilon: float) -> None:
-        """Move handle and number to `epsilon`, held between 0 and the maximum, without a signal."""
+        """Set handle and number to `epsilon`, clipped to 0 and the maximum, without a signal."""
         with QSignalBlocker(self._groove):
             self._groove.setValue(round(epsilon / STEP))
         self._show_number()
@@ -78,7 +80,7 @@ class EpsilonSlider(QWidget):
         return round(self._groove.maximum() * STEP, 3)
 
     def setMaximum(self, epsilon: float) -> None:
-        """Set the right end, without a signal even if the value has to follow it down.
+        """Set the right end; if that reduces the value, there is no signal either.
 
         Raises
         ------
@@ -92,19 +94,19 @@ class EpsilonSlider(QWidget):
             self._number.setMaximum(self.maximum)
         self._show_number()
 
-    def set_outcome(self, outcome: Outcome | None, note: str = "") -> None:
-        """Draw what models make of the attack over epsilon into the groove, and write a note over it.
+    def set_outcome(self, outcome: OutcomeCurves | None, note: str = "") -> None:
+        """Draw the outcome over epsilon in the groove, and a note over it.
 
-        The curve of the attacked model is filled, in orange where it gives another verdict; lines mark where each
-        model begins to.
+        The area under the attacked model's curve is filled, in orange where it gives another verdict; vertical lines
+        mark the smallest epsilon of each such range, for every model.
         """
-        self._groove.put(outcome, note)
+        self._groove.set_outcome(outcome, note)
 
-    def _on_groove(self) -> None:
+    def _on_groove_changed(self) -> None:
         self._show_number()
         self.moved.emit(self.value)
 
-    def _on_number(self, epsilon: float) -> None:
+    def _on_number_changed(self, epsilon: float) -> None:
         self.pressed.emit()
         self._groove.setValue(round(epsilon / STEP))
         self.released.emit(self.value)

@@ -1,4 +1,4 @@
-"""The groove of the epsilon slider: it counts in thousandths and shows an outcome curve behind its handle."""
+"""The epsilon slider's groove and handle, with the outcome over epsilon drawn as curves in the groove."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,16 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip
+from PySide6.QtWidgets import QAbstractSlider, QSizePolicy
 
 from app.shell import theme
-from app.views.paint import faint
+from app.shell.plain_text import show_tooltip
+from app.views.painting import translucent
+from core.runtime.text import printable
 
-STEP = 0.001  # unit-sphere radii: one step of the keys, one of the integers in which Qt's slider counts
-HEIGHT, CAPTIONS = 28, 14  # in pixels: of the curve, of the numbers under it
-SIDE = 12  # room left and right of the curve for half a handle and half a number
+STEP = 0.001  # unit-sphere radii: one key press, and one unit of the slider's integer value
+CURVE_HEIGHT, CAPTION_HEIGHT = 28, 14  # in pixels: of the curve, of the numbers under it
+MARGIN = 12  # in pixels, left and right of the curve, for half of the handle and of the last caption
 _KEYS = {
     *(Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down),
     *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Home, Qt.Key.Key_End),
@@ -35,8 +37,8 @@ _KEYS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What M models make of an attack at E epsilons.
+class OutcomeCurves:
+    """Predictions of M models under an attack at E epsilons, to be drawn.
 
     Parameters
     ----------
@@ -45,18 +47,18 @@ class Outcome:
     confidence
         (M, E) confidence in ``label``, 0 to 1.
     wrong
-        (M, E) whether the verdict is another.
+        (M, E) whether the prediction is another class.
     names
-        M names of models.
+        Names of the M models.
     primary
-        The attacked model.
+        Index of the attacked model.
     label
         The class the attack moves away from.
 
     Raises
     ------
     ValueError
-        If the lengths do not agree.
+        If the shapes differ.
     """
 
     epsilons: NDArray[np.floating]
@@ -76,33 +78,34 @@ class Outcome:
         if not 0 <= self.primary < len(self.names):
             raise ValueError(f"model {self.primary} is not one of the {len(self.names)} models of the outcome")
 
-    def runs(self, model: int) -> list[tuple[int, int]]:
-        """First and last place, in ``epsilons``, of each stretch at which a model's verdict is another."""
-        turns = np.flatnonzero(np.diff(self.wrong[model].astype(int), prepend=0, append=0))
-        return [(int(first), int(end) - 1) for first, end in turns.reshape(-1, 2)]
+    def wrong_ranges(self, model: int) -> list[tuple[int, int]]:
+        """First and last index in ``epsilons`` of each range in which a model's prediction is wrong."""
+        changes = np.flatnonzero(np.diff(self.wrong[model].astype(int), prepend=0, append=0))
+        return [(int(first), int(end) - 1) for first, end in changes.reshape(-1, 2)]
 
-    def at(self, epsilon: float) -> str:
-        """A line for each model: its confidence at an epsilon, and all epsilons at which it gives another verdict."""
+    def text_at(self, epsilon: float) -> str:
+        """A line for each model: its confidence at an epsilon, and the ranges in which it gives another verdict."""
         lines = []
         for model, name in enumerate(self.names):
             confidence = np.interp(epsilon, self.epsilons, self.confidence[model])
-            lines.append(f"{name}: {self.label} {confidence:.2f}{self._elsewhere(model)}")
+            name_and_class = printable(f"{name}: {self.label}")
+            lines.append(f"{name_and_class} {confidence:.2f}{self._wrong_ranges_text(model)}")
         return "\n".join(lines)
 
-    def spoken(self) -> str:
-        """Where the models give another verdict, for a screen reader."""
-        return "; ".join(f"{name}{found}" for m, name in enumerate(self.names) if (found := self._elsewhere(m)))
+    def accessible_text(self) -> str:
+        """The ranges in which each model gives another verdict, for a screen reader."""
+        return "; ".join(f"{name}{text}" for m, name in enumerate(self.names) if (text := self._wrong_ranges_text(m)))
 
-    def _elsewhere(self, model: int) -> str:
-        ends = [(self.epsilons[first], self.epsilons[last]) for first, last in self.runs(model)]
-        stretches = [f"{first:.2f}" if first == last else f"{first:.2f} to {last:.2f}" for first, last in ends]
-        return f", another verdict at {', '.join(stretches)}" if stretches else ""
+    def _wrong_ranges_text(self, model: int) -> str:
+        ends = [(self.epsilons[first], self.epsilons[last]) for first, last in self.wrong_ranges(model)]
+        ranges = [f"{first:.2f}" if first == last else f"{first:.2f} to {last:.2f}" for first, last in ends]
+        return f", another verdict at {', '.join(ranges)}" if ranges else ""
 
 
 class Groove(QAbstractSlider):
-    """The handle, the keys and the number beside it meet on the same values, multiples of `STEP`.
+    """A slider whose integer value is epsilon in multiples of `STEP`.
 
-    Mouse, keys and wheel all speak the slider's own language: `sliderPressed`, `valueChanged`, `sliderReleased`.
+    Mouse, keys and wheel all emit `sliderPressed`, `valueChanged`, `sliderReleased` in this order.
     """
 
     def __init__(self) -> None:
@@ -114,47 +117,47 @@ class Groove(QAbstractSlider):
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Epsilon in thousandths of a unit-sphere radius")
-        self.put(None, "")
+        self.set_outcome(None, "")
         theme.notifier.changed.connect(self._redraw)
 
-    def put(self, outcome: Outcome | None, note: str) -> None:
-        """Draw an outcome, or nothing, and write a note over it."""
+    def set_outcome(self, outcome: OutcomeCurves | None, note: str) -> None:
+        """Draw the curves of an outcome, or none, and a note over them."""
         self._outcome, self._note = outcome, note
-        self.setAccessibleDescription("; ".join(filter(None, (note, outcome.spoken() if outcome else ""))))
+        self.setAccessibleDescription("; ".join(filter(None, (note, outcome.accessible_text() if outcome else ""))))
         self._redraw()
 
-    # --- where it is --------------------------------------------------------------------------------------------
+    # --- geometry --------------------------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
-        return QSize(360, HEIGHT + CAPTIONS)
+        return QSize(360, CURVE_HEIGHT + CAPTION_HEIGHT)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, HEIGHT + CAPTIONS)
+        return QSize(120, CURVE_HEIGHT + CAPTION_HEIGHT)
 
-    def _rail(self) -> QRectF:
-        return QRectF(SIDE, 0, max(1, self.width() - 2 * SIDE), HEIGHT)
+    def _curve_area(self) -> QRectF:
+        return QRectF(MARGIN, 0, max(1, self.width() - 2 * MARGIN), CURVE_HEIGHT)
 
     def _x(self, epsilon: float) -> float:
-        rail = self._rail()
-        return rail.left() + rail.width() * epsilon / (self.maximum() * STEP)
+        area = self._curve_area()
+        return area.left() + area.width() * epsilon / (self.maximum() * STEP)
 
-    def _count(self, x: float) -> int:
-        """The slider's integer at a place."""
-        rail = self._rail()
-        return int(np.clip(round((x - rail.left()) / rail.width() * self.maximum()), 0, self.maximum()))
+    def _value_at(self, x: float) -> int:
+        """The slider's integer value at a position."""
+        area = self._curve_area()
+        return int(np.clip(round((x - area.left()) / area.width() * self.maximum()), 0, self.maximum()))
 
-    # --- mouse, keys, wheel: each is pressed, moved, released ----------------------------------------------------
+    # --- mouse, keys, wheel: each emits pressed, changed, released -------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
         self.setSliderDown(True)
-        self.setSliderPosition(self._count(event.position().x()))
+        self.setSliderPosition(self._value_at(event.position().x()))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if event.buttons() & Qt.MouseButton.LeftButton:
-            self.setSliderPosition(self._count(event.position().x()))
+            self.setSliderPosition(self._value_at(event.position().x()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
@@ -171,7 +174,7 @@ class Groove(QAbstractSlider):
         super().keyReleaseEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self.setSliderDown(False)  # a key that is let go elsewhere is let go
+        self.setSliderDown(False)  # its release would go to another widget
         super().focusOutEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -184,17 +187,17 @@ class Groove(QAbstractSlider):
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self._tip(event.pos()), self)
+            show_tooltip(event.globalPos(), self._tooltip(event.pos()), self)
             return True
         return super().event(event)
 
-    def _tip(self, where: QPoint) -> str:
-        """Epsilon under the mouse and what the models make of it."""
-        epsilon = self._count(where.x()) * STEP
+    def _tooltip(self, where: QPoint) -> str:
+        """Epsilon at a position, and the predictions of the models there."""
+        epsilon = self._value_at(where.x()) * STEP
         lines = [f"ε = {epsilon:.3f} unit-sphere radii", f"{50 * epsilon:.2f}\u2009% of the diameter"]
-        return "\n".join(filter(None, (*lines, self._note, self._outcome.at(epsilon) if self._outcome else "")))
+        return "\n".join(filter(None, (*lines, self._note, self._outcome.text_at(epsilon) if self._outcome else "")))
 
-    # --- the picture --------------------------------------------------------------------------------------------
+    # --- painting --------------------------------------------------------------------------------------------------
 
     def _redraw(self) -> None:
         self._curves = QPixmap()
@@ -211,18 +214,18 @@ class Groove(QAbstractSlider):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        now, rail = theme.current(), self._rail()
+        now, area = theme.current(), self._curve_area()
         frame = QPainterPath()
-        frame.addRoundedRect(rail.adjusted(0, 0.5, 0, -0.5), 4, 4)
+        frame.addRoundedRect(area.adjusted(0, 0.5, 0, -0.5), 4, 4)
         painter.fillPath(frame, now.raised)
         painter.setClipPath(frame)
         if self._outcome is None:
-            passed = self._x(self.value() * STEP) - rail.left()
-            painter.fillRect(QRectF(rail.left(), rail.top(), passed, HEIGHT), now.hover)
+            passed = self._x(self.value() * STEP) - area.left()
+            painter.fillRect(QRectF(area.left(), area.top(), passed, CURVE_HEIGHT), now.hover)
         else:
             self._paint_cached(painter, self._outcome)
         if self._note:
-            self._paint_note(painter, rail.adjusted(0, 0, -theme.SPACE_S, 0))
+            self._paint_note(painter, area.adjusted(0, 0, -theme.SPACE_S, 0))
         painter.setClipping(False)
         painter.setPen(now.border)
         painter.drawPath(frame)
@@ -234,11 +237,11 @@ class Groove(QAbstractSlider):
         painter.setFont(theme.font(theme.CAPTION_PX))
         painter.setPen(now.muted)
         words = painter.boundingRect(place, aligned, self._note)
-        painter.fillRect(words.adjusted(-theme.SPACE_XS, 0, theme.SPACE_XS, 0), faint(now.raised, 0.85))
+        painter.fillRect(words.adjusted(-theme.SPACE_XS, 0, theme.SPACE_XS, 0), translucent(now.raised, 0.85))
         painter.drawText(place, aligned, self._note)
 
-    def _paint_cached(self, painter: QPainter, outcome: Outcome) -> None:
-        """The curves from a picture of them: while the handle moves only the handle costs time."""
+    def _paint_cached(self, painter: QPainter, outcome: OutcomeCurves) -> None:
+        """Paint the curves from a cached image, so that moving the handle is fast."""
         ratio = self.devicePixelRatioF()
         if self._curves.isNull() or self._curves.devicePixelRatio() != ratio:
             self._curves = QPixmap(self.size() * ratio)
@@ -250,42 +253,42 @@ class Groove(QAbstractSlider):
             canvas.end()
         painter.drawPixmap(0, 0, self._curves)
 
-    def _paint_curves(self, painter: QPainter, outcome: Outcome) -> None:
-        now, rail, primary = theme.current(), self._rail(), outcome.primary
+    def _paint_curves(self, painter: QPainter, outcome: OutcomeCurves) -> None:
+        now, area, primary = theme.current(), self._curve_area(), outcome.primary
         for m in range(len(outcome.names)):
             if m != primary:
-                painter.strokePath(self._path(outcome, m), QPen(faint(now.muted, 0.8), 1))
+                painter.strokePath(self._path(outcome, m), QPen(translucent(now.muted, 0.8), 1))
         curve = self._path(outcome, primary)
-        hill = QPainterPath(curve)
-        hill.lineTo(rail.bottomRight())
-        hill.lineTo(rail.bottomLeft())
+        area_under_curve = QPainterPath(curve)
+        area_under_curve.lineTo(area.bottomRight())
+        area_under_curve.lineTo(area.bottomLeft())
         wrong = QRegion()
-        for left, right in self._stretches(outcome, primary):
-            zone = QRect(QPoint(round(left), 0), QPoint(round(right) - 1, HEIGHT))
-            painter.fillRect(zone, faint(now.adv, 0.2))
-            wrong += zone
-        for zone, colour in ((QRegion(rail.toAlignedRect()) - wrong, now.clean), (wrong, now.adv)):
+        for left, right in self._wrong_ranges_in_pixels(outcome, primary):
+            rectangle = QRect(QPoint(round(left), 0), QPoint(round(right) - 1, CURVE_HEIGHT))
+            painter.fillRect(rectangle, translucent(now.adv, 0.2))
+            wrong += rectangle
+        for region, colour in ((QRegion(area.toAlignedRect()) - wrong, now.clean), (wrong, now.adv)):
             painter.save()
-            painter.setClipRegion(zone, Qt.ClipOperation.IntersectClip)
-            painter.fillPath(hill, faint(colour, 0.4))
+            painter.setClipRegion(region, Qt.ClipOperation.IntersectClip)
+            painter.fillPath(area_under_curve, translucent(colour, 0.4))
             painter.strokePath(curve, QPen(colour, 1.5))
             painter.restore()
         for m in range(len(outcome.names)):
             painter.setPen(QPen(now.adv if m == primary else now.muted, 1))
-            for left, _ in self._stretches(outcome, m):
+            for left, _ in self._wrong_ranges_in_pixels(outcome, m):
                 x = round(left) + 0.5
-                painter.drawLine(QPointF(x, rail.top()), QPointF(x, rail.bottom()))
+                painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
 
-    def _stretches(self, outcome: Outcome, model: int) -> list[tuple[float, float]]:
-        """Left and right end of what is drawn as another verdict: half-way to the next epsilon that is not."""
+    def _wrong_ranges_in_pixels(self, outcome: OutcomeCurves, model: int) -> list[tuple[float, float]]:
+        """Left and right end of each wrong range in pixels, half-way to the next epsilon of the grid."""
         middles = (outcome.epsilons[1:] + outcome.epsilons[:-1]) / 2
-        edges = [self._rail().left(), *map(self._x, middles), self._rail().right()]
-        return [(edges[first], edges[last + 1]) for first, last in outcome.runs(model)]
+        edges = [self._curve_area().left(), *map(self._x, middles), self._curve_area().right()]
+        return [(edges[first], edges[last + 1]) for first, last in outcome.wrong_ranges(model)]
 
-    def _path(self, outcome: Outcome, model: int) -> QPainterPath:
-        """The curve of a model from left to right."""
-        rail, path = self._rail(), QPainterPath()
-        heights = rail.bottom() - 1 - np.clip(outcome.confidence[model], 0, 1) * (rail.height() - 3)
+    def _path(self, outcome: OutcomeCurves, model: int) -> QPainterPath:
+        """The confidence curve of a model."""
+        area, path = self._curve_area(), QPainterPath()
+        heights = area.bottom() - 1 - np.clip(outcome.confidence[model], 0, 1) * (area.height() - 3)
         points = [QPointF(self._x(epsilon), y) for epsilon, y in zip(outcome.epsilons, heights, strict=True)]
         path.addPolygon(QPolygonF(points))
         return path
@@ -295,13 +298,13 @@ class Groove(QAbstractSlider):
         painter.setPen(theme.current().muted)
         parts = next(n for n in (3, 4, 5, 1) if self.maximum() % n == 0)  # so that the numbers are short
         for epsilon in np.linspace(0, self.maximum() * STEP, parts + 1):
-            box = QRect(round(self._x(epsilon)) - 30, HEIGHT, 60, CAPTIONS)
+            box = QRect(round(self._x(epsilon)) - 30, CURVE_HEIGHT, 60, CAPTION_HEIGHT)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{epsilon:.3g}")
 
     def _paint_handle(self, painter: QPainter) -> None:
         now = theme.current()
         x = self._x(self.value() * STEP)
-        handle = QRectF(x - 4, 1, 8, HEIGHT - 2)
+        handle = QRectF(x - 4, 1, 8, CURVE_HEIGHT - 2)
         painter.setPen(QPen(now.accent if self.hasFocus() else now.panel, 2))
         painter.setBrush(now.text if self.isEnabled() else now.disabled)
         painter.drawRoundedRect(handle, 4, 4)

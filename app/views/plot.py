@@ -1,6 +1,7 @@
-"""What curves are drawn on and explained by: a plot with axes, and the key that reads out numbers."""
+"""A plot with axes, and a legend that shows the values at the cursor."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 
 import numpy as np
 import pyqtgraph as pg
@@ -8,66 +9,70 @@ from numpy.typing import NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QGraphicsScene, QWidget
 
 from app.shell import theme
-from app.views import hud
-from app.views.paint import plot_pen, write
+from app.shell.plain_text import show_tooltip
+from app.views import annotations
+from app.views.painting import draw_text, plot_pen
+from core.runtime.text import printable
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
 
 
-class Plot(pg.GraphicsView):
-    """The plot, the line under the mouse, and the sentence where there is nothing to plot.
+class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
+    """The plot, a cursor line under the mouse, and a hint while there is nothing to plot.
 
     Not pyqtgraph's PlotWidget, which brings a menu and a panel of controls of its own for each plot.
     """
 
     hovered = Signal(object)
     clicked = Signal(QPointF)
-    """Where a person clicked, in the coordinates of the axes."""
+    """Position of a click in axis coordinates."""
 
-    def __init__(self, sentence: str, *, counted: bool = False, tip: Callable[[QPointF], str] | None = None) -> None:
-        """``counted``: x is whole numbers; ``tip``: what the tooltip says at a place of the axes."""
+    def __init__(self, hint: str, *, integer_x: bool = False, tip: Callable[[QPointF], str] | None = None) -> None:
+        """``integer_x``: ticks of x only at integers; ``tip``: tooltip at a position in axis coordinates."""
         super().__init__()
-        self._sentence, self._tip = sentence, tip
+        # few items, and Qt's index of them can hold one that was removed before the next repaint, which then crashes
+        self.scene().setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
+        self._hint, self._tip = hint, tip
         self._empty = True
-        self.left, self.bottom = pg.AxisItem("left"), (_Counted if counted else pg.AxisItem)("bottom")
+        self.left, self.bottom = pg.AxisItem("left"), (_IntegerAxis if integer_x else pg.AxisItem)("bottom")
         self.box = pg.ViewBox(enableMenu=False)
         self.box.setMouseEnabled(x=True, y=False)
         self.box.setAutoVisible(y=True)
-        self._cells = pg.GraphicsLayout()
-        self._cells.setSpacing(0)
-        self._cells.setContentsMargins(0, theme.SPACE_XS, theme.SPACE_XS, 0)
-        self._cells.addItem(self.box, 0, 1)
-        self._cells.addItem(self.left, 0, 0)
-        self._cells.addItem(self.bottom, 1, 1)
+        self._grid = pg.GraphicsLayout()
+        self._grid.setSpacing(0)
+        self._grid.setContentsMargins(0, theme.SPACE_XS, theme.SPACE_XS, 0)
+        self._grid.addItem(self.box, 0, 1)
+        self._grid.addItem(self.left, 0, 0)
+        self._grid.addItem(self.bottom, 1, 1)
         for axis in (self.left, self.bottom):
             axis.linkToView(self.box)
             axis.enableAutoSIPrefix(False)
             axis.setZValue(-1)
-        self.left.setWidth(AXIS_WIDTH)  # numbers change, the plot stays
+        self.left.setWidth(AXIS_WIDTH)  # fixed, so that the plot does not move when numbers change
         self.left.setGrid(40)
         self.bottom.setHeight(AXIS_HEIGHT)
-        self.setCentralItem(self._cells)
+        self.setCentralItem(self._grid)
         self._cursor_line = pg.InfiniteLine(angle=90)
         self.box.addItem(self._cursor_line, ignoreBounds=True)
-        self._mark = pg.ScatterPlotItem(size=12, brush=None)
-        self._mark.setZValue(2)
-        self.box.addItem(self._mark, ignoreBounds=True)
+        self._marker = pg.ScatterPlotItem(size=12, brush=None)
+        self._marker.setZValue(2)
+        self.box.addItem(self._marker, ignoreBounds=True)
         self.set_cursor(None)
         self.scene().sigMouseClicked.connect(self._click)
 
-    def dress(self, x_label: str, y_label: str) -> None:
+    def apply_theme(self, x_label: str, y_label: str) -> None:
         now = theme.current()
         self.setBackground(now.canvas)
         self._cursor_line.setPen(plot_pen(now.muted, 1))
-        self._mark.setPen(plot_pen(now.accent, 2))
+        self._marker.setPen(plot_pen(now.accent, 2))
         for axis, text in ((self.left, y_label), (self.bottom, x_label)):
             axis.setPen(now.border)
             axis.setTextPen(now.muted)
             axis.setTickFont(theme.tabular(theme.font(theme.CAPTION_PX)))
-            axis.setLabel(text, **{"color": now.muted.name(), "font-size": f"{theme.CAPTION_PX}px"})
+            axis.setLabel(escape(text), **{"color": now.muted.name(), "font-size": f"{theme.CAPTION_PX}px"})
 
     def add_line(self) -> pg.PlotDataItem:
         line = pg.PlotDataItem(connect="finite", symbolSize=5, autoDownsample=True, downsampleMethod="peak")
@@ -83,19 +88,19 @@ class Plot(pg.GraphicsView):
 
     def set_empty(self, empty: bool) -> None:
         self._empty = empty
-        self._cells.setVisible(not empty)
+        self._grid.setVisible(not empty)
         self.viewport().update()
 
-    def set_mark(self, place: tuple[float, float] | None) -> None:
-        """Put a ring around a place of the axes; None takes it away."""
-        self._mark.setData(*([[], []] if place is None else [[number] for number in place]))
+    def set_marker(self, place: tuple[float, float] | None) -> None:
+        """Draw a ring around a position in axis coordinates; None removes it."""
+        self._marker.setData(*([[], []] if place is None else [[number] for number in place]))
 
     def set_stale(self, stale: bool) -> None:
-        """Dim what is plotted: it does not belong to the settings any more."""
+        """Dim what is plotted, because the settings have changed since."""
         self.box.setOpacity(0.6 if stale else 1.0)
 
-    def away(self, places: NDArray[np.floating], at: QPointF) -> NDArray[np.floating]:
-        """(n,) distances in pixels of places (n, 2) from a place, both in the coordinates of the axes."""
+    def pixel_distances(self, places: NDArray[np.floating], at: QPointF) -> NDArray[np.floating]:
+        """Distances (n,) in pixels of points (n, 2) from a position, both in axis coordinates."""
         return np.linalg.norm((places - (at.x(), at.y())) / self.box.viewPixelSize(), axis=1)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -119,57 +124,59 @@ class Plot(pg.GraphicsView):
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and self._tip is not None:
             place = self.box.mapSceneToView(self.mapToScene(event.pos()))
-            QToolTip.showText(event.globalPos(), self._tip(place), self)
+            show_tooltip(event.globalPos(), self._tip(place), self)
             return True
         return super().viewportEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        if self._empty and self._sentence:
+        if self._empty and self._hint:
             painter = QPainter(self.viewport())
-            hud.empty(painter, self.viewport().rect(), "Nothing yet", self._sentence)
+            annotations.empty(painter, self.viewport().rect(), "Nothing yet", self._hint)
 
 
-class _Counted(pg.AxisItem):
-    """An axis without marks between whole numbers."""
+class _IntegerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """An axis without ticks between integers."""
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
         return [level for level in super().tickSpacing(low, high, size) if level[0] >= 1] or [(1, 0)]
 
 
-class Key(QWidget):
-    """The names of the lines with their numbers in places of one width, so that nothing moves while they change."""
+class ValueLegend(QWidget):
+    """Names and values of the lines; values have a fixed width, so that nothing moves while they change."""
 
-    def __init__(self, readings: Callable[[], Iterator[tuple[str, QPen, str]]], widest: str) -> None:
-        """``widest``: a number that takes as much room as any."""
+    def __init__(self, rows: Callable[[], Iterator[tuple[str, QPen, str]]], widest: str) -> None:
+        """``rows``: gives name, pen and value of each line; ``widest``: the longest value."""
         super().__init__()
-        self._readings, self._widest = readings, widest
+        self._rows, self._widest = rows, widest
         self.setFixedHeight(theme.CONTROL_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, readings = QPainter(self), list(self._readings())
+        painter = QPainter(self)
+        rows = [(printable(name), pen, number) for name, pen, number in self._rows()]
         font = theme.tabular(theme.font(theme.CAPTION_PX))
         metrics = QFontMetrics(font)
         number_width = metrics.horizontalAdvance(self._widest) + theme.SPACE_S
-        widths = [metrics.horizontalAdvance(name) + 2 for name, _, _ in readings]
-        beside = 18 + theme.SPACE_XS + number_width  # line and number
-        fits = theme.SPACE_S + sum(widths) + beside * len(readings) <= self.width()
-        per_row = len(readings) if fits else -(-len(readings) // 2)
+        widths = [metrics.horizontalAdvance(name) + 2 for name, _, _ in rows]
+        line_and_number = 18 + theme.SPACE_XS + number_width
+        fits = theme.SPACE_S + sum(widths) + line_and_number * len(rows) <= self.width()
+        per_row = len(rows) if fits else -(-len(rows) // 2)
         height = self.height() if fits else self.height() // 2
-        for start in range(0, len(readings), max(1, per_row)):
+        for start in range(0, len(rows), max(1, per_row)):
             row = slice(start, start + per_row)
-            top, room = start // per_row * height, self.width() - theme.SPACE_S - beside * len(widths[row])
+            top = start // per_row * height
+            available = self.width() - theme.SPACE_S - line_and_number * len(widths[row])
             longest = max(widths[row])
-            while longest > 16 and sum(min(width, longest) for width in widths[row]) > room:
-                longest -= 1  # the longest names give way, numbers never
+            while longest > 16 and sum(min(width, longest) for width in widths[row]) > available:
+                longest -= 1  # shorten the longest names, never the values
             left = theme.SPACE_S
-            for width, (name, pen, number) in zip(widths[row], readings[row], strict=True):
+            for width, (name, pen, number) in zip(widths[row], rows[row], strict=True):
                 if pen.style() != Qt.PenStyle.NoPen:
                     painter.setPen(QPen(pen.color(), 2, pen.style()))
                     painter.drawLine(left, top + height // 2, left + 14, top + height // 2)
                     left += 18
                 shown = min(width, longest)
-                write(painter, QRect(left, top, shown, height), name, font, theme.current().muted)
+                draw_text(painter, QRect(left, top, shown, height), name, font, theme.current().muted)
                 left += shown + theme.SPACE_XS
-                write(painter, QRect(left, top, number_width, height), number, font, theme.current().text)
+                draw_text(painter, QRect(left, top, number_width, height), number, font, theme.current().text)
                 left += number_width

@@ -1,4 +1,4 @@
-"""Points of a cloud as lit, round, smooth-edged balls: one OpenGL item, one buffer, two draw calls."""
+"""Points of a cloud as shaded spheres with smooth edges: one OpenGL item, one buffer, two draw calls."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,28 +13,28 @@ attribute vec3 position;
 attribute vec3 colour;
 uniform mat4 mvp;
 uniform float pixels;   // device pixels that one unit covers at distance one
-uniform float radius;   // of a ball, in units
-uniform float middle;   // distance from the camera to the centre of the scene
-uniform float haze;     // share of the background in what is far
-varying vec3 shade;
-varying float reach;    // radius of this ball in device pixels
-varying float far;
+uniform float radius;   // of a sphere, in units
+uniform float scene_distance;  // from the camera to the centre of the scene
+uniform float fog;      // largest share of the background colour, at the far side of the scene
+varying vec3 point_colour;
+varying float pixel_radius;    // of this sphere, in device pixels
+varying float fog_amount;
 
 void main() {
     gl_Position = mvp * vec4(position, 1.0);
-    reach = clamp(radius * pixels / gl_Position.w, 1.5, 40.0);
-    gl_PointSize = 2.0 * reach;
-    far = haze * clamp(0.5 + 0.5 * (gl_Position.w - middle), 0.0, 1.0);
-    shade = colour;
+    pixel_radius = clamp(radius * pixels / gl_Position.w, 1.5, 40.0);
+    gl_PointSize = 2.0 * pixel_radius;
+    fog_amount = fog * clamp(0.5 + 0.5 * (gl_Position.w - scene_distance), 0.0, 1.0);
+    point_colour = colour;
 }
 """
-# A ball is drawn twice: its inside, opaque, into the depth buffer, then its outermost pixel, blended over what is
-# there. That gives smooth edges without sorting and without multisampling, which a software rasteriser pays for.
+# A sphere is drawn twice: its opaque inside, which also fills the depth buffer, then its outermost pixel, blended. That
+# gives smooth edges without sorting, and without multisampling, which is slow in a software rasteriser.
 _FRAGMENT = """#version 120
-varying vec3 shade;
-varying float reach;
-varying float far;
-uniform vec3 behind;    // colour of the background
+varying vec3 point_colour;
+varying float pixel_radius;
+varying float fog_amount;
+uniform vec3 background;
 uniform float ambient;
 uniform bool edge;
 const vec3 light = vec3(-0.38, 0.60, 0.70);
@@ -42,21 +42,20 @@ const vec3 light = vec3(-0.38, 0.60, 0.70);
 void main() {
     vec2 at = gl_PointCoord * 2.0 - 1.0;
     float from_centre = length(at);
-    float cover = clamp((1.0 - from_centre) * reach, 0.0, 1.0);
-    if (cover <= 0.0 || edge == (cover >= 1.0)) discard;
+    float coverage = clamp((1.0 - from_centre) * pixel_radius, 0.0, 1.0);
+    if (coverage <= 0.0 || edge == (coverage >= 1.0)) discard;
     vec3 normal = vec3(at.x, -at.y, sqrt(max(0.0, 1.0 - from_centre * from_centre)));
-    float lit = ambient + (1.0 - ambient) * max(dot(normal, light), 0.0);
-    float gloss = 0.22 * pow(max(reflect(-light, normal).z, 0.0), 18.0);
-    gl_FragColor = vec4(mix(shade * lit + gloss, behind, far), cover);
+    float lighting = ambient + (1.0 - ambient) * max(dot(normal, light), 0.0);
+    float specular = 0.22 * pow(max(reflect(-light, normal).z, 0.0), 18.0);
+    gl_FragColor = vec4(mix(point_colour * lighting + specular, background, fog_amount), coverage);
 }
 """
 
+_FOG = 0.4
 
-_HAZE = 0.4
 
-
-class Spheres(GLGraphicsItem):
-    """Balls at points, with one colour each. Alpha is one wherever it draws, so that captures match the screen."""
+class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """Spheres at points, with one colour each. Alpha is one wherever it draws, so that captures match the screen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,41 +63,42 @@ class Spheres(GLGraphicsItem):
         self.points: NDArray[np.float32] = np.empty((0, 3), np.float32)
         self.radius = 0.02
         self._vertices: NDArray[np.float32] = np.empty((0, 6), np.float32)
-        self._stale = False
+        self._needs_upload = False
         self._buffer = QOpenGLBuffer(QOpenGLBuffer.Type.VertexBuffer)
         self._program: QOpenGLShaderProgram | None = None
 
     def set_data(self, points: NDArray[np.float32], colours: NDArray[np.float32], radius: float) -> None:
-        """Points (N, 3), their colours (N, 3) in [0, 1], and the radius of a ball, all at once."""
+        """Points (N, 3), their colours (N, 3) in [0, 1], and the radius of all spheres."""
         self.points = np.ascontiguousarray(points, np.float32)
         self._vertices = np.concatenate([self.points, colours], axis=1, dtype=np.float32)
         self.radius = radius
-        self._stale = True
+        self._needs_upload = True
         self.update()
 
     def paint(self) -> None:
         if len(self._vertices) == 0:
             return
         self.setupGLState()
-        program = self._ready_program()
+        program = self._compiled_program()
         program.bind()
         view = self.view()
-        program.setUniformValue("mvp", self.mvpMatrix())
+        program.setUniformValue(program.uniformLocation("mvp"), self.mvpMatrix())
         background = view.opts["bgcolor"]
-        program.setUniformValue("behind", QVector3D(*background[:3]))
+        program.setUniformValue(program.uniformLocation("background"), QVector3D(*background[:3]))
         for name, value in (
             ("pixels", view.pixels_per_unit(1.0) * view.devicePixelRatioF()),
             ("radius", self.radius),
-            ("middle", view.opts["distance"]),
-            ("haze", _HAZE),
+            ("scene_distance", view.opts["distance"]),
+            ("fog", _FOG),
             ("ambient", 0.52 if sum(background[:3]) < 1.5 else 0.62),
         ):
             program.setUniformValue1f(program.uniformLocation(name), value)
         self._upload()
-        program.enableAttributeArray("position")
-        program.enableAttributeArray("colour")
-        program.setAttributeBuffer("position", GL.GL_FLOAT, 0, 3, 24)
-        program.setAttributeBuffer("colour", GL.GL_FLOAT, 12, 3, 24)
+        position, colour = program.attributeLocation("position"), program.attributeLocation("colour")
+        program.enableAttributeArray(position)
+        program.enableAttributeArray(colour)
+        program.setAttributeBuffer(position, GL.GL_FLOAT, 0, 3, 24)
+        program.setAttributeBuffer(colour, GL.GL_FLOAT, 12, 3, 24)
         GL.glEnable(GL.GL_POINT_SPRITE)
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
         program.setUniformValue1i(program.uniformLocation("edge"), 0)
@@ -110,8 +110,8 @@ class Spheres(GLGraphicsItem):
         GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
         GL.glDepthMask(True)
         GL.glDisable(GL.GL_BLEND)
-        program.disableAttributeArray("position")
-        program.disableAttributeArray("colour")
+        program.disableAttributeArray(position)
+        program.disableAttributeArray(colour)
         self._buffer.release()
         program.release()
 
@@ -119,16 +119,16 @@ class Spheres(GLGraphicsItem):
         if not self._buffer.isCreated():
             self._buffer.create()
         self._buffer.bind()
-        if self._stale:
+        if self._needs_upload:
             self._buffer.allocate(self._vertices.tobytes(), self._vertices.nbytes)
-            self._stale = False
+            self._needs_upload = False
 
-    def _ready_program(self) -> QOpenGLShaderProgram:
+    def _compiled_program(self) -> QOpenGLShaderProgram:
         if self._program is None:
             program = QOpenGLShaderProgram()
             program.addShaderFromSourceCode(QOpenGLShader.ShaderTypeBit.Vertex, _VERTEX)
             program.addShaderFromSourceCode(QOpenGLShader.ShaderTypeBit.Fragment, _FRAGMENT)
             if not program.link():
-                raise RuntimeError(f"the point shader was refused: {program.log()}")
+                raise RuntimeError(f"the point shader did not link: {program.log()}")
             self._program = program
         return self._program

@@ -1,4 +1,4 @@
-"""A comparison of models on the screen: its table, its figures, and the clouds behind what is clicked in them."""
+"""Shows a comparison of models: its table, its four figures, and the clouds behind a clicked mark."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLayout,
     QSplitter,
     QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
-from app.views.boxes import BoxView
+from app.shell.plain_text import set_tooltip
+from app.shell.widgets import Label, add_item, tool_button
+from app.views.box_plot import BoxPlotView
 from app.views.curves import STYLES, CurveView
 from app.views.matrix import MatrixView
-from app.views.stepper import Stepper
+from app.views.pager import Pager
+from core.runtime.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,35 +37,36 @@ if TYPE_CHECKING:
     from core.evaluation.comparison import Comparison, Measured
 
 SIDES = (("clean", "clean"), ("adversarial", "adv"))
-"""Name and colour."""
+"""Name and colour of the two kinds of clouds."""
 FIGURES = {
     "top-k": ("Top-k", "Accuracy where the true class need only be among the k most probable"),
     "confidence": ("Confidence", "How sure the models are, as box plots"),
     "sweep": ("Epsilon sweep", "Accuracy over the budget of the attack"),
     "confusion": ("Confusion", "Clouds by true and predicted class"),
 }
-ROW = 18  # height of a line of the table, in pixels: all of them are seen in the tab's first height
+ROW = 18  # height of a row of the table, in pixels: all rows are visible at the tab's default height
 HINT = "Click a point, a box or a cell to open its clouds in the pair view."
 
 
 class ComparisonView(QSplitter):
-    """The table beside one of four figures. A click on a mark offers its clouds, one after the other."""
+    """The table beside one of four figures. A click on a mark in a figure opens its clouds one by one."""
 
     opened = Signal(object, str, object)
-    """A clean cloud (Cloud), name of the model and epsilon of the mark; no epsilon if it is about clean clouds."""
+    """Clean cloud, name of the model and epsilon of the clicked mark; None for a mark of clean clouds."""
 
-    def __init__(self, head: QLayout, foot: QLabel, parent: QWidget | None = None) -> None:
-        """``head`` and ``foot`` go above and under the table."""
-        super().__init__(Qt.Orientation.Horizontal, parent, objectName="comparison", childrenCollapsible=False)
+    def __init__(self, head: QLayout, foot: QWidget, parent: QWidget | None = None) -> None:
+        """``head`` and ``foot`` are placed above and below the table."""
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setObjectName("comparison")
+        self.setChildrenCollapsible(False)
         self.comparison: Comparison | None = None
-        self._offered: tuple[NDArray[np.int64], str, float | None] = (np.empty(0, np.int64), "", None)
-        """Places of clouds in the comparison, model and epsilon, as ``opened`` tells them."""
-        self.table = QTableWidget(
-            editTriggers=QTableWidget.EditTrigger.NoEditTriggers,
-            selectionMode=QTableWidget.SelectionMode.NoSelection,
-            showGrid=False,
-            tabKeyNavigation=False,
-        )
+        self._clicked: tuple[NDArray[np.int64], str, float | None] = (np.empty(0, np.int64), "", None)
+        """Indices of clouds in the comparison (n,), model and epsilon of the clicked mark, for ``opened``."""
+        self.table = QTableWidget()
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setShowGrid(False)
+        self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName("Measurements of every model")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setFixedHeight(ROW + theme.SPACE_S)
@@ -74,19 +76,19 @@ class ComparisonView(QSplitter):
         self.table.verticalHeader().setDefaultSectionSize(ROW)
 
         self.figures = {
-            key: QToolButton(text=text, toolTip=tip, checkable=True) for key, (text, tip) in FIGURES.items()
+            key: tool_button(text, role="flat", tip=tip, checkable=True) for key, (text, tip) in FIGURES.items()
         }
         self.definition, self.model = QComboBox(), QComboBox()
         self.definition.setAccessibleName("Meaning of confidence")
         self.model.setAccessibleName("Model of the confusion matrices")
-        self.top_k = [CurveView("k", name, y_unit="%", counted=True, y_range=(0, 100)) for name in ("Clean", "Adv.")]
+        self.top_k = [CurveView("k", name, y_unit="%", integer_x=True, y_range=(0, 100)) for name in ("Clean", "Adv.")]
         self.top_k[0].link_x(self.top_k[1])
-        self.boxes = BoxView()
+        self.boxes = BoxPlotView()
         self.sweep = CurveView(
             "Epsilon (r)", "Accuracy", y_unit="%", y_range=(0, 100), empty="The sweep was left out or stopped."
         )
         self.matrix = MatrixView()
-        self.stepper = Stepper("cloud")
+        self.pager = Pager("cloud")
         self._views = QStackedWidget()
         self._lay_out(head, foot)
 
@@ -95,11 +97,11 @@ class ComparisonView(QSplitter):
         self.boxes.picked.connect(self._pick_box)
         self.sweep.picked.connect(self._pick_budget)
         self.matrix.picked.connect(self._pick_cell)
-        self.stepper.reached.connect(self._open)
+        self.pager.itemChosen.connect(self._open)
         theme.notifier.changed.connect(self._fill_table)
         self.figures["top-k"].setChecked(True)
 
-    def _lay_out(self, head: QLayout, foot: QLabel) -> None:
+    def _lay_out(self, head: QLayout, foot: QWidget) -> None:
         left = QWidget()
         column = QVBoxLayout(left)
         column.addLayout(head)
@@ -109,24 +111,23 @@ class ComparisonView(QSplitter):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         self.table.hide()
         self.addWidget(left)
-        self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        theme.role(self.empty, "caption")
+        self.empty = Label(role="caption", wrap=True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self._laid_out_figures())
         self.addWidget(self._pages)
-        self.resize(1300, 300)  # of the default window, or the smallest widths would decide on the shares
+        self.resize(1300, 300)  # of the default window; otherwise the minimum widths would set the sizes
         self.setSizes([500, 800])
 
     def _laid_out_figures(self) -> QWidget:
         head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
         row = QHBoxLayout(pair)
         row.setContentsMargins(0, 0, 0, 0)
-        for view in self.top_k:
-            row.addWidget(view)
+        for curves in self.top_k:
+            row.addWidget(curves)
         head.setSpacing(theme.SPACE_XS)
         for key, view in zip(FIGURES, (pair, self.boxes, self.sweep, self.matrix), strict=True):
-            theme.role(self.figures[key], "flat")
             self.figures[key].toggled.connect(self._draw)
             group.addButton(self.figures[key])
             head.addWidget(self.figures[key])
@@ -134,7 +135,7 @@ class ComparisonView(QSplitter):
         head.addStretch()
         for combo in (self.definition, self.model):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-            combo.setMinimumWidth(80)  # so that no choice asks for more room than there is
+            combo.setMinimumWidth(80)  # a long entry must not widen the panel
             combo.currentIndexChanged.connect(self._draw)
             head.addWidget(combo)
         column = QVBoxLayout(whole)
@@ -142,47 +143,48 @@ class ComparisonView(QSplitter):
         column.setSpacing(theme.SPACE_XS)
         column.addLayout(head)
         column.addWidget(self._views, 1)
-        column.addWidget(self.stepper)
+        column.addWidget(self.pager)
         return whole
 
-    def fill(self) -> None:
-        """Name the meanings of confidence; core is loaded by now."""
+    def list_definitions(self) -> None:
+        """Fill the combo box with the definitions of confidence; core has been imported by now."""
         from core.evaluation.confidence import DEFINITIONS
 
-        for place, (key, definition) in enumerate(DEFINITIONS.items()):
-            self.definition.addItem(definition.title, key)
-            self.definition.setItemData(place, definition.help, Qt.ItemDataRole.ToolTipRole)
+        for key, definition in DEFINITIONS.items():
+            add_item(self.definition, definition.title, key, definition.help)
 
-    def put(self, comparison: Comparison | None) -> None:
-        """Show another comparison, or one more model of it; None for none."""
+    def show_comparison(self, comparison: Comparison | None) -> None:
+        """Show a comparison, which may have one more model than before; None for none."""
         self.comparison = comparison
         self.table.setVisible(comparison is not None)
         self._pages.setCurrentIndex(int(comparison is not None))
         if comparison is None:
             return
         titles = [measured.model.card.title for measured in comparison.measured]
-        before = self.model.currentText()
+        before = self.model.currentData()
         self.model.blockSignals(True)
         self.model.clear()
-        self.model.addItems(titles)
+        for title in titles:
+            add_item(self.model, title, title)
         self.model.setCurrentIndex(titles.index(before) if before in titles else 0)
         self.model.blockSignals(False)
-        self.stepper.say(HINT)
+        self.pager.clear(HINT)
         self._fill_table()
         self._draw()
 
     def set_stale(self, stale: bool) -> None:
-        """Dim the figures: they do not belong to the settings any more."""
-        for view in (*self.top_k, self.boxes, self.sweep, self.matrix):
+        """Dim the figures, because the settings have changed since."""
+        views: tuple[CurveView | BoxPlotView | MatrixView, ...] = (*self.top_k, self.boxes, self.sweep, self.matrix)
+        for view in views:
             view.set_stale(stale)
 
     @property
     def key(self) -> str:
-        """Of the figure that is chosen."""
-        return next(key for key, made in self.figures.items() if made.isChecked())
+        """Key of the chosen figure in ``FIGURES``."""
+        return next(key for key, button in self.figures.items() if button.isChecked())
 
     def figure(self) -> Figure:
-        """The figure that is chosen, for a file."""
+        """The chosen figure as a matplotlib figure, for export."""
         from core import figures
 
         assert self.comparison is not None
@@ -195,32 +197,32 @@ class ComparisonView(QSplitter):
                 clean, adversarial = ({title: pair[side] for title, pair in values.items()} for side in (0, 1))
                 return figures.confidence_boxes(clean, adversarial, self.definition.currentText())
             case "sweep":
-                swept = {_swept(each): each.sweep for each in measured.values() if each.sweep is not None}
+                swept = {_curve_name(each): each.sweep for each in measured.values() if each.sweep is not None}
                 if not swept:
                     raise ValueError("There is no sweep to export: it was left out or stopped.")
                 lines = {name: curve.shares for name, curve in swept.items()}
                 return figures.robustness_curves(next(iter(swept.values())).epsilons, lines)
             case _:
-                clean, adversarial = measured[self.model.currentText()].report.sides
-                return figures.confusion_pair(clean.confusion(), adversarial.confusion(), self.comparison.classes)
+                before, after = measured[self.model.currentData()].report.sides
+                return figures.confusion_pair(before.confusion(), after.confusion(), self.comparison.classes)
 
-    # --- drawing ------------------------------------------------------------------------------------------------
+    # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _fill_table(self) -> None:
-        """Models across and numbers down: there are few models, and the tab is wide and low."""
+        """One column for each model and one row for each number: there are few models, and the tab is wide and low."""
         if self.comparison is None:
             return
-        now, made = theme.current(), self.comparison.table()
-        names = [name.replace("Adversarial", "Adv.") for name in made.columns[1:]]
+        colours, table = theme.current(), self.comparison.table()
+        names = [name.replace("Adversarial", "Adv.") for name in table.columns[1:]]
         self.table.setRowCount(len(names))
-        self.table.setColumnCount(1 + len(made.rows))
-        self.table.setHorizontalHeaderLabels(["", *(str(row[0]) for row in made.rows)])
-        self.table.setToolTip(f"<qt>{made.note}</qt>")
-        for line, cells in enumerate(zip(names, *(row[1:] for row in made.rows), strict=True)):
+        self.table.setColumnCount(1 + len(table.rows))
+        self.table.setHorizontalHeaderLabels(["", *(printable(str(row[0])) for row in table.rows)])
+        set_tooltip(self.table, table.note, wrap=True)
+        for line, cells in enumerate(zip(names, *(row[1:] for row in table.rows), strict=True)):
             for place, cell in enumerate(cells):
-                item = QTableWidgetItem(_text(cell))
-                colour = now.clean if names[line].startswith("Clean") else now.adv
-                item.setForeground(colour if place else now.muted)
+                item = QTableWidgetItem(_cell_text(cell))
+                colour = colours.clean if names[line].startswith("Clean") else colours.adv
+                item.setForeground(colour if place else colours.muted)
                 item.setFont(theme.tabular())
                 side = Qt.AlignmentFlag.AlignRight if place else Qt.AlignmentFlag.AlignLeft
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
@@ -235,11 +237,11 @@ class ComparisonView(QSplitter):
         measured = self.comparison.measured
         match self.key:
             case "top-k":
-                for side, (view, (_, colour)) in enumerate(zip(self.top_k, SIDES, strict=True)):
-                    view.clear()
+                for side, (curves, colour) in enumerate(zip(self.top_k, dict(SIDES).values(), strict=True)):
+                    curves.clear()
                     for each, style in zip(measured, cycle(STYLES)):
                         rates = 100 * each.report.top()[side]
-                        view.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
+                        curves.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
             case "confidence":
                 values = [each.confidences(self.definition.currentData())[0] for each in measured]
                 clean, adversarial = zip(*values, strict=True)
@@ -250,61 +252,65 @@ class ComparisonView(QSplitter):
                 self.sweep.clear()
                 for each, style in zip(measured, cycle(STYLES)):
                     if each.sweep is not None:
-                        self.sweep.set_series(_swept(each), each.sweep.epsilons, 100 * each.sweep.shares, "adv", style)
+                        self.sweep.set_series(
+                            _curve_name(each), each.sweep.epsilons, 100 * each.sweep.shares, "adv", style
+                        )
             case "confusion":
-                clean, adversarial = measured[self.model.currentIndex()].report.sides
-                self.matrix.set_matrices(self.comparison.classes, clean.confusion(), adversarial.confusion())
+                before, after = measured[self.model.currentIndex()].report.sides
+                self.matrix.set_matrices(self.comparison.classes, before.confusion(), after.confusion())
 
-    # --- the clouds behind a mark -------------------------------------------------------------------------------
+    # --- the clouds behind a mark ----------------------------------------------------------------------------------
 
     def _pick_top(self, side: int, title: str, k: int) -> None:
         assert self.comparison is not None
         measured = next(each for each in self.comparison.measured if each.model.card.title == title)
         missed = np.flatnonzero(measured.report.sides[side].rank > k)
-        self._offer(measured, side, missed, f"true class not in the top {k}")
+        self._offer_clouds(measured, side, missed, f"true class not in the top {k}")
 
     def _pick_box(self, group: int, side: int, indices: NDArray[np.int64]) -> None:
         assert self.comparison is not None
         measured = self.comparison.measured[group]
-        places = measured.confidences(self.definition.currentData())[1][side]
-        self._offer(measured, side, places[indices], self.definition.currentText().lower())
+        cloud_indices = measured.confidences(self.definition.currentData())[1][side]
+        self._offer_clouds(measured, side, cloud_indices[indices], self.definition.currentText().lower())
 
     def _pick_budget(self, name: str, epsilon: float) -> None:
         assert self.comparison is not None
-        measured = next(each for each in self.comparison.measured if each.sweep is not None and _swept(each) == name)
+        measured = next(
+            each for each in self.comparison.measured if each.sweep is not None and _curve_name(each) == name
+        )
         assert measured.sweep is not None
         row = int(np.argmin(abs(measured.sweep.epsilons - epsilon)))
         wrong = np.flatnonzero(~measured.sweep.correct[row])
-        self._offer(measured, 1, wrong, f"misclassified at ε {epsilon:.3g} r", epsilon)
+        self._offer_clouds(measured, 1, wrong, f"misclassified at ε {epsilon:.3g} r", epsilon)
 
     def _pick_cell(self, side: int, true: int, predicted: int) -> None:
         assert self.comparison is not None
         measured, names = self.comparison.measured[self.model.currentIndex()], self.comparison.classes
         verdicts = measured.report.sides[side]
-        places = np.flatnonzero((verdicts.label == true) & (verdicts.prediction == predicted))
-        self._offer(measured, side, places, f"{names[true]} → {names[predicted]}")
+        indices = np.flatnonzero((verdicts.label == true) & (verdicts.prediction == predicted))
+        self._offer_clouds(measured, side, indices, f"{names[true]} → {names[predicted]}")
 
-    def _offer(
-        self, measured: Measured, side: int, places: NDArray[np.int64], what: str, epsilon: float | None = None
+    def _offer_clouds(
+        self, measured: Measured, side: int, indices: NDArray[np.int64], what: str, epsilon: float | None = None
     ) -> None:
         assert self.comparison is not None
         if side == 1 and epsilon is None:
             epsilon = self.comparison.attack.epsilon
-        self._offered = places, measured.model.name, epsilon
-        self.stepper.offer(f"{measured.model.card.title}, {SIDES[side][0]}, {what}", len(places))
+        self._clicked = indices, measured.model.name, epsilon
+        self.pager.set_items(f"{measured.model.card.title}, {SIDES[side][0]}, {what}", len(indices))
 
     def _open(self, place: int) -> None:
         assert self.comparison is not None
-        places, model, epsilon = self._offered
-        self.opened.emit(self.comparison.cloud(int(places[place])), model, epsilon)
+        indices, model, epsilon = self._clicked
+        self.opened.emit(self.comparison.cloud(int(indices[place])), model, epsilon)
 
 
-def _text(cell: str | float | None) -> str:
-    """A number with three significant digits, zeros included."""
-    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else cell or "–"
+def _cell_text(cell: str | float | None) -> str:
+    """A number with three significant digits, zeros included; or a text."""
+    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else printable(cell or "–")
 
 
-def _swept(measured: Measured) -> str:
+def _curve_name(measured: Measured) -> str:
     """The name of a model's curve."""
     assert measured.sweep is not None
     return f"{measured.model.card.title}, area {measured.sweep.area:#.3g}"

@@ -1,38 +1,55 @@
-"""The Evaluate tab: several models on the same clouds under the present attack, in numbers and figures."""
+"""The Evaluate tab: compares several models on the same clouds under the present attack."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
-from app.jobs import JobList, Status
+from app.jobs import JobList
 from app.shell import theme
-from app.shell.parts import button, label, trade_places
-from app.stage.outcomes import EPSILON_MAX
+from app.shell.plain_text import set_tooltip
+from app.shell.progress import Status
+from app.shell.widgets import Label, button, check_box, swap_visible
+from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
+from app.workspaces.base import Workspace
 from app.workspaces.comparison import ComparisonView
-from app.workspaces.jobpanel import JobPanel
+from core.datasets.matching import listed, unknown_classes
 from core.events import Cancel, Event, Progress, Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.attacks import Attack
     from core.clouds import Cloud
-    from core.evaluation.comparison import Comparison
+    from core.datasets import Dataset
+    from core.evaluation.comparison import Comparison, ComparisonOptions
     from core.models.checkpoints import LoadedModel
 
 
-class EvaluationPanel(JobPanel):
-    """Measure the models that are ticked under the present attack; show, open and export what comes of it."""
+class _Request(NamedTuple):
+    """What an evaluation measures, but for epsilon."""
+
+    dataset: Dataset
+    models: tuple[LoadedModel, ...]
+    attack: Attack
+    """At epsilon 0."""
+    options: ComparisonOptions
+
+
+class EvaluationPanel(Workspace):
+    """Evaluate the ticked models under the present attack; show and export the comparison."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         super().__init__(store, jobs, parent)
         self.result: Comparison | None = None
-        self._made_with: tuple[object, ...] | None = None
-        self._making: tuple[object, ...] | None = None
-        self._shown_with: tuple[object, ...] | None = None
+        self._result_request: _Request | None = None
+        self._running_request: _Request | None = None
+        self._shown_request: _Request | None = None
         self._partial: Comparison | None = None
         self._title = ""
-        """Of the result."""
+        """Title of the result."""
         self._left_out: frozenset[str] = frozenset()
         """Names of the models that are not ticked."""
         self.models = QVBoxLayout()
@@ -47,13 +64,13 @@ class EvaluationPanel(JobPanel):
         menu.addAction("Table…", self._export_table)
         menu.addAction("Records of every cloud…", self._export_records)
         self.export.setMenu(menu)
-        self.stale = label("settings changed – evaluate again", "chip-warn")
+        self.stale = Label("settings changed – evaluate again", "chip-warn")
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for made in (self.start, self.stop, self.export, self.stale):
-            buttons.addWidget(made)
+        for widget in (self.start, self.stop, self.export, self.stale):
+            buttons.addWidget(widget)
         buttons.addStretch()
-        self.stop.hide()  # before the splitter asks how much room the row needs
+        self.stop.hide()  # before the splitter computes the width of the row
         self.stale.hide()
         self.view = ComparisonView(buttons, self.status)
         self.view.opened.connect(self._open)
@@ -61,157 +78,179 @@ class EvaluationPanel(JobPanel):
         for changed in (store.datasetChanged, store.modelsChanged):
             changed.connect(self._list_models)
         for changed in (self.jobChanged, store.attackChanged, store.epsilonChanged):
-            changed.connect(self._show)
-        self._show()
+            changed.connect(self._update)
+        self._update()
 
-    def fill(self) -> None:
-        """Make the form; core's options are loaded by now."""
+    def build_forms(self) -> None:
+        """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
         from core.evaluation.comparison import ComparisonOptions
 
         self.form = OptionsForm(ComparisonOptions)
-        self.form.changed.connect(self._show)
-        self.view.fill()
-        both, ticks = QWidget(), QWidget()
-        theme.role(both, "content")
-        inner = QVBoxLayout(ticks)
+        self.form.changed.connect(self._update)
+        self.view.list_definitions()
+        content, model_list = QWidget(), QWidget()
+        theme.set_role(content, "content")
+        inner = QVBoxLayout(model_list)
         inner.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, 0)
         inner.setSpacing(theme.SPACE_XS)
-        inner.addWidget(label("Models", "section"))
+        inner.addWidget(Label("Models", "section"))
         inner.addLayout(self.models)
-        column = QVBoxLayout(both)
+        column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(ticks)
+        column.addWidget(model_list)
         column.addWidget(self.form)
         column.addStretch(1)
-        self._form_place.setWidget(both)
+        self._form_area.setWidget(content)
         self._list_models()
 
-    # --- what is to be measured ---
+    # --- what is to be evaluated ---
 
     @property
     def chosen(self) -> tuple[LoadedModel, ...]:
-        """The models that are ticked and know the dataset's classes."""
-        return tuple(model for model in self._store.models if self._fits(model) and model.name not in self._left_out)
+        """The ticked models that know the dataset's classes."""
+        return tuple(model for model in self._fitting if model.name not in self._left_out)
 
-    def _fits(self, model: LoadedModel) -> bool:
-        dataset = self._store.dataset
-        return dataset is not None and tuple(model.card.classes) == tuple(dataset.card.classes)
+    @property
+    def _fitting(self) -> tuple[LoadedModel, ...]:
+        """The models that know all of the dataset's classes, and the same ones as the first such model does.
+
+        The attacked model comes first.
+        """
+        store = self._store
+        if store.dataset is None:
+            return ()
+        classes = store.dataset.card.classes
+        fitting = [model for model in store.models if not unknown_classes(classes, model.card.classes)]
+        first = min(fitting, key=lambda model: model.name != store.primary, default=None)
+        return tuple(model for model in fitting if first is not None and model.card.classes == first.card.classes)
 
     def _list_models(self, *_: object) -> None:
         while (item := self.models.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
+        fitting = self._fitting
         for model in self._store.models:
-            fits = self._fits(model)
-            box = QCheckBox(model.card.title, checked=fits and model.name not in self._left_out)
-            box.setEnabled(fits)
-            box.setToolTip(f"Measure {model.name}" if fits else "This model knows other classes than the dataset")
+            fits = model in fitting
+            checked = fits and model.name not in self._left_out
+            tip = f"Measure {model.name}" if fits else self._why_not(model)
+            box = check_box(model.card.title, checked=checked, enabled=fits, tip=tip)
             box.toggled.connect(lambda on, name=model.name: self._tick(name, on))
             self.models.addWidget(box)
-        self._show()
+        self._update()
+
+    def _why_not(self, model: LoadedModel) -> str:
+        """Why a model cannot be measured on the dataset."""
+        dataset = self._store.dataset
+        unknown = [] if dataset is None else unknown_classes(dataset.card.classes, model.card.classes)
+        return f"This model does not know {listed(unknown)}" if unknown else "This model knows other classes"
 
     def _tick(self, name: str, on: bool) -> None:
         self._left_out = self._left_out - {name} if on else self._left_out | {name}
-        self._show()
+        self._update()
 
-    def _wanted(self) -> tuple[object, ...] | None:
-        """What an evaluation made now would be about, but for epsilon; None while something is missing or wrong."""
+    def _current_request(self) -> _Request | None:
+        """What an evaluation started now would measure, at any epsilon; None while something is missing or invalid."""
         store = self._store
-        if store.dataset is None or store.attack is None or self._form_place.widget() is None:
+        if store.dataset is None or store.attack is None or self._form_area.widget() is None:
             return None
         options = self.form.value()
         if options is None or not self.chosen:
             return None
-        return store.dataset, self.chosen, store.attack.at(0.0), options
+        return _Request(store.dataset, self.chosen, store.attack.at(0.0), options)
 
     # --- the job ---
 
     def begin(self) -> None:
-        """Measure the models that are ticked, at the epsilon of the slider."""
+        """Start to evaluate the ticked models, at the epsilon of the slider."""
         from core.evaluation.comparison import compare
 
-        wanted = self._wanted()
-        if self.job is not None or wanted is None:
+        request = self._current_request()
+        if self.job is not None or request is None:
             return
-        dataset, models, attack, options = wanted
-        attack, cancel = attack.at(self._store.epsilon), Cancel()
-        self._making, self._partial = wanted, None
+        attack, cancel = request.attack.at(self._store.epsilon), Cancel()
+        self._running_request, self._partial = request, None
         job = self._jobs.submit(
-            "evaluation", lambda: compare(models, dataset, attack, options, cancel), cancel, unit="clouds"
+            "evaluation",
+            lambda: compare(request.models, request.dataset, attack, request.options, cancel),
+            cancel,
+            unit="clouds",
         )
-        job.events.connect(self._watch)
-        self._take(job, self._finished, self._finished, self._refused)
+        job.events.connect(self._on_events)
+        self._track(job, self._on_finished, self._on_finished, self._on_failed)
 
-    def _watch(self, events: list[Event]) -> None:
+    def _on_events(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Step(_, _, comparison):
                     self._partial = comparison
-                    self._put(comparison, self._making)
+                    self._show_comparison(comparison, self._running_request)
                 case Progress(text=text):
                     self.status.setText(f"Measuring {text}…")
 
-    def _finished(self, result: Comparison | None) -> None:
-        """Show the result; where there is none, the one before."""
+    def _on_finished(self, result: Comparison | None) -> None:
+        """Show the result; if there is none, the previous one."""
         self.job = None
         if result is not None:
-            self.result, self._made_with = result, self._making
+            self.result, self._result_request = result, self._running_request
             self._title = result.table().title
-        self._put(self.result, self._made_with)
-        self._show()
+        self._show_comparison(self.result, self._result_request)
+        self._update()
 
-    def _refused(self, sentence: str, _: str) -> None:
-        self._finished(self._partial)  # the models before the one that failed
-        self.failed.emit(sentence)
+    def _on_failed(self, message: str, _: str) -> None:
+        self._on_finished(self._partial)  # the models before the one that failed
+        self.failed.emit(message)
 
-    def _put(self, comparison: Comparison | None, made_with: tuple[object, ...] | None) -> None:
-        self._shown_with = made_with
+    def _show_comparison(self, comparison: Comparison | None, request: _Request | None) -> None:
+        self._shown_request = request
         if comparison is not self.view.comparison:
-            self.view.put(comparison)
+            self.view.show_comparison(comparison)
 
-    def _show(self, *_: object) -> None:
-        running, wanted = self.job is not None, self._wanted()
+    def _update(self, *_: object) -> None:
+        running, request = self.job is not None, self._current_request()
         done = self.result is not None and not running
-        trade_places(*((self.start, self.stop) if running else (self.stop, self.start)))
-        self.start.setEnabled(wanted is not None)
+        swap_visible(*((self.start, self.stop) if running else (self.stop, self.start)))
+        self.start.setEnabled(request is not None)
         self.start.setText("Evaluate again" if done else "Evaluate")
         self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         self.export.setEnabled(done)
-        stale = self.view.comparison is not None and self._shown_with != (self._making if running else wanted)
+        latest = self._running_request if running else request
+        stale = self.view.comparison is not None and self._shown_request != latest
         self.stale.setVisible(stale)
         self.view.set_stale(stale)
         attack = f"{self._store.preset.upper()} at ε {self._store.epsilon:.3f} r"
         if done:
             self.status.setText(self._title)
-            self.start.setToolTip(f"Measure anew, with {attack}")
+            set_tooltip(self.start, f"Measure anew, with {attack}")
         else:
-            self.start.setToolTip(f"Measure, with {attack}")
+            set_tooltip(self.start, f"Measure, with {attack}")
             if not running:
                 self.status.setText(f"Attack: {attack}, as set above.")
         if not self._store.models:
             self.view.empty.setText("Open a model in the library first.")
         elif self._store.dataset is None:
             self.view.empty.setText("Open a dataset in the library first.")
-        elif not any(self._fits(model) for model in self._store.models):
+        elif not self._fitting:
+            reasons = [unknown_classes(self._store.dataset.card.classes, m.card.classes) for m in self._store.models]
             self.view.empty.setText(
-                f"No model here knows the classes of {self._store.dataset.card.name}: train one in the Train tab."
+                f"No model here knows {listed(min(reasons, key=len))}: train one in the Train tab, or give the class "
+                "folders the names of a model's classes."
             )
-        elif wanted is None:
+        elif request is None:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:
             self.view.empty.setText(
                 "Tick the models to compare and press Evaluate. Each is attacked through its own gradients."
             )
 
-    # --- what comes of it ---
+    # --- the result ---
 
     def _open(self, cloud: Cloud, model: str, epsilon: float | None) -> None:
-        """Show a cloud in the pair view as the mark was about it: attacked through this model, at this epsilon."""
+        """Show a cloud of a clicked mark in the pair view, attacked through the mark's model at its epsilon."""
         if all(known.name != model for known in self._store.models):
-            self.said.emit(f"{model} is not in the list of models any more: open it again to see its attack.")
+            self.info.emit(f"{model} is not in the list of models any more: open it again to see its attack.")
             return
         self._store.set_primary(model)
         if epsilon is not None:
@@ -221,16 +260,35 @@ class EvaluationPanel(JobPanel):
     def _export_figure(self) -> None:
         from core.figures import save
 
-        self._save(
-            "Export figure", f"{self.view.key}.pdf", "*.pdf *.svg *.png", lambda path: save(self.view.figure(), path)
+        result = self.result
+        assert result is not None
+        self._export(
+            "Export figure",
+            f"{self.view.key}.pdf",
+            "*.pdf *.svg *.png",
+            lambda path: save(self.view.figure(), path, result.provenance(), result.caption),
         )
 
     def _export_table(self) -> None:
-        assert self.result is not None
-        self._save("Export table", "evaluation.csv", "*.csv *.tex *.md", self.result.table().write)
+        from core.results.records import write_provenance
+
+        result = self.result
+        assert result is not None
+
+        def write(path: Path) -> None:
+            result.table().write(path)
+            write_provenance(path, result.provenance())
+
+        self._export("Export table", "evaluation.csv", "*.csv *.tex *.md", write)
 
     def _export_records(self) -> None:
-        from core.results.records import write_csv
+        from core.results.records import write_csv, write_provenance
 
-        records = self.result.records() if self.result is not None else {}
-        self._save("Export records", "records.csv", "*.csv", lambda path: write_csv(path, records))
+        result = self.result
+        assert result is not None
+
+        def write(path: Path) -> None:
+            write_csv(path, result.records())
+            write_provenance(path, result.provenance())
+
+        self._export("Export records", "records.csv", "*.csv", write)

@@ -1,66 +1,81 @@
-"""The Latents tab: a t-SNE map of clean and adversarial latents, with the present cloud's place in it."""
+"""The Latents tab: a t-SNE map of clean and adversarial latents, with the position of the shown cloud in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.jobs import JobList, Status
+from app.jobs import JobList
 from app.shell import theme
-from app.shell.parts import button, trade_places
+from app.shell.progress import Status
+from app.shell.widgets import button, swap_visible
 from app.store import SPLIT, Store
 from app.views.scatter import MapView
-from app.workspaces.jobpanel import JobPanel
+from app.workspaces.base import Workspace
 from core.clouds import SHOWN
+from core.datasets import DatasetError
+from core.datasets.matching import matched, presence
 from core.events import Cancel, Event, Note, Progress, Step
 
 if TYPE_CHECKING:
-    from core.datasets import Dataset
-    from core.evaluation.latents import LatentMap
-    from core.evaluation.tsne import Placer
+    from core.attacks import Attack
+    from core.datasets import Dataset, Split
+    from core.evaluation.latents import LatentMap, LatentOptions, MapSource
+    from core.evaluation.tsne import Placer, TsneOptions
     from core.live import Scene
+    from core.models.checkpoints import LoadedModel
+
+
+class _Settings(NamedTuple):
+    """What decides a map, but for epsilon."""
+
+    model: LoadedModel | None
+    split: Split
+    attack: Attack
+    options: LatentOptions
+    tsne_options: TsneOptions
 
 
 @dataclass(frozen=True, eq=False)
-class _About:
-    """What a map shows."""
+class _MapRequest:
+    """What a map was made of."""
 
-    wanted: tuple[object, ...]
+    settings: _Settings
     dataset: Dataset
     epsilon: float
 
 
-class LatentsPanel(JobPanel):
-    """Fit the map of the attacked model's latents; export it; open a point's cloud; follow the slider."""
+class LatentsPanel(Workspace):
+    """Fit and export the map of the attacked model's latents; open the cloud of a point; follow the slider."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         super().__init__(store, jobs, parent)
         self.result: LatentMap | None = None
         self._placer: Placer | None = None
-        self.place: np.ndarray | None = None
-        """(2,), where the present cloud's latent falls in the map."""
-        self._made: _About | None = None
-        """Of the result."""
-        self._making: _About | None = None
-        self._drawn: tuple[LatentMap, _About] | None = None
-        """The map that is on the screen."""
+        self.marker_position: np.ndarray | None = None
+        """(2,), position of the shown cloud's latent in the map."""
+        self._result_request: _MapRequest | None = None
+        """Request of ``result``."""
+        self._running_request: _MapRequest | None = None
+        self._shown: tuple[LatentMap, _MapRequest] | None = None
+        """The map on the screen and its request; while a map is being fitted, its latest iteration."""
         self.start = button("Make the map", "latents", self.begin, role="primary")
         self.stop = button("Stop and keep", "stop", self._stop)
         self.figure = button(
-            "Export figure…", "export", self._ask_figure, tip="The pair of Figures 8 and 9 as PNG, SVG or PDF"
+            "Export figure…", "export", self._choose_figure, tip="The pair of Figures 8 and 9 as PNG, SVG or PDF"
         )
-        self.coordinates = button("Export coordinates…", "export", self._ask_coordinates)
+        self.coordinates = button("Export coordinates…", "export", self._choose_coordinates)
         self.map = MapView()
         self.map.picked.connect(self._open)
 
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for made in (self.start, self.stop, self.figure, self.coordinates):
-            buttons.addWidget(made)
+        for widget in (self.start, self.stop, self.figure, self.coordinates):
+            buttons.addWidget(widget)
         buttons.addWidget(self.status, 1)
         right = QWidget()
         column = QVBoxLayout(right)
@@ -68,177 +83,189 @@ class LatentsPanel(JobPanel):
         column.addLayout(buttons)
         column.addWidget(self.map, 1)
         self._lay_out("latents", 260, right)
-        store.sceneChanged.connect(self._follow)
+        store.sceneChanged.connect(self._update_marker)
         for changed in (self.jobChanged, store.datasetChanged, store.modelsChanged, store.attackChanged):
-            changed.connect(self._show)
-        self._show()
+            changed.connect(self._update)
+        self._update()
 
-    def fill(self) -> None:
-        """Make the forms; core's options are loaded by now."""
+    def build_forms(self) -> None:
+        """Make the forms; core has been imported by now."""
         from app.shell.forms import OptionsForm
         from core.evaluation.latents import LatentOptions
         from core.evaluation.tsne import TsneOptions
 
         self.clouds_form, self.form = OptionsForm(LatentOptions), OptionsForm(TsneOptions)
-        both = QWidget()
-        column = QVBoxLayout(both)
+        content = QWidget()
+        column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.clouds_form)
         column.addWidget(self.form)
         column.addStretch(1)
         for form in (self.clouds_form, self.form):
-            form.changed.connect(self._show)
-        self._form_place.setWidget(both)
-        self._show()
+            form.changed.connect(self._update)
+        self._form_area.setWidget(content)
+        self._update()
 
     def begin(self) -> None:
-        """Attack the test clouds with the present attack, then fit the map."""
+        """Start to attack test clouds with the present attack and to fit the map."""
         from core.evaluation.latents import latent_map
 
         store, model = self._store, self._store.primary_model
-        wanted = self._wanted()
-        if self.job is not None or wanted is None or model is None or store.dataset is None:
+        settings = self._current_settings()
+        if self.job is not None or settings is None or model is None or store.dataset is None:
             return
-        if model.card.classes != store.dataset.card.classes:
-            self.failed.emit(
-                f"{model.card.title} knows other classes than {store.dataset.card.name}: "
-                "attack a model that was trained on this dataset."
-            )
+        try:
+            dataset = matched(store.dataset, model.card.classes)
+        except DatasetError as error:
+            self.failed.emit(str(error))
             return
         if store.attack is not None and store.attack.objective == "targeted":
             self.failed.emit("The map shows untargeted attacks: set the goal above to untargeted first.")
             return
-        _, split, attack, options, tsne_options = wanted
-        attack = attack.at(store.epsilon)
-        self._making, cancel = _About(wanted, store.dataset, store.epsilon), Cancel()
+        _, _, attack, options, tsne_options = settings
+        attack, split = attack.at(store.epsilon), dataset.split(SPLIT)
+        self._running_request, cancel = _MapRequest(settings, dataset, store.epsilon), Cancel()
         job = self._jobs.submit(
             "t-SNE map",
             lambda: latent_map(model.module, split, attack, options, tsne_options, cancel),
             cancel,
             unit="iterations",
         )
-        job.events.connect(self._watch)
-        self._take(job, self._finished, self._finished, self._refused)
+        job.events.connect(self._on_events)
+        self._track(job, self._on_finished, self._on_finished, self._on_failed)
 
     def export_figure(self, path: Path) -> None:
-        """Write the figure pair; PNG, SVG or PDF by the path's ending."""
-        from core.figures import save, tsne_pair
+        """Write the pair of figures as PNG, SVG or PDF, by the extension of the path."""
+        from core.figures import save
 
         assert self.result is not None
-        clean, adversarial = (f"{100 * share:.1f} %" for share in self.result.accuracy)
-        titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
-        result = self.result
-        save(tsne_pair(result.map, result.labels, result.adversarial, self.classes, titles), path)
+        source = self._source()
+        save(source.figure(self.result), path, source.provenance(self.result, split=SPLIT), source.caption(self.result))
 
     def export_coordinates(self, path: Path) -> None:
-        """Write the map as CSV: place, class, verdict and kind of every point."""
+        """Write the map as CSV: position, class, prediction and kind of every point; and its provenance beside it."""
         from core.evaluation.latents import coordinates
-        from core.results.records import write_csv
+        from core.results.records import write_csv, write_provenance
 
         assert self.result is not None
         write_csv(path, coordinates(self.result, self.classes))
+        write_provenance(path, self._source().provenance(self.result, split=SPLIT))
+
+    def _source(self) -> MapSource:
+        """What the finished map was made of."""
+        from core.evaluation.latents import MapSource
+
+        request = self._result_request
+        assert request is not None
+        model, attack = request.settings.model, request.settings.attack.at(request.epsilon)
+        assert model is not None
+        return MapSource(model, request.dataset.card, attack, request.settings.options)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Of the map that is shown."""
-        return () if self._drawn is None else tuple(self._drawn[1].dataset.card.classes)
+        """Classes of the map on the screen."""
+        return () if self._shown is None else tuple(self._shown[1].dataset.card.classes)
 
-    def _wanted(self) -> tuple[object, ...] | None:
-        """What a map made now would show; None while something is missing or wrong."""
+    def _current_settings(self) -> _Settings | None:
+        """What a map fitted now would be made of; None while something is missing or invalid."""
         store = self._store
-        if store.dataset is None or store.attack is None or self._form_place.widget() is None:
+        if store.dataset is None or store.attack is None or self._form_area.widget() is None:
             return None
         options, tsne_options = self.clouds_form.value(), self.form.value()
         if options is None or tsne_options is None:
             return None
-        return store.primary_model, store.dataset.split(SPLIT), store.attack, options, tsne_options
+        return _Settings(store.primary_model, store.dataset.split(SPLIT), store.attack, options, tsne_options)
 
-    def _watch(self, events: list[Event]) -> None:
+    def _on_events(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Step(index, total, result):
-                    self._draw(result, self._making)
+                    self._draw(result, self._running_request)
                     self.map.set_busy(f"iteration {index} of {total} · KL {result.map.kl:.3f} nat")
                 case Progress(done, total, text):
                     self.map.set_busy(f"{done} of {total} {text}" if done else text)
                 case Note(text):
                     self.map.set_busy(text)
 
-    def _finished(self, result: LatentMap | None) -> None:
-        """Show the map; where there is none, the one before."""
+    def _on_finished(self, result: LatentMap | None) -> None:
+        """Show the map; if there is none, the previous one."""
         self.job = None
         self.map.set_busy(None)
         if result is not None:
-            self.result, self._made = result, self._making
+            self.result, self._result_request = result, self._running_request
         if self.result is not None:
             from core.evaluation.tsne import Placer
 
-            self._draw(self.result, self._made)
+            self._draw(self.result, self._result_request)
             self._placer = Placer(self.result.latents, self.result.map)
-            self._follow(self._store.scene)
+            self._update_marker(self._store.scene)
         else:
-            self._drawn = None
+            self._shown = None
             self.map.set_map(np.empty((0, 2)), (), (), ())
-        self._show()
+        self._update()
 
-    def _refused(self, sentence: str, _: str) -> None:
-        self._finished(None)
-        self.failed.emit(sentence)
+    def _on_failed(self, message: str, _: str) -> None:
+        self._on_finished(None)
+        self.failed.emit(message)
 
-    def _draw(self, result: LatentMap, about: _About | None) -> None:
-        assert about is not None
-        self._drawn = result, about
+    def _draw(self, result: LatentMap, request: _MapRequest | None) -> None:
+        assert request is not None
+        self._shown = result, request
         self._placer = None
-        self.place = None
+        self.marker_position = None
         self.map.set_marker(None)
         self.map.set_map(result.map.xy, result.labels, result.adversarial, self.classes)
 
-    def _follow(self, scene: Scene | None) -> None:
-        """Move the marker to where the present cloud's latents fall in the fixed map."""
-        if self._placer is None or scene is None or self._made is None:
+    def _update_marker(self, scene: Scene | None) -> None:
+        """Place the latents of the shown cloud in the fixed map, and move the marker there."""
+        if self._placer is None or scene is None or self._result_request is None:
             return
-        if self._made.wanted[0] is not scene.setup.models[scene.setup.primary]:
-            self.place = None
+        if self._result_request.settings.model is not scene.setup.models[scene.setup.primary]:
+            self.marker_position = None
             self.map.set_marker(None)
             return
-        self.place, clean = self._placer.place(np.stack([scene.latent, scene.latent_clean]))
-        self.map.set_marker(self.place, clean)
+        self.marker_position, clean = self._placer.place(np.stack([scene.latent, scene.latent_clean]))
+        self.map.set_marker(self.marker_position, clean)
 
     def _open(self, index: int) -> None:
         """Open the cloud of a point of the map."""
-        if self._drawn is not None:
-            result, about = self._drawn
-            self._store.set_cloud(about.dataset.cloud(SPLIT, int(result.rows[index]), SHOWN))
+        if self._shown is not None:
+            result, request = self._shown
+            self._store.set_cloud(request.dataset.cloud(SPLIT, int(result.rows[index]), SHOWN))
 
-    def _show(self, *_: object) -> None:
+    def _update(self, *_: object) -> None:
         running = self.job is not None
         finished = self.result is not None and not running
-        trade_places(*((self.start, self.stop) if running else (self.stop, self.start)))
-        self.start.setEnabled(self._wanted() is not None)
+        swap_visible(*((self.start, self.stop) if running else (self.stop, self.start)))
+        self.start.setEnabled(self._current_settings() is not None)
         self.start.setText("Make the map again" if finished else "Make the map")
         self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
-        for made in (self.figure, self.coordinates):
-            made.setEnabled(finished)
-        self.map.set_stale(finished and self._made is not None and self._wanted() != self._made.wanted)
+        for widget in (self.figure, self.coordinates):
+            widget.setEnabled(finished)
+        settings, request = self._current_settings(), self._result_request
+        self.map.set_stale(finished and request is not None and settings != request.settings)
         if running:
             self.status.setText("Making the map…")
-        elif self.result is not None and self._made is not None:
+        elif self.result is not None and self._result_request is not None:
             result = self.result
-            clean, adversarial = (100 * share for share in result.accuracy)
-            text = f"{len(result.labels) // 2} clouds, ε {self._made.epsilon:.3f} · "
-            text += f"accuracy {clean:.1f} % clean, {adversarial:.1f} % adversarial"
-            if result.clean_separation is not None and result.adversarial_separation is not None:
+            clean_share, adversarial_share = (100 * share for share in result.accuracy)
+            text = f"{len(result.labels) // 2} clouds, ε {self._result_request.epsilon:.3f} · "
+            text += f"accuracy {clean_share:.1f} % clean, {adversarial_share:.1f} % adversarial"
+            classes = self._result_request.dataset.card.classes
+            if len(np.unique(result.labels)) < len(classes):
+                text += f" · {presence(result.labels, classes)}"
+            if result.latent_separation is not None:
+                clean, adversarial = result.latent_separation
                 text += (
-                    f" · silhouette {result.clean_separation.silhouette:.2f} → "
-                    f"{result.adversarial_separation.silhouette:.2f} · neighbour purity "
-                    f"{100 * result.clean_separation.purity:.0f} → {100 * result.adversarial_separation.purity:.0f} %"
+                    f" · in the latent space: silhouette {clean.silhouette:.2f} → {adversarial.silhouette:.2f}, "
+                    f"neighbour purity {100 * clean.purity:.0f} → {100 * adversarial.purity:.0f} %"
                 )
             self.status.setText(text)
         else:
             self.status.setText("A joint map of the attacked model's 1024-D latents, clean and adversarial.")
 
-    def _ask_figure(self) -> None:
-        self._save("Export figure", "latents.pdf", "*.pdf *.svg *.png", self.export_figure)
+    def _choose_figure(self) -> None:
+        self._export("Export figure", "latents.pdf", "*.pdf *.svg *.png", self.export_figure)
 
-    def _ask_coordinates(self) -> None:
-        self._save("Export coordinates", "latents.csv", "*.csv", self.export_coordinates)
+    def _choose_coordinates(self) -> None:
+        self._export("Export coordinates", "latents.csv", "*.csv", self.export_coordinates)

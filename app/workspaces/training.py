@@ -1,8 +1,9 @@
-"""The Train tab: a form from the options, live curves, and the run's end in the person's hands."""
+"""The Train tab: the options of a training, its curves while it runs, and what can be done with its run."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.jobs import JobList, Status
+from app.jobs import JobList
 from app.shell import settings, theme
-from app.shell.parts import button, trade_places
+from app.shell.progress import Status
+from app.shell.widgets import button, swap_visible
 from app.store import Store
-from app.views.curves import CurveView
-from app.workspaces.jobpanel import JobPanel
+from app.views.curves import CurveView, Style
+from app.workspaces.base import Workspace
 from core.events import Cancel, Epoch, Event, Note
 
 if TYPE_CHECKING:
@@ -24,29 +26,32 @@ if TYPE_CHECKING:
     from core.evaluation.accuracy import Rate
     from core.training import RunResult, TrainOptions
 
-PROBED = 400  # clouds of each kind, of train and of test, for a fresh discriminator
-LOSSES = {"loss_clean": ("clean", "clean", "solid"), "loss_adversarial": ("adversarial", "adv", "solid")}
-ACCURACIES = {
+PROBE_CLOUDS = 400  # clean and as many adversarial ones, of each split, for a fresh discriminator
+LOSSES: dict[str, tuple[str, str, Style]] = {
+    "loss_clean": ("clean", "clean", "solid"),
+    "loss_adversarial": ("adversarial", "adv", "solid"),
+}
+ACCURACIES: dict[str, tuple[str, str, Style]] = {
     "validation_clean": ("val.", "clean", "solid"),
     "validation_adversarial": ("val. adv.", "adv", "solid"),
     "accuracy_clean": ("train", "clean", "dash"),
     "accuracy_adversarial": ("train adv.", "adv", "dash"),
     "discriminator_accuracy": ("discr.", "muted", "dot"),
 }
-"""Metric of the engine -> short name in the plot's key, colour, line. A line appears with its first value."""
+"""Metric of the training engine -> name in the legend, colour, line style. A line appears with its first value."""
 
 
-class TrainingPanel(JobPanel):
-    """Train a model on the open dataset in the background, watch it, keep it, load it."""
+class TrainingPanel(Workspace):
+    """Train a model on the open dataset; pause, stop, cancel or resume the run; load or probe its model."""
 
     modelReady = Signal(object)
-    """Folder of a finished run that is to be loaded (a Path)."""
+    """Folder (Path) of a run whose model is to be loaded."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         super().__init__(store, jobs, parent)
         self._folder: Path | None = None
-        self._left: Path | None = None
-        """Folder of a run that was ended early."""
+        self._resumable: Path | None = None
+        """Folder of a run that was ended early and can be resumed."""
         self.start = button("Train", "train", self.begin, role="primary")
         self.pause = button("Pause", "pause", self._pause)
         self.stop = button(
@@ -66,21 +71,21 @@ class TrainingPanel(JobPanel):
         self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
         self.status.setText("Choose a regime and press Train. The window stays free while it runs.")
         self.loss = CurveView(
-            "Epoch", "Loss", y_unit="nat", counted=True, empty="The loss of every epoch appears here."
+            "Epoch", "Loss", y_unit="nat", integer_x=True, empty="The loss of every epoch appears here."
         )
         self.accuracy = CurveView(
             "Epoch",
             "Accuracy",
             y_unit="%",
-            counted=True,
+            integer_x=True,
             y_range=(0, 100),
             empty="The accuracy of every epoch appears here.",
         )
 
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for made in (self.start, self.resume, self.pause, self.stop, self.cancel, self.load, self.probe):
-            buttons.addWidget(made)
+        for widget in (self.start, self.resume, self.pause, self.stop, self.cancel, self.load, self.probe):
+            buttons.addWidget(widget)
         buttons.addWidget(self.status, 1)
         plots = QWidget()
         row = QHBoxLayout()
@@ -93,38 +98,37 @@ class TrainingPanel(JobPanel):
         column.addLayout(row, 1)
         self._lay_out("training", 300, plots)
         for changed in (self.jobChanged, store.datasetChanged):
-            changed.connect(self._show)
-        self._show()
+            changed.connect(self._update)
+        self._update()
 
-    def fill(self) -> None:
-        """Make the form; core's options are loaded by now."""
+    def build_forms(self) -> None:
+        """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
         from core.training import TrainOptions
 
         self.form = OptionsForm(TrainOptions)
-        self._form_place.setWidget(self.form)
-        self._show()
+        self._form_area.setWidget(self.form)
+        self._update()
 
     @property
     def options(self) -> TrainOptions | None:
-        """What the form holds, None while a field is wrong (the form says which)."""
-        value: TrainOptions | None = self.form.value()
-        return value
+        """The options in the form, None while a field is invalid."""
+        return self.form.value()
 
     def begin(self, folder: Path | None = None, *, resume: bool = False) -> None:
-        """Train with the options of the form, into a fresh folder, or go on with the run in ``folder``."""
+        """Start a training with the form's options in a new folder, or resume the run in ``folder``."""
         from core.training import train
 
         options, dataset = self.options, self._store.dataset
         if options is None or dataset is None or self.job is not None:
             return
-        self._folder = folder or _fresh_folder(f"{dataset.card.name}-{options.regime}")
+        self._folder = folder or _new_run_folder(f"{dataset.card.name}-{options.regime}")
         target, root, cancel = self._folder, self._store.data_root, Cancel()
 
-        self._lines: set[str] = set()
+        self._drawn_metrics: set[str] = set()
         for view in (self.loss, self.accuracy):
             view.clear()
-        self._left = None
+        self._resumable = None
         self.status.setText("Preparing…")
         job = self._jobs.submit(
             f"training {options.regime}",
@@ -132,18 +136,18 @@ class TrainingPanel(JobPanel):
             cancel,
             unit="clouds",
         )
-        job.events.connect(self._watch)
-        self._take(job, self._finished, self._stopped, self._refused)
+        job.events.connect(self._on_events)
+        self._track(job, self._on_finished, self._on_stopped, self._on_failed)
 
     def _cancel(self) -> None:
         if self.job is not None:
             self.job.cancel()
 
     def _resume(self) -> None:
-        self.begin(self._left, resume=True)
+        self.begin(self._resumable, resume=True)
 
     def _probe(self) -> None:
-        """Fit a fresh discriminator on the latents of the run that has ended."""
+        """Fit a fresh discriminator on the latents of the ended run's model."""
         from core.evaluation.accuracy import EvaluationOptions
         from core.evaluation.probe import probe
         from core.models.checkpoints import load_model, resolve_model
@@ -153,7 +157,9 @@ class TrainingPanel(JobPanel):
         if dataset is None or folder is None or self.job is not None:
             return
         options = stored_options(folder)
-        chosen = EvaluationOptions(clouds=PROBED, points=min(options.points, dataset.split("test").points.shape[1]))
+        chosen = EvaluationOptions(
+            clouds=PROBE_CLOUDS, points=min(options.points, dataset.split("test").points.shape[1])
+        )
 
         def work() -> Iterator[Event]:
             model = load_model(resolve_model(folder))
@@ -161,25 +167,31 @@ class TrainingPanel(JobPanel):
                 raise ValueError(f"The run was trained on {model.card.dataset}: open that dataset first.")
             return probe(model.module, dataset, options.attack, chosen, options.discriminator_width, cancel)
 
-        self._take(
+        self._track(
             self._jobs.submit("fitting a fresh discriminator", work, cancel, unit="clouds"),
-            self._probed,
-            lambda _: self._end("Stopped before the discriminator was fitted."),
-            lambda sentence, _: self._end(sentence),
+            self._on_probed,
+            lambda _: self._show_ended("Stopped before the discriminator was fitted."),
+            lambda message, _: self._show_ended(message),
         )
 
-    def _probed(self, rate: Rate) -> None:
-        low, high = rate.interval
-        self._end(
-            f"A fresh discriminator is right about {100 * rate.value:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of "
-            f"{rate.n:,} latents of clean and adversarial test clouds; a coin about 50 %."
+    def _on_probed(self, rates: Mapping[str, Rate]) -> None:
+        from core.evaluation.probe import MODES
+
+        parts = []
+        for mode, rate in rates.items():
+            low, high = (100 * limit for limit in rate.interval)
+            parts.append(f"{100 * rate.value:.1f} % ({low:.1f} to {high:.1f} %) in {MODES[mode]}")
+        count = next(iter(rates.values())).n
+        self._show_ended(
+            f"A fresh discriminator is right about {'; '.join(parts)}; of {count:,} latents of clean and adversarial "
+            "test clouds; a coin about 50 %."
         )
 
     def _pause(self) -> None:
         if self.job is not None:
             (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
 
-    def _watch(self, events: list[Event]) -> None:
+    def _on_events(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Note(text):
@@ -188,66 +200,66 @@ class TrainingPanel(JobPanel):
                     for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
                         for key in table.keys() & metrics.keys():
                             name, colour, style = table[key]
-                            if key in self._lines:
+                            if key in self._drawn_metrics:
                                 view.append(name, index, scale * metrics[key])
                             else:
                                 view.set_series(name, [index], [scale * metrics[key]], colour, style)
-                                self._lines.add(key)
+                                self._drawn_metrics.add(key)
                     self.status.setText(f"Epoch {index} of {total} done.")
 
-    def _finished(self, run: RunResult) -> None:
-        self._end(f"Finished. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
+    def _on_finished(self, run: RunResult) -> None:
+        self._show_ended(f"Finished. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
 
-    def _stopped(self, run: RunResult | None) -> None:
-        self._left = self._begun()
+    def _on_stopped(self, run: RunResult | None) -> None:
+        self._resumable = self._resumable_folder()
         if run is None:
-            left = f"Cancelled. What was finished is in {self._left} and can be resumed."
-            self._end(left if self._left else "Cancelled before anything was trained.")
+            left = f"Cancelled. What was finished is in {self._resumable} and can be resumed."
+            self._show_ended(left if self._resumable else "Cancelled before anything was trained.")
             self._folder = None
         else:
-            self._end(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
-        self._show()
+            self._show_ended(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
+        self._update()
 
-    def _refused(self, sentence: str, _: str) -> None:
-        self._left = self._begun()  # as after a wrong option, which can be set right
+    def _on_failed(self, message: str, _: str) -> None:
+        self._resumable = self._resumable_folder()  # after an invalid option, for example, the run can still be resumed
         self._folder = None
-        self._end(sentence)
-        self.failed.emit(sentence)
+        self._show_ended(message)
+        self.failed.emit(message)
 
-    def _begun(self) -> Path | None:
-        """The folder, if there is a run to resume in it."""
+    def _resumable_folder(self) -> Path | None:
+        """The run's folder if it can be resumed, else None."""
         from core.training import run_exists
 
         return self._folder if self._folder is not None and run_exists(self._folder) else None
 
-    def _end(self, sentence: str) -> None:
+    def _show_ended(self, message: str) -> None:
         self.job = None
-        self.status.setText(sentence)
-        self._show()
+        self.status.setText(message)
+        self._update()
 
-    def _show(self, *_: object) -> None:
+    def _update(self, *_: object) -> None:
         running = self.job is not None
         stopping = self.job is not None and self.job.status is Status.STOPPING
-        trade_places(*((self.start, self.pause) if running else (self.pause, self.start)))
-        self.start.setEnabled(self._store.dataset is not None and self._form_place.widget() is not None)
-        self.resume.setVisible(not running and self._left is not None)
-        for made in (self.load, self.probe):
-            made.setVisible(not running and self._folder is not None)
-        for made in (self.stop, self.cancel):
-            made.setVisible(running)
-            made.setEnabled(not stopping)
+        swap_visible(*((self.start, self.pause) if running else (self.pause, self.start)))
+        self.start.setEnabled(self._store.dataset is not None and self._form_area.widget() is not None)
+        self.resume.setVisible(not running and self._resumable is not None)
+        for widget in (self.load, self.probe):
+            widget.setVisible(not running and self._folder is not None)
+        for widget in (self.stop, self.cancel):
+            widget.setVisible(running)
+            widget.setEnabled(not stopping)
         if self.job is not None:
             self.pause.setEnabled(self.job.status in (Status.RUNNING, Status.PAUSED))
             paused = self.job.status is Status.PAUSED
             self.pause.setText("Resume" if paused else "Pause")
             theme.set_icon(self.pause, "play" if paused else "pause")
             self.stop.setText("Stopping…" if stopping else "Stop and keep")
-        if self._form_place.widget() is not None:
+        if self._form_area.widget() is not None:
             self.form.setEnabled(not running)
 
 
-def _fresh_folder(name: str) -> Path:
-    """For a new run, named by the moment it begins; two that begin in one second get different names."""
+def _new_run_folder(name: str) -> Path:
+    """Folder for a new run, named by the time; two runs in the same second get different names."""
     first = settings.runs_dir() / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
-    later = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
-    return next(folder for folder in itertools.chain([first], later) if not folder.exists())
+    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
+    return next(folder for folder in itertools.chain([first], numbered) if not folder.exists())

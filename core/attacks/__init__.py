@@ -4,7 +4,7 @@ from core.attacks.attack import Attack, State
 from core.attacks.constraint import Constraint, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.gradient import Evaluation, Loss, evaluate
-from core.attacks.presets import BUDGET, PRESETS, preset
+from core.attacks.presets import BUDGET, PRESETS, describe, preset
 
 __all__ = [
     "BUDGET",
@@ -16,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Loss",
     "State",
+    "describe",
     "evaluate",
     "preset",
     "random_unit_delta",

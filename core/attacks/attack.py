@@ -19,7 +19,7 @@ from core.events import Cancel, Done, Event, Step
 from core.models.port import Classifier
 from core.options import Options, option
 
-_NO_BUDGET = 1e-9  # unit-sphere radii; a step divided by less would no longer be a finite number
+_NO_BUDGET = 1e-9  # unit-sphere radii; dividing a step size by less would overflow
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class State:
     """Where an attack on a batch stands. History, undo and scrubbing are lists of these."""
 
     clean: Tensor
-    """(B, N, 3), the cloud the budget is about, always."""
+    """(B, N, 3), the clean clouds, about which the budget is always measured."""
     label: Tensor
     """(B,), the true class, or the wanted one of a targeted attack."""
     epsilon: float
@@ -35,7 +35,7 @@ class State:
     unit_delta: Tensor
     """(B, N, 3), the current iterate's perturbation in units of epsilon."""
     evaluation: Evaluation | None
-    """The attacked model at the current iterate; None after ``refit``, which asks no model."""
+    """The attacked model at the current iterate; None after ``refit``, which evaluates no model."""
     best_unit_delta: Tensor
     """(B, N, 3), the best iterate after the first step: fooled before not fooled, then the larger objective."""
     best: Evaluation | None
@@ -43,7 +43,7 @@ class State:
     velocity: Tensor
     """(B, N, 3), the running sum of gradients that momentum keeps; the gradient itself without momentum."""
     seed: Tensor
-    """(B,), each cloud's source of random starts, so that they do not depend on the clouds beside it."""
+    """(B,), a seed for the random starts of each cloud, so that they do not depend on the rest of the batch."""
     step: int = 0
     """Steps made, over all restarts."""
 
@@ -117,7 +117,7 @@ class Attack(Options):
         generator: torch.Generator | None = None,
         evaluation: Evaluation | None = None,
     ) -> State:
-        """The state before the first step: the clean clouds, evaluated.
+        """The state before the first step, with the model evaluated at the clean clouds.
 
         Parameters
         ----------
@@ -125,14 +125,15 @@ class Attack(Options):
         x : Tensor (B, N, 3), clean clouds; never written to.
         y : Tensor (B,), true classes, or the wanted classes of a targeted attack.
         generator : source of the random restarts; without one they are the same at every call.
-        evaluation : the model at the clean clouds, with the gradient, where it is known.
+        evaluation : the model's evaluation of the clean clouds with gradient, if it is already known.
         """
-        none = torch.zeros(len(x), dtype=torch.long)
-        seed = none.random_(2**62, generator=generator) if generator is not None else none
+        seed = torch.zeros(len(x), dtype=torch.long)
+        if generator is not None:
+            seed.random_(2**62, generator=generator)
         clean = x.detach()
-        still = torch.zeros_like(clean)
+        zero = torch.zeros_like(clean)
         evaluation = evaluation or evaluate(model, clean, y, gradient=True)
-        return State(clean, y, self.epsilon, still, evaluation, still, evaluation, still, seed)
+        return State(clean, y, self.epsilon, zero, evaluation, zero, evaluation, zero, seed)
 
     def step(self, model: Classifier, state: State) -> State:
         """One gradient step; the state given is left as it was. More steps than planned go on from the last iterate."""
@@ -152,20 +153,20 @@ class Attack(Options):
 
         count = state.step + 1
         more = count < self.total_steps and count % self.steps != 0
-        now = evaluate(model, state.clean + state.epsilon * unit_delta, state.label, gradient=more)
-        best_unit_delta, best = unit_delta, now
+        current = evaluate(model, state.clean + state.epsilon * unit_delta, state.label, gradient=more)
+        best_unit_delta, best = unit_delta, current
         if state.step > 0 and state.best is not None:
-            better = self._better(now, state.best, state.label)
+            better = self._better(current, state.best, state.label)
             best_unit_delta = torch.where(better[:, None, None], unit_delta, state.best_unit_delta)
             best = Evaluation(
-                torch.where(better[:, None], now.logits, state.best.logits),
-                torch.where(better[:, None], now.latent, state.best.latent),
-                torch.where(better, now.loss, state.best.loss),
+                torch.where(better[:, None], current.logits, state.best.logits),
+                torch.where(better[:, None], current.latent, state.best.latent),
+                torch.where(better, current.loss, state.best.loss),
             )
         return replace(
             state,
             unit_delta=unit_delta,
-            evaluation=now,
+            evaluation=current,
             best_unit_delta=best_unit_delta,
             best=best,
             velocity=velocity,
@@ -173,7 +174,7 @@ class Attack(Options):
         )
 
     def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
-        """The velocity after a gradient, both (B, N, 3); the gradient itself without momentum.
+        """Momentum: the velocity after adding a gradient, both (B, N, 3); without momentum, the gradient itself.
 
         Dong et al. 2018, equation 6; each gradient counts at an L1 norm of 3N, whose average is 1 a coordinate."""
         if self.momentum == 0:
@@ -193,7 +194,7 @@ class Attack(Options):
     def finish(
         self, model: Classifier, state: State, *, stop_on_success: bool = False, cancel: Cancel | None = None
     ) -> Iterator[tuple[Tensor, State]]:
-        """Make all steps that are left; where it is cancelled, no more, and the clouds that are under way are left out.
+        """Make all remaining steps; if cancelled, the clouds that are not finished are left out.
 
         Parameters
         ----------
@@ -203,23 +204,23 @@ class Attack(Options):
 
         Yields
         ------
-        The last state of the clouds that ended together, and their places (M,) in the batch; of all clouds at once
+        Indices (M,) in the batch of clouds that ended together, and their last state; all clouds together
         without ``stop_on_success``.
         """
-        place = torch.arange(len(state.label), device=state.label.device)
-        while state.step < self.total_steps and len(place):
+        index = torch.arange(len(state.label), device=state.label.device)
+        while state.step < self.total_steps and len(index):
             if cancel and cancel.requested:
                 return
             state = self.step(model, state)
             assert state.best is not None
             if stop_on_success and state.step < self.total_steps:
                 ended = self.fooled(state.best.prediction, state.label)
-                yield place[ended], state.of(ended)
-                place, state = place[~ended], state.of(~ended)
-        yield place, state
+                yield index[ended], state.of(ended)
+                index, state = index[~ended], state.of(~ended)
+        yield index, state
 
     def refit(self, state: State, epsilon: float) -> State:
-        """The best perturbation so far, rescaled into another budget; asks no model. See ``linear_in_epsilon``."""
+        """The best perturbation rescaled to another budget, without evaluating a model; see ``linear_in_epsilon``."""
         return replace(state, epsilon=epsilon, unit_delta=state.best_unit_delta, evaluation=None, best=None)
 
     def run(
@@ -246,6 +247,6 @@ class Attack(Options):
     def _sign(self) -> int:
         return -1 if self.objective == "targeted" else 1
 
-    def _better(self, now: Evaluation, best: Evaluation, label: Tensor) -> Tensor:
-        fooled, before = self.fooled(now.prediction, label), self.fooled(best.prediction, label)
-        return (fooled & ~before) | ((fooled == before) & (self._sign * now.loss > self._sign * best.loss))
+    def _better(self, current: Evaluation, best: Evaluation, label: Tensor) -> Tensor:
+        fooled, before = self.fooled(current.prediction, label), self.fooled(best.prediction, label)
+        return (fooled & ~before) | ((fooled == before) & (self._sign * current.loss > self._sign * best.loss))

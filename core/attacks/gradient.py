@@ -1,4 +1,4 @@
-"""How a model sees a cloud: its logits, the loss, and the gradient of the loss with respect to the points."""
+"""A model evaluated on clouds: logits, loss, and the gradient of the loss with respect to the points."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.models import Classifier, eval_view
+from core.models import Classifier, eval_view, require_finite
 
 _HASH = (0x9E3779B97F4A7C15 - 2**64, 0x632BE59BD9B4E019, 0x2545F4914F6CDD1D)
-"""Odd numbers of 64 bits: two different points have one sum of products about once in 2^64 pairs."""
+"""Odd 64-bit multipliers of a hash of points; two different points collide about once in 2^64 pairs."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Logits (B, K) and latents (B, D) -> what an attack raises, (B,)."""
+"""Logits (B, K) and latents (B, D) -> the loss (B,) that an attack maximises."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A model's answer to a batch of clouds."""
+    """A model evaluated on a batch of clouds."""
 
     logits: Tensor
     """(B, K)"""
@@ -38,7 +38,7 @@ class Evaluation:
         return self.logits.argmax(1)
 
     def of(self, rows: Tensor) -> "Evaluation":
-        """The answer to some of the clouds: an index (M,) or a mask (B,)."""
+        """The evaluation of some of the clouds: an index (M,) or a mask (B,)."""
         slope = None if self.gradient is None else self.gradient[rows]
         return Evaluation(self.logits[rows], self.latent[rows], self.loss[rows], slope)
 
@@ -46,7 +46,7 @@ class Evaluation:
 def evaluate(
     model: Classifier, clouds: Tensor, label: Tensor, *, gradient: bool, loss: Loss | None = None
 ) -> Evaluation:
-    """Ask the model in eval mode (whatever its own is, which it keeps), with or without the input gradient.
+    """Evaluate the model in eval mode (its own modes are restored), with or without the input gradient.
 
     The gradient is taken with respect to the points only: the weights' ``.grad`` stays as it was.
 
@@ -55,13 +55,21 @@ def evaluate(
     clouds : Tensor (B, N, 3)
     label : Tensor (B,), the class the loss refers to.
     loss : another loss than the cross-entropy to the label.
+
+    Raises
+    ------
+    NonFiniteError
+        If logits or the gradient are not finite.
     """
     with eval_view(model) as classifier, torch.set_grad_enabled(gradient):
         points = clouds.detach().requires_grad_(gradient)
         logits, latent = classifier(points)
         value = F.cross_entropy(logits, label, reduction="none") if loss is None else loss(logits, latent)
         slope = average_over_duplicates(clouds, torch.autograd.grad(value.sum(), points)[0]) if gradient else None
-    return Evaluation(logits.detach(), latent.detach(), value.detach(), slope)
+    logits = require_finite(model, logits.detach())
+    if slope is not None:
+        require_finite(model, slope, "gradients")
+    return Evaluation(logits, latent.detach(), value.detach(), slope)
 
 
 @torch.no_grad()

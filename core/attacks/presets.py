@@ -47,3 +47,9 @@ def preset(name: str, **changes: Any) -> Attack:
     if "constraint" not in values:
         attack = Attack.model_validate({**attack.model_dump(), "constraint": BUDGET[attack.direction]})
     return attack
+
+
+def describe(attack: Attack) -> str:
+    """An attack as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
+    steps = attack.total_steps
+    return f"{attack.direction} attack at epsilon {attack.epsilon:.3g} r, {steps} step{'s' if steps > 1 else ''}"

@@ -124,13 +124,29 @@ def sample_surface(
         If the mesh has no area.
     """
     rng = np.random.default_rng(rng)
-    a, b, c = np.asarray(vertices, dtype=np.float64)[triangles].transpose(1, 0, 2)
-    reach = np.cumsum(np.linalg.norm(np.cross(b - a, c - a), axis=1))
+    areas = [_parallelograms(vertices, triangles[at : at + _AT_ONCE]) for at in range(0, len(triangles), _AT_ONCE)]
+    reach = np.cumsum(np.concatenate([np.empty(0), *areas]))
     if not len(reach) or not reach[-1] > 0:
         raise ValueError("the mesh has no area to sample points from")
     # "right", and below 1: never a triangle without area.
     chosen = np.searchsorted(reach, rng.random(n) * reach[-1], side="right")
+    a, b, c = _corners(vertices, triangles[chosen])
     # Square root: uniform over the triangle (Osada et al., Shape distributions, 2002, section 3.1).
     u, v = np.sqrt(rng.random((n, 1))), rng.random((n, 1))
-    drawn: NDArray[np.float64] = (1 - u) * a[chosen] + u * (1 - v) * b[chosen] + u * v * c[chosen]
+    drawn: NDArray[np.float64] = (1 - u) * a + u * (1 - v) * b + u * v * c
     return drawn.astype(np.float32)
+
+
+_AT_ONCE = 1 << 18
+"""Triangles whose corners are in memory at once."""
+
+
+def _corners(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The first, second and third corners (3, T, 3)."""
+    return vertices[triangles].astype(np.float64).transpose(1, 0, 2)
+
+
+def _parallelograms(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Twice the areas (T,)."""
+    a, b, c = _corners(vertices, triangles)
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1)

@@ -1,11 +1,11 @@
-"""Clouds and meshes in files. The only module that knows Open3D, imported at the first file that needs it.
+"""Clouds and meshes in files.
 
-Open3D returns an empty or half-filled cloud where it fails, and its PLY and OBJ readers pass over what they do not
-understand; so it is asked only for .pcd and .stl, whose headers are checked here first.
+Every reader takes at most 1.5 GB of memory and 10 seconds of two cores, whatever is in the file, else it says why the
+file is not read: what a file would cost is computed from its header, before the work. None of it is left to Open3D,
+whose readers pass over what they do not understand, and crash at malformed headers.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.clouds import Cloud, Points, checked, normalise, resample, sample_surface
-from core.clouds.readers.arrays import read_h5, read_npy, read_npz
-from core.clouds.readers.checks import PCD, STL, check_pcd, check_stl
+from core.clouds.readers.arrays import read_npy, read_npz
+from core.clouds.readers.hdf5 import read_h5
+from core.clouds.readers.pcd import read_pcd
 from core.clouds.readers.ply import read_ply, write_ply
+from core.clouds.readers.stl import read_stl
 from core.clouds.readers.text import read_columns, read_obj, read_off
-from core.runtime.files import FormatError, atomic_path
+from core.clouds.readers.unit_sphere import Frame, is_in_unit_sphere, noted_frame, stated_frame, unit_sphere_note
+from core.runtime.files import FormatError, atomic_path, readable, reason, require_regular_file
 
 CLOUDS = (".ply", ".pcd", ".xyz", ".txt", ".pts", ".npy", ".npz", ".h5")
 MESHES = (".off", ".obj", ".stl", ".ply")
@@ -27,38 +30,41 @@ READABLE = tuple(dict.fromkeys(CLOUDS + MESHES))
 MESH_POINTS = 2048
 """Sampled from a mesh where no number is asked for."""
 MOST_POINTS = 5_000_000
-MOST_BYTES = 1 << 30
-
-Frame = tuple[NDArray[np.float64], float]
+"""In a file; of a mesh, also the number of triangles."""
+MOST_DRAWN = 100_000
+"""Points that can be asked for."""
+MOST_BYTES = 1 << 29
 
 
 def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator | int = 0) -> Cloud:
     """A file as a cloud in the unit sphere.
 
     A cloud that ``write_cloud`` wrote is in the unit sphere already and keeps its exact coordinates and its frame; any
-    other is normalised. The same file, number and seed give the same cloud.
+    other is normalised, also one that only says so. The same file, number and seed give the same cloud.
 
     Parameters
     ----------
     points
-        How many: drawn at random from a cloud that has more or fewer, sampled by area from a mesh. None keeps all of a
-        cloud and takes ``MESH_POINTS`` of a mesh.
+        How many, up to ``MOST_DRAWN``: drawn at random from a cloud that has more or fewer, sampled by area from a
+        mesh. None keeps all of a cloud and takes ``MESH_POINTS`` of a mesh.
 
     Raises
     ------
     FormatError
         Naming the file, what is wrong with it, and what is accepted.
+    ValueError
+        If so many points cannot be asked for.
     """
     path = Path(path)
     drawn, frame = _read(path, points, rng, path.suffix)
-    if frame is not None:
+    if frame is not None and is_in_unit_sphere(drawn, frame):
         centre, radius = frame
-        return Cloud(drawn, path.stem, centre=centre, radius=radius)
+        return Cloud(drawn, readable(path.stem), centre=centre, radius=radius)
     try:
         normalised, centre, radius = normalise(drawn)
     except ValueError as error:
         raise FormatError(path, str(error), "a cloud of 2 or more places is accepted") from None
-    return Cloud(normalised, path.stem, centre=centre, radius=radius)
+    return Cloud(normalised, readable(path.stem), centre=centre, radius=radius)
 
 
 def read_points(
@@ -70,26 +76,20 @@ def read_points(
 
 
 def _read(path: Path, points: int | None, rng: np.random.Generator | int, suffix: str) -> tuple[Points, Frame | None]:
-    if points is not None and points < 1:
-        raise ValueError(f"the number of points must be 1 or more, not {points}")
+    if points is not None and not 1 <= points <= MOST_DRAWN:
+        raise ValueError(f"the number of points must be 1 to {MOST_DRAWN:,}, not {points:,}")
     accepted = f"{', '.join(CLOUDS)} clouds and {', '.join(MESHES)} meshes are accepted"
-    if not path.exists():
-        raise FormatError(path, "there is no such file", accepted)
-    if not path.is_file():
-        raise FormatError(path, "it is not a file", accepted)
+    size = require_regular_file(path, accepted)
     if (reader := _READERS.get(suffix.lower())) is None:
         raise FormatError(path, f"its suffix is {suffix!r}", accepted)
-    if not 0 < (size := path.stat().st_size) <= MOST_BYTES:
+    if not 0 < size <= MOST_BYTES:
         raise FormatError(path, f"it has {size:,} bytes", f"1 to {MOST_BYTES:,} are accepted")
     try:
         vertices, triangles, frame = reader(path)
     except FormatError:
         raise
-    except Exception as error:  # a damaged file makes numpy, zipfile and HDF5 raise almost anything
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise FormatError(path, f"it cannot be read ({reason})", accepted) from error
-    if len(vertices) > MOST_POINTS:
-        raise FormatError(path, f"it has {len(vertices):,} points", f"up to {MOST_POINTS:,} are accepted")
+    except Exception as error:  # a damaged file makes zipfile raise almost anything
+        raise FormatError(path, f"it cannot be read{reason(error)}", accepted) from error
     try:
         vertices = checked(vertices)
         if triangles is not None and len(triangles):
@@ -152,11 +152,11 @@ def write_cloud(
         if suffix == ".ply":
             scalars = {} if directions is None else dict(zip(("nx", "ny", "nz"), directions.T, strict=True))
             scalars |= {} if lengths is None else {"displacement": lengths}
-            write_ply(temporary, points, scalars, _note(frame) if frame else "")
+            write_ply(temporary, points, scalars, unit_sphere_note(frame) if frame else "")
         elif suffix == ".xyz":
             table = points if directions is None else np.hstack([points, directions])
             # Nine significant digits give back every float32.
-            np.savetxt(temporary, table, fmt="%.9g", header=_note(frame) if frame else "")
+            np.savetxt(temporary, table, fmt="%.9g", header=unit_sphere_note(frame) if frame else "")
         elif suffix == ".npy":
             np.save(temporary, points)
         else:
@@ -172,97 +172,42 @@ def _column(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.
     return array
 
 
-_NOTE = re.compile(r"pointward unit sphere: centre (\S+) (\S+) (\S+) radius (\S+)")
-
-
-def _note(frame: Frame) -> str:
-    (x, y, z), radius = frame[0].tolist(), frame[1]
-    return f"pointward unit sphere: centre {x!r} {y!r} {z!r} radius {radius!r}"
-
-
-def _noted(comments: Iterable[str]) -> Frame | None:
-    """The frame in the first comment that has one."""
-    for comment in comments:
-        if match := _NOTE.search(comment):
-            return _believed(match.groups()[:3], match[4])
-    return None
-
-
-def _believed(centre: Any, radius: Any) -> Frame | None:
-    """A frame from a file, unless it is nonsense."""
-    try:
-        frame = np.array(centre, dtype=np.float64).reshape(3), float(radius)
-    except (TypeError, ValueError):
-        return None
-    return frame if np.isfinite(frame[0]).all() and 0 < frame[1] < np.inf else None
-
-
 _Read = tuple[NDArray[Any], NDArray[np.int64] | None, Frame | None]
 """Vertices (V, 3), the triangles (T, 3) of a mesh, and the frame of a cloud that is in the unit sphere."""
 
 
 def _ply(path: Path) -> _Read:
     ply = read_ply(path, MOST_POINTS)
-    return ply.points, ply.triangles, _noted(ply.comments)
+    return ply.points, ply.triangles, noted_frame(ply.comments)
 
 
 def _text(path: Path) -> _Read:
     with path.open(encoding="utf-8", errors="replace") as file:
-        frame = _noted([file.readline(1000)])
-    return read_columns(path), None, frame
-
-
-def _off(path: Path) -> _Read:
-    return *read_off(path), None
-
-
-def _obj(path: Path) -> _Read:
-    return *read_obj(path), None
-
-
-def _npy(path: Path) -> _Read:
-    return read_npy(path, MOST_POINTS), None, None
+        frame = noted_frame([file.readline(1000)])
+    return read_columns(path, MOST_POINTS), None, frame
 
 
 def _npz(path: Path) -> _Read:
-    points, rest = read_npz(path, MOST_POINTS)
-    return points, None, _believed(rest.get("centre"), rest.get("radius"))
+    points, frame = read_npz(path, MOST_POINTS)
+    return points, None, stated_frame(frame.get("centre"), frame.get("radius"))
 
 
-def _h5(path: Path) -> _Read:
-    return read_h5(path, MOST_POINTS), None, None
+def _cloud(read: Callable[[Path, int], NDArray[Any]]) -> Callable[[Path], _Read]:
+    return lambda path: (read(path, MOST_POINTS), None, None)
 
 
-def _pcd(path: Path) -> _Read:
-    import open3d
-
-    promised = check_pcd(path, MOST_POINTS)
-    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.io.read_point_cloud(path, format="pcd")
-    if len(cloud.points) != promised:
-        raise FormatError(path, f"Open3D reads {len(cloud.points):,} of its {promised:,} points", PCD)
-    return np.asarray(cloud.points), None, None
-
-
-def _stl(path: Path) -> _Read:
-    import open3d
-
-    check_stl(path, MOST_POINTS)
-    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        mesh = open3d.io.read_triangle_mesh(path)
-    if not len(mesh.triangles):
-        raise FormatError(path, "Open3D finds no triangle in it", STL)
-    return np.asarray(mesh.vertices), np.asarray(mesh.triangles), None
+def _mesh(read: Callable[[Path, int], tuple[NDArray[Any], NDArray[np.int64]]]) -> Callable[[Path], _Read]:
+    return lambda path: (*read(path, MOST_POINTS), None)
 
 
 _READERS: Mapping[str, Callable[[Path], _Read]] = {
     ".ply": _ply,
-    ".pcd": _pcd,
+    ".pcd": _cloud(read_pcd),
     **dict.fromkeys((".xyz", ".txt", ".pts"), _text),
-    ".npy": _npy,
+    ".npy": _cloud(read_npy),
     ".npz": _npz,
-    ".h5": _h5,
-    ".off": _off,
-    ".obj": _obj,
-    ".stl": _stl,
+    ".h5": _cloud(read_h5),
+    ".off": _mesh(read_off),
+    ".obj": _mesh(read_obj),
+    ".stl": _mesh(read_stl),
 }

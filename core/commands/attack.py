@@ -4,9 +4,13 @@ from dataclasses import asdict, replace
 
 from core import live
 from core.clouds.files import read_cloud, write_cloud
+from core.clouds.frames import frame_record, turned
 from core.commands.console import UsageError, UserError, follow, show
+from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.shared import FGSM, AttackChoice, CloudFile, Count, Device, InputFile, Json, ModelName, Seed, cli
+from core.evaluation.orientation import expected_up
 from core.models.checkpoints import load_model, resolve_model
+from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
 
@@ -19,6 +23,7 @@ def attack(
     true_class: str | None = None,
     target: str | None = None,
     points: Count = None,
+    orientation: OrientationChoice = AS_SUPPLIED,
     seed: Seed = 0,
     out: CloudFile = None,
     device: Device = "auto",
@@ -41,7 +46,8 @@ def attack(
     seed
         Source of the sampling and of random restarts.
     out
-        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it.
+        File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
+        goes into a file beside it, OUT.json.
     """
     chosen = choice.build(targeted=target is not None)
     loaded = load_model(resolve_model(model), choose_device(device))
@@ -50,14 +56,23 @@ def attack(
         if name is not None and name not in classes:
             raise UsageError(f"The model knows no class {name!r}; its classes are: {', '.join(classes)}.")
     label, wanted = (None if name is None else classes.index(name) for name in (true_class, target))
-    cloud = replace(read_cloud(file, loaded.card.points if points is None else points, seed), label=label)
+    supplied = read_cloud(file, loaded.card.points if points is None else points, seed)
+    stands, hint = orientation.resolve(loaded, lambda: [supplied.points]), None
+    if stands.given:
+        supplied = turned(supplied, stands.rotation(expected_up(loaded.card)))
+    else:
+        hint = look_for_turn(loaded, "The file", [supplied.points])
+    frame = frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic)
+    cloud = replace(supplied, label=label)
     setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
     attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
     if not complete:
         raise UserError("Stopped before the attack was over, so nothing was written.")
     scene = attacked.scene
+    made_with = scene.provenance(file=str(file), preset=choice.attack, up=stands.up, turn=stands.turn)
     if out is not None:
         write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
+        write_provenance(out, made_with)
     verdict = [
         {"class": classes[row.argmax()], "confidence": float(row.max())}
         for row in (scene.clean[0], scene.adversarial[0])
@@ -69,13 +84,17 @@ def attack(
             "attack": choice.attack,
             **chosen.model_dump(),
             "points": len(cloud.points),
+            **frame,
+            "hint": hint,
             "label": classes[scene.label],
-            "clean": verdict[0],
+            "clean": verdict[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
             "adversarial": verdict[1],
             "fooled": scene.fooled()[0],
+            "unlike_training_data": scene.unlike[0],
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
+            **({"provenance": made_with} if as_json else {}),
         },
         as_json,
     )

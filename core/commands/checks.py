@@ -18,6 +18,7 @@ from core.commands.console import UsageError
 from core.datasets import REGISTRY
 from core.models.checkpoints import builtin_models
 from core.runtime.devices import DeviceName, choose_device
+from core.runtime.files import FormatError
 
 FIGURES = (".pdf", ".png", ".svg")
 """Endings that ``core.figures`` can write, without the half second that it takes to be imported."""
@@ -37,7 +38,11 @@ def check_dataset(name: str) -> None:
 
 def check_model(name: str) -> None:
     """It is a built-in model, or a file or folder that is there."""
-    if name not in (known := builtin_models()) and not os.path.exists(Path(name).expanduser()):
+    try:
+        known = builtin_models()
+    except FormatError:  # of the installation, not of the command line: the command itself will say so
+        return
+    if name not in known and not os.path.exists(Path(name).expanduser()):
         raise ValueError(f"There is no such model; give {', '.join(known)}, a .safetensors file or a run's folder.")
 
 

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from core.commands.checks import check_dataset, validated
 from core.commands.console import UsageError, show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import AllowMissing, DataRoot, FigureFile, Json, cli, find_dataset
 from core.datasets import REGISTRY
+from core.results.records import provenance
 
 
 @cli.command
@@ -14,6 +16,7 @@ def datasets(
     *,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
     sheet: FigureFile = None,
     as_json: Json = False,
 ) -> None:
@@ -31,7 +34,7 @@ def datasets(
     if name is None:
         show({key: spec.summary for key, spec in REGISTRY.items()}, as_json)
         return
-    data = find_dataset(name, data_root, allow_missing)
+    data = find_dataset(name, data_root, allow_missing, orientation.value)
     if sheet is not None:
         from core.figures import contact_sheet, save
 
@@ -39,5 +42,11 @@ def datasets(
         rows = [row for label in range(len(data.card.classes)) for row in (split.labels == label).nonzero()[0][:4]]
         clouds = [data.cloud("test", row, 1024) for row in rows]
         points, names = [cloud.points for cloud in clouds], [cloud.class_name or "" for cloud in clouds]
-        save(contact_sheet(points, names, columns=8, up=data.card.drawn_up), sheet)
+        made_with = {
+            "dataset_name": name,
+            **provenance({"split": "test", "points": 1024}, dataset=data.card.fingerprint),
+        }
+        save(
+            contact_sheet(points, names, columns=8, up=data.card.drawn_up), sheet, made_with, f"Test shapes of {name}."
+        )
     show(data.card.model_dump(), as_json)

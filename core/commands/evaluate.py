@@ -2,12 +2,15 @@
 
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 
-from core.commands.console import UserError, follow, show
+from core.commands.console import UserError, follow, note, show
 from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli
+from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
-from core.results.records import write_csv
+from core.evaluation.provenance import measurement_provenance
+from core.results.records import write_csv, write_provenance
 
 
 @cli.command
@@ -16,6 +19,7 @@ def evaluate(
     *,
     clouds: Count = None,
     points: Count = None,
+    without_copies: Annotated[bool, Parameter(negative="")] = False,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
     seed: Seed = 0,
     records: TableFile = None,
@@ -29,40 +33,62 @@ def evaluate(
         Test clouds to use; the default is all.
     points
         Points of each cloud; the default is what the model was trained with.
+    without_copies
+        Leave out test clouds that are copies of training clouds; the result says how many.
     stop_on_success
         End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
     seed
         Source of random restarts.
     records
-        CSV file for one line per cloud.
+        CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """
-    model, data, attack = trial.open()
+    model, data, attack, frame = trial.open()
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
+        without_copies=without_copies,
         stop_on_success=stop_on_success,
         seed=seed,
     )
+    if data.card.copies and not without_copies:
+        note(
+            f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out."
+        )
     report, complete = follow(
         lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
     )
     if report is None:
         raise UserError("Stopped before the first clouds were attacked.")
-    if records is not None:
-        write_csv(records, report.records)
-    show(
-        {
-            "model": model.name,
-            "weights": model.sha256,
-            "dataset": data.card.name,
-            "fingerprint": data.card.fingerprint,
-            "attack": trial.choice.attack,
-            **attack.model_dump(),
-            "points": options.points,
-            "stop_on_success": stop_on_success,
-            **report.summary(),
-            "complete": complete,
-        },
-        as_json,
+    made_with = measurement_provenance(
+        [model],
+        data.card,
+        attack,
+        seed=seed,
+        complete=complete,
+        preset=trial.choice.attack,
+        evaluation=options,
+        class_names=trial.classes,
     )
+    unlike = model.typical.unlike(report.clean.confidence, report.clean.latent) if model.typical else None
+    if records is not None:
+        write_csv(records, report.records | ({"unlike_training_data": unlike} if unlike is not None else {}))
+        write_provenance(records, made_with)
+    shown = {
+        "model": model.name,
+        "weights": model.sha256,
+        "dataset": data.card.name,
+        "fingerprint": data.card.fingerprint,
+        "attack": trial.choice.attack,
+        **attack.model_dump(),
+        "seed": seed,
+        "points": options.points,
+        "stop_on_success": stop_on_success,
+        **frame,
+        "present": presence(report.clean.label, model.card.classes),
+        "classes_present": len(np.unique(report.clean.label)),
+        **report.summary(),
+        "unlike_training_data": None if unlike is None else int(unlike.sum()),
+        "complete": complete,
+    }
+    show(shown | {"provenance": made_with} if as_json else shown, as_json)
     return 0 if complete else STOPPED

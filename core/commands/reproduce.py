@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from core.commands.checks import check_device, check_there, require
 from core.commands.console import follow, note, show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
 from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChanges, recipe
 
@@ -19,6 +20,7 @@ def reproduce(
     dataset: DatasetName = "shapes16",
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
     runs: Annotated[tuple[Path, ...], Parameter(name="--from", negative="")] = (),
     options: Annotated[ReproduceOptions | None, Flat] = None,
     training: Annotated[TrainingChanges | None, Flat] = None,  # type: ignore[valid-type]
@@ -44,7 +46,7 @@ def reproduce(
     for run in runs:
         require(check_there, run)
     require(check_device, changes.get("device", "auto"))
-    data = find_dataset(dataset, data_root, allow_missing)
+    data = find_dataset(dataset, data_root, allow_missing, orientation.value)
     findings, complete = follow(
         lambda cancel: reproducing(
             data, options or ReproduceOptions(), recipe(dataset) | changes, out, cancel, runs=runs, data_root=data_root

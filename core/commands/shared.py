@@ -1,16 +1,17 @@
 """What the commands share: the app they belong to, the parameters of several, and how what these name is opened."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter, Token, validators
 from platformdirs import user_cache_path
 from pydantic import ValidationError
 
 from core.attacks import Attack, preset
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, frame_record
 from core.commands.checks import (
     check_attack,
     check_cloud,
@@ -23,8 +24,11 @@ from core.commands.checks import (
     check_there,
     validated,
 )
-from core.commands.console import Terminal, UsageError, UserError, follow, note
-from core.datasets import REGISTRY, Dataset, open_dataset
+from core.commands.console import Terminal, UsageError, follow, note
+from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
+from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
+from core.datasets.matching import matched, parse_names
+from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.options import explain, partial
@@ -125,12 +129,20 @@ def check_root(name: str, root: Path | None) -> None:
         raise UsageError(f"{name} is built in and takes no --data-root.")
 
 
-def find_dataset(name: str, root: Path | None, allow_missing: bool = False) -> Dataset:
-    """A dataset by name, opened with a bar where that takes a while."""
+def find_dataset(
+    name: str,
+    root: Path | None,
+    allow_missing: bool = False,
+    orientation: Orientation = AS_IT_IS,
+    expected: Axis = STANDARD_UP,
+) -> Dataset:
+    """A dataset by name, opened with a bar where that takes a while; turned, where its orientation is given."""
     check_root(name, root)
 
     def opening(cancel: Cancel) -> Iterator[Event]:
-        for event in open_dataset(name, root, cache_folder(), allow_missing=allow_missing):
+        for event in open_dataset(
+            name, root, cache_folder(), allow_missing=allow_missing, orientation=orientation, expected=expected
+        ):
             if cancel.requested:  # half a dataset is of no use
                 raise KeyboardInterrupt
             yield event
@@ -169,6 +181,11 @@ class AttackChoice:
 FGSM = AttackChoice()
 
 
+@Parameter(n_tokens=1)
+def _class_names(type_: object, tokens: Sequence[Token]) -> dict[str, str]:
+    return parse_names(tokens[0].value)
+
+
 @Flat
 @dataclass(frozen=True)
 class Trial:
@@ -179,30 +196,46 @@ class Trial:
     model
         A built-in model, a run folder or a .safetensors file.
     dataset
-        Dataset whose test clouds are used; the default is the one the model was trained on.
+        Dataset whose test clouds are used; the default is the one the model was trained on. It may have some of the
+        model's classes alone.
+    classes
+        What the model calls classes that the dataset calls otherwise, as seat=chair,couch=sofa.
     """
 
     model: ModelName
     _: KW_ONLY
     dataset: Annotated[str | None, validated(check_dataset)] = None
     data_root: DataRoot = None
+    classes: Annotated[dict[str, str] | None, Parameter(converter=_class_names, accepts_keys=False)] = None
+    orientation: OrientationChoice = AS_SUPPLIED
     choice: AttackChoice = FGSM
     device: Device = "auto"
 
-    def open(self) -> tuple[LoadedModel, Dataset, Attack]:
-        """The three, after checking that the model knows the classes of the dataset."""
+    def open(self) -> tuple[LoadedModel, Dataset, Attack, dict[str, Any]]:
+        """The three, the dataset with the model's classes, and which frame the model expects and which was given."""
         attack = self.choice.build()
         if self.dataset is not None:
             check_root(self.dataset, self.data_root)
         path = resolve_model(self.model)
         model = load_model(path, choose_device(self.device))
-        name, root = self.dataset, self.data_root
+        name, root, stands = self.dataset, self.data_root, AS_IT_IS
         if name is None:
-            name, remembered = dataset_of_weights(path, model.card)
+            name, remembered, stands = dataset_of_weights(path, model.card)
             root = root or remembered
-        data = find_dataset(name, root)
+        if self.orientation != AS_SUPPLIED:
+            check_turnable(name)
+            stands = self.orientation.resolve(model, lambda: sample(find_dataset(name, root), model.card.points))
+        expected = expected_up(model.card) if stands.given else STANDARD_UP
+        data = find_dataset(name, root, orientation=stands, expected=expected)
         if data.card.name == model.card.dataset and data.card.fingerprint != model.card.fingerprint:
             note(f"{model.name} was trained on another version of {data.card.name} than this one.")
-        if tuple(data.card.classes) != tuple(model.card.classes):
-            raise UserError(f"{model.name} knows other classes than {data.card.name}; test it on {model.card.dataset}.")
-        return model, data, attack
+        frame = frame_record(
+            model.card.up_axis,
+            data.card.name,
+            data.card.orientation,
+            known=data.card.up_axis,
+            found=self.orientation.automatic,
+        )
+        unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
+        frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
+        return model, matched(data, model.card.classes, self.classes), attack, frame

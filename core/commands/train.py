@@ -6,6 +6,7 @@ from typing import Annotated
 from core import training
 from core.commands.checks import check_dataset, check_device, check_folder, check_new_folder, require, validated
 from core.commands.console import follow, show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
 from core.training import TrainOptions
 
@@ -16,6 +17,7 @@ def train(
     dataset: Annotated[str | None, validated(check_dataset)] = None,
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
     out: Path | None = None,
     resume: bool = False,
     options: Annotated[TrainOptions | None, Flat] = None,
@@ -38,10 +40,13 @@ def train(
     resume = resume and training.run_exists(folder)
     require(check_folder if resume else check_new_folder, folder)
     require(check_device, options.device)
-    if resume and dataset is None:
-        dataset, root = training.dataset_of_run(folder)
-        data_root = data_root or root
-    data = find_dataset(dataset or "shapes16", data_root, allow_missing)
+    stands = orientation.value
+    if resume:
+        name, root, remembered = training.dataset_of_run(folder)
+        stands = stands if stands.given else remembered
+        if dataset is None:
+            dataset, data_root = name, data_root or root
+    data = find_dataset(dataset or "shapes16", data_root, allow_missing, stands)
     result, complete = follow(
         lambda cancel: training.train(data, options, folder, cancel, resume=resume, data_root=data_root),
         f"training {options.regime}",

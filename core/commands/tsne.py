@@ -3,11 +3,14 @@
 from dataclasses import asdict
 from typing import Annotated
 
+import numpy as np
+
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.shared import STOPPED, FigureFile, Flat, Json, TableFile, Trial, cli
+from core.datasets.matching import presence
 from core.evaluation import latents
-from core.evaluation.tsne import TsneOptions
-from core.results.records import write_csv
+from core.evaluation.tsne import Separation, TsneOptions
+from core.results.records import write_csv, write_provenance
 
 
 @cli.command
@@ -25,15 +28,15 @@ def tsne(
     Parameters
     ----------
     out
-        Figure to write (.pdf .svg .png).
+        Figure to write (.pdf .svg .png), with how it was made in its metadata.
     coordinates
-        CSV file for the map.
+        CSV file for the map; how it was made goes into a file beside it, COORDINATES.json.
     """
-    from core.figures import save, tsne_pair  # half a second to import, which other commands should not pay
+    from core.figures import save  # half a second to import, which other commands should not pay
 
     if out is None and coordinates is None:
         raise UsageError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
-    model, data, attack = trial.open()
+    model, data, attack, frame = trial.open()
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(
         lambda cancel: latents.latent_map(model.module, data.split("test"), attack, clouds, options, cancel), "mapping"
@@ -41,25 +44,44 @@ def tsne(
     if made is None:
         raise UserError("Stopped before the attack was over, so there is no map.")
     clean, adversarial = made.accuracy
+    source = latents.MapSource(model, data.card, attack, clouds)
+    made_with = source.provenance(made, preset=trial.choice.attack)
     if out is not None:
-        titles = (f"Clean (accuracy {100 * clean:.1f} %)", f"Adversarial (accuracy {100 * adversarial:.1f} %)")
-        save(tsne_pair(made.map, made.labels, made.adversarial, model.card.classes, titles), out)
+        save(source.figure(made), out, made_with, source.caption(made))
     if coordinates is not None:
         write_csv(coordinates, latents.coordinates(made, model.card.classes))
-    show(
-        {
-            "model": model.name,
-            "dataset": data.card.name,
-            "clouds": len(made.labels) // 2,
-            "clean_accuracy": clean,
-            "adversarial_accuracy": adversarial,
-            "kl": made.map.kl,
-            "clean_separation": asdict(made.clean_separation) if made.clean_separation else None,
-            "adversarial_separation": asdict(made.adversarial_separation) if made.adversarial_separation else None,
-            "out": str(out) if out else None,
-            "coordinates": str(coordinates) if coordinates else None,
-            "complete": complete,
-        },
-        as_json,
-    )
+        write_provenance(coordinates, made_with)
+    shown = {
+        "model": model.name,
+        "weights": model.sha256,
+        "dataset": data.card.name,
+        "fingerprint": data.card.fingerprint,
+        "attack": trial.choice.attack,
+        **attack.model_dump(),
+        "seed": options.seed,
+        **frame,
+        "present": presence(made.labels, model.card.classes),
+        "classes_present": len(np.unique(made.labels)),
+        "clouds": len(made.labels) // 2,
+        "points": clouds.points,
+        "perplexity": options.perplexity,
+        "clean_accuracy": clean,
+        "adversarial_accuracy": adversarial,
+        "latent_space": _separations(made.latent_separation),
+        "map": {"kl": made.map.kl, "iterations": made.map.iterations, **_separations(made.map_separation)},
+        "out": str(out) if out else None,
+        "coordinates": str(coordinates) if coordinates else None,
+        "complete": complete,
+    }
+    show(shown | {"provenance": made_with} if as_json else shown, as_json)
     return 0 if complete else STOPPED
+
+
+def _separations(pair: tuple[Separation, Separation] | None) -> dict[str, float]:
+    """Silhouette and purity of the classes among clean and among adversarial points of one space; empty if unknown."""
+    if pair is None:
+        return {}
+    clean, adversarial = (asdict(found) for found in pair)
+    return {f"clean_{name}": value for name, value in clean.items()} | {
+        f"adversarial_{name}": value for name, value in adversarial.items()
+    }

@@ -4,12 +4,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation
 from core.datasets import builtin, folder, modelnet40, shapenetpart
 from core.datasets.base import Card, Dataset, DatasetError, Source, Split, choose_rows
 from core.datasets.cache import cached
 from core.events import Event
+from core.runtime.files import readable
 
-__all__ = ["REGISTRY", "Card", "Dataset", "DatasetError", "Spec", "Split", "choose_rows", "open_dataset"]
+__all__ = [
+    "REGISTRY",
+    "Card",
+    "Dataset",
+    "DatasetError",
+    "Spec",
+    "Split",
+    "check_turnable",
+    "choose_rows",
+    "open_dataset",
+]
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,27 @@ REGISTRY: Mapping[str, Spec] = {
 }
 
 
-def open_dataset(name: str, root: Path | None, cache: Path, *, allow_missing: bool = False) -> Iterator[Event]:
+def check_turnable(name: str) -> None:
+    """That the clouds of a dataset of this name are in files, of which one can say how they stand.
+
+    Raises
+    ------
+    DatasetError
+        If they are built in.
+    """
+    if name in REGISTRY and not REGISTRY[name].needs_root:
+        raise DatasetError(f"{name} is built in and has {STANDARD_UP} up: --up and --turn are for files and folders.")
+
+
+def open_dataset(
+    name: str,
+    root: Path | None,
+    cache: Path,
+    *,
+    allow_missing: bool = False,
+    orientation: Orientation = AS_IT_IS,
+    expected: Axis = STANDARD_UP,
+) -> Iterator[Event]:
     """Open a dataset, converting it into its memory-mapped cache the first time.
 
     Parameters
@@ -68,6 +100,8 @@ def open_dataset(name: str, root: Path | None, cache: Path, *, allow_missing: bo
         Folder that holds the caches of all datasets.
     allow_missing
         Go on with the files that are there where some of an official list are missing.
+    orientation
+        How the clouds stand in the files; they are turned so that the axis ``expected`` points up.
 
     Yields
     ------
@@ -84,7 +118,9 @@ def open_dataset(name: str, root: Path | None, cache: Path, *, allow_missing: bo
         raise DatasetError(f"{name} needs a root; accepted are {spec.accepted}.")
     if root is not None and not spec.needs_root:
         raise DatasetError(f"{name} is built in and takes no root.")
-    root = Path(root or ".")
+    if orientation.given:
+        check_turnable(name)
+    root = Path(root or ".").resolve()  # or a relative one would have a cache of its own
     if not root.exists():
-        raise DatasetError(f"{root} does not exist; accepted for {name} are {spec.accepted}.")
-    yield from cached(spec.find(root, allow_missing), cache)
+        raise DatasetError(f"{readable(root)} does not exist; accepted for {name} are {spec.accepted}.")
+    yield from cached(spec.find(root, allow_missing).turned(orientation, expected), cache)

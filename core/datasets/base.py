@@ -1,27 +1,39 @@
 """What a dataset is to the rest of the program, and what a loader hands to the cache."""
 
 import hashlib
+import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from core.clouds import Cloud, Points
+from core.clouds.frames import AS_IT_IS, Axis, Orientation, Rotation, axis_named
 from core.events import Event
+from core.runtime.files import FormatError, read_whole, readable
+from core.runtime.text import sentence
 
 SPLITS = ("train", "val", "test")
 POINTS = 2048
 """Of every shape whose source does not have one number of points throughout."""
 
 
+_MOST_BYTES = 1 << 24
+"""Of a list or an index; the longest known has a million."""
+
+
 class DatasetError(ValueError):
-    """A dataset cannot be opened: one sentence that says what is wrong, where, and what is accepted."""
+    """A dataset cannot be opened: one printable sentence that says what is wrong, where, and what is accepted."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(sentence(text))
 
 
 class Card(BaseModel):
@@ -37,12 +49,31 @@ class Card(BaseModel):
     points: int
     """Points of every shape; any first n of them are a random sample of it."""
     up_axis: str
+    """Axis that points up: x, y, z, -x, -y or -z; "unknown" where nobody has said."""
+    given_up: Axis | None = None
+    """Axis that points up in the files, if a person said so; the clouds have been turned to have ``up_axis`` up."""
+    turn: float = 0.0
+    """Degrees about the up axis by which they have been turned then."""
     licence: str
     source: str
     sampling: str
     """How the points were drawn."""
     fingerprint: str
     """SHA-256 over the exact clouds, labels, names, classes and split sizes."""
+    copies: int = 0
+    """Test shapes that are copies of training shapes, but for the order of points and details (see ``copies.py``)."""
+    exact_copies: int = 0
+    """Those of them that are equal to a training shape but for the order of points."""
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the clouds were said to stand in their files."""
+        return Orientation(self.given_up, self.turn)
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """Which axis is up and what was turned for it, for a record."""
+        return {"up_axis": self.up_axis, "given_up": self.given_up, "turn": self.turn}
 
     @property
     def drawn_up(self) -> Literal["y", "z"]:
@@ -59,6 +90,8 @@ class Split:
     labels: NDArray[np.int64]
     """(n,) indices into the card's classes."""
     names: Sequence[str]
+    copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(c,) rows of the shapes that are copies of training shapes; only of the test split it is known."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -160,6 +193,21 @@ class Source:
     official: Mapping[str, int] = field(default_factory=dict)
     """Published split sizes; others are pointed out."""
     notes: tuple[str, ...] = ()
+    orientation: Orientation = AS_IT_IS
+    """How the clouds stand in their files."""
+    rotation: Rotation | None = None
+    """By which they are turned before they are cached."""
+
+    def turned(self, orientation: Orientation, expected: Axis) -> "Source":
+        """The same with its clouds turned into the frame in which ``expected`` points up; its cache is another one."""
+        if not orientation.given:
+            return self
+        orientation = replace(orientation, up=orientation.up or axis_named(self.up_axis) or expected)
+        rotation = orientation.rotation(expected)
+        other = replace(self, orientation=orientation, up_axis=expected)
+        if np.array_equal(rotation, np.eye(3)):
+            return other
+        return replace(other, rotation=rotation, location=f"{self.location} turned by {rotation.tolist()}")
 
 
 @dataclass(frozen=True)
@@ -211,11 +259,56 @@ def missing(root: Path, paths: Sequence[Path], allowed: bool) -> tuple[set[Path]
     gone = [path for path in paths if not path.is_file()]
     if not gone:
         return set(), ()
-    first = ", ".join(path.relative_to(root).as_posix() for path in gone[:3]) + (" and so on" if len(gone) > 3 else "")
+    first = gone[0].relative_to(root).as_posix() + (" and so on" if len(gone) > 1 else "")
     text = f"{len(gone):,} of the {len(paths):,} entries in the lists of {root} have no file ({first})"
     if not allowed or len(gone) == len(paths):
         raise DatasetError(f"{text}; put them there, or allow missing files to go on with those that are there.")
     return set(gone), (f"{text}.",)
+
+
+def check_folders(root: Path, depth: int) -> None:
+    """See that a folder, and those in it to a depth, can be listed: searching them passes over one that can't.
+
+    Raises
+    ------
+    DatasetError
+        If one cannot; its shapes would be missing without a word.
+    """
+    try:
+        folders = [entry.path for entry in os.scandir(root) if entry.is_dir()]
+    except OSError as error:
+        raise DatasetError(
+            f"{readable(root)} cannot be read ({error.strerror}); allow reading it, or take it out of the dataset."
+        ) from None
+    if depth > 0:
+        for folder in folders:
+            check_folders(Path(folder), depth - 1)
+
+
+def read_list(path: Path, accepted: str) -> str:
+    """The text of a list or an index that comes with a dataset.
+
+    Raises
+    ------
+    FormatError
+        If it is no such file; ends with what is accepted.
+    """
+    try:
+        return read_whole(path, _MOST_BYTES, accepted).decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError(path, "it is not text in UTF-8", accepted) from None
+
+
+def read_json_list(path: Path, accepted: str) -> list[str]:
+    """As ``read_list``, of strings in JSON."""
+    text = read_list(path, accepted)
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise FormatError(path, "it is not a list of names in JSON", accepted)
+    return entries
 
 
 def signature(files: Iterable[Path]) -> str:
@@ -223,5 +316,5 @@ def signature(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(files):
         status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     return digest.hexdigest()

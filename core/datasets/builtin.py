@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.base import Listing, Source, signature
-from core.events import Done, Event
+from core.events import Done, Event, forward
 
 
 def find() -> Source:
@@ -30,8 +30,8 @@ def find() -> Source:
 def _read() -> Iterator[Event]:
     from core.datasets.shapes16 import generate
 
-    for event in generate(seed=0):
-        yield Done(_listing(*event.value)) if isinstance(event, Done) else event
+    made = yield from forward(generate(seed=0))
+    yield Done(_listing(*made.value))
 
 
 def _listing(*splits: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Listing:

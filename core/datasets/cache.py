@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import shutil
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds import Points, checked, normalise, resample
+from core.clouds.frames import rotated
 from core.datasets.base import Card, Dataset, DatasetError, Listing, Source, Split, seed_of
-from core.events import Done, Event, Note, Progress
-from core.runtime.files import atomic_path
+from core.datasets.copies import EXACT, nearest_copies, order_statistics
+from core.events import Done, Event, Note, Progress, forward
+from core.runtime.files import FormatError, atomic_path, readable, sweep
+from core.runtime.locks import Lock
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout of the cache or the way clouds are prepared changes: older caches are then made anew."""
+
+_LOOK_SECONDS = 0.2
+"""Between two looks whether another process has finished a cache."""
 
 _TOLERANCE = 1e-4
 """Unit-sphere radii by which a cloud may miss the unit sphere and is left as it is."""
@@ -25,6 +31,8 @@ _TOLERANCE = 1e-4
 
 def cached(source: Source, cache: Path) -> Iterator[Event]:
     """Open a source through its cache, which is made first where it is absent, damaged, foreign or out of date.
+
+    Where another process is making it at this moment, that is waited for.
 
     Yields
     ------
@@ -35,19 +43,22 @@ def cached(source: Source, cache: Path) -> Iterator[Event]:
     DatasetError
         If a shape is unusable, or the cache cannot be written.
     """
-    key = hashlib.sha256(source.location.encode()).hexdigest()[:10]
+    key = hashlib.sha256(os.fsencode(source.location)).hexdigest()[:10]
     folder = cache / f"{source.name}-{key}"
     yield from (Note(text) for text in source.notes)
-    dataset = None
-    if folder.exists():
-        try:
-            dataset = _load(folder, source)
-        except Exception as error:  # a damaged file makes numpy and json raise almost anything
-            reason = str(error) if isinstance(error, _StaleError) else "it is damaged"
-            yield Note(f"The cache of {source.title} is made anew: {reason}.")
+    sweep(cache)
+    dataset, reason = _tried(folder, source)
     if dataset is None:
-        yield from _build(folder, source)
-        dataset = _load(folder, source)
+        lock = yield from _locked(folder, source)
+        try:
+            dataset, reason = _tried(folder, source)  # which another process may have made meanwhile
+            if dataset is None:
+                if reason:
+                    yield Note(f"The cache of {source.title} is made anew: {reason}.")
+                yield from _build(folder, source)
+                dataset = _load(folder, source)
+        finally:
+            lock.release()
     sizes = {name: dataset.card.splits.get(name, 0) for name in source.official}
     if sizes != source.official:
         here, official = (" / ".join(f"{n:,} {name}" for name, n in s.items()) for s in (sizes, source.official))
@@ -57,6 +68,39 @@ def cached(source: Source, cache: Path) -> Iterator[Event]:
 
 class _StaleError(ValueError):
     """Why a cache is not used."""
+
+
+def _tried(folder: Path, source: Source) -> tuple[Dataset | None, str]:
+    """The cached dataset, or None and why it can't be used; no reason where there is none."""
+    if not folder.exists():
+        return None, ""
+    try:
+        return _load(folder, source), ""
+    except _StaleError as error:
+        return None, str(error)
+    except Exception:  # a damaged file makes numpy and json raise almost anything
+        return None, "it is damaged"
+
+
+def _locked(folder: Path, source: Source) -> Generator[Event, None, Lock]:
+    """The lock on a cache, for which other processes that make it are waited for."""
+    lock = Lock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not lock.acquire():
+            yield Note(f"{source.title} is being converted by {lock.holder}; waiting for it.")
+            while not lock.acquire():
+                yield Progress(0, 0, f"Waiting for {lock.holder}")
+                time.sleep(_LOOK_SECONDS)
+        sweep(folder.parent, [folder.name])
+    except OSError as error:
+        raise _unwritable(folder, source, error) from error
+    return lock
+
+
+def _unwritable(folder: Path, source: Source, error: OSError) -> DatasetError:
+    reason = error.strerror or error
+    return DatasetError(f"The cache of {source.title} cannot be written to {readable(folder)}: {reason}.")
 
 
 def _load(folder: Path, source: Source) -> Dataset:
@@ -76,6 +120,9 @@ def _load(folder: Path, source: Source) -> Dataset:
     fingerprint = _fingerprint(hashlib.sha256(points), labels, names, classes, sizes)
     if fingerprint != facts["fingerprint"]:
         raise _StaleError("its content does not have the fingerprint on its card")
+    copies = {int(row): float(distance) for row, distance in facts["copies"].items()}
+    if facts["copies_sha256"] != _copies_digest(facts["copies"], fingerprint):
+        raise _StaleError("the copies on its card are not those that were found")
     card = Card(
         name=source.name,
         title=source.title,
@@ -83,73 +130,85 @@ def _load(folder: Path, source: Source) -> Dataset:
         splits=sizes,
         points=facts["points"],
         up_axis=source.up_axis,
+        given_up=source.orientation.up,
+        turn=source.orientation.turn,
         licence=source.licence,
         source=source.origin,
         sampling=source.sampling,
         fingerprint=fingerprint,
+        copies=len(copies),
+        exact_copies=sum(distance <= EXACT for distance in copies.values()),
     )
     splits, start = {}, 0
     for name, size in sizes.items():
         rows = slice(start, start + size)
-        splits[name] = Split(points[rows], labels[rows], names[rows])
+        copied = np.array(sorted(copies) if name == "test" else [], np.int64)
+        splits[name] = Split(points[rows], labels[rows], names[rows], copied)
         start += size
     return Dataset(card, splits)
 
 
 def _build(folder: Path, source: Source) -> Iterator[Event]:
     """Convert a source: every cloud with the same number of points, in random order, in the unit sphere."""
-    found: Listing | None = None
-    for event in source.read():
-        if isinstance(event, Done):
-            found = event.value
-        else:
-            yield event
+    found: Listing | None = (yield from forward(source.read())).value
     if found is None or not len(found.labels):
         raise DatasetError(f"{source.title} has no shape.")
     count = len(found.labels)
     labels = np.asarray(found.labels, dtype="<i8")
     digest = hashlib.sha256()
+    statistics = []
     try:
-        _sweep(folder)
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             # Written row by row, not through a map: a full disk is then an error, not a crash.
             with (temporary / "points.npy").open("wb") as file:
                 layout = {"descr": "<f4", "fortran_order": False, "shape": (count, found.points, 3)}
                 np.lib.format.write_array_header_1_0(file, layout)
-                for row, (points, name) in enumerate(zip(found.clouds, found.names, strict=True)):
+                for row, (original, points) in enumerate(_prepared(found)):
                     if row % 32 == 0:
                         yield Progress(row, count, f"Converting {source.title}")
-                    data = _prepared(points, name, found.points).tobytes()
+                    data = (points if source.rotation is None else rotated(points, source.rotation)).tobytes()
                     digest.update(data)
                     file.write(data)
+                    statistics.append(order_statistics(original))  # before points are drawn
             np.save(temporary / "labels.npy", labels)
             (temporary / "names.json").write_text(json.dumps(list(found.names)), encoding="utf-8")
+            copies = nearest_copies(np.array(statistics), found.splits)
+            fingerprint = _fingerprint(digest, labels, found.names, found.classes, found.splits)
             facts = {
                 "format": FORMAT,
                 "signature": source.signature,
                 "classes": found.classes,
                 "splits": found.splits,
                 "points": found.points,
-                "fingerprint": _fingerprint(digest, labels, found.names, found.classes, found.splits),
+                "fingerprint": fingerprint,
+                "copies": copies,
+                "copies_sha256": _copies_digest(copies, fingerprint),
             }
             (temporary / "card.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     except OSError as error:
-        reason = error.strerror or error
-        raise DatasetError(f"The cache of {source.title} cannot be written to {folder}: {reason}.") from error
+        raise _unwritable(folder, source, error) from error
     yield Progress(count, count, f"Converting {source.title}")
 
 
-def _prepared(points: NDArray[np.floating[Any]], name: str, count: int) -> Points:
-    """A cloud as it is cached; in random order, so that any first n of its points are a fair sample of the shape."""
-    try:
-        drawn = resample(checked(points), count, "random", seed_of(name))
-        centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
-        if max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE:
-            return drawn
-        return normalise(drawn)[0]
-    except ValueError as error:
-        raise DatasetError(f"Shape {name}: {error}.") from None
+def _prepared(found: Listing) -> Iterator[tuple[Points, Points]]:
+    """Each cloud as it was read and as it is cached: in random order, so that any first n points are a fair sample."""
+    clouds = iter(found.clouds)
+    for name in found.names:
+        try:
+            original = checked(next(clouds))
+            drawn = resample(original, found.points, "random", seed_of(name))
+            with np.errstate(over="ignore"):  # infinite is not near 1 either
+                centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
+            whole = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
+            prepared = drawn if whole else normalise(drawn)[0]
+        except OSError as error:
+            raise DatasetError(f"Shape {name}: {error.filename} cannot be read ({error.strerror}).") from None
+        except FormatError:
+            raise
+        except ValueError as error:
+            raise DatasetError(f"Shape {name}: {error}.") from None
+        yield original, prepared
 
 
 def _fingerprint(
@@ -160,8 +219,6 @@ def _fingerprint(
     return hashlib.sha256(clouds.digest() + labels.tobytes() + rest.encode()).hexdigest()
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a conversion left behind that was killed more than a day ago."""
-    for leftover in folder.parent.glob(f".{folder.name}-*"):
-        if time.time() - leftover.stat().st_mtime > 86_400:
-            shutil.rmtree(leftover, ignore_errors=True)
+def _copies_digest(copies: Mapping[Any, float], fingerprint: str) -> str:
+    """SHA-256 over the copies among the shapes of a fingerprint, which does not cover them."""
+    return hashlib.sha256(json.dumps([fingerprint, copies]).encode()).hexdigest()

@@ -7,8 +7,19 @@ import numpy as np
 
 from core.clouds import Points
 from core.clouds.files import READABLE, read_points
-from core.datasets.base import POINTS, SPLITS, DatasetError, Shape, Source, held_out, listing, signature
+from core.datasets.base import (
+    POINTS,
+    SPLITS,
+    DatasetError,
+    Shape,
+    Source,
+    check_folders,
+    held_out,
+    listing,
+    signature,
+)
 from core.events import Done, Event
+from core.runtime.files import readable
 
 ACCEPTED = f"CLASS/FILE, CLASS/train/FILE or train/CLASS/FILE (and test, val alike) with files {', '.join(READABLE)}"
 
@@ -22,25 +33,28 @@ def find(root: Path) -> Source:
     Raises
     ------
     DatasetError
-        If it holds no class with readable files, or only some of its files are in a split.
+        If it holds no class with readable files, only some of its files are in a split, or a folder can't be read.
     """
+    check_folders(root, 2)
     found = [
         (place, path)
         for path in sorted([*root.glob("*/*"), *root.glob("*/*/*")])
         if path.suffix.lower() in READABLE and path.is_file() and (place := _place(path.relative_to(root).parts))
     ]
     if not found:
-        raise DatasetError(f"{root} holds no class with readable files; accepted are {ACCEPTED}.")
+        raise DatasetError(f"{readable(root)} holds no class with readable files; accepted are {ACCEPTED}.")
     named = [split for (split, _), _ in found if split]
     if named and len(named) < len(found):
-        raise DatasetError(f"{root} has some files in train, val or test and others not; accepted are {ACCEPTED}.")
+        raise DatasetError(
+            f"{readable(root)} has some files in train, val or test and others not; accepted are {ACCEPTED}."
+        )
     classes = sorted({class_name for (_, class_name), _ in found})
     splits = named
     if not named:
         test = held_out(np.array([classes.index(class_name) for (_, class_name), _ in found]), _TEST, seed=0)
         splits = ["test" if held else "train" for held in test]
     shapes = [
-        Shape(split, class_name, _name(class_name, path.stem), path)
+        Shape(split, class_name, _name(class_name, readable(path.stem)), path)
         for split, ((_, class_name), path) in zip(splits, found, strict=True)
     ]
 
@@ -49,10 +63,10 @@ def find(root: Path) -> Source:
 
     return Source(
         name="folder",
-        title=f"Folder {root.resolve().name}",
+        title=f"Folder {readable(root.resolve().name)}",
         up_axis="unknown",
         licence="that of its files",
-        origin=str(root.resolve()),
+        origin=readable(root.resolve()),
         sampling=f"{POINTS:,} drawn at random from each cloud, uniformly by area from each mesh",
         location=str(root.resolve()),
         signature=signature(shape.path for shape in shapes),
@@ -64,11 +78,11 @@ def _place(parts: tuple[str, ...]) -> tuple[str, str] | None:
     """Split ('' where none is named) and class of a file, by the folders it is in."""
     match parts:
         case (class_name, _) if class_name not in SPLITS:
-            return "", class_name
+            return "", readable(class_name)
         case (split, class_name, _) if split in SPLITS:
-            return split, class_name
+            return split, readable(class_name)
         case (class_name, split, _) if split in SPLITS:
-            return split, class_name
+            return split, readable(class_name)
     return None
 
 
@@ -77,4 +91,4 @@ def _name(class_name: str, stem: str) -> str:
 
 
 def _points(shape: Shape) -> Points:
-    return read_points(shape.path, POINTS, shape.seed)
+    return read_points(shape.path, None, shape.seed)  # all of a cloud, so that copies are found before points are drawn

@@ -1,6 +1,5 @@
 """ModelNet40 (Wu et al., 3D ShapeNets, 2015) in the four layouts it is handed round in, and its 16-class subset."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds.files import read_points
-from core.datasets.base import POINTS, DatasetError, Listing, Shape, Source, listing, missing, signature, sizes
+from core.clouds.readers.arrays import read_npz_fields
+from core.clouds.readers.hdf5 import read_h5_fields
+from core.datasets.base import (
+    POINTS,
+    DatasetError,
+    Listing,
+    Shape,
+    Source,
+    check_folders,
+    listing,
+    missing,
+    read_json_list,
+    read_list,
+    signature,
+    sizes,
+)
 from core.events import Done, Event
+from core.runtime.files import FormatError, reason, require_regular_file
 
 ACCEPTED = (
     "modelnet40*.npz with points, label, split, name, classes; a folder with ply_data_train*.h5 and shape_names.txt; "
@@ -24,6 +39,11 @@ MODELNET16 = (
 """The subset that stands in for the 16 ShapeNet classes of Defense-PointNet."""
 
 _OFFICIAL = {"modelnet40": {"train": 9843, "test": 2468}, "modelnet16": {"train": 6228, "test": 1360}}
+_NPZ = "an archive with points, label, split, name and classes is accepted"
+_MOST_BYTES = {"points": 800_000_000, "label": 1 << 24, "split": 1 << 24, "name": 1 << 26, "classes": 1 << 20}
+"""Of the fields of such an archive; ModelNet40 with 2,048 points in double precision fits."""
+_H5 = "fields data (n, P, 3) and label (n,) are accepted, all data of up to 600 MB together"
+_MOST_H5_BYTES = 600_000_000
 _STORED = "as stored, in random order"
 
 
@@ -80,13 +100,18 @@ def find(name: str, root: Path, allow_missing: bool) -> Source:
 
 def _npz(path: Path, only: Sequence[str] | None) -> _Layout:
     def read() -> Listing:
+        require_regular_file(path, _NPZ)
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                fields = {name: archive[name] for name in ("points", "label", "split", "name", "classes")}
-        except Exception as error:  # a damaged file makes numpy and zipfile raise almost anything
-            raise DatasetError(f"{path} is not ModelNet40 ({error}); accepted are {ACCEPTED}.") from error
-        if not np.isin(fields["split"], (0, 1)).all():
+            fields = read_npz_fields(path, _MOST_BYTES)
+        except FormatError:
+            raise
+        except Exception as error:  # a damaged file makes zipfile raise almost anything
+            raise FormatError(path, f"it is not ModelNet40{reason(error)}", _NPZ) from error
+        if fields["split"].dtype.kind not in "iu" or not np.isin(fields["split"], (0, 1)).all():
             raise DatasetError(f"{path}: its field split holds other numbers than 0 and 1.")
+        for name in ("name", "classes"):
+            if fields[name].ndim != 1 or fields[name].dtype.kind != "U":
+                raise DatasetError(f"{path}: its field {name} is not a row of names.")
         classes, splits = fields["classes"].tolist(), np.where(fields["split"] == 1, "test", "train")
         return _arrays(path, fields["points"], fields["label"], splits, fields["name"], classes, only)
 
@@ -104,17 +129,16 @@ def _hdf5(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layou
     parts = [(split, path) for split, path in parts if path not in gone]
 
     def read() -> Listing:
-        import h5py
-
         classes = _lines(root / "shape_names.txt")
-        points, labels, splits, names = [], [], [], []
+        points: list[NDArray[Any]] = []
+        labels, splits, names = [], [], []
         for split, path in parts:
-            try:
-                with h5py.File(path, "r") as file:
-                    points.append(file["data"][:])
-                    labels.append(file["label"][:].ravel())
-            except Exception as error:  # a damaged file makes h5py raise almost anything
-                raise DatasetError(f"{path} has no HDF5 fields data and label ({error}).") from error
+            require_regular_file(path, _H5)
+            data, label = read_h5_fields(path, ("data", "label"))
+            if data.ndim != 3 or sum(part.nbytes for part in (*points, data)) > _MOST_H5_BYTES:
+                raise FormatError(path, f"with it the clouds are {data.shape} of {len(points) + 1} files", _H5)
+            points.append(data)
+            labels.append(label.ravel())
             _check_labels(path, labels[-1], classes)
             splits += [split] * len(labels[-1])
             names += _hdf5_names(path, labels[-1], classes)
@@ -130,10 +154,7 @@ def _hdf5_names(path: Path, labels: NDArray[np.integer], classes: Sequence[str])
     """The names in the archive's own index beside the file, else class, file and row."""
     index = path.with_name(f"{path.stem[:-1]}_{path.stem[-1]}_id2file.json")
     if index.is_file():
-        try:
-            names = [Path(name).stem for name in json.loads(index.read_text(encoding="utf-8"))]
-        except (OSError, ValueError, TypeError) as error:
-            raise DatasetError(f"{index} is not a list of file names in JSON ({error}).") from error
+        names = [Path(name).stem for name in read_json_list(index, "the clouds' names in order are accepted")]
         if len(names) == len(labels):
             return names
     part = path.stem.removeprefix("ply_data_")
@@ -159,14 +180,15 @@ def _arrays(
 ) -> Listing:
     """The listing of clouds (n, P, 3) in one array, with labels renumbered in the alphabetical order of the classes."""
     _check_labels(path, labels, classes)
-    count = len(points)
+    count = len(points) if points.ndim else 0
     if points.ndim != 3 or points.shape[2] != 3 or {len(labels), len(splits), len(names)} != {count}:
         lengths = f"{len(labels):,} labels, {len(splits):,} splits and {len(names):,} names"
         raise DatasetError(f"{path}: it has {count:,} clouds {points.shape}, {lengths}.")
     kept = sorted(only or classes)
     if absent := set(kept) - set(classes):
         raise DatasetError(f"{path} has no class {', '.join(sorted(absent))}.")
-    number = np.array([kept.index(name) if name in kept else -1 for name in classes])[labels]
+    places = {name: place for place, name in enumerate(kept)}
+    number = np.array([places.get(name, -1) for name in classes])[labels]
     rows = np.lexsort((np.array(names), number, splits == "test"))
     rows = rows[number[rows] >= 0]
     return Listing(
@@ -184,6 +206,8 @@ def _resampled(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _
     shapes = []
     for split in ("train", "test"):
         for name in _lines(root / f"modelnet40_{split}.txt"):
+            if Path(name).name != name:
+                raise DatasetError(f"{root}: its lists name the shape {name}, which would be in another folder.")
             class_name = name.rpartition("_")[0]
             if only is None or class_name in only:
                 shapes.append(Shape(split, class_name, name, root / class_name / f"{name}.txt"))
@@ -202,6 +226,7 @@ def _resampled(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _
 
 
 def _off(root: Path, only: Sequence[str] | None) -> _Layout:
+    check_folders(root, 2)
     shapes = [
         Shape(path.parent.name, path.parent.parent.name, path.stem, path)
         for split in ("train", "test")
@@ -220,9 +245,4 @@ def _off(root: Path, only: Sequence[str] | None) -> _Layout:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({error.strerror}); accepted are {ACCEPTED}.") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not text in UTF-8; accepted are {ACCEPTED}.") from error
+    return read_list(path, f"accepted are {ACCEPTED}").split()

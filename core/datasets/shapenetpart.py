@@ -4,14 +4,24 @@ The split is that of the official lists: 12,137 train, 1,870 val, 2,874 test; De
 lists name 35 shapes in two splits each; they are kept so, since published results include them.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from core.clouds import Points
 from core.clouds.files import read_points
-from core.datasets.base import SPLITS, DatasetError, Shape, Source, listing, missing, signature
+from core.datasets.base import (
+    SPLITS,
+    DatasetError,
+    Shape,
+    Source,
+    check_folders,
+    listing,
+    missing,
+    read_json_list,
+    read_list,
+    signature,
+)
 from core.events import Done, Event
 
 ACCEPTED = (
@@ -32,6 +42,7 @@ def find(root: Path, allow_missing: bool) -> Source:
         If the root is none of them, or shapes of the official split are missing and that is not allowed.
     """
     categories = _categories(root)
+    check_folders(root, 2)
     shapes = _listed(root, categories) if (root / "train_test_split").is_dir() else _found(root, categories)
     short = [
         f"{count:,} of {OFFICIAL[split]:,} {split}"
@@ -71,13 +82,11 @@ def _points(shape: Shape) -> Points:
 def _categories(root: Path) -> dict[str, str]:
     """Class name by synset offset; all of the file, so that labels do not depend on which shapes are there."""
     path = root / "synsetoffset2category.txt"
+    lines = [line.split() for line in read_list(path, f"accepted are {ACCEPTED}").splitlines() if line.strip()]
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         return {synset: name.lower() for name, synset in lines}
-    except (OSError, ValueError):
-        raise DatasetError(
-            f"{path} is not there or not lines of a category and its synset; accepted are {ACCEPTED}."
-        ) from None
+    except ValueError:
+        raise DatasetError(f"{path} is not lines of a category and its synset; accepted are {ACCEPTED}.") from None
 
 
 def _listed(root: Path, categories: dict[str, str]) -> list[Shape]:
@@ -86,15 +95,14 @@ def _listed(root: Path, categories: dict[str, str]) -> list[Shape]:
     shapes = []
     for split in SPLITS:
         path = root / "train_test_split" / f"shuffled_{split}_file_list.json"
+        entries = read_json_list(path, "a list of shape_data/SYNSET/NAME is accepted")
         try:
-            for entry in json.loads(path.read_text(encoding="utf-8")):
+            for entry in entries:
                 _, synset, name = entry.split("/")
                 file = root / synset / "points" / f"{name}.pts" if older else root / synset / f"{name}.txt"
                 shapes.append(Shape(split, categories[synset], f"{categories[synset]}_{name}", file))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise DatasetError(
-                f"{path} is not there or not a list of shape_data/SYNSET/NAME with known synsets."
-            ) from None
+        except (ValueError, KeyError):
+            raise DatasetError(f"{path} is not a list of shape_data/SYNSET/NAME with known synsets.") from None
     return shapes
 
 

@@ -35,6 +35,7 @@ class EvaluationOptions(Options):
     points: int = option(
         1024, "Points of each cloud: the first so many, the same for every model.", unit="points", low=1, high=100_000
     )
+    without_copies: bool = option(False, "Leave out test clouds that are copies of training clouds.", advanced=True)
     stop_on_success: bool = option(
         False,
         "End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.",
@@ -138,11 +139,16 @@ class AccuracyReport:
     clean: LabelledPredictions
     adversarial: AdversarialPredictions | None = None
     """None if no attack was asked for."""
+    copies_left_out: int = 0
+    """Clouds of the split that were not measured because they are copies of training clouds."""
 
     def of(self, places: NDArray[np.int64]) -> "AccuracyReport":
         """The report of some of the clouds, (m,)."""
-        return AccuracyReport(
-            self.row[places], self.clean.of(places), self.adversarial.of(places) if self.adversarial else None
+        return replace(
+            self,
+            row=self.row[places],
+            clean=self.clean.of(places),
+            adversarial=self.adversarial.of(places) if self.adversarial else None,
         )
 
     @property
@@ -158,7 +164,7 @@ class AccuracyReport:
 
     def summary(self) -> dict[str, Any]:
         """Accuracies with 95 % intervals and realised distances, for a record or a table."""
-        values = {"n": len(self.row), **_described("clean", self.clean)}
+        values = {"n": len(self.row), "copies_left_out": self.copies_left_out, **_described("clean", self.clean)}
         if (moved := self.adversarial) is not None:
             values |= _described("adversarial", moved) | {
                 "linf_mean": float(moved.linf.mean()),
@@ -240,7 +246,8 @@ def evaluate_accuracy(
         return
     labels = split.labels[rows[:done]]
     logits, latent = _joined(clean)
-    report = AccuracyReport(rows[:done], LabelledPredictions(logits, latent, labels))
+    left_out = len(split.copies) if options.without_copies else 0
+    report = AccuracyReport(rows[:done], LabelledPredictions(logits, latent, labels), copies_left_out=left_out)
     if moved:
         logits, latent, far, wide = _joined(moved)
         report = replace(report, adversarial=AdversarialPredictions(logits, latent, labels, far, wide))
@@ -253,12 +260,20 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
     Raises
     ------
     ValueError
-        If the split holds no cloud, or clouds of fewer points than are asked for.
+        If the split holds no cloud, or clouds of fewer points than are asked for, or copies alone where these are to be
+        left out.
     """
     stored = split.points.shape[1]
     if options.points > stored or not len(split):
         raise ValueError(f"{options.points} points were asked for, and the split has {len(split)} clouds of {stored}.")
-    return choose_rows(split.labels, options.clouds or len(split))
+    rows = np.arange(len(split))
+    if options.without_copies:
+        rows = np.delete(rows, split.copies)
+        if not len(rows):
+            raise ValueError(
+                f"Nothing is left to measure: all {len(split)} clouds of the split are copies of training clouds."
+            )
+    return rows[choose_rows(split.labels[rows], options.clouds or len(rows))]
 
 
 def _answers(model: Classifier, points: Array) -> Arrays:

@@ -1,15 +1,16 @@
 """Several models measured on the same clouds with the same attack: the source of the Evaluate tab's every number."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack
+from core.attacks import Attack, describe
 from core.clouds import Cloud
 from core.datasets import Dataset
+from core.datasets.matching import matched, presence
 from core.evaluation.accuracy import (
     AccuracyReport,
     EvaluationOptions,
@@ -18,8 +19,9 @@ from core.evaluation.accuracy import (
     evaluate_accuracy,
 )
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
+from core.evaluation.provenance import measurement_provenance
 from core.evaluation.sweep import Sweep, sweep
-from core.events import Cancel, Done, Event, Progress, Step
+from core.events import Cancel, Done, Event, Step, forward
 from core.models.checkpoints import LoadedModel
 from core.options import option
 from core.results.tables import Cell, Table
@@ -77,12 +79,15 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One or more models, all measured on the same n clouds of one split."""
+    """One or more models of the same classes, all measured on the same n clouds of one split."""
 
     dataset: Dataset
+    """With the models' classes, of which its clouds may be of some alone."""
     attack: Attack
     options: ComparisonOptions
     measured: tuple[Measured, ...]
+    complete: bool = True
+    """Whether all models that were asked for are measured."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -97,14 +102,35 @@ class Comparison:
         """The clean cloud at a place of 0..n-1, of the points that were measured."""
         return self.dataset.cloud(self.options.split, int(self.rows[place]), self.options.points)
 
+    @property
+    def caption(self) -> str:
+        """What was measured: the clouds, and the attack that was made on each model."""
+        report = self.measured[0].report
+        left_out, some = report.copies_left_out, len(np.unique(report.clean.label)) < len(self.classes)
+        return (
+            f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds of "
+            f"{self.options.points:,} points{f' ({left_out} copies of training clouds left out)' if left_out else ''}"
+            f"{f', {presence(report.clean.label, self.classes)}' if some else ''}; "
+            f"{describe(self.attack)}, seed {self.options.seed}"
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """What made the measurements."""
+        models = [measured.model for measured in self.measured]
+        return measurement_provenance(
+            models,
+            self.dataset.card,
+            self.attack,
+            seed=self.options.seed,
+            complete=self.complete,
+            evaluation=self.options,
+        )
+
     def table(self) -> Table:
         """A line for each model."""
         lines = [measured.cells() for measured in self.measured]
-        steps = self.attack.total_steps
         return Table(
-            f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds; "
-            f"{self.attack.direction} attack at epsilon {self.attack.epsilon:.3g} r, "
-            f"{steps} step{'s' if steps > 1 else ''}",
+            self.caption,
             list(lines[0]),
             [list(line.values()) for line in lines],
             f"Intervals: Wilson's, in %. r: unit-sphere radii. ECE: expected calibration error, {BINS} bins. "
@@ -151,11 +177,12 @@ def compare(
     Raises
     ------
     ValueError
-        If there is no model, one has other classes than the dataset, the attack is targeted, or the split holds no
-        cloud or smaller ones than are asked for.
+        If there is no model, their classes differ, the dataset has one that they do not know, the attack is targeted,
+        or the split holds no cloud or smaller ones than are asked for.
     """
     options = options or ComparisonOptions()
-    _check(models, dataset, attack)
+    _check(models, attack)
+    dataset = matched(dataset, models[0].card.classes)
     split = dataset.split(options.split)
     budgets = [] if options.budgets is None else np.linspace(0, options.sweep_to, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
@@ -164,51 +191,51 @@ def compare(
     measured: list[Measured] = []
     for model in models:
         title = model.card.title
-        report, whole = yield from _part(
-            evaluate_accuracy(model.module, split, attack, options, cancel), done, total, f"clouds of {title}"
+        found = yield from forward(
+            evaluate_accuracy(model.module, split, attack, options, cancel),
+            before=done,
+            weight=n,
+            total=total,
+            text=title,
         )
+        whole = found.complete
         if not whole:
             break
+        report: AccuracyReport = found.value
         curve = None
         if budgets:
-            found, whole = yield from _part(
-                sweep(model.module, split, attack, budgets, options, cancel), done + n, total, f"sweep of {title}"
+            found = yield from forward(
+                sweep(model.module, split, attack, budgets, options, cancel),
+                before=done + n,
+                weight=swept,
+                total=total,
+                text=f"sweep of {title}",
             )
+            whole = found.complete
             if whole:
-                curve = found.from_zero(report.clean.correct)
+                curve = found.value.from_zero(report.clean.correct)
         measured.append(Measured(model, report, curve))
         done += n + swept
         if whole:
-            yield Step(done, total, Comparison(dataset, attack, options, tuple(measured)))
+            so_far = Comparison(dataset, attack, options, tuple(measured), complete=len(measured) == len(models))
+            yield Step(done, total, so_far)
         if not whole or (cancel and cancel.requested):
             break
     complete = len(measured) == len(models) and whole
-    yield Done(Comparison(dataset, attack, options, tuple(measured)) if measured else None, complete)
+    yield Done(Comparison(dataset, attack, options, tuple(measured), complete) if measured else None, complete)
 
 
-def _check(models: Sequence[LoadedModel], dataset: Dataset, attack: Attack) -> None:
+def _check(models: Sequence[LoadedModel], attack: Attack) -> None:
     if not models:
         raise ValueError("There is no model to measure: choose one or more.")
-    for model in models:
-        if tuple(model.card.classes) != tuple(dataset.card.classes):
+    for model in models[1:]:
+        if model.card.classes != models[0].card.classes:
             raise ValueError(
-                f"{model.card.title} knows other classes than {dataset.card.name}: "
-                "choose models that were trained on this dataset."
+                f"{model.card.title} knows other classes than {models[0].card.title}: "
+                "choose models of the same classes."
             )
     if attack.objective == "targeted":
         raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")
-
-
-def _part(events: Iterator[Event], before: int, total: int, text: str) -> Generator[Event, None, tuple[Any, bool]]:
-    """Pass an operation's Progress on as part of the whole; its result, and whether that is complete."""
-    value, complete = None, False
-    for event in events:
-        match event:
-            case Progress(done):
-                yield Progress(before + done, total, text)
-            case Done(value, complete):
-                pass
-    return value, complete
 
 
 def _interval(rate: Rate) -> str:

@@ -1,18 +1,24 @@
 """The first paper's Figures 8 and 9: one t-SNE map of the latents of clean and adversarial test clouds."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack
-from core.datasets import Split
+from core.attacks import Attack, describe
+from core.datasets import Card, Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.evaluation.provenance import measurement_provenance
 from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
-from core.events import Cancel, Done, Event, Note, Step
+from core.events import Cancel, Done, Event, Note, Step, forward
 from core.models import Classifier
+from core.models.checkpoints import LoadedModel
 from core.options import Options, option
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float32]
 
@@ -39,9 +45,10 @@ class LatentMap:
     """(2n,), row of each cloud in its split."""
     predicted: NDArray[np.int64]
     """(2n,), the model's verdicts."""
-    clean_separation: Separation | None = None
-    """In the latent space, over the clean clouds; None in a map on its way, and of too few clouds for it."""
-    adversarial_separation: Separation | None = None
+    latent_separation: tuple[Separation, Separation] | None = None
+    """Of the clean and of the adversarial clouds in the latent space; None of a map on its way, or of few clouds."""
+    map_separation: tuple[Separation, Separation] | None = None
+    """The same in the map."""
 
     @property
     def accuracy(self) -> tuple[float, float]:
@@ -65,15 +72,11 @@ def latent_map(
     """
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
     yield Note("attacking the test clouds")
-    for event in evaluate_accuracy(model, split, attack, chosen, cancel):
-        match event:
-            case Done(report, complete):
-                if not complete:
-                    yield Done(None, complete=False)
-                    return
-            case _:
-                yield event
-    yield from joint_map(report, tsne_options, cancel)
+    attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))
+    if attacked.complete:
+        yield from joint_map(attacked.value, tsne_options, cancel)
+    else:
+        yield Done(None, complete=False)
 
 
 def joint_map(report: AccuracyReport, options: TsneOptions, cancel: Cancel | None = None) -> Iterator[Event]:
@@ -88,13 +91,69 @@ def joint_map(report: AccuracyReport, options: TsneOptions, cancel: Cancel | Non
             case Step(index, total, map):
                 yield Step(index, total, LatentMap(map, latents, labels, adversarial, both, predicted))
             case Done(map, complete):
-                enough = len(report.row) > PURITY_NEIGHBOURS
-                halves = [
-                    separation(latents[half], labels[half]) if enough else None for half in (~adversarial, adversarial)
-                ]
-                yield Done(LatentMap(map, latents, labels, adversarial, both, predicted, *halves), complete=complete)
+                made = LatentMap(map, latents, labels, adversarial, both, predicted)
+                if len(report.row) > PURITY_NEIGHBOURS:
+                    made = replace(made, latent_separation=_separations(made, latents))
+                    made = replace(made, map_separation=_separations(made, map.xy))
+                yield Done(made, complete=complete)
             case _:
                 yield event
+
+
+def _separations(made: LatentMap, points: Floats) -> tuple[Separation, Separation]:
+    clean, adversarial = (separation(points[half], made.labels[half]) for half in (~made.adversarial, made.adversarial))
+    return clean, adversarial
+
+
+@dataclass(frozen=True, eq=False)
+class MapSource:
+    """What a map was made of, for what is said of it in files."""
+
+    model: LoadedModel
+    dataset: Card
+    attack: Attack
+    options: LatentOptions
+
+    def provenance(self, made: LatentMap, **more: Any) -> dict[str, Any]:
+        """What made the map; ``more`` are further options, by name."""
+        options, complete = made.map.options, made.map.complete
+        return measurement_provenance(
+            [self.model],
+            self.dataset,
+            self.attack,
+            seed=options.seed,
+            complete=complete,
+            clouds=self.options,
+            tsne=options,
+            **more,
+        )
+
+    def caption(self, made: LatentMap) -> str:
+        """What a figure of the map shows: whose latents, under which attack, and in which space each number is."""
+        t, half = made.map.options, len(made.labels) // 2
+        text = (
+            f"One t-SNE map of the latents of {half:,} clean test clouds of {self.dataset.name} "
+            f"({self.options.points:,} points each) and their adversarial versions. Model {self.model.name}; "
+            f"{describe(self.attack)}, seed {t.seed}. t-SNE: perplexity {t.perplexity:g}, seed {t.seed}, KL "
+            f"{made.map.kl:.2f} nats{'' if made.map.complete else f', stopped after {made.map.iterations} iterations'}."
+        )
+        if made.latent_separation is None or made.map_separation is None:
+            return text
+        spaces = {"the latent space": made.latent_separation, "this map": made.map_separation}
+        parts = [
+            f"in {space} {clean.silhouette:.2f} clean, {moved.silhouette:.2f} adversarial"
+            for space, (clean, moved) in spaces.items()
+        ]
+        return f"{text} Silhouette of the classes: {'; '.join(parts)}."
+
+    def figure(self, made: LatentMap) -> "Figure":
+        """Figures 8 and 9 of the first paper, with accuracies above and the caption below the panels."""
+        from core.figures import tsne_pair  # takes half a second to import
+
+        clean, adversarial = (f"{100 * share:.1f} %" for share in made.accuracy)
+        titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
+        classes = self.model.card.classes
+        return tsne_pair(made.map, made.labels, made.adversarial, classes, titles, caption=self.caption(made))
 
 
 def coordinates(result: LatentMap, classes: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:

@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 
 from core.attacks import Attack
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds, evaluate_accuracy
 from core.evaluation.onestep import OneStepResult, one_step
-from core.events import Cancel, Done, Event, Progress
+from core.events import Cancel, Done, Event, forward
 from core.models import Classifier
 
 
@@ -32,7 +33,7 @@ class Sweep:
     @property
     def area(self) -> float:
         """Mean accuracy over the range of budgets, 0..1: the area under the curve, the range being 1."""
-        value = np.trapezoid(self.shares, self.epsilons)
+        value = trapezoid(self.shares, self.epsilons)
         return float(value / (self.epsilons[-1] - self.epsilons[0]))
 
     def from_zero(self, clean: NDArray[np.bool_]) -> "Sweep":
@@ -63,26 +64,27 @@ def sweep(
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
     if attack.linear_in_epsilon:
-        for event in one_step(model, split, {"": attack}, [("", epsilon) for epsilon in epsilons], options, cancel):
-            if isinstance(event, Done):
-                yield Done(swept(event.value), event.complete)
-            else:
-                yield event
+        cells = [("", epsilon) for epsilon in epsilons]
+        found = yield from forward(one_step(model, split, {"": attack}, cells, options, cancel))
+        yield Done(swept(found.value), found.complete)
         return
     until_success = options.model_copy(update={"stop_on_success": True})  # whether a cloud fools is all that is asked
+    n = len(chosen_clouds(split, options))
     reached: list[AccuracyReport] = []
-    complete = True
     for index, epsilon in enumerate(epsilons):
-        for event in evaluate_accuracy(model, split, attack.at(epsilon), until_success, cancel):
-            match event:
-                case Progress(done, total):
-                    yield Progress(index * total + done, len(epsilons) * total, f"epsilon {epsilon:g}")
-                case Done(report, complete):
-                    reached += [report] if complete else []
-        if not complete:
+        found = yield from forward(
+            evaluate_accuracy(model, split, attack.at(epsilon), until_success, cancel),
+            before=index * n,
+            weight=n,
+            total=len(epsilons) * n,
+            text=f"epsilon {epsilon:g}",
+        )
+        if not found.complete:
             break
-    correct = [report.adversarial.correct for report in reached if report.adversarial is not None]
-    yield Done(Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None, complete)
+        reached.append(found.value)
+    correct = [report.sides[1].correct for report in reached]
+    whole = len(reached) == len(epsilons)
+    yield Done(Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None, whole)
 
 
 def swept(cells: Sequence[OneStepResult]) -> Sweep:

@@ -33,6 +33,7 @@ def tsne_pair(
     classes: Sequence[str],
     titles: tuple[str, str] = ("Clean", "Adversarial"),
     width: float = PAGE,
+    caption: str = "",
 ) -> Figure:
     """Clean (left) and adversarial (right) points of one joint map, as Figs 8 and 9 of the Defense-PointNet paper.
 
@@ -52,6 +53,8 @@ def tsne_pair(
     titles : (str, str)
     width : float
         Inches.
+    caption : str
+        Drawn under the panels.
 
     Raises
     ------
@@ -69,7 +72,8 @@ def tsne_pair(
     centre, half = (low + high) / 2, np.maximum(high - low, 0.65 * (high - low).max()) * 0.54
     (left, bottom), (right, top) = centre - half, centre + half
     columns = max(1, int(width * 14 / (max(len(name) for name in classes) + 5)))
-    legend = 0.15 * -(-len(classes) // columns) + 0.1
+    lines = textwrap.wrap(caption, int(width * 19), break_on_hyphens=False)
+    legend = 0.15 * -(-len(classes) // columns) + 0.1 + 0.14 * len(lines)
     height = panel * float(half[1] / half[0]) + 0.3
     figure = Figure(figsize=(width, (2 if stacked else 1) * height + legend), layout="constrained")
     panels = figure.subplots(2, 1) if stacked else figure.subplots(1, 2)
@@ -86,7 +90,10 @@ def tsne_pair(
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=4.5, label=name)
         for name, (colour, marker) in zip(classes, styles, strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.1, columnspacing=1.2)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.1, columnspacing=1.2,
+        title="\n".join(lines) or None, title_fontsize=7,
+    )  # fmt: skip
     figure.draw_without_rendering()  # lays the panels out, so that names can be placed on them
     for axes, chosen in zip(panels, (~flags, flags), strict=True):
         _name_classes(figure, axes, map.xy[chosen], labels[chosen], classes)

@@ -1,5 +1,7 @@
 """How figures look, and how they are written."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from core.results.records import plain
 from core.runtime.files import atomic_path
 from core.runtime.text import printable
 
@@ -42,11 +45,12 @@ STYLE: dict[Any, Any] = {
 
 styled = mpl.rc_context(STYLE)  # decorates what makes or writes a figure, and leaves matplotlib's own settings alone
 
-FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {"dpi": 300},
-    ".svg": {"metadata": {"Date": None}},
-    ".pdf": {"metadata": {"CreationDate": None}},
+FORMATS: dict[str, tuple[dict[str, Any], str, str]] = {
+    ".png": ({"dpi": 300}, "Title", "Description"),
+    ".svg": ({"metadata": {"Date": None}}, "Title", "Description"),
+    ".pdf": ({"metadata": {"CreationDate": None}}, "Title", "Subject"),
 }
+"""How each format is written, and under which of its metadata a caption and a provenance are kept."""
 
 
 def make_printable(figure: Figure) -> None:
@@ -65,8 +69,16 @@ def settle(figure: Figure) -> None:
 
 
 @styled
-def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG (300 dpi), SVG or PDF, by the suffix of ``path``; the same figure gives the same bytes.
+def save(figure: Figure, path: Path, made_with: Mapping[str, Any] | None = None, caption: str = "") -> None:
+    """Write ``figure`` as PNG (300 dpi), SVG or PDF, by the suffix of ``path``; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    made_with : mapping, optional
+        Provenance (``core.results.records``), kept as JSON in the file's metadata: under Description in PNG and SVG,
+        under Subject in PDF.
+    caption : str
+        What the figure shows, kept under Title.
 
     Raises
     ------
@@ -76,8 +88,13 @@ def save(figure: Figure, path: Path) -> None:
     check_ending(path)
     make_printable(figure)
     suffix = path.suffix.lower()
+    how, title, description = FORMATS[suffix]
+    metadata = dict(how.get("metadata", {}))
+    shown = "".join(letter if letter.isprintable() else " " for letter in caption)  # XML knows no control characters
+    metadata |= {title: shown} if caption else {}
+    metadata |= {description: json.dumps(plain(made_with))} if made_with is not None else {}
     with atomic_path(path) as part:
-        figure.savefig(part, format=suffix[1:], **FORMATS[suffix])
+        figure.savefig(part, format=suffix[1:], **{**how, "metadata": metadata})
 
 
 def check_ending(path: Path) -> None:

@@ -6,10 +6,13 @@ from typing import Any
 from torch import nn
 
 from core.models.fast.folded import eval_view
-from core.models.port import Classifier, Output, evaluating
+from core.models.port import Classifier, NonFiniteError, Output, evaluating, give_name, require_finite
 from core.models.zoo.pointnet import PointNet, PointNetOptions
+from core.options import Options
 
-ARCHITECTURES: dict[str, tuple[type[nn.Module], type[PointNetOptions]]] = {"pointnet": (PointNet, PointNetOptions)}
+ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
+    "pointnet": (PointNet, PointNetOptions),
+}
 
 
 def build(architecture: str, classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -28,4 +31,16 @@ def build(architecture: str, classes: int, options: Mapping[str, Any] | None = N
     return module(classes, options_type.model_validate(options or {}))
 
 
-__all__ = ["ARCHITECTURES", "Classifier", "Output", "PointNet", "PointNetOptions", "build", "eval_view", "evaluating"]
+__all__ = [
+    "ARCHITECTURES",
+    "Classifier",
+    "NonFiniteError",
+    "Output",
+    "PointNet",
+    "PointNetOptions",
+    "build",
+    "eval_view",
+    "evaluating",
+    "give_name",
+    "require_finite",
+]

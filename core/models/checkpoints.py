@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from core.models import build
+from core.models import build, give_name
+from core.models.typical import Limits, Typical
 from core.options import explain
-from core.results.records import read_json, write_json
+from core.results.records import read_as, write_json
 from core.runtime.devices import seeded
-from core.runtime.files import atomic_path
+from core.runtime.files import atomic_path, readable
 from resources import RESOURCES
 
 WEIGHTS = RESOURCES / "weights"
@@ -32,6 +33,12 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 """Weights in the folder of a training run."""
 
 _TRAINING = "training/"  # first part of the names of tensors that only a resumed training reads
+_TYPICAL = "typical/"  # and of those that tell what is typical of the training data
+
+
+Text = Annotated[str, Field(max_length=2000)]
+MOST_CLASSES = 10_000
+MOST_CARD_BYTES = 1 << 20
 
 
 class ModelCard(BaseModel):
@@ -39,23 +46,34 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(description="Short name, as typed in commands.")
-    title: str = Field(description="Name for people.")
-    architecture: str = Field(description="Name of the architecture.")
-    options: dict[str, Any] = Field({}, description="Options of the architecture.")
-    classes: tuple[str, ...] = Field(min_length=2, description="Names of the outputs, in order.")
-    regime: str = Field(description="Training regime.")
-    points: int = Field(ge=1, description="Points per cloud in training.")
-    dataset: str = Field(description="Name of the training set.")
-    fingerprint: str = Field(description="Fingerprint of the training set.")
-    up_axis: str = Field(description="Axis that points up in the training set.")
-    seed: int = Field(description="Seed of the training.")
-    epochs: int = Field(ge=0, description="Epochs these weights were trained for.")
-    command: str = Field("", description="Command that trained it.")
-    metrics: dict[str, float] = Field({}, description="Measurements of these weights.")
-    versions: dict[str, str] = Field({}, description="Versions of the packages that trained it.")
-    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    name: Text = Field(description="Short name, as typed in commands.")
+    title: Text = Field(description="Name for people.")
+    architecture: Text = Field(description="Name of the architecture.")
+    options: dict[str, Any] = Field({}, max_length=100, description="Options of the architecture.")
+    classes: Annotated[tuple[Text, ...], FailFast()] = Field(
+        min_length=2, max_length=MOST_CLASSES, description="Names of the outputs, in order."
+    )
+    regime: Text = Field(description="Training regime.")
+    points: int = Field(ge=1, le=100_000, description="Points per cloud in training.")
+    dataset: Text = Field(description="Name of the training set.")
+    fingerprint: Text = Field(description="Fingerprint of the training set.")
+    up_axis: Text = Field(description="Axis that points up in the training set.")
+    seed: int = Field(ge=0, lt=2**63, description="Seed of the training.")
+    epochs: int = Field(ge=0, le=1_000_000, description="Epochs these weights were trained for.")
+    command: str = Field("", max_length=10_000, description="Command that trained it.")
+    metrics: dict[Text, FiniteFloat] = Field({}, max_length=1000, description="Measurements of these weights.")
+    versions: dict[Text, Text] = Field({}, max_length=1000, description="Versions of the packages that trained it.")
+    created: Text = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     dtype: Literal["float32", "float16"] = Field("float32", description="Type the weights are stored in.")
+    typical: Limits | None = Field(None, description="What is typical of the training data, if that was measured.")
+
+
+class IndexEntry(BaseModel):
+    """What ``index.json`` says of a model that comes with the program."""
+
+    title: Text
+    dataset: Text
+    sha256: Text
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +86,11 @@ class LoadedModel:
     """Of the whole file, card included."""
     path: Path | None = None
     """The file."""
+    typical: Typical | None = None
+    """What is typical of the training data, if the file tells."""
+
+    def __post_init__(self) -> None:
+        give_name(self.module, self.card.name)
 
     @property
     def name(self) -> str:
@@ -86,8 +109,9 @@ def save_model(
     *,
     half: bool = False,
     training: Mapping[str, Tensor] | None = None,
+    typical: Typical | None = None,
 ) -> None:
-    """Write weights and card, atomically.
+    """Write weights and card, whole or not at all.
 
     Parameters
     ----------
@@ -96,6 +120,15 @@ def save_model(
         can leave the range of float16.
     training : mapping of tensors, optional
         State that ``load_training`` gives back and ``load_model`` skips.
+    typical : Typical, optional
+        What is typical of the training data; the card is written with its limits.
+
+    Raises
+    ------
+    ValueError
+        If the card is too long to be read again.
+    OSError
+        If they cannot be written, on a full disk for one; a file that was there stays.
     """
     weights = {name for name, _ in module.named_parameters()}
     tensors = {
@@ -103,9 +136,15 @@ def save_model(
         for name, tensor in module.state_dict().items()
     }
     tensors |= {_TRAINING + name: tensor.detach().cpu().contiguous() for name, tensor in (training or {}).items()}
-    card = card.model_copy(update={"dtype": "float16" if half else "float32"})
+    tensors |= {_TYPICAL + name: tensor.contiguous() for name, tensor in (typical.tensors if typical else {}).items()}
+    update = {"dtype": "float16" if half else "float32", "typical": typical.limits if typical else None}
+    card = card.model_copy(update=update)
+    text = card.model_dump_json()
+    if len(text.encode()) > MOST_CARD_BYTES:
+        raise ValueError(f"The model card of {card.name:.100} is longer than {MOST_CARD_BYTES:,} bytes.")
+    content = save(tensors, {"format": "pt", "card": text})
     with atomic_path(path) as part:
-        save_file(tensors, part, {"format": "pt", "card": card.model_dump_json()})
+        part.write_bytes(content)  # safetensors' own writing reports a full disk with no OSError
 
 
 def read_card(path: Path) -> ModelCard:
@@ -129,41 +168,60 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
         If the file is missing, damaged, not what its card says, or, for a built-in model, not the one that was shipped.
     """
     with _opened(path) as (file, card):
-        tensors = _weights(file)
+        tensors, typical = _weights(file), _part(file, _TYPICAL)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    expected = _index().get(path.name, {}).get("sha256") if path.resolve().parent == WEIGHTS.resolve() else sha256
-    if sha256 != expected:
-        raise ValueError(f"{path}: the file is not the one in index.json (its SHA-256 differs); install it again.")
+    shipped = path.resolve().parent == WEIGHTS.resolve()
+    entry = _index().get(path.name) if shipped else None
+    if shipped and (entry is None or entry.sha256 != sha256):
+        raise ValueError(
+            f"{readable(path)}: the file is not the one in index.json (its SHA-256 differs); install it again."
+        )
     try:
         with seeded(0, torch.device("cpu")):  # so that a training beside this loses none of its random numbers
             module = build(card.architecture, len(card.classes), card.options)
     except ValidationError as error:
-        raise ValueError(f"{path}: the card's options do not fit {card.architecture}: {explain(error)}.") from None
+        raise ValueError(
+            f"{readable(path)}: the card's options do not fit {card.architecture}: {explain(error)}."
+        ) from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{readable(path)}: {error}") from None
     expected_shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(name for name in shapes.keys() | expected_shapes if shapes.get(name) != expected_shapes.get(name))
     if wrong:
         found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
-        raise ValueError(
-            f"{path}: {wrong[0]} is {found}, and a {card.architecture} of {len(card.classes)} classes has {wanted}."
-        )
+        named = f"a {card.architecture} of {len(card.classes)} classes"
+        raise ValueError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
     strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
     if strange:
-        raise ValueError(f"{path}: {strange} is {tensors[strange].dtype} or holds what no {card.architecture} can.")
+        raise ValueError(
+            f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {card.architecture} can."
+        )
     infinite = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if infinite:
-        raise ValueError(f"{path}: {infinite} holds values that are not finite, so the training had diverged.")
+        raise ValueError(
+            f"{readable(path)}: {infinite} holds values that are not finite, so the training had diverged."
+        )
     module.load_state_dict(tensors)
-    return LoadedModel(module.to(device).eval(), card, sha256, path)
+    module.eval()
+    return LoadedModel(module.to(device), card, sha256, path, _typical(path, card, module, typical))
+
+
+def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
+    if card.typical is None:
+        return None
+    with torch.no_grad():
+        width = module(torch.zeros(1, 1, 3)).latent.shape[1]
+    try:
+        return Typical.load(card.typical, tensors, width)
+    except ValueError as error:
+        raise ValueError(f"{readable(path)}: what it holds of its training data is damaged: {error}.") from None
 
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
     """Card, weights and training state of a file written with ``save_model(..., training=...)``."""
     with _opened(path) as (file, card):
-        names = [name for name in file.keys() if name.startswith(_TRAINING)]  # noqa: SIM118
-        return card, _weights(file), {name.removeprefix(_TRAINING): file.get_tensor(name) for name in names}
+        return card, _weights(file), _part(file, _TRAINING)
 
 
 def builtin_models(dataset: str | None = None) -> dict[str, Path]:
@@ -171,16 +229,16 @@ def builtin_models(dataset: str | None = None) -> dict[str, Path]:
     return {
         Path(file).stem: WEIGHTS / file
         for file, entry in _index().items()
-        if dataset is None or entry["dataset"] == dataset
+        if dataset is None or entry.dataset == dataset
     }
 
 
-def save_builtin(module: nn.Module, card: ModelCard) -> Path:
+def save_builtin(module: nn.Module, card: ModelCard, typical: Typical | None = None) -> Path:
     """Put a model, as float16, among those that come with the program; one of the same name is replaced."""
     path = WEIGHTS / f"{card.name}.safetensors"
-    save_model(path, module, card, half=True)
+    save_model(path, module, card, half=True, typical=typical)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = {"title": card.title, "dataset": card.dataset, "sha256": sha256}
+    entry = IndexEntry(title=card.title, dataset=card.dataset, sha256=sha256)
     write_json(WEIGHTS / "index.json", {**_index(), path.name: entry})
     return path
 
@@ -199,7 +257,9 @@ def resolve_model(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.is_dir():
         if not (path / BEST).is_file():
-            raise ValueError(f"{path} is not the folder of a training run with a finished epoch: it has no {BEST}.")
+            raise ValueError(
+                f"{readable(path)} is not the folder of a training run with a finished epoch: it has no {BEST}."
+            )
         return path / BEST
     if not path.is_file():
         known = ", ".join(builtin) or "none is installed"
@@ -209,22 +269,35 @@ def resolve_model(source: str | Path) -> Path:
     return path
 
 
-def _index() -> dict[str, dict[str, Any]]:
+def _index() -> dict[str, IndexEntry]:
     path = WEIGHTS / "index.json"
-    return read_json(path) if path.is_file() else {}
+    return read_as(path, dict[str, IndexEntry], "an index of weights") if path.is_file() else {}
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file, ModelCard.model_validate_json((file.metadata() or {}).get("card", "null"))
+        with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
+            text = (file.metadata() or {}).get("card", "null")
+            if len(text) > MOST_CARD_BYTES:
+                raise ValueError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
+            yield file, ModelCard.model_validate_json(text)
     except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such file of weights.") from None
+        raise ValueError(f"{readable(path)}: there is no such file of weights.") from None
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({error}).") from None
+        raise ValueError(f"{readable(path)}: not a whole safetensors file ({error}).") from None
     except ValidationError as error:
-        raise ValueError(f"{path}: the file carries no valid model card: {explain(error)}.") from None
+        raise ValueError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
+
+
+@contextmanager
+def _name_in_utf8(path: Path) -> Iterator[str]:
+    """A name by which safetensors can open a file: it takes none that is not UTF-8, so that one is opened here."""
+    if readable(path) == str(path):
+        yield str(path)
+    else:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
 
 
 def _usable(name: str, tensor: Tensor) -> bool:
@@ -235,4 +308,9 @@ def _usable(name: str, tensor: Tensor) -> bool:
 
 
 def _weights(file: Any) -> dict[str, Tensor]:
-    return {name: file.get_tensor(name) for name in file.keys() if not name.startswith(_TRAINING)}  # noqa: SIM118
+    return {name: file.get_tensor(name) for name in file.keys() if not name.startswith((_TRAINING, _TYPICAL))}  # noqa: SIM118
+
+
+def _part(file: Any, prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from torch import nn
 
 from core.events import Cancel, Done, Event, Progress, result
-from core.models import Classifier, eval_view
+from core.models import Classifier, eval_view, require_finite
 
 Array = NDArray[np.float32]
 
@@ -63,7 +63,8 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
     Raises
     ------
     ValueError
-        If ``points`` does not have the shape (n, N, 3) with n >= 1 and N >= 1.
+        If ``points`` does not have the shape (n, N, 3) with n >= 1 and N >= 1; ``NonFiniteError`` if logits are not
+        finite.
     """
     if points.ndim != 3 or points.shape[2] != 3 or points.size == 0:
         raise ValueError(f"Clouds to predict need the shape (n, points, 3), and these have {points.shape}.")
@@ -73,7 +74,7 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
         clouds = torch.from_numpy(np.array(points[start : start + batch], dtype=np.float32)).to(device)
         with eval_view(model) as ask, torch.inference_mode():  # closed before the yield: both are states of the thread
             output = ask(clouds)
-        logits.append(output.logits.cpu().numpy())
+        logits.append(require_finite(model, output.logits.cpu()).numpy())
         latents.append(output.latent.cpu().numpy())
         yield Progress(min(start + batch, len(points)), len(points), "clouds predicted")
         if cancel and cancel.requested:

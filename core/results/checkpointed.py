@@ -6,12 +6,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.events import Done, Epoch, Event, Note, Progress
+from core.events import Event, Progress, forward
 from core.results.records import plain, write_npz
 
 T = TypeVar("T")
@@ -52,23 +51,12 @@ class CheckpointedWork:
         StoppedEarly
             If it is not complete.
         """
-        value, furthest = None, 0.0
-        for event in events:
-            match event:
-                case Progress(done, total, what):
-                    furthest = max(furthest, done / max(total, 1))  # some operations count several times from 0
-                    at = self._done + round(weight * furthest)
-                    yield Progress(at, self._total, f"{text}: {what}" if what else text)
-                case Done(value, complete):
-                    if not complete:
-                        raise StoppedEarly
-                case Note(sentence):
-                    yield Note(f"{text}: {sentence}")
-                case Epoch():
-                    yield event
+        end = yield from forward(events, before=self._done, weight=weight, total=self._total, text=text)
+        if not end.complete:
+            raise StoppedEarly
         self._done += weight
         yield Progress(self._done, self._total, text)
-        return value
+        return end.value
 
     def skip(self, weight: int) -> None:
         """Count a part that is not needed."""
@@ -86,21 +74,23 @@ class CheckpointedWork:
         path, text = self._folder / f"{name}.npz", name.replace("/", ", ")
         digest = hashlib.sha256(json.dumps(plain(key), sort_keys=True).encode()).hexdigest()
         if path.is_file():
-            stored = _read_stored(path)
-            if str(stored.pop("key", "")) == digest:
+            stored = _read_stored(path, digest, codec)
+            if stored is not None:
                 self.skip(weight)
                 yield Progress(self._done, self._total, text)
-                return codec.read(stored)
+                return stored
         value = yield from self.run_part(weight, text, events())
         arrays = codec.write(value)
         write_npz(path, {**arrays, "key": np.array(digest)})
         return codec.read(arrays)  # as a later call will read it, so that both go on with the same
 
 
-def _read_stored(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a stored result; empty if the file is damaged, so that the part is computed again."""
+def _read_stored(path: Path, digest: str, codec: ArrayCodec[T]) -> T | None:
+    """A stored result of this key; None if it has another or is damaged, so that the part is computed again."""
     try:
         with path.open("rb") as raw, np.load(raw) as file:  # numpy leaves a damaged file open that it opened itself
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
-        return {}
+            if str(file["key"]) != digest:
+                return None
+            return codec.read({name: file[name] for name in file.files})
+    except Exception:  # a damaged file makes numpy, zipfile and zlib raise almost anything
+        return None

@@ -6,6 +6,7 @@ JSON has no NaN and no infinity; both are written as null. In CSV they are an em
 """
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -15,14 +16,22 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from core.runtime.files import FormatError, atomic_path
+from core.options import explain
+from core.runtime.files import FormatError, atomic_path, naming, readable
 from core.runtime.text import spreadsheet_text
+
+T = TypeVar("T")
+
+MOST_BYTES = 1 << 24
+"""Of a JSON file that is read: more than the metrics of the longest training have."""
+MOST_RECORD_BYTES = 1 << 20
+"""Of one record: listing what is wrong in a longer one would take minutes."""
 
 PACKAGES = ("pointward", "numpy", "scipy", "torch", "scikit-learn", "openTSNE", "matplotlib", "open3d-cpu", "open3d")
 
@@ -72,6 +81,20 @@ def provenance(
     }
 
 
+def sidecar(path: Path) -> Path:
+    """Where ``write_provenance`` puts the provenance of the file ``path``: NAME.json beside it, ``map.csv.json``."""
+    return path.with_name(f"{path.name}.json")
+
+
+def write_provenance(path: Path, made_with: Mapping[str, Any]) -> None:
+    """Write what made the file ``path`` beside it: ``made_with``, and the SHA-256 of the file that it belongs to.
+
+    Tables and clouds get such a file; figures carry their provenance in themselves (``core.figures.save``).
+    """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_json(sidecar(path), {"file": path.name, "sha256": digest, **made_with})
+
+
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of those of the packages that are installed; one of two names of a package never is."""
     found = {}
@@ -82,7 +105,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """``value`` in the types JSON knows; numbers that are not finite become None.
+    """``value`` in the types JSON knows; numbers that are not finite become None, and text becomes ``readable``.
 
     Raises
     ------
@@ -90,18 +113,18 @@ def plain(value: Any) -> Any:
         If ``value`` holds something that has no place in a record.
     """
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
             return value
+        case str() | Path():
+            return readable(value)
         case float():
             return value if math.isfinite(value) else None
         case np.generic() | np.ndarray():
             return plain(value.tolist())
-        case Path():
-            return str(value)
         case BaseModel():
             return plain(value.model_dump())
         case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
+            return {readable(str(key)): plain(item) for key, item in value.items()}
         case list() | tuple():
             return [plain(item) for item in value]
     raise TypeError(f"A record can't hold a {type(value).__name__}: {value!r:.80}.")
@@ -120,15 +143,34 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     FormatError
-        If it is not JSON; says in which line.
+        If it is not JSON, which says in which line; or too large.
     """
-    return _parsed(path.read_bytes(), path, 1)
+    return _parsed(_content(path), path, 1)
+
+
+def read_as(path: Path, kind: type[T], name: str) -> T:
+    """Read a JSON file that holds one ``kind`` of thing: a pydantic model, or a type of values.
+
+    Parameters
+    ----------
+    name : str
+        What it is in the words of a person, with its article: "the record of a training run".
+
+    Raises
+    ------
+    FormatError
+        If it is not JSON, too large, or does not hold that.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(_content(path, MOST_RECORD_BYTES))
+    except ValidationError as error:
+        raise FormatError(path, f"it is not {name} ({explain(error)})", "restore it, or remove it") from None
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     """Append ``record`` as one line that is on the disk on return; a torn last line is dropped first."""
     line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
-    with path.open("ab+") as file:
+    with naming(path), path.open("ab+") as file:
         _mend(file)
         file.write(line.encode())
         file.flush()
@@ -157,22 +199,34 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     FormatError
-        If another line is not a JSON record; says which.
+        If another line is not a JSON record, which says which; or if the file is too large.
     """
-    *lines, tail = path.read_bytes().split(b"\n")
+    *lines, tail = _content(path).split(b"\n")
     if _is_json(tail):  # a prefix of a record is never JSON itself
         lines.append(tail)
-    records = {number: _parsed(line, path, number) for number, line in enumerate(lines, 1) if line.strip()}
-    for number, record in records.items():
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        record = _parsed(line, path, number)
         if not isinstance(record, dict):
             raise FormatError(path, f"line {number} is not a record but {record!r:.40}", "a JSON record is expected")
-    return list(records.values())
+        records.append(record)
+    return records
+
+
+def _content(path: Path, most: int = MOST_BYTES) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise FormatError(path, "it is too large for a record", f"up to {most:,} bytes are accepted")
+    return content
 
 
 def _is_json(text: bytes) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -180,11 +234,17 @@ def _is_json(text: bytes) -> bool:
 def _parsed(text: bytes, path: Path, first_line: int) -> Any:
     try:
         return json.loads(text)
+    except RecursionError:
+        raise FormatError(
+            path, f"line {first_line} or one after it is nested too deep", "restore or remove it"
+        ) from None
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise FormatError(path, f"line {line} is not JSON ({error.msg})", "a JSON record is expected") from error
     except UnicodeDecodeError as error:
         raise FormatError(path, "it is not text in UTF-8", "a JSON record is expected") from error
+    except ValueError as error:  # a whole number of thousands of digits
+        raise FormatError(path, f"line {first_line} or one after it holds what is no number", "restore it") from error
 
 
 def write_csv(path: Path, columns: Mapping[str, ArrayLike]) -> None:
@@ -198,7 +258,7 @@ def write_csv(path: Path, columns: Mapping[str, ArrayLike]) -> None:
     ValueError
         If there is no column, or one is not a column (n,), or lengths differ.
     """
-    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    arrays = {readable(name): np.asarray(column) for name, column in columns.items()}
     lengths = {name: len(array) for name, array in arrays.items() if array.ndim == 1}
     if not arrays or len(lengths) < len(arrays) or len(set(lengths.values())) > 1:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"

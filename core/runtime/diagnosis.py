@@ -16,13 +16,17 @@ PACKAGES = (
 def diagnose(cache: Path) -> dict[str, Any]:
     """Versions, devices, threads, the shipped models (each checked by its checksum), folders, and what is wrong."""
     from core.models.checkpoints import builtin_models, load_model
-    from core.models.fast.peaks import searches_by_bytes
+    from core.models.fast.peaks import uses_int8_search
     from core.runtime.devices import available_devices, choose_device, describe_device
     from core.runtime.threads import describe_threads
 
     installed = versions(("pointward", *PACKAGES))
-    problems, models = [], {}
-    for name, path in builtin_models().items():
+    problems, models, paths = [], {}, dict[str, Path]()
+    try:
+        paths = builtin_models()
+    except ValueError as error:
+        problems.append(str(error))
+    for name, path in paths.items():
         try:
             models[name] = load_model(path).sha256[:12]
         except ValueError as error:
@@ -36,7 +40,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
         "devices": available_devices(),
         "device": describe_device(choose_device("auto")),
         "threads": describe_threads(),
-        "maxima_by_bytes": searches_by_bytes(),
+        "maxima_by_bytes": uses_int8_search(),
         "models": models,
         "cache": str(cache),
         "versions": installed,

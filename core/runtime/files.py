@@ -1,19 +1,118 @@
-"""Files that are whole or absent, and the one sentence for a file that is not as it should be."""
+"""Files that are whole or absent, and the one sentence for a file that is not as it should be.
+
+A file or folder that is being written is called ``.STEM-PID-TOKEN.SUFFIX``: its name says which process writes it, so
+that what a killed process has left is not confused with what another one is writing at this moment.
+"""
 
 import os
+import platform
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
+
+from core.runtime.processes import is_alive
+from core.runtime.text import MOST_CHARACTERS, printable, shortened
+
+_HOST = f"{zlib.crc32(platform.node().encode(errors='replace')):08x}"
+_PROCESS = secrets.token_hex(4)  # tells this process from an earlier one of the same number
+_TEMPORARY = re.compile(
+    r"\.(?P<stem>.+)-(?P<pid>[1-9]\d{0,9})-(?P<host>[0-9a-f]{8})(?P<process>[0-9a-f]{8})[0-9a-f]{4}(?P<suffix>\..*)?",
+    re.DOTALL,
+)
+_REPLACED = ".replaced"
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 class FormatError(ValueError):
-    """A file cannot be used: which, what is wrong (with its line or field), and what is accepted."""
+    """A file cannot be used: which, what is wrong (with its line or field), and what is accepted.
+
+    One sentence of at most ``MOST_CHARACTERS`` printable characters, whatever the file's name and content are.
+    """
 
     def __init__(self, path: Path, wrong: str, accepted: str) -> None:
-        super().__init__(f"{path}: {wrong}; {accepted}.")
+        self.wrong, self.accepted = wrong, accepted
+        rest = shortened(printable(f": {wrong}; {accepted}"), 200) + "."
+        place, room = printable(str(path)), MOST_CHARACTERS - len(rest)
+        super().__init__((place if len(place) <= room else "…" + place[1 - room :]) + rest)
+
+
+def readable(name: Path | str) -> str:
+    r"""A path or name as text that can be shown and stored: a byte that is not UTF-8 is written as ``\xe9``.
+
+    Python keeps such a byte as half of a surrogate pair, which neither UTF-8 files nor the screen can hold.
+    """
+    text = _NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", str(name))
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def reason(error: Exception) -> str:
+    """What a library says of a file, as the end of a ``FormatError``'s "what is wrong"."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, MemoryError):
+        text = "there is not enough memory"
+    return "" if text in ("", "()") or "pickle" in text else f" ({text})"
+
+
+_KINDS = (
+    (stat.S_ISDIR, "it is a folder"),
+    (stat.S_ISFIFO, "it is a named pipe"),
+    (stat.S_ISSOCK, "it is a socket"),
+    (stat.S_ISCHR, "it is a device"),
+    (stat.S_ISBLK, "it is a device"),
+)
+
+
+def require_regular_file(path: Path, accepted: str) -> int:
+    """The size in bytes of a regular file; to be called before a path from a person is opened.
+
+    Opening a named pipe waits for ever, and reading a device may never end.
+
+    Parameters
+    ----------
+    accepted
+        The end of the sentence if it is none: what is accepted in its place.
+
+    Raises
+    ------
+    FormatError
+        If there is no such file, it is of another kind, or the system does not let this process look at it.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FormatError(path, "there is no such file", accepted) from None
+    except OSError as error:
+        raise FormatError(path, f"it cannot be opened ({error.strerror})", accepted) from None
+    except ValueError:  # a null character
+        raise FormatError(path, "no file can have this name", accepted) from None
+    if not stat.S_ISREG(status.st_mode):
+        wrong = next((text for is_kind, text in _KINDS if is_kind(status.st_mode)), "it is not a regular file")
+        raise FormatError(path, wrong, accepted)
+    return status.st_size
+
+
+def read_whole(path: Path, most: int, accepted: str) -> bytes:
+    """The content of a regular file of up to ``most`` bytes.
+
+    Raises
+    ------
+    FormatError
+        As ``require_regular_file``, or if the file is larger or cannot be read.
+    """
+    if (size := require_regular_file(path, accepted)) > most:
+        raise FormatError(path, f"it has {size:,} bytes, more than {most:,}", accepted)
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise FormatError(path, f"it cannot be read ({error.strerror})", accepted) from None
 
 
 @contextmanager
@@ -22,16 +121,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     It takes the place of ``path`` when the block ends well and is removed when it does not, so that a reader sees the
     old content or the new, never a part; a folder that replaces another is absent for an instant. Missing parent
-    folders are made.
+    folders are made, and what killed processes have left beside it is removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, with ``path`` as its file name where the system named none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    token = secrets.token_hex(4)
+    sweep(path.parent)
     # The suffix stays last: writers such as numpy and matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}-{token}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}-{_token()}{path.suffix}")
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         if temporary.is_dir() and path.is_dir():  # a folder cannot replace one that is not empty
-            old = path.with_name(f".{path.name}-{token}.old")
+            old = path.with_name(f".{path.name}-{_token()}{_REPLACED}")
             os.replace(path, old)
             try:
                 os.replace(temporary, path)
@@ -42,14 +147,62 @@ def atomic_path(path: Path) -> Iterator[Path]:
         else:
             os.replace(temporary, path)
     except BaseException:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
-def leftovers(path: Path) -> list[Path]:
-    """The temporary files of ``atomic_path`` that a kill kept from taking the place of ``path``."""
-    ours = re.compile(rf"\.{re.escape(path.stem)}-[0-9a-f]{{8}}{re.escape(path.suffix)}")
-    return [found for found in path.parent.glob(".*") if ours.fullmatch(found.name) and found.is_file()]
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give ``path`` to an ``OSError`` of the system that names no file, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def temporary_folder(name: str) -> "tempfile.TemporaryDirectory[str]":
+    """A folder of this process for temporary files, removed at its end; those of killed processes are removed now."""
+    sweep(Path(tempfile.gettempdir()))
+    return tempfile.TemporaryDirectory(prefix=f".{name}-{_token()}.")
+
+
+def sweep(folder: Path, locked: Sequence[str] = ()) -> None:
+    """Remove what processes that have ended left of files and folders they were writing in ``folder``.
+
+    A folder that was about to be replaced is put back. Only what this user's processes on this machine have left is
+    touched; of names without suffix that match one of the patterns ``locked``, whose lock the caller holds, all is.
+    """
+    with suppress(OSError):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            name = _TEMPORARY.fullmatch(entry.name)
+            if name is None or not (any(fnmatchcase(name["stem"], each) for each in locked) or _abandoned(entry, name)):
+                continue
+            if name["suffix"] == _REPLACED and not (folder / name["stem"]).exists():
+                with suppress(OSError):
+                    os.replace(entry.path, folder / name["stem"])
+            _remove(Path(entry.path))
+
+
+def _token() -> str:
+    return f"{os.getpid()}-{_HOST}{_PROCESS}{secrets.token_hex(2)}"
+
+
+def _abandoned(entry: os.DirEntry[str], name: re.Match[str]) -> bool:
+    """Whether the process that was writing this was one of this user and machine, and has ended."""
+    try:
+        own = not hasattr(os, "geteuid") or entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+    except OSError:
+        return False
+    pid = int(name["pid"])
+    ended = name["process"] != _PROCESS if pid == os.getpid() else not is_alive(pid)
+    return own and name["host"] == _HOST and ended
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

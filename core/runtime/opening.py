@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from core.clouds import SHOWN, Cloud
 from core.clouds.files import read_cloud
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
+from core.models.predict import predict
 
 
 def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedModel:
@@ -15,8 +17,12 @@ def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedM
     Raises
     ------
     ValueError
-        If it is neither, or damaged; one sentence with the path and what is accepted.
+        If it is neither, or damaged; one sentence with the path and what is accepted. ``NonFiniteError`` if it is a
+        model that can't predict even a sphere.
     """
     if path.is_dir() or path.suffix.lower() == ".safetensors":
-        return load_model(resolve_model(path), device)
+        model = load_model(resolve_model(path), device)
+        sphere = np.random.default_rng(0).normal(size=(1, SHOWN, 3)).astype(np.float32)
+        predict(model.module, sphere / np.linalg.norm(sphere, axis=2, keepdims=True))
+        return model
     return read_cloud(path, SHOWN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.clouds import SHOWN, Cloud, resample
-from core.events import Done, Event, Note, Progress
+from core.events import Done, Event, Note, Progress, forward
 
 if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
     from core.models.checkpoints import LoadedModel
@@ -34,12 +34,7 @@ def startup() -> Iterator[Event]:
     from core.runtime.threads import set_threads_beside_window
 
     set_threads_beside_window()
-    models: tuple[LoadedModel, ...] = ()
-    for event in shipped_models(FIRST_DATASET):
-        if isinstance(event, Done):
-            models = event.value
-        else:
-            yield event
+    models: tuple[LoadedModel, ...] = (yield from forward(shipped_models(FIRST_DATASET))).value
     points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
     cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
     yield Done(Startup(models, cloud, describe_device(choose_device("auto"))))
@@ -48,13 +43,18 @@ def startup() -> Iterator[Event]:
 def shipped_models(dataset: str) -> Iterator[Event]:
     """Load the models that come with the program for a dataset; ``Done`` with a tuple of ``LoadedModel``.
 
-    A damaged model is left out with a ``Note``; the others are there.
+    A damaged model is left out with a ``Note``, and so are all of them if their index is damaged.
     """
     from core.models.checkpoints import builtin_models, load_model
     from core.runtime.devices import choose_device
 
-    device, paths = choose_device("auto"), builtin_models(dataset)
-    models = []
+    device, models = choose_device("auto"), []
+    try:
+        paths = builtin_models(dataset)
+    except ValueError as error:
+        yield Note(str(error))
+        yield Done(())
+        return
     for place, (name, path) in enumerate(paths.items()):
         yield Progress(place, len(paths), f"loading {name}")
         try:

@@ -2,8 +2,9 @@
 
 from core.training.engine import train
 from core.training.options import TrainOptions
+from core.training.record import dataset_of_run, dataset_of_weights, run_exists, stored_options
 from core.training.regimes import REGIMES
-from core.training.runs import RunResult, command, dataset_of_run, dataset_of_weights, run_exists, stored_options
+from core.training.runs import RunResult, command
 
 __all__ = [
     "REGIMES",

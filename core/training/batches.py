@@ -93,4 +93,4 @@ def _columns(count: int, stored: int, options: TrainOptions, generator: torch.Ge
 
 
 def _generator(*place: int) -> torch.Generator:
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]) >> 1)

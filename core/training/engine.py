@@ -5,17 +5,22 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.datasets import Dataset, Split, choose_rows
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
-from core.events import Cancel, Done, Epoch, Event, Note, Progress
-from core.models import build
+from core.datasets import Dataset, Split
+from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.events import Cancel, Done, Epoch, Event, Note, Progress, forward
+from core.models import NonFiniteError, build
+from core.models.checkpoints import BEST, MOST_CLASSES
 from core.models.discriminator import build_discriminator
 from core.runtime.devices import choose_device, describe_device, seeded
+from core.runtime.files import readable
+from core.runtime.locks import locked_folder
 from core.training.batches import batches
 from core.training.learner import Learner
 from core.training.options import TrainOptions
+from core.training.record import read_run
 from core.training.regimes import REGIMES
 from core.training.runs import Run
+from core.training.typical import add_typical, training_rows
 
 
 def train(
@@ -50,15 +55,29 @@ def train(
     Raises
     ------
     ValueError
-        If the folder, the options or the dataset do not allow it, or the loss is no longer finite.
+        If the folder, the options or the dataset do not allow it, another process is training the run, or the training
+        diverges: its loss, or what the model gives, is no longer finite.
     """
-    from lightning_fabric import Fabric  # takes a second to import, which a window's start should not pay
-
     if resume:
-        run = Run.resume(folder, options, dataset.card)
+        read_run(folder)  # or the lock would make a folder where there is none
     else:
         _check(dataset, options)
-        run = Run.create(folder, options, dataset.card, data_root)
+    with locked_folder(folder):
+        try:
+            yield from _train(dataset, options, folder, cancel, resume, data_root)
+        except NonFiniteError:
+            raise ValueError(
+                "The training diverged, its numbers are no longer finite: lower the learning rate. "
+                f"{readable(folder)} keeps the epochs before."
+            ) from None
+
+
+def _train(
+    dataset: Dataset, options: TrainOptions, folder: Path, cancel: Cancel | None, resume: bool, data_root: Path | None
+) -> Iterator[Event]:
+    from lightning_fabric import Fabric  # takes a second to import, which a window's start should not pay
+
+    run = Run.resume(folder, options, dataset.card) if resume else Run.create(folder, options, dataset.card, data_root)
     options = run.options
     device = choose_device(options.device)
     with seeded(options.seed, device):
@@ -67,12 +86,11 @@ def train(
         precision = "32-true" if options.precision == "tf32" else options.precision  # tf32 is the learner's own matter
         fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
         learner = Learner(fabric, model, discriminator, options)
-    run.restore(learner)
+    if mended := run.restore(learner):
+        yield Note(mended)
 
     whole = dataset.split("train")
-    rows, held = dataset.validation(options.validation, options.seed)
-    if options.clouds is not None:
-        rows = rows[choose_rows(whole.labels[rows], options.clouds)]
+    rows, held = training_rows(dataset, options)
     validation = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
     evaluation = EvaluationOptions(points=min(options.points, whole.points.shape[1]), batch_size=options.batch_size)
     yield Note(
@@ -92,10 +110,7 @@ def train(
             with seeded(batch.seed, device):
                 regime.learn(learner, batch.clouds.to(device), batch.label.to(device))
             if not math.isfinite(sum(learner.tally.values())):
-                raise ValueError(
-                    f"The loss is no longer a finite number in epoch {epoch}; lower the learning rate. "
-                    f"{folder} keeps the epochs before it."
-                )
+                raise NonFiniteError("The loss is no longer finite.")
             done += len(batch.label)
             seconds += time.perf_counter() - mark  # without the time a caller pauses between two events
             yield Progress(done, total, text)
@@ -103,19 +118,18 @@ def train(
             if cancel and cancel.requested:
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
-        report: AccuracyReport | None = None
-        for event in evaluate_accuracy(learner.result, validation, options.attack, evaluation):
-            match event:
-                case Progress(clouds):
-                    yield Progress(done + clouds, total, f"{text}, validation")
-                case Done(value):
-                    report = value
-        assert report is not None
-        assert report.adversarial is not None
+        validated = yield from forward(
+            evaluate_accuracy(learner.result, validation, options.attack, evaluation),
+            before=done,
+            weight=len(held),
+            total=total,
+            text=f"{text}, validation",
+        )
+        clean, adversarial = validated.value.sides
         metrics = {
             **learner.tally,
-            "validation_clean": report.clean.accuracy.value,
-            "validation_adversarial": report.adversarial.accuracy.value,
+            "validation_clean": clean.accuracy.value,
+            "validation_adversarial": adversarial.accuracy.value,
             "learning_rate": options.learning_rate_at(epoch),
             "seconds": seconds,
             "clouds_per_second": len(rows) / seconds,
@@ -125,6 +139,13 @@ def train(
         if cancel and cancel.requested:
             break
     complete = len(run.history) >= options.epochs or run.out_of_patience
+    if complete:
+        for event in add_typical(folder / BEST, dataset, options, str(device), cancel):
+            match event:
+                case Progress(text=text):
+                    yield Progress(total, total, text)
+                case Note():
+                    yield event
     yield Done(run.finish(learner, complete=complete), complete=complete)
 
 
@@ -138,6 +159,8 @@ def _check(dataset: Dataset, options: TrainOptions) -> None:
         )
     if options.rotation and card.up_axis not in ("x", "y", "z"):
         raise ValueError(f"rotation: {card.name} does not say which axis points up; train with rotation 0.")
+    if len(card.classes) > MOST_CLASSES:
+        raise ValueError(f"{card.name} has {len(card.classes):,} classes; a model knows at most {MOST_CLASSES:,}.")
     if len(card.classes) < 2:
         raise ValueError(f"{card.name} has one class alone, {card.classes[0]}; a classifier needs at least 2.")
     learnt, held = dataset.validation(options.validation, options.seed)

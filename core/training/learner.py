@@ -3,7 +3,7 @@
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.attacks import Attack
+from core.models import Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.training.options import TrainOptions
 
@@ -70,10 +71,25 @@ class Learner:
         return {name: total / self._counts[name] for name, total in self._sums.items()}
 
     def learn(self, label: Tensor, *feeds: Feed) -> None:
-        """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,)."""
+        """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,).
+
+        With ``updates`` "concatenated" all feeds go through the model in one pass, and the statistics of its batch norm
+        are those of all of them; otherwise each has a pass, and statistics, of its own.
+        """
         with self._arithmetic():
-            losses = [self._losses(label, feed, *self._forwards[0](feed.clouds)) for feed in feeds]
+            losses = [
+                self._losses(label, feed, *output) for feed, output in zip(feeds, self._outputs(feeds), strict=True)
+            ]
             self._descend(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
+
+    def _outputs(self, feeds: Sequence[Feed]) -> Iterator[Output]:
+        """The model's output for each of ``feeds``, from one pass for all of them or from one for each."""
+        if self.options.updates == "concatenated":
+            logits, latent = self._forwards[0](torch.cat([feed.clouds for feed in feeds]))
+            yield from map(Output, logits.chunk(len(feeds)), latent.chunk(len(feeds)))
+        else:
+            for feed in feeds:
+                yield self._forwards[0](feed.clouds)
 
     def trades_step(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
         """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""
@@ -156,7 +172,15 @@ class Learner:
         return tensors
 
     def load_state(self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-        """Go on from the model's ``weights`` and what ``state()`` gave."""
+        """Go on from the model's ``weights`` and what ``state()`` gave.
+
+        Raises
+        ------
+        ValueError
+            If a tensor is missing, foreign, of another shape or not finite; says which.
+        """
+        _check_tensors(weights, {name: value.shape for name, value in self.model.state_dict().items()})
+        _check_tensors(state, self._state_shapes())
         self.model.load_state_dict(weights)
         parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, value in state.items():
@@ -172,6 +196,32 @@ class Learner:
             moments[int(number)][int(index)][key] = value
         for optimiser, values in zip(self._optimisers, moments, strict=True):
             optimiser.load_state_dict({"state": values, "param_groups": optimiser.state_dict()["param_groups"]})
+
+    def _state_shapes(self) -> dict[str, torch.Size]:
+        """Name and shape of every tensor that ``state()`` gives after a gradient step."""
+        shapes: dict[str, torch.Size] = {}
+        others = {
+            "average": self.result if self.result is not self.model else None,
+            "discriminator": self.discriminator,
+        }
+        for part, network in others.items():
+            if network is not None:
+                shapes |= {f"{part}/{name}": value.shape for name, value in network.state_dict().items()}
+        for number, network in enumerate(self._networks):
+            for index, weight in enumerate(network.parameters()):
+                moments = {"step": torch.Size(), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}
+                shapes |= {f"adam/{number}/{index}/{name}": shape for name, shape in moments.items()}
+        return shapes
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
+    for name in sorted(tensors.keys() | shapes):
+        if name not in tensors:
+            raise ValueError(f"it lacks {name}")
+        if name not in shapes or tensors[name].shape != shapes[name]:
+            raise ValueError(f"{name} is not a tensor that this run has")
+        if not tensors[name].isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite")
 
 
 def divergence(clean: Tensor, adversarial: Tensor) -> Tensor:

@@ -77,8 +77,12 @@ class TrainOptions(Options):
     attack_mode: Literal["eval", "train"] = option(
         "eval", "Mode of the model while it is attacked: with running or with batch statistics.", advanced=True
     )
-    updates: Literal["alternate", "joint"] = option(
-        "alternate", "A step on the clean batch, then one on its adversarial batch; or one step on both.", advanced=True
+    updates: Literal["alternate", "joint", "concatenated"] = option(
+        "alternate",
+        "alternate: a step on the clean batch, then one on its adversarial batch. joint: one step on both, each passed "
+        "through the model by itself. concatenated: one step on both in one pass, so that batch norm normalises clean "
+        "and adversarial clouds together.",
+        advanced=True,
     )
 
     trades_weight: float = option(

@@ -11,6 +11,10 @@ and those beyond it:
   et al. 2019).
 * defense-pgd: defense, with batches that PGD makes against L_cls and L_feat together, which is what the model learns.
 
+Where a regime learns from a clean and from an adversarial batch, ``TrainOptions.updates`` says how: alternate (a step
+on each), joint (one step on both, each passed through the model by itself) or concatenated (one step on both in one
+pass, so that batch norm normalises them together). The paper's "alternatively" and "simultaneously" leave this open.
+
 L_cls = CE(C(E(x)), y) trains extractor E and classifier C. L_feat = CE(D(z), real) trains E alone to pass any latent
 z = E(x) for that of a real cloud. L_dis = CE(D(z), t) trains the discriminator D alone to tell real (t = 0) from
 adversarial (t = 1). The paper calls D(z) the probability of t = 0, yet the binary cross-entropy it prints drives D(z)
@@ -18,8 +22,8 @@ towards the probability of t = 1. A two-way softmax with cross-entropy on the cl
 reading that agrees with the rest of its text.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +34,7 @@ from torch import Tensor, nn
 from core.attacks import Attack, Loss, evaluate, random_unit_delta
 from core.models import Classifier
 from core.models.discriminator import ADVERSARIAL, REAL
+from core.models.port import batch_statistics
 from core.training.learner import Feed, Learner, divergence
 from core.training.options import RegimeName
 
@@ -128,15 +133,4 @@ def _attacked(
 
 
 def _victim(model: nn.Module, mode: Literal["eval", "train"]) -> AbstractContextManager[Classifier]:
-    return _batch_statistics(model) if mode == "train" else nullcontext(model)
-
-
-@contextmanager
-def _batch_statistics(model: nn.Module) -> Iterator[Classifier]:
-    """The model as a bare callable, which ``evaluate`` leaves in its training mode; running statistics are restored."""
-    before = [buffer.clone() for buffer in model.buffers()]
-    try:
-        yield lambda clouds: model(clouds)
-    finally:
-        for buffer, value in zip(model.buffers(), before, strict=True):
-            buffer.copy_(value)
+    return batch_statistics(model) if mode == "train" else nullcontext(model)

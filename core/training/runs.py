@@ -4,32 +4,32 @@
 * ``metrics.jsonl``: a line for each finished epoch.
 * ``best.safetensors``: the weights of the best epoch on the validation clouds, with their model card.
 * ``last.safetensors``: the weights after the last finished epoch and everything the next one depends on.
+* ``.lock``: there while a process is training the run; see ``core.runtime.locks``.
 
 The best epoch is the first with the highest clean accuracy in the simple regime, and with the highest mean of clean and
-adversarial accuracy in the others. ``last.safetensors`` is the commit: an epoch counts once it is in there. It is
-written after the other two, so a run killed at any instant repeats at most one epoch, with the same random numbers, and
-overwrites what that epoch had left.
+adversarial accuracy in the others. ``last.safetensors`` is the commit: an epoch counts once it is in there. Its metrics
+are written before, and its weights as the best ones after it. So a run killed at any instant repeats at most one epoch,
+with the same random numbers, and best weights that are missing are those of the last epoch and are written then.
 """
 
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
+from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Card
 from core.models.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
-from core.options import explain
-from core.results.records import append_jsonl, provenance, read_json, read_jsonl, write_json
+from core.results.records import append_jsonl, provenance, read_jsonl, write_json
 from core.runtime.devices import choose_device, describe_device
-from core.runtime.files import atomic_path, leftovers
+from core.runtime.files import atomic_path, readable, sweep
+from core.runtime.locks import LOCK
 from core.training.learner import Learner
 from core.training.options import TrainOptions
+from core.training.record import METRICS, OPTIONS, RunRecord, read_metrics, read_run
 from core.training.regimes import REGIMES
 
-OPTIONS, METRICS = "options.json", "metrics.jsonl"
+FILES = tuple(Path(name).stem for name in (OPTIONS, METRICS, BEST, LAST))
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class RunResult:
 
 
 class Run:
-    """A run's folder while it is being trained; made by ``create`` or ``resume``."""
+    """A run's folder while it is being trained; made by ``create`` or ``resume``, whose caller holds its lock."""
 
-    def __init__(self, folder: Path, options: TrainOptions, dataset: Card, record: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, options: TrainOptions, dataset: Card, record: RunRecord) -> None:
         self.folder = folder
         self.options = options
         self.history: list[dict[str, float]] = []
@@ -59,59 +59,84 @@ class Run:
     @classmethod
     def create(cls, folder: Path, options: TrainOptions, dataset: Card, data_root: Path | None) -> "Run":
         """Begin a run in a folder that does not exist or is empty."""
-        if folder.is_dir():
-            _sweep_up(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ValueError(f"{folder} exists already: choose another folder, or resume the run in it.")
+        sweep(folder, FILES)
+        if any(path.name != LOCK for path in folder.iterdir()):
+            raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
         device = describe_device(choose_device(options.device))
-        record = {
-            "dataset_name": dataset.name,
-            "data_root": data_root.resolve() if data_root is not None else None,
-            **provenance(options, seed=options.seed, dataset=dataset.fingerprint, device=device),
-        }
+        record = RunRecord.model_validate(
+            {
+                **provenance(options, seed=options.seed, dataset=dataset.fingerprint, device=device),
+                "dataset_name": dataset.name,
+                "data_root": data_root.resolve() if data_root is not None else None,
+                "given_up": dataset.given_up,
+                "turn": dataset.turn,
+            }
+        )
         run = cls(folder, options, dataset, record)
         run._write_record(complete=False)
         return run
 
     @classmethod
     def resume(cls, folder: Path, options: TrainOptions, dataset: Card) -> "Run":
-        """Take up the run in ``folder``. Options that were not set are the run's own; only epochs may differ."""
-        before, record = stored(folder)
+        """Take up the run in ``folder``. Options that were not set are the run's own; only epochs may differ.
+
+        Nothing is changed in the folder before ``restore``, so that what is refused stays as it was.
+        """
+        record = read_run(folder)
+        before = record.options
         for field in sorted(options.model_fields_set - {"epochs"}):
             was, wanted = getattr(before, field), getattr(options, field)
             if was != wanted:
-                raise ValueError(f"The run in {folder} has {field} = {was!r}, so it can't go on with {wanted!r}.")
-        if record["dataset"] != dataset.fingerprint:
-            raise ValueError(f"The run in {folder} was trained on another {record['dataset_name']} than this one.")
+                raise ValueError(
+                    f"The run in {readable(folder)} has {field} = {was!r}, so it can't go on with {wanted!r}."
+                )
+        if record.dataset != dataset.fingerprint:
+            raise ValueError(
+                f"The run in {readable(folder)} was trained on another {record.dataset_name} than this one."
+            )
         epochs = options.epochs if "epochs" in options.model_fields_set else before.epochs
         options = TrainOptions.model_validate(before.model_dump() | {"epochs": epochs})
-        run = cls(folder, options, dataset, record | {"options": options})
-        run._write_record(complete=False)
-        _sweep_up(folder)
-        finished = read_card(folder / LAST).epochs if (folder / LAST).is_file() else 0
-        lines = read_jsonl(folder / METRICS) if (folder / METRICS).is_file() else []
-        run.history = lines[:finished]
-        if [line.get("epoch") for line in run.history] != list(range(1, finished + 1)):
-            raise ValueError(f"{folder / METRICS} lacks some of the {finished} finished epochs; the run can't go on.")
-        with atomic_path(folder / METRICS) as part:
-            part.touch()
-            for line in run.history:
-                append_jsonl(part, line)
+        run = cls(folder, options, dataset, record.model_copy(update={"options": options}))
+        run.history = read_metrics(folder, run._finished_epochs())
         return run
 
-    def restore(self, learner: Learner) -> None:
-        """Give the learner the state after the last finished epoch, if there is one."""
+    def restore(self, learner: Learner) -> str:
+        """Give the learner the state after the last finished epoch, if there is one, and drop what came after it.
+
+        Returns what was mended, for the person; empty if nothing was.
+
+        Raises
+        ------
+        ValueError
+            If that state is not whole, or the weights of the best epoch are gone and not those of the last.
+        """
+        mended = ""
         if self.history:
             _, weights, state = load_training(self.folder / LAST)
-            learner.load_state(weights, state)
+            try:
+                learner.load_state(weights, state)
+            except ValueError as error:
+                raise self._unusable(LAST, str(error)) from None
+            if self._epoch_of_best_weights() != self.best_epoch:
+                if self.best_epoch != len(self.history):
+                    raise self._unusable(BEST, f"it does not hold the weights of the best epoch, {self.best_epoch}")
+                self._save_best(learner)
+                mended = f"{BEST} was not there or not whole, and was written anew: the last epoch is the best one."
+        sweep(self.folder, FILES)
+        with atomic_path(self.folder / METRICS) as part:
+            part.touch()
+            for line in self.history:
+                append_jsonl(part, line)
+        self._write_record(complete=False)
+        return mended
 
     def commit(self, learner: Learner, metrics: Mapping[str, float]) -> None:
         """Keep a finished epoch."""
         self.history.append({"epoch": len(self.history) + 1, **metrics})
-        if self.best_epoch == len(self.history):
-            save_model(self.folder / BEST, learner.result, self._card(metrics))
         append_jsonl(self.folder / METRICS, self.history[-1])
         save_model(self.folder / LAST, learner.model, self._card(metrics), training=learner.state())
+        if self.best_epoch == len(self.history):
+            self._save_best(learner)
 
     def finish(self, learner: Learner, *, complete: bool) -> RunResult:
         """End the run, or leave it to be resumed; before the first finished epoch the weights are kept as they are."""
@@ -138,10 +163,41 @@ class Run:
         clean, adversarial = metrics["validation_clean"], metrics["validation_adversarial"]
         return (clean + adversarial) / 2 if REGIMES[self.options.regime].robust else clean
 
+    def _finished_epochs(self) -> int:
+        """Epochs in the last weights, after checking that these are this run's."""
+        if not (self.folder / LAST).is_file():
+            begun = len(read_jsonl(self.folder / METRICS)) if (self.folder / METRICS).is_file() else 0
+            if begun > 1 or self._epoch_of_best_weights():  # one line may be of an epoch that was not finished
+                raise self._unusable(LAST, "it is gone, though epochs were finished")
+            return 0
+        card, own = read_card(self.folder / LAST), self._card({})
+        for field in ("architecture", "options", "classes", "regime", "seed", "fingerprint"):
+            if getattr(card, field) != getattr(own, field):
+                raise self._unusable(LAST, f"it is of another run, with another {field}")
+        return card.epochs
+
+    def _epoch_of_best_weights(self) -> int:
+        """The epoch that the kept best weights are of; 0 if there are none, or they are damaged."""
+        try:
+            return read_card(self.folder / BEST).epochs
+        except ValueError:
+            return 0
+
+    def _unusable(self, name: str, wrong: str) -> ValueError:
+        path = readable(self.folder / name)
+        return ValueError(
+            f"{path}: {wrong}, so the run can't go on; restore the file, or train anew in another folder."
+        )
+
+    def _save_best(self, learner: Learner) -> None:
+        """Keep the weights of the last finished epoch as the best ones."""
+        metrics = {name: value for name, value in self.history[-1].items() if name != "epoch"}
+        save_model(self.folder / BEST, learner.result, self._card(metrics))
+
     def _card(self, metrics: Mapping[str, float]) -> ModelCard:
         options, dataset = self.options, self._dataset
         return ModelCard(
-            name=self.folder.name,
+            name=readable(self.folder.name),
             title=f"{options.regime} run",
             architecture=options.model,
             options=options.model_options,
@@ -153,54 +209,19 @@ class Run:
             up_axis=dataset.up_axis,
             seed=options.seed,
             epochs=len(self.history),
-            command=command(options, dataset.name),
+            command=command(options, dataset.name, dataset.orientation),
             metrics=dict(metrics),
-            versions=self._record["versions"],
+            versions=self._record.versions,
         )
 
     def _write_record(self, *, complete: bool) -> None:
-        write_json(self.folder / OPTIONS, {**self._record, "complete": complete})
+        write_json(self.folder / OPTIONS, self._record.model_copy(update={"complete": complete}))
 
 
-def _sweep_up(folder: Path) -> None:
-    """Remove what a kill kept from taking its place, and nothing else: the folder may be a person's own."""
-    for name in (OPTIONS, METRICS, BEST, LAST):
-        for leftover in leftovers(folder / name):
-            leftover.unlink()
-
-
-def stored_options(folder: Path) -> TrainOptions:
-    """The options of the run in ``folder``.
-
-    Raises
-    ------
-    ValueError
-        If there is no run, or it was made with options this version does not have.
-    """
-    return stored(folder)[0]
-
-
-def run_exists(folder: Path) -> bool:
-    """Whether there is a run to resume in ``folder``; one that was killed at its very start left nothing."""
-    return (folder / OPTIONS).is_file()
-
-
-def dataset_of_run(folder: Path) -> tuple[str, Path | None]:
-    """The name of the dataset of the run in ``folder``, and where it was found."""
-    record = read_json(folder / OPTIONS)
-    root = record.get("data_root")
-    return record["dataset_name"], Path(root) if root else None
-
-
-def dataset_of_weights(weights: Path, card: ModelCard) -> tuple[str, Path | None]:
-    """The name of the dataset that weights were trained on and, for those in a run's folder, where it was found."""
-    return dataset_of_run(weights.parent) if run_exists(weights.parent) else (card.dataset, None)
-
-
-def command(options: TrainOptions, dataset: str) -> str:
+def command(options: TrainOptions, dataset: str, orientation: Orientation = AS_IT_IS) -> str:
     """The command line that trains with these options."""
     usual = TrainOptions().model_dump()
-    words = ["pointward", "train", "--dataset", dataset]
+    words = ["pointward", "train", "--dataset", dataset, *orientation.words().split()]
     for name, value in options.model_dump().items():
         flag = name.replace("_", "-")
         if value == usual[name]:
@@ -212,22 +233,3 @@ def command(options: TrainOptions, dataset: str) -> str:
         else:
             words += [f"--{flag}", str(value)]
     return shlex.join(words)
-
-
-def stored(folder: Path) -> tuple[TrainOptions, dict[str, Any]]:
-    """The options of the run in ``folder`` and the record they are in: dataset, versions, whether it is complete.
-
-    Raises
-    ------
-    ValueError
-        If there is no run, or it was made with options this version does not have.
-    """
-    if not (folder / OPTIONS).is_file():
-        raise ValueError(f"There is no run to resume in {folder}: it has no {OPTIONS}.")
-    record = read_json(folder / OPTIONS)
-    if not isinstance(record, dict) or not {"options", "dataset", "dataset_name", "versions"} <= record.keys():
-        raise ValueError(f"{folder / OPTIONS} is not the record of a training run.")
-    try:
-        return TrainOptions.model_validate(record["options"]), record
-    except ValidationError as error:
-        raise ValueError(f"{folder / OPTIONS} does not fit this version: {explain(error)}.") from None

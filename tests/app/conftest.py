@@ -1,3 +1,3 @@
-from tests.qt_fixtures import dressed, gl, no_leftovers, private_settings, qapp_args, shot
+from tests.qt_fixtures import dark_theme, gl, no_leftovers, private_settings, qapp_args, shot
 
-__all__ = ["dressed", "gl", "no_leftovers", "private_settings", "qapp_args", "shot"]
+__all__ = ["dark_theme", "gl", "no_leftovers", "private_settings", "qapp_args", "shot"]

@@ -1,4 +1,4 @@
-"""A pointer whose moves have arrived."""
+"""Moving the mouse pointer, and waiting for the event."""
 
 from PySide6.QtCore import QDeadlineTimer, QEvent, QObject, QPoint
 from PySide6.QtGui import QCursor, QMouseEvent
@@ -7,29 +7,29 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 
 def move_mouse(widget: QWidget, to: QPoint) -> None:
-    """Move the pointer to a place of ``widget`` and see that the move was told.
+    """Move the pointer to a position of ``widget``, and wait for the mouse event.
 
-    ``QTest.mouseMove`` asks the screen to put the pointer there and does not wait until the screen says so. A pointer
-    that is there already tells nothing, so it goes the last pixel anew.
+    ``QTest.mouseMove`` only requests the move. A pointer that is already there causes no event, so it is first moved
+    one pixel away.
     """
     target = widget.mapToGlobal(to)
     if QCursor.pos() == target:
-        _arrive(widget, to + QPoint(1, 0))
-    _arrive(widget, to)
+        _move_and_wait(widget, to + QPoint(1, 0))
+    _move_and_wait(widget, to)
 
 
-def _arrive(widget: QWidget, to: QPoint) -> None:
-    seen = _Arrival(widget.mapToGlobal(to))
+def _move_and_wait(widget: QWidget, to: QPoint) -> None:
+    arrival = _Arrival(widget.mapToGlobal(to))
     app = QApplication.instance()
-    app.installEventFilter(seen)
+    app.installEventFilter(arrival)
     try:
         QTest.mouseMove(widget, to)
         deadline = QDeadlineTimer(5000)
-        while not seen.arrived and not deadline.hasExpired():
+        while not arrival.arrived and not deadline.hasExpired():
             QTest.qWait(1)
     finally:
-        app.removeEventFilter(seen)
-    assert seen.arrived, f"the pointer did not reach {to} of {widget}"
+        app.removeEventFilter(arrival)
+    assert arrival.arrived, f"the pointer did not reach {to} of {widget}"
 
 
 class _Arrival(QObject):

@@ -10,13 +10,13 @@ from app.shell.actions import ACTIONS, GESTURES, build, shortcut_page
 
 
 class Calls(list):
-    """Handlers for all actions that note who was called with what."""
+    """Handlers for all actions that record their calls."""
 
     def handlers(self):
         return {info.key: self._note(info.key) for info in ACTIONS}
 
     def _note(self, key):
-        return lambda *told: self.append((key, *told))
+        return lambda *arguments: self.append((key, *arguments))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_that_every_shortcut_works_in_the_window(window, calls, qtbot):
             assert [call[0] for call in calls] == [info.key]
 
 
-def test_that_a_field_being_typed_in_keeps_the_letters(window, calls, qtbot):
+def test_that_a_text_field_receives_letters_instead_of_shortcuts(window, calls, qtbot):
     field = window.centralWidget()
     field.setFocus()
     qtbot.waitUntil(field.hasFocus)
@@ -101,7 +101,7 @@ def test_that_a_misspelt_handler_is_answered_with_the_likely_key(qtbot, calls):
         build(window, {**calls.handlers(), "vektors": print})
 
 
-def test_that_the_menus_stand_in_their_order_with_lines_between_groups(window):
+def test_that_menus_have_their_order_and_separators_between_groups(window):
     bar = window.menuBar().actions()
     menus = [action.menu() for action in bar]
     assert [menu.title() for menu in menus] == ["&File", "&Edit", "&View", "&Attack", "&Jobs", "&Help"]
@@ -119,7 +119,7 @@ def test_that_one_theme_is_checked_at_a_time(window):
     assert [action.isChecked() for action in themes] == [False, False, True]
 
 
-def test_that_a_toggle_tells_its_new_state(window, calls):
+def test_that_the_handler_of_a_toggle_gets_its_new_state(window, calls):
     window.actions_by_key["vectors"].trigger()
     window.actions_by_key["vectors"].trigger()
     assert calls == [("vectors", True), ("vectors", False)]

@@ -7,16 +7,16 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.shell import theme
-from app.views.confidence import HEADER, ROW, ConfidenceView
-from app.views.verdicts import Verdicts
-from tests.app.looking import tooltip, where
+from app.views.confidence import HEADER_HEIGHT, ROW_HEIGHT, ConfidenceView
+from app.views.confidence_table import ConfidenceTable
+from tests.app.inspection import tooltip, where
 
 CLASSES = [f"class {k}" for k in range(16)]
 MODELS = ["simple", "defense"]
 
 
 def confidences(**winners: tuple[int, float]) -> np.ndarray:
-    """(2, 16) confidences of the two models, each sure of one class to a degree."""
+    """(2, 16) confidences of the two models: each has one class with a given confidence, the others are equal."""
     rows = []
     for model in MODELS:
         k, sure = winners[model]
@@ -37,9 +37,9 @@ def view(qtbot: QtBot) -> ConfidenceView:
 
 
 def rows(view: ConfidenceView) -> list[str]:
-    """The classes that have a row, from top to bottom, as the mouse finds them."""
+    """The classes that have a row, from top to bottom, according to the tooltips."""
     bars = view.findChild(QAbstractScrollArea).viewport()
-    tips = [tooltip(bars, QPoint(130, y)) for y in range(HEADER + ROW // 2, bars.height(), ROW)]
+    tips = [tooltip(bars, QPoint(130, y)) for y in range(HEADER_HEIGHT + ROW_HEIGHT // 2, bars.height(), ROW_HEIGHT)]
     return [tip.splitlines()[0].removeprefix("simple · ") for tip in tips if tip]
 
 
@@ -47,7 +47,7 @@ def test_bars_are_as_long_as_the_confidences(view: ConfidenceView) -> None:
     clean, adversarial = [0.8, 0.15, 0.05], [0.25, 0.6, 0.15]
     view.set_verdicts(["chair", "table", "lamp"], ["simple"], [clean], [adversarial], 0, None)
     for colour, values in ((theme.DARK.clean, clean), (theme.DARK.adv, adversarial)):
-        lengths = where(view, colour)[HEADER:].sum(axis=1)
+        lengths = where(view, colour)[HEADER_HEIGHT:].sum(axis=1)
         lengths = lengths[np.flatnonzero(np.diff(lengths, prepend=0) > 0)]  # the first line of each bar
         np.testing.assert_allclose(lengths / lengths.sum(), values, atol=0.01)
 
@@ -58,7 +58,7 @@ def test_the_true_class_comes_first_and_the_rest_by_confidence(view: ConfidenceV
     assert len(rows(view)) == 6
 
 
-def test_rows_keep_their_places_while_the_slider_is_dragged(view: ConfidenceView) -> None:
+def test_rows_stay_where_they_are_during_a_drag(view: ConfidenceView) -> None:
     clean = confidences(simple=(4, 0.9), defense=(4, 0.8))
     view.set_verdicts(CLASSES, MODELS, clean, confidences(simple=(4, 0.9), defense=(4, 0.8)), 4, None)
     before = rows(view)
@@ -68,7 +68,7 @@ def test_rows_keep_their_places_while_the_slider_is_dragged(view: ConfidenceView
     dragged = rows(view)
     assert "class 15" in dragged
     assert sum(a != b for a, b in zip(before, dragged, strict=True)) == 1, "only the newcomer's row has changed"
-    view.settle()
+    view.sort_rows()
     assert rows(view)[:2] == ["class 4", "class 15"]
 
 
@@ -76,13 +76,13 @@ def before_last(names: list[str]) -> int:
     return CLASSES.index(names[-2])
 
 
-def test_another_cloud_sorts_the_rows_anew(view: ConfidenceView) -> None:
+def test_another_cloud_sorts_the_rows_again(view: ConfidenceView) -> None:
     view.set_verdicts(CLASSES, MODELS, confidences(simple=(4, 0.9), defense=(4, 0.8)), None, 4, None)
     view.set_verdicts(CLASSES, MODELS, confidences(simple=(11, 0.9), defense=(12, 0.8)), None, 11, None)
     assert rows(view)[:2] == ["class 11", "class 12"]
 
 
-def test_all_classes_are_a_click_away_and_scroll(view: ConfidenceView, qtbot: QtBot) -> None:
+def test_a_click_shows_all_classes_which_can_be_scrolled(view: ConfidenceView, qtbot: QtBot) -> None:
     view.set_verdicts(CLASSES, MODELS, confidences(simple=(9, 0.9), defense=(4, 0.8)), None, 9, None)
     button = view.findChild(QToolButton)
     assert button.text() == "all 16"
@@ -93,7 +93,7 @@ def test_all_classes_are_a_click_away_and_scroll(view: ConfidenceView, qtbot: Qt
     for _ in range(40):
         qtbot.keyClick(bars, Qt.Key.Key_Down)
     assert bars.verticalScrollBar().value() == bars.verticalScrollBar().maximum() > 0
-    bars.verticalScrollBar().setValue(2 * ROW)
+    bars.verticalScrollBar().setValue(2 * ROW_HEIGHT)
     assert rows(view)[0] == "class 2"
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert len(rows(view)) == 6
@@ -102,9 +102,9 @@ def test_all_classes_are_a_click_away_and_scroll(view: ConfidenceView, qtbot: Qt
 def test_hovering_shows_exact_numbers(view: ConfidenceView) -> None:
     view.set_verdicts(["chair", "table"], ["simple"], [[0.91236, 0.08764]], [[0.3, 0.7]], 0, None)
     bars = view.findChild(QAbstractScrollArea).viewport()
-    assert tooltip(bars, QPoint(200, HEADER + 5)) == "simple · chair\nclean 0.9124\nadversarial 0.3000"
+    assert tooltip(bars, QPoint(200, HEADER_HEIGHT + 5)) == "simple · chair\nclean 0.9124\nadversarial 0.3000"
     assert tooltip(bars, QPoint(200, 10)) == "simple\nclean 0.9124 chair\nadversarial 0.7000 table"
-    assert tooltip(bars, QPoint(20, HEADER + 5)) == ""
+    assert tooltip(bars, QPoint(20, HEADER_HEIGHT + 5)) == ""
 
 
 def test_many_models_scroll_sideways(view: ConfidenceView) -> None:
@@ -115,7 +115,7 @@ def test_many_models_scroll_sideways(view: ConfidenceView) -> None:
     assert tooltip(bars.viewport(), QPoint(bars.viewport().width() - 20, 10)).startswith("model 11\n")
 
 
-def test_the_verdicts_can_be_heard(view: ConfidenceView) -> None:
+def test_the_predictions_are_in_the_accessible_description(view: ConfidenceView) -> None:
     view.set_verdicts(["chair", "table"], ["simple"], [[0.9, 0.1]], [[0.3, 0.7]], 0, 1)
     assert view.accessibleName()
     assert view.accessibleDescription() == "simple: clean chair 0.90 correct, adversarial table 0.70 wrong"
@@ -134,7 +134,7 @@ def test_the_colours_follow_the_theme(view: ConfidenceView, qapp: QApplication) 
     view.set_verdicts(["chair", "table"], ["simple"], [[0.9, 0.1]], [[0.3, 0.7]], 0, None)
     theme.apply(qapp, "light")
     for colour in (theme.LIGHT.clean, theme.LIGHT.adv):
-        assert where(view, colour)[HEADER:].any()
+        assert where(view, colour)[HEADER_HEIGHT:].any()
 
 
 @pytest.mark.parametrize(
@@ -145,18 +145,18 @@ def test_the_colours_follow_the_theme(view: ConfidenceView, qapp: QApplication) 
         ([[0.9, 0.1]], 2, "true class 2 is not one of the 2 classes"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(clean: list, true_class: int, words: str) -> None:
+def test_inconsistent_arguments_are_an_error(clean: list, true_class: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Verdicts(["chair", "table"], ["simple"], clean, None, true_class)
+        ConfidenceTable(["chair", "table"], ["simple"], clean, None, true_class)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 15))
-def test_held_rows_show_every_prediction_and_the_true_class(seed: int, true_class: int) -> None:
+def test_kept_rows_contain_every_predicted_class_and_the_true_class(seed: int, true_class: int) -> None:
     generator = np.random.default_rng(seed)
     clean, first, then = generator.dirichlet(np.full(16, 0.2), (3, 2))
-    start = Verdicts(CLASSES, MODELS, clean, first, true_class).top(6)
-    now = Verdicts(CLASSES, MODELS, clean, then, true_class)
-    held = now.hold(start)
-    assert len(set(held)) == 6
-    assert {true_class, *now.winners} <= set(held)
-    assert all(a == b for a, b in zip(start, held, strict=True) if b in start)
+    start = ConfidenceTable(CLASSES, MODELS, clean, first, true_class).top(6)
+    now = ConfidenceTable(CLASSES, MODELS, clean, then, true_class)
+    kept = now.keep_rows(start)
+    assert len(set(kept)) == 6
+    assert {true_class, *now.predicted_classes} <= set(kept)
+    assert all(a == b for a, b in zip(start, kept, strict=True) if b in start)

@@ -7,7 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from app.shell import theme
 from app.views.curves import CurveView
-from tests.app.looking import where
+from tests.app.inspection import where
 from tests.app.mouse import move_mouse
 
 
@@ -22,7 +22,7 @@ def view(qtbot: QtBot) -> CurveView:
 
 
 def height(view: CurveView, colour: str) -> float:
-    """Mean height of what is drawn in a colour, in pixels from the top of the view."""
+    """Mean row of the pixels in a colour, from the top of the view."""
     return float(np.flatnonzero(where(plot(view), getattr(theme.current(), colour), 40).any(axis=1)).mean())
 
 
@@ -30,7 +30,7 @@ def plot(view: CurveView) -> QWidget:
     return view.findChild(QGraphicsView).viewport()
 
 
-def test_points_that_arrive_are_drawn_a_frame_later(view: CurveView, qtbot: QtBot) -> None:
+def test_appended_points_are_drawn_with_the_next_frame(view: CurveView, qtbot: QtBot) -> None:
     view.set_series("clean", colour_role="clean")
     for epoch in range(1, 6):
         view.append("clean", epoch, 1 / epoch)
@@ -46,8 +46,8 @@ def test_a_larger_loss_is_drawn_higher(view: CurveView) -> None:
 
 
 @pytest.mark.parametrize(("last", "fewest"), [(1, 2), (2, 2), (7, 3), (150, 3)])
-def test_what_is_counted_is_marked_at_whole_numbers_only(qtbot: QtBot, last: int, fewest: int) -> None:
-    view = CurveView("Epoch", "Loss", counted=True)
+def test_an_integer_axis_has_ticks_only_at_integers(qtbot: QtBot, last: int, fewest: int) -> None:
+    view = CurveView("Epoch", "Loss", integer_x=True)
     qtbot.addWidget(view)
     view.resize(500, 260)
     with qtbot.waitExposed(view):
@@ -61,7 +61,7 @@ def test_what_is_counted_is_marked_at_whole_numbers_only(qtbot: QtBot, last: int
     assert all(mark == round(mark) for mark in marks)
 
 
-def test_the_mouse_reads_out_the_nearest_point(view: CurveView) -> None:
+def test_the_cursor_follows_the_mouse_inside_the_axes(view: CurveView) -> None:
     view.set_series("clean", np.arange(11), np.linspace(1, 0, 11), "clean")
     QApplication.processEvents()
     seen: list = []
@@ -72,7 +72,7 @@ def test_the_mouse_reads_out_the_nearest_point(view: CurveView) -> None:
     assert seen[-1] is None, "beside the axes there is nothing to read"
 
 
-def test_a_click_on_a_point_means_it_and_one_beside_means_nothing(view: CurveView) -> None:
+def test_a_click_selects_the_point_under_it_and_nothing_elsewhere(view: CurveView) -> None:
     view.set_series("clean", [0, 1, 2], [1, 1, 1], "clean")
     view.set_series("adversarial", [0, 1, 2], [1, 2, 3], "adv")
     view.set_series("none", [], [], "muted")
@@ -87,7 +87,7 @@ def test_a_click_on_a_point_means_it_and_one_beside_means_nothing(view: CurveVie
     assert seen == [("adversarial", 1.0), ("clean", 1.0)]
 
 
-def test_the_picture_stays_where_it_is_while_numbers_change(view: CurveView, qtbot: QtBot) -> None:
+def test_the_axes_do_not_move_when_numbers_change(view: CurveView, qtbot: QtBot) -> None:
     view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
     QApplication.processEvents()
     axis = np.flatnonzero(where(plot(view), theme.DARK.border).sum(axis=0) > 50)
@@ -96,10 +96,10 @@ def test_the_picture_stays_where_it_is_while_numbers_change(view: CurveView, qtb
     assert np.flatnonzero(where(plot(view), theme.DARK.border).sum(axis=0) > 50)[0] == axis[0]
 
 
-def test_names_that_do_not_fit_in_one_row_of_the_key_take_two(view: CurveView, qtbot: QtBot) -> None:
+def test_names_that_do_not_fit_in_one_row_of_the_legend_take_two(view: CurveView, qtbot: QtBot) -> None:
     def height_of_text() -> int:
         QApplication.processEvents()
-        return int(np.ptp(np.flatnonzero(where(view._key, theme.DARK.muted, 40).any(axis=1))))
+        return int(np.ptp(np.flatnonzero(where(view._legend, theme.DARK.muted, 40).any(axis=1))))
 
     view.set_series("simple", [0, 1], [1.0, 2.0], "clean")
     one_row = height_of_text()
@@ -125,7 +125,7 @@ def test_a_gap_is_left_where_a_loss_is_not_finite(view: CurveView) -> None:
     assert np.diff(columns).max() == pytest.approx(0.2 * np.ptp(columns), rel=0.15)
 
 
-def test_clear_takes_everything_away(view: CurveView) -> None:
+def test_clear_removes_all_lines(view: CurveView) -> None:
     view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
     assert view.findChild(QToolButton).isVisible()
     view.clear()
@@ -200,7 +200,7 @@ def test_without_points_the_view_says_what_to_do(view: CurveView) -> None:
         ({"style": "wavy"}, "wavy"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(view: CurveView, given: dict, words: str) -> None:
+def test_inconsistent_arguments_are_an_error(view: CurveView, given: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         view.set_series("clean", **given)
 

@@ -8,33 +8,33 @@ from pytestqt.qtbot import QtBot
 
 from app.shell import theme
 from app.views.epsilon import EpsilonSlider
-from app.views.groove import HEIGHT, SIDE, Outcome
-from tests.app.looking import pixels, tooltip, where
+from app.views.groove import CURVE_HEIGHT, MARGIN, OutcomeCurves
+from tests.app.inspection import pixels, tooltip, where
 from tests.app.mouse import move_mouse
 
 EPSILONS = np.linspace(0, 0.3, 31)
 CONFIDENCE = np.array([np.linspace(1, 0, 31), np.linspace(1, 0.6, 31)])
 WRONG = np.array([EPSILONS > 0.145, np.zeros(31, bool)])
-BACK = np.array([np.abs(EPSILONS - 0.125) < 0.028, EPSILONS > 0.295])
-"""Right again after a while; wrong at the end alone."""
+RIGHT_AGAIN = np.array([np.abs(EPSILONS - 0.125) < 0.028, EPSILONS > 0.295])
+"""First model: wrong in one range and right again; second model: wrong only at the end."""
 
 
-def outcome(wrong: np.ndarray = WRONG) -> Outcome:
-    return Outcome(EPSILONS, CONFIDENCE, wrong, ("simple", "defense"), 0, "chair")
+def outcome(wrong: np.ndarray = WRONG) -> OutcomeCurves:
+    return OutcomeCurves(EPSILONS, CONFIDENCE, wrong, ("simple", "defense"), 0, "chair")
 
 
-class Diary:
-    """What a slider has told, in its order."""
+class SignalLog:
+    """The signals of a slider in their order."""
 
     def __init__(self, slider: EpsilonSlider) -> None:
-        self.told: list = []
-        slider.pressed.connect(lambda: self.told.append("pressed"))
-        slider.moved.connect(lambda value: self.told.append(value))
-        slider.released.connect(lambda value: self.told.append(("released", value)))
+        self.signals: list = []
+        slider.pressed.connect(lambda: self.signals.append("pressed"))
+        slider.moved.connect(lambda value: self.signals.append(value))
+        slider.released.connect(lambda value: self.signals.append(("released", value)))
 
     def read(self) -> list:
-        told, self.told = self.told, []
-        return told
+        signals, self.signals = self.signals, []
+        return signals
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def number(slider: EpsilonSlider) -> QDoubleSpinBox:
 
 
 def place(groove: QAbstractSlider, epsilon: float, maximum: float = 0.3) -> QPoint:
-    """Where an epsilon is in the groove."""
-    return QPoint(round(SIDE + (groove.width() - 2 * SIDE) * epsilon / maximum), HEIGHT // 2)
+    """Position of an epsilon in the groove."""
+    return QPoint(round(MARGIN + (groove.width() - 2 * MARGIN) * epsilon / maximum), CURVE_HEIGHT // 2)
 
 
 def turn(widget: QWidget, notches: int) -> QWheelEvent:
@@ -81,17 +81,17 @@ def turn(widget: QWidget, notches: int) -> QWheelEvent:
 
 
 def test_the_handle_follows_a_drag(slider: EpsilonSlider, groove: QAbstractSlider, number: QDoubleSpinBox) -> None:
-    diary = Diary(slider)
+    log = SignalLog(slider)
     QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.05))
     for epsilon in (0.1, 0.15, 0.2):
         move_mouse(groove, place(groove, epsilon))
     QTest.mouseRelease(groove, Qt.MouseButton.LeftButton, pos=place(groove, 0.2))
-    told = diary.read()
-    assert told[0] == "pressed"
-    assert told[-1] == ("released", slider.value)
-    assert told[1:-1] == pytest.approx([0.05, 0.1, 0.15, 0.2], abs=0.001)
-    assert number.value() == slider.value == told[-2]
-    handle = np.flatnonzero(where(groove, theme.DARK.text)[HEIGHT // 2])
+    signals = log.read()
+    assert signals[0] == "pressed"
+    assert signals[-1] == ("released", slider.value)
+    assert signals[1:-1] == pytest.approx([0.05, 0.1, 0.15, 0.2], abs=0.001)
+    assert number.value() == slider.value == signals[-2]
+    handle = np.flatnonzero(where(groove, theme.DARK.text)[CURVE_HEIGHT // 2])
     assert handle.mean() == pytest.approx(place(groove, slider.value).x(), abs=1)
 
 
@@ -124,40 +124,40 @@ def test_keys_step_page_and_go_to_the_ends(
     slider: EpsilonSlider, groove: QAbstractSlider, key: Qt.Key, value: float
 ) -> None:
     slider.setValue(0.1)
-    diary = Diary(slider)
+    log = SignalLog(slider)
     groove.setFocus()
     QTest.keyClick(groove, key)
-    assert diary.read() == ["pressed", value, ("released", value)]
+    assert log.read() == ["pressed", value, ("released", value)]
 
 
-def test_the_wheel_turns_only_what_has_the_focus(
+def test_the_wheel_changes_only_a_focused_widget(
     slider: EpsilonSlider, groove: QAbstractSlider, number: QDoubleSpinBox
 ) -> None:
     slider.setValue(0.1)
-    diary = Diary(slider)
+    log = SignalLog(slider)
     for widget in (groove, number):
         assert not turn(widget, 1).isAccepted(), "the panel around it scrolls"
-    assert diary.read() == []
+    assert log.read() == []
     for widget in (groove, number):
         widget.setFocus()
         turn(widget, 1)
         assert slider.value > 0.1
-        assert diary.read() == ["pressed", slider.value, ("released", slider.value)]
+        assert log.read() == ["pressed", slider.value, ("released", slider.value)]
         slider.setValue(0.1)
 
 
 def test_a_number_can_be_typed(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
-    diary = Diary(slider)
+    log = SignalLog(slider)
     number.setFocus()
     number.selectAll()
     QTest.keyClicks(number, "0.063")
-    assert diary.read() == [], "half a number is no value"
+    assert log.read() == [], "half a number is no value"
     QTest.keyClick(number, Qt.Key.Key_Return)
-    assert diary.read() == ["pressed", 0.063, ("released", 0.063)]
+    assert log.read() == ["pressed", 0.063, ("released", 0.063)]
     assert number.text() == "0.063 r"
 
 
-def test_a_comma_is_a_point_in_every_language(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
+def test_a_decimal_comma_is_accepted(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
     number.setFocus()
     for text in ("0,05", "0.05"):
         slider.setValue(0.2)
@@ -167,21 +167,21 @@ def test_a_comma_is_a_point_in_every_language(slider: EpsilonSlider, number: QDo
         assert (slider.value, number.text()) == (0.05, "0.050 r")
 
 
-def test_a_program_sets_the_value_in_silence(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
-    diary = Diary(slider)
+def test_setting_the_value_from_code_emits_no_signal(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
+    log = SignalLog(slider)
     slider.setValue(0.1234)
     assert slider.value == number.value() == 0.123
     slider.setValue(7.0)
     assert slider.value == 0.3
     slider.setMaximum(0.05)
     assert slider.value == slider.maximum == number.value() == 0.05
-    assert diary.read() == []
+    assert log.read() == []
     with pytest.raises(ValueError, match=r"at least 0\.001"):
         slider.setMaximum(0.0)
 
 
 def test_the_groove_is_orange_where_the_verdict_is_another(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
-    slider.set_outcome(outcome(BACK))
+    slider.set_outcome(outcome(RIGHT_AGAIN))
     slider.setValue(0.3)
     picture = pixels(groove).astype(int)
     warmth = picture[4, :, 0] - picture[4, :, 2]  # red over blue, near the upper edge
@@ -193,7 +193,7 @@ def test_the_groove_is_orange_where_the_verdict_is_another(slider: EpsilonSlider
     assert tick == pytest.approx([first], abs=1)
 
 
-def test_an_empty_groove_says_why(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+def test_a_groove_without_outcome_shows_a_note(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
     slider.set_outcome(outcome())
     curve = pixels(groove)
     slider.set_outcome(None)
@@ -204,7 +204,9 @@ def test_an_empty_groove_says_why(slider: EpsilonSlider, groove: QAbstractSlider
     assert groove.accessibleDescription() == "computing the outcome over ε"
 
 
-def test_a_note_is_written_over_the_curve_and_told(slider: EpsilonSlider, groove: QAbstractSlider) -> None:
+def test_a_note_is_painted_over_the_curve_and_part_of_the_tooltip(
+    slider: EpsilonSlider, groove: QAbstractSlider
+) -> None:
     slider.set_outcome(outcome())
     plain = pixels(groove)
     slider.set_outcome(outcome(), "the attack's result, rescaled")
@@ -219,7 +221,7 @@ def test_hovering_shows_both_units_and_every_model(slider: EpsilonSlider, groove
     assert lines[0] == "ε = 0.000 unit-sphere radii"
     assert tooltip(groove, place(groove, 0.3)).splitlines()[1] == "15.00\u2009% of the diameter"
     assert lines[2:] == ["simple: chair 1.00, another verdict at 0.15 to 0.30", "defense: chair 1.00"]
-    slider.set_outcome(outcome(BACK))
+    slider.set_outcome(outcome(RIGHT_AGAIN))
     found = tooltip(groove, place(groove, 0.2)).splitlines()[2:]
     assert [line.partition(", ")[2] for line in found] == ["another verdict at 0.10 to 0.15", "another verdict at 0.30"]
 
@@ -248,8 +250,8 @@ def test_the_colours_follow_the_theme(slider: EpsilonSlider, groove: QAbstractSl
         (CONFIDENCE, WRONG, 2, "model 2 is not one of the 2 models"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(
+def test_inconsistent_arguments_are_an_error(
     confidence: np.ndarray, wrong: np.ndarray, primary: int, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        Outcome(EPSILONS, confidence, wrong, ("simple", "defense"), primary, "chair")
+        OutcomeCurves(EPSILONS, confidence, wrong, ("simple", "defense"), primary, "chair")

@@ -105,7 +105,7 @@ def test_that_typing_changes_the_options(form, qtbot):
     assert form.value() == Sample(rate=2.5e-4, steps=40, offset=-0.5, name="second run")
 
 
-def test_that_what_was_typed_stays_when_the_focus_leaves(form, qtbot):
+def test_that_typed_text_stays_when_the_focus_leaves(form, qtbot):
     box = editor(form, "rate")
     type_into(qtbot, box, "0.00050")
     qtbot.keyClick(box, Qt.Key.Key_Return)
@@ -114,7 +114,7 @@ def test_that_what_was_typed_stays_when_the_focus_leaves(form, qtbot):
     assert form.value().rate == 0.0005
 
 
-def test_that_a_click_and_a_choice_change_the_options_and_say_so_once_each(form, qtbot):
+def test_that_a_click_and_a_choice_each_change_the_options_with_one_signal(form, qtbot):
     said = []
     form.changed.connect(lambda: said.append(form.value()))
     box = editor(form, "exact")
@@ -162,7 +162,7 @@ def test_that_a_wrong_value_is_explained_beside_its_field_and_the_sentence_goes_
     assert form.value() is not None
 
 
-def test_that_fields_that_do_not_go_together_are_explained_below(form, qtbot):
+def test_that_an_invalid_combination_of_fields_is_explained_below(form, qtbot):
     editor(form, "exact").click()
     qtbot.keyClick(editor(form, "reading"), Qt.Key.Key_Down)
     assert form.value() is None
@@ -170,7 +170,7 @@ def test_that_fields_that_do_not_go_together_are_explained_below(form, qtbot):
     assert form._problem.text() == "An exact run cannot take the raw gradient; choose another reading."
 
 
-def test_that_advanced_fields_wait_behind_more_options(form, qtbot):
+def test_that_advanced_fields_are_behind_more_options(form, qtbot):
     assert not editor(form, "seed").isVisible()
     click(qtbot, more(form))
     assert editor(form, "seed").isVisible()
@@ -179,7 +179,7 @@ def test_that_advanced_fields_wait_behind_more_options(form, qtbot):
     assert not editor(form, "seed").isVisible()
 
 
-def test_that_a_hidden_field_with_a_wrong_value_comes_into_sight(form, qtbot):
+def test_that_a_hidden_field_with_an_invalid_value_is_shown(form, qtbot):
     editor(form, "seed").lineEdit().setText("-1")
     assert editor(form, "seed").isVisible()
     assert problem(form, "seed") == "Must be at least 0."
@@ -219,7 +219,7 @@ def wheel(widget):
     return event.isAccepted()
 
 
-def test_that_the_wheel_turns_only_what_has_the_focus(form, qtbot):
+def test_that_the_wheel_changes_only_a_focused_field(form, qtbot):
     editor(form, "name").setFocus()
     for name in ("steps", "reading"):
         wheel(editor(form, name))
@@ -297,7 +297,7 @@ def test_that_a_field_without_a_default_has_to_be_filled(qtbot):
         table=st.just({"a": 1}),
     )
 )
-def test_that_any_options_come_back_exactly_as_they_were_shown(form, options):
+def test_that_the_form_returns_exactly_the_options_it_was_given(form, options):
     said = []
     form.changed.connect(lambda: said.append(1))
     form.set_value(options)
@@ -307,7 +307,7 @@ def test_that_any_options_come_back_exactly_as_they_were_shown(form, options):
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=12), st.integers(-30, 30))
-def test_that_no_text_and_no_step_breaks_a_number(qapp, text, steps):
+def test_that_a_number_field_accepts_any_text_and_any_step(qapp, text, steps):
     for box in (
         NumberBox(whole=True, low=1, high=1000),
         NumberBox(whole=False, low=None, high=None, optional=True),
@@ -331,7 +331,7 @@ def test_that_the_form_looks_as_it_should_in_both_schemes(qtbot, qapp, shot, sch
     theme.apply(qapp, scheme)
     page = QWidget()
     qtbot.addWidget(page)
-    theme.role(page, "panel")
+    theme.set_role(page, "panel")
     column = QVBoxLayout(page)
     area = QScrollArea(widgetResizable=True)
     form = OptionsForm(TrainOptions)

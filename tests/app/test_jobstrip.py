@@ -1,4 +1,4 @@
-"""The strip shows the job in front, keeps still, and its buttons do what they say."""
+"""The job strip: what it shows of the current job, its buttons, and that its layout does not move."""
 
 import threading
 
@@ -25,7 +25,7 @@ def strip(jobs, qtbot, monkeypatch):
     monkeypatch.setattr(jobstrip, "REFRESH_MS", 10)
     window = QWidget()
     qtbot.addWidget(window)
-    theme.role(window, "panel")
+    theme.set_role(window, "panel")
     column = QVBoxLayout(window)
     column.setContentsMargins(0, 0, 0, 0)
     strip = JobStrip(jobs)
@@ -37,20 +37,20 @@ def strip(jobs, qtbot, monkeypatch):
     jobs.close()
 
 
-class Steps:
-    """A job of a hundred clouds whose every step waits to be let through."""
+class GatedJob:
+    """A job of a hundred clouds; each step waits for its semaphore ``gate``."""
 
     def __init__(self, jobs, title="training defense", note="", **kind):
-        self.gate, self.token = threading.Semaphore(0), Cancel()
-        self.job = jobs.submit(title, lambda: self.work(note), self.token, "clouds", **kind)
+        self.gate, self.cancel = threading.Semaphore(0), Cancel()
+        self.job = jobs.submit(title, lambda: self.work(note), self.cancel, "clouds", **kind)
 
     def work(self, note):
         done = 0
         if note:
             yield Note(note)
-        while done < 100 and not self.token.requested:
+        while done < 100 and not self.cancel.requested:
             while not self.gate.acquire(timeout=0.05):
-                if self.token.requested:
+                if self.cancel.requested:
                     break
             else:
                 done += 1
@@ -75,23 +75,23 @@ def places(strip):
     return [widget.geometry() for widget in widgets]
 
 
-def test_that_an_empty_strip_says_so_and_offers_nothing(strip):
+def test_that_without_jobs_a_text_says_so_and_no_button_is_shown(strip):
     assert shown(strip) == "No job is running."
     assert not any(b.isVisible() for b in strip.findChildren(QToolButton))
     assert strip.height() == 28
 
 
-def test_that_it_shows_what_runs_and_how_far_it_is(strip, jobs, qtbot):
-    steps = Steps(jobs)
+def test_that_it_shows_title_text_and_progress(strip, jobs, qtbot):
+    steps = GatedJob(jobs)
     steps.gate.release(31)
     qtbot.waitUntil(lambda: strip._percent.text() == "31\u2009%")
     assert shown(strip) == "training defense · epoch 12/40"
     assert strip.findChild(QProgressBar).value() == 310
 
 
-def test_that_nothing_moves_from_no_job_to_three_jobs_to_none(strip, jobs, qtbot):
+def test_that_no_widget_moves_from_no_job_to_three_jobs_to_none(strip, jobs, qtbot):
     empty = places(strip)
-    many = [Steps(jobs, f"job {index}") for index in range(3)]
+    many = [GatedJob(jobs, f"job {index}") for index in range(3)]
     many[0].gate.release(99)
     qtbot.waitUntil(lambda: strip._percent.text() == "99\u2009%")
     assert places(strip) == empty
@@ -100,15 +100,15 @@ def test_that_nothing_moves_from_no_job_to_three_jobs_to_none(strip, jobs, qtbot
     assert places(strip) == empty
 
 
-def test_that_a_job_without_numbers_yet_says_what_it_prepares(strip, jobs, qtbot):
-    Steps(jobs, note="loading data…")
+def test_that_a_job_without_progress_shows_its_note(strip, jobs, qtbot):
+    GatedJob(jobs, note="loading data…")
     qtbot.waitUntil(lambda: shown(strip) == "training defense · loading data…")
     assert strip._bar.maximum() == 0  # busy
     assert strip._percent.text() == ""
 
 
 def test_that_pause_says_pausing_until_the_step_is_over_and_resume_goes_on(strip, jobs, qtbot):
-    steps = Steps(jobs)
+    steps = GatedJob(jobs)
     steps.gate.release(5)
     qtbot.waitUntil(lambda: steps.job.meter.done == 5)
     click(qtbot, button(strip, "Pause"))
@@ -122,8 +122,8 @@ def test_that_pause_says_pausing_until_the_step_is_over_and_resume_goes_on(strip
     assert button(strip, "Pause").isEnabled()
 
 
-def test_that_stop_and_keep_says_stopping_and_then_what_became_of_it(strip, jobs, qtbot):
-    steps, kept = Steps(jobs), []
+def test_that_stop_and_keep_shows_stopping_and_then_how_it_ended(strip, jobs, qtbot):
+    steps, kept = GatedJob(jobs), []
     steps.job.stopped.connect(kept.append)
     steps.gate.release(5)
     qtbot.waitUntil(lambda: steps.job.meter.done == 5)
@@ -137,7 +137,7 @@ def test_that_stop_and_keep_says_stopping_and_then_what_became_of_it(strip, jobs
 
 @pytest.mark.parametrize(("answer", "ends"), [("Cancel it", True), ("Go on", False)])
 def test_that_cancel_asks_first(strip, jobs, qtbot, answer, ends):
-    steps = Steps(jobs)
+    steps = GatedJob(jobs)
 
     def press():
         click(qtbot, next(b for b in QApplication.activeModalWidget().buttons() if b.text() == answer))
@@ -152,7 +152,7 @@ def test_that_cancel_asks_first(strip, jobs, qtbot, answer, ends):
         qtbot.waitUntil(lambda: steps.job.meter.done == 1)
 
 
-def test_that_a_failure_is_told_in_the_strip_too(strip, jobs, qtbot):
+def test_that_a_failure_is_shown_in_the_strip(strip, jobs, qtbot):
     def work():
         yield Progress(1, 2)
         raise ValueError("the loss is not finite")
@@ -161,8 +161,8 @@ def test_that_a_failure_is_told_in_the_strip_too(strip, jobs, qtbot):
     qtbot.waitUntil(lambda: shown(strip) == "T-SNE failed; the log has the details.")
 
 
-def test_that_other_jobs_can_be_brought_to_the_front_and_a_waiting_one_dropped_without_question(strip, jobs, qtbot):
-    first, _, third = (Steps(jobs, title) for title in ("first", "second", "third"))
+def test_that_another_job_can_be_selected_and_a_queued_one_is_cancelled_without_a_question(strip, jobs, qtbot):
+    first, _, third = (GatedJob(jobs, title) for title in ("first", "second", "third"))
     assert shown(strip) == "first"
     more = button(strip, "+2 more")
     more.menu().aboutToShow.emit()
@@ -171,13 +171,13 @@ def test_that_other_jobs_can_be_brought_to_the_front_and_a_waiting_one_dropped_w
     assert shown(strip) == "third · waits for its turn"
     click(qtbot, button(strip, "Cancel"))
     assert third.job.status is Status.CANCELLED
-    assert strip.front is first.job
+    assert strip.current is first.job
     assert more.text() == "+1 more"
 
 
 def test_that_a_long_line_is_cut_and_complete_in_the_tooltip(strip, jobs, qtbot):
     title = "training " + "a very long name " * 20
-    Steps(jobs, title)
+    GatedJob(jobs, title)
     assert shown(strip).endswith("…")
     assert strip.findChild(QLabel).toolTip() == title
 
@@ -195,7 +195,7 @@ def test_that_a_long_line_is_cut_and_complete_in_the_tooltip(strip, jobs, qtbot)
         (3600 * 72, "3 days left"),
     ],
 )
-def test_that_a_wait_is_told_in_words(seconds, text):
+def test_that_the_time_left_is_written_in_words(seconds, text):
     assert time_left(seconds) == text
 
 
@@ -210,7 +210,7 @@ def test_that_a_rate_has_three_digits(pieces, text):
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_that_the_strip_looks_as_it_should_in_both_schemes(qapp, strip, jobs, qtbot, shot, scheme):
     theme.apply(qapp, scheme)
-    steps, _ = Steps(jobs), Steps(jobs, "t-SNE map")
+    steps, _ = GatedJob(jobs), GatedJob(jobs, "t-SNE map")
     steps.gate.release(31)
     qtbot.waitUntil(lambda: strip._percent.text() == "31\u2009%")
     strip._rate.setText("68.0 clouds/s")
@@ -218,8 +218,8 @@ def test_that_the_strip_looks_as_it_should_in_both_schemes(qapp, strip, jobs, qt
     shot(strip.window(), f"jobstrip-{scheme}")
 
 
-def test_that_what_a_person_waits_for_is_in_front_of_what_runs_beside(strip, jobs):
-    Steps(jobs)
-    waited = Steps(jobs, "attack of 2,000 steps", brief=True)
-    assert strip.front is waited.job
+def test_that_an_immediate_job_is_shown_before_the_others(strip, jobs):
+    GatedJob(jobs)
+    wanted = GatedJob(jobs, "attack of 2,000 steps", immediate=True)
+    assert strip.current is wanted.job
     assert shown(strip).startswith("attack of 2,000 steps")

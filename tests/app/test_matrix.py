@@ -1,4 +1,4 @@
-"""Confusion matrices: colours, sizes, and the cells that are meant by a click or a key."""
+"""Confusion matrices: colours, sizes, and selecting cells by mouse and keys."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.shell import theme
-from app.views.matrix import SMALLEST, MatrixView
-from tests.app.looking import pixels, tooltip, where
+from app.views.matrix import MIN_CELL, MatrixView
+from tests.app.inspection import pixels, tooltip, where
 from tests.app.mouse import move_mouse
 
 CLASSES = ["bag", "cap", "chair"]
@@ -37,7 +37,7 @@ def colour_at(view, side, row, column):
     return pixels(cells(view))[corner.y(), corner.x()].astype(int)
 
 
-def test_the_larger_the_share_the_stronger_the_colour_of_the_side(view):
+def test_a_larger_share_has_a_stronger_colour(view):
     for side, colour in enumerate((theme.DARK.clean, theme.DARK.adv)):
         assert abs(colour_at(view, side, 0, 0) - colour.getRgb()[:3]).max() <= 2, "a whole row in one cell"
         assert where(cells(view), colour, 2).any()
@@ -45,7 +45,7 @@ def test_the_larger_the_share_the_stronger_the_colour_of_the_side(view):
     assert full > part > none
 
 
-def test_a_click_means_a_cell_that_holds_clouds(view):
+def test_a_click_selects_a_cell_that_is_not_empty(view):
     seen = []
     view.picked.connect(lambda *what: seen.append(what))
     for what in ((1, 2, 1), (0, 0, 1), (0, 2, 2)):
@@ -55,12 +55,12 @@ def test_a_click_means_a_cell_that_holds_clouds(view):
     assert seen == [(1, 2, 1), (0, 2, 2)]
 
 
-def test_the_tooltip_tells_count_and_share(view):
+def test_the_tooltip_has_count_and_share(view):
     assert tooltip(cells(view), cells(view).cell(1, 1, 2).center()) == "cap → chair: 2 of 5 clouds (40.0 %)"
     assert tooltip(cells(view), QPoint(2, 2)) == ""
 
 
-def test_arrows_go_from_cell_to_cell_and_over_into_the_other_matrix(view, qtbot):
+def test_arrow_keys_move_between_cells_and_into_the_other_matrix(view, qtbot):
     seen = []
     view.picked.connect(lambda *what: seen.append(what))
     view.activateWindow()
@@ -76,13 +76,13 @@ def test_arrows_go_from_cell_to_cell_and_over_into_the_other_matrix(view, qtbot)
     assert seen == [(0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 0, 0)]
 
 
-def test_forty_classes_are_scrolled_not_shrunk_away(view):
+def test_forty_classes_can_be_scrolled_at_the_smallest_cell_size(view):
     view.set_matrices([f"class {k}" for k in range(40)], np.eye(40, dtype=int), np.eye(40, dtype=int))
     QApplication.processEvents()
-    assert cells(view).cell(0, 0, 0).width() == SMALLEST
+    assert cells(view).cell(0, 0, 0).width() == MIN_CELL
     assert view.verticalScrollBar().maximum() > 0
     assert cells(view).rect().contains(cells(view).cell(1, 39, 39))
 
 
-def test_right_verdicts_are_told_to_a_screen_reader(view):
+def test_numbers_of_right_predictions_are_in_the_accessible_description(view):
     assert view.accessibleDescription() == "clean: 15 of 15 clouds right; adversarial: 5 of 15 clouds right"

@@ -11,7 +11,18 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QPlainTextEdit, QPushButton, QToolButton
 
 from app.shell import theme
-from app.shell.notify import FADE_MS, LOG_LINES, TOASTS, LogPanel, Reporter, Severity, Toast, Toasts, ask, sentence
+from app.shell.notify import (
+    FADE_MS,
+    LOG_LINES,
+    MAX_TOASTS,
+    ExceptionHook,
+    LogPanel,
+    Severity,
+    Toast,
+    Toasts,
+    ask,
+    error_message,
+)
 
 
 @pytest.fixture
@@ -29,7 +40,7 @@ def toasts(window):
 
 
 def texts(toasts):
-    return [toast.said[1] for toast in toasts.visible]
+    return [toast.message[1] for toast in toasts.visible]
 
 
 def click(qtbot, button):
@@ -48,9 +59,9 @@ def test_that_a_message_appears_above_the_job_strip_and_inside_the_window(window
 def test_that_only_the_newest_three_stay(window, toasts, qtbot):
     for index in range(5):
         toasts.show(Severity.ERROR, f"File {index} has no points. Choose another one.")
-    assert len(toasts.visible) == TOASTS
+    assert len(toasts.visible) == MAX_TOASTS
     assert texts(toasts)[0].startswith("File 2")
-    qtbot.waitUntil(lambda: len(window.findChildren(Toast)) == TOASTS)
+    qtbot.waitUntil(lambda: len(window.findChildren(Toast)) == MAX_TOASTS)
     rows = [toast.geometry() for toast in toasts.visible]
     assert all(upper.bottom() < lower.top() for upper, lower in pairwise(rows))
 
@@ -65,14 +76,14 @@ def test_that_a_repeated_message_is_counted_not_stacked(toasts, shot, window, qt
 def test_that_its_icon_follows_the_scheme(toasts, qapp):
     toasts.show(Severity.ERROR, "It went wrong.")
     (toast,) = toasts.visible
-    dark = toast._picture.pixmap().toImage()
+    dark = toast._icon.pixmap().toImage()
     theme.apply(qapp, "light")
-    assert toast._picture.pixmap().toImage() != dark
+    assert toast._icon.pixmap().toImage() != dark
     theme.apply(qapp, "dark")
-    assert toast._picture.pixmap().toImage() == dark
+    assert toast._icon.pixmap().toImage() == dark
 
 
-def test_that_the_same_words_of_another_severity_are_another_message(toasts):
+def test_that_the_same_text_with_another_severity_is_another_message(toasts):
     toasts.show(Severity.INFO, "Stopped.")
     toasts.show(Severity.ERROR, "Stopped.")
     assert len(toasts.visible) == 2
@@ -89,7 +100,7 @@ def test_that_closing_a_message_removes_it_and_closes_the_gap(toasts, window, qt
     qtbot.waitUntil(lambda: window.findChildren(Toast) == [first])
 
 
-def test_that_information_leaves_by_itself_unless_the_mouse_rests_on_it_and_an_error_stays(toasts, qtbot):
+def test_that_information_closes_by_itself_unless_the_mouse_is_over_it_and_an_error_stays(toasts, qtbot):
     toasts.show(Severity.INFO, "Saved.")
     toasts.show(Severity.ERROR, "Not saved.")
     info, error = toasts.visible
@@ -103,7 +114,7 @@ def test_that_information_leaves_by_itself_unless_the_mouse_rests_on_it_and_an_e
     assert texts(toasts) == ["Not saved."]
 
 
-def test_that_the_button_does_what_it_says_and_the_message_goes(toasts, qtbot):
+def test_that_the_button_calls_its_handler_and_closes_the_message(toasts, qtbot):
     opened = []
     toasts.show(Severity.OK, "Training is finished.", ("Load this model", lambda: opened.append(1)))
     click(qtbot, toasts.visible[0].findChild(QPushButton))
@@ -111,7 +122,7 @@ def test_that_the_button_does_what_it_says_and_the_message_goes(toasts, qtbot):
     assert not toasts.visible
 
 
-def test_that_messages_keep_their_corner_when_the_window_is_resized(window, toasts, qtbot):
+def test_that_messages_stay_in_their_corner_when_the_window_is_resized(window, toasts, qtbot):
     toasts.show(Severity.ERROR, "Here.")
     (toast,) = toasts.visible
     window.resize(1200, 700)
@@ -132,7 +143,7 @@ def test_that_markup_in_a_message_is_shown_as_it_is(window, toasts, qtbot):
     assert toasts.visible[0].height() < 80  # one line of plain text
 
 
-# --- the log --------------------------------------------------------------------------------------------------------
+# --- the log ------------------------------------------------------------------------------------------------------
 
 
 def test_that_records_of_any_thread_reach_the_log(qtbot):
@@ -169,16 +180,16 @@ def test_that_the_log_can_be_read_but_not_written(qtbot):
     assert panel.text == ""
 
 
-def test_that_a_log_that_is_gone_leaves_no_handler_behind(qtbot):
+def test_that_a_deleted_log_removes_its_handler(qtbot):
     before = logging.getLogger().handlers.copy()
     panel = LogPanel()
     assert len(logging.getLogger().handlers) == len(before) + 1
     panel.deleteLater()
     qtbot.waitUntil(lambda: logging.getLogger().handlers == before)
-    logging.getLogger("test").warning("nobody listens")
+    logging.getLogger("test").warning("after the deletion")
 
 
-# --- unexpected errors ----------------------------------------------------------------------------------------------
+# --- unexpected errors --------------------------------------------------------------------------------------------
 
 
 def caught(error):
@@ -190,7 +201,7 @@ def caught(error):
 
 def test_that_an_unexpected_error_is_a_sentence_with_a_way_to_its_traceback(window, toasts, qtbot):
     panel, shown = LogPanel(window), []
-    report = Reporter(toasts, lambda: shown.append(1))
+    report = ExceptionHook(toasts, lambda: shown.append(1))
     report(*caught(KeyError("weights.3")))
     (text,) = texts(toasts)
     assert "KeyError" not in text
@@ -201,8 +212,8 @@ def test_that_an_unexpected_error_is_a_sentence_with_a_way_to_its_traceback(wind
     assert shown == [1]
 
 
-def test_that_an_error_of_another_thread_is_told_in_the_window(toasts, qtbot):
-    report = Reporter(toasts, lambda: None)
+def test_that_an_error_in_another_thread_is_shown_in_the_window(toasts, qtbot):
+    report = ExceptionHook(toasts, lambda: None)
     thread = threading.Thread(target=lambda: report(*caught(ValueError("points is empty"))))
     thread.start()
     thread.join()
@@ -210,10 +221,10 @@ def test_that_an_error_of_another_thread_is_told_in_the_window(toasts, qtbot):
     qtbot.waitUntil(lambda: texts(toasts) == ["Points is empty."])
 
 
-def test_that_control_c_is_no_error(toasts, monkeypatch, capsys):
+def test_that_control_c_quits_without_a_message(toasts, monkeypatch, capsys):
     quits = []
     monkeypatch.setattr(QGuiApplication, "quit", lambda: quits.append(1))
-    Reporter(toasts, lambda: None)(*caught(KeyboardInterrupt()))
+    ExceptionHook(toasts, lambda: None)(*caught(KeyboardInterrupt()))
     assert quits == [1]
     assert not toasts.visible
 
@@ -228,11 +239,11 @@ def test_that_control_c_is_no_error(toasts, monkeypatch, capsys):
     ],
 )
 def test_that_every_error_has_a_sentence(error, text):
-    assert sentence(error).startswith(text)
-    assert sentence(error)[-1] in ".!?"
+    assert error_message(error).startswith(text)
+    assert error_message(error)[-1] in ".!?"
 
 
-# --- questions ------------------------------------------------------------------------------------------------------
+# --- questions ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

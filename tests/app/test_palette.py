@@ -71,7 +71,7 @@ def test_that_enter_runs_the_best_match_and_closes(palette, qtbot, called):
         ("next", "Attack: Next shape"),
     ],
 )
-def test_that_a_few_letters_find_what_is_meant(palette, qtbot, letters, first):
+def test_that_a_few_letters_find_the_action(palette, qtbot, letters, first):
     qtbot.keyClicks(field(palette), letters)
     assert rows(palette)[0] == first
 
@@ -111,7 +111,7 @@ def test_that_a_disabled_action_is_shown_and_cannot_be_run(window, qtbot, called
     assert palette.isVisible()
 
 
-def test_that_nonsense_finds_nothing_and_enter_does_no_harm(palette, qtbot, called):
+def test_that_a_query_without_match_lists_nothing_and_enter_does_nothing(palette, qtbot, called):
     qtbot.keyClicks(field(palette), "zzzqx")
     assert rows(palette) == []
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Return):
@@ -119,7 +119,7 @@ def test_that_nonsense_finds_nothing_and_enter_does_no_harm(palette, qtbot, call
     assert not called
 
 
-def test_that_a_used_palette_leaves_nothing_behind(palette, window, qtbot):
+def test_that_a_closed_palette_is_deleted(palette, window, qtbot):
     palette.close()
     qtbot.waitUntil(lambda: window.findChildren(CommandPalette) == [])
 

@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel, QToolButton, 
 from pytestqt.qtbot import QtBot
 
 from app.shell import theme
-from app.views.plane import apart
-from app.views.scatter import PLACED, MapView, medoid
-from tests.app.looking import pixels, tooltip, where
+from app.views.map_plot import separated
+from app.views.scatter import MARKER_CAPTION, MapView, medoid
+from tests.app.inspection import pixels, tooltip, where
 from tests.app.mouse import move_mouse
 
 CLASSES = ["airplane", "bag", "cap", "car"]
@@ -49,7 +49,7 @@ def press(view: MapView, text: str) -> None:
 
 
 def place(view: MapView, index: int) -> QPoint:
-    """Where a point of XY is on screen. The corners are the outermost coloured pixels, the rest lies between them."""
+    """Position of a point of XY on screen, interpolated between the corners, the outermost coloured pixels."""
     colours = [theme.class_style(k)[0] for k in range(4)]
     mask = np.any([where(plot(view), colour) for colour in colours], axis=0)
     top, bottom = np.flatnonzero(mask.any(axis=1))[[0, -1]]
@@ -63,7 +63,7 @@ def click(view: MapView, at: QPoint) -> None:
     QTest.mouseClick(plot(view), Qt.MouseButton.LeftButton, pos=at)
 
 
-def test_each_class_has_its_colour_and_each_kind_its_ring(view: MapView) -> None:
+def test_each_class_has_its_colour_and_each_kind_its_outline(view: MapView) -> None:
     for k in range(4):
         assert where(plot(view), theme.class_style(k)[0]).any()
     press(view, "clean")
@@ -87,7 +87,7 @@ def test_a_click_picks_the_point_under_it(view: MapView, qtbot: QtBot) -> None:
     assert picked == points, "between two points there is none"
 
 
-def test_what_is_hidden_can_not_be_picked(view: MapView) -> None:
+def test_hidden_points_cannot_be_selected(view: MapView) -> None:
     picked: list[int] = []
     view.picked.connect(picked.append)
     inside = place(view, 14)
@@ -97,7 +97,7 @@ def test_what_is_hidden_can_not_be_picked(view: MapView) -> None:
     assert tooltip(plot(view), inside) == ""
 
 
-def test_hovering_says_what_a_point_is(view: MapView) -> None:
+def test_the_tooltip_names_class_kind_and_index_of_a_point(view: MapView) -> None:
     assert tooltip(plot(view), place(view, 1)) == "bag, clean\npoint 1"
     assert tooltip(plot(view), place(view, 14)) == "cap, adversarial\npoint 14"
 
@@ -110,7 +110,7 @@ def test_lines_join_pairs_if_every_point_has_a_partner(view: MapView) -> None:
     assert not toggle(view, "pairs").isEnabled()
 
 
-def test_the_star_moves_over_a_map_that_stays(view: MapView) -> None:
+def test_the_star_moves_and_the_map_stays(view: MapView) -> None:
     def star() -> np.ndarray:
         return np.argwhere(where(plot(view), theme.DARK.adv)).mean(axis=0)
 
@@ -121,7 +121,7 @@ def test_the_star_moves_over_a_map_that_stays(view: MapView) -> None:
     assert star()[0] < low[0] - 50
     assert star()[1] == pytest.approx(low[1], abs=2)
     assert where(plot(view), theme.DARK.clean).any(), "the place of the clean cloud"
-    assert PLACED in [label.text() for label in view.findChildren(QLabel)]
+    assert MARKER_CAPTION in [label.text() for label in view.findChildren(QLabel)]
     view.set_marker(None)
     assert (pixels(plot(view)) == before).all()
 
@@ -134,7 +134,7 @@ def test_the_next_frame_moves_the_points(view: MapView) -> None:
     assert tooltip(plot(view), corner) == "airplane, clean\npoint 23"
 
 
-def test_a_running_and_an_outdated_map_say_so(view: MapView) -> None:
+def test_progress_and_staleness_are_shown_over_the_map(view: MapView) -> None:
     fresh = pixels(plot(view))
     view.set_busy("iteration 250 of 750 · KL 1.84")
     assert (pixels(plot(view)) != fresh).any()
@@ -186,9 +186,7 @@ def test_the_colours_follow_the_theme(view: MapView, qapp: QApplication) -> None
         (XY, LABELS + 1, "labels from 1 to 4 do not fit 4 classes"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(
-    view: MapView, xy: np.ndarray, labels: np.ndarray, words: str
-) -> None:
+def test_inconsistent_arguments_are_an_error(view: MapView, xy: np.ndarray, labels: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         view.set_map(xy, labels, ADVERSARIAL, CLASSES)
 
@@ -203,8 +201,8 @@ BOX = st.builds(QRectF, st.floats(0, 200), st.floats(0, 60), st.floats(20, 80), 
 
 
 @given(st.lists(BOX, max_size=16))
-def test_names_lie_beside_one_another_as_near_to_their_classes_as_they_can(boxes: list[QRectF]) -> None:
-    placed = apart(boxes)
+def test_separated_boxes_do_not_overlap_and_move_as_little_as_possible(boxes: list[QRectF]) -> None:
+    placed = separated(boxes)
     for k, (box, now) in enumerate(zip(boxes, placed, strict=True)):
         assert not any(now.intersects(other) for other in placed[:k])
         assert abs(now.left() - box.left()) <= 0.5

@@ -1,10 +1,10 @@
-"""What is dataset_of_run, repaired and rescued."""
+"""Saved preferences and window layouts, and how bad values are replaced."""
 
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as trial
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QGuiApplication
@@ -25,31 +25,31 @@ def make_window(qtbot):
 
 
 def test_that_a_first_start_has_the_defaults():
-    assert settings.load() == settings.Remembered()
+    assert settings.load() == settings.Preferences()
 
 
-def test_that_what_is_remembered_is_there_at_the_next_start():
-    settings.remember(theme="light", epsilon=0.062, all_classes=True)
-    assert settings.load() == settings.Remembered(theme="light", epsilon=0.062, all_classes=True)
+def test_that_saved_preferences_are_loaded_again():
+    settings.save(theme="light", epsilon=0.062, all_classes=True)
+    assert settings.load() == settings.Preferences(theme="light", epsilon=0.062, all_classes=True)
 
 
-def test_that_a_value_outside_its_limits_is_refused_and_nothing_is_kept():
+def test_that_a_value_outside_its_limits_is_refused_and_nothing_is_saved():
     with pytest.raises(ValueError, match="epsilon"):
-        settings.remember(theme="light", epsilon=3.0)
-    assert settings.load() == settings.Remembered()
+        settings.save(theme="light", epsilon=3.0)
+    assert settings.load() == settings.Preferences()
 
 
-@pytest.mark.parametrize("rubbish", ["", "{", "NaN", "null", '"purple"', ["a", "b"], 17, QByteArray(b"\xff\x00")])
-def test_that_one_bad_value_is_dropped_and_the_others_stay(rubbish, caplog):
-    settings.remember(theme="dark", epsilon=0.2, attack="pgd")
-    settings.create().setValue("epsilon", rubbish)
-    assert settings.load() == settings.Remembered(theme="dark", attack="pgd")
+@pytest.mark.parametrize("bad_value", ["", "{", "NaN", "null", '"purple"', ["a", "b"], 17, QByteArray(b"\xff\x00")])
+def test_that_one_bad_value_is_removed_and_the_others_are_kept(bad_value, caplog):
+    settings.save(theme="dark", epsilon=0.2, attack="pgd")
+    settings.create().setValue("epsilon", bad_value)
+    assert settings.load() == settings.Preferences(theme="dark", attack="pgd")
     assert "epsilon was unusable" in caplog.text
     assert not settings.create().contains("epsilon")
 
 
-@trial(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from([*settings.Remembered.model_fields, "unknown"]), st.text(max_size=20)))
+@hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from([*settings.Preferences.model_fields, "unknown"]), st.text(max_size=20)))
 def test_that_no_content_of_the_file_stops_the_program(content):
     settings.create().clear()
     for name, text in content.items():
@@ -57,9 +57,9 @@ def test_that_no_content_of_the_file_stops_the_program(content):
     settings.load()
 
 
-def test_that_a_file_of_noise_is_a_first_start():
+def test_that_a_file_of_random_bytes_gives_the_defaults():
     Path(settings.create().fileName()).write_bytes(bytes(range(256)) * 20)
-    assert settings.load() == settings.Remembered()
+    assert settings.load() == settings.Preferences()
 
 
 def test_that_recent_files_are_newest_first_without_repeats_and_at_most_ten(tmp_path):
@@ -67,12 +67,12 @@ def test_that_recent_files_are_newest_first_without_repeats_and_at_most_ten(tmp_
         settings.add_recent(tmp_path / f"shape {index}, ü.ply")
     settings.add_recent(tmp_path / "shape 7, ü.ply")
     names = [path.rsplit("/", 1)[-1] for path in settings.load().recent]
-    assert len(names) == settings.RECENT
+    assert len(names) == settings.MAX_RECENT
     assert names[:3] == ["shape 7, ü.ply", "shape 11, ü.ply", "shape 10, ü.ply"]
     assert settings.load().folder == str(tmp_path)
 
 
-def test_that_the_window_comes_back_where_it_was_with_its_splitter(qtbot):
+def test_that_geometry_and_splitter_of_the_window_are_restored(qtbot):
     window, splitter = make_window(qtbot)
     window.setGeometry(40, 50, 500, 300)
     window.show()
@@ -85,7 +85,7 @@ def test_that_the_window_comes_back_where_it_was_with_its_splitter(qtbot):
     assert other_splitter.sizes() == splitter.sizes()
 
 
-def test_that_a_window_from_a_screen_that_is_gone_is_brought_back(qtbot):
+def test_that_a_window_outside_of_all_screens_is_moved_onto_one(qtbot):
     window, _ = make_window(qtbot)
     window.setGeometry(9000, 7000, 5000, 4000)
     settings.save_window(window)
@@ -93,23 +93,23 @@ def test_that_a_window_from_a_screen_that_is_gone_is_brought_back(qtbot):
     assert QGuiApplication.primaryScreen().availableGeometry().contains(window.geometry())
 
 
-def test_that_a_broken_layout_leaves_the_window_as_it_is_built(qtbot):
+def test_that_a_broken_saved_layout_is_ignored(qtbot):
     window, _ = make_window(qtbot)
     window.setGeometry(40, 50, 500, 300)
     for key in ("window/geometry", "window/state", "window/splitters-1/main"):
-        settings.create().setValue(key, "rubbish")
+        settings.create().setValue(key, "bad_value")
     settings.restore_window(window)
     assert window.size().width() == 500
 
 
-def test_that_a_forgotten_layout_is_not_restored(qtbot):
+def test_that_a_cleared_layout_is_not_restored(qtbot):
     window, _ = make_window(qtbot)
     settings.save_window(window)
-    settings.forget_window()
+    settings.clear_window()
     assert not [key for key in settings.create().allKeys() if key.startswith("window")]
 
 
-def test_that_folders_are_the_desktops_own_and_end_in_our_name(monkeypatch, tmp_path):
+def test_that_folders_follow_the_desktops_standard(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert settings.cache_dir() == tmp_path / "cache" / "pointward"

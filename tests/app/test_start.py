@@ -1,7 +1,8 @@
-"""A start in a process of its own, where nothing has been imported yet."""
+"""The start of the program in a new process, where nothing has been imported yet."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,9 @@ def ready():
 
 from PySide6.QtCore import Qt
 window.pair.clean.painted.connect(painted, Qt.ConnectionType.SingleShotConnection)
-say, said = window.library.say, []
-window.library.say = lambda text: (said.append(text), say(text))
-window.opener.dataset = lambda *_: None
+say, said = window.library.show_placeholder, []
+window.library.show_placeholder = lambda text: (said.append(text), say(text))
+window.opener.open_dataset = lambda *_: None
 window.ready.connect(ready)
 application.exec()
 seen["said"] = said
@@ -36,7 +37,7 @@ print(json.dumps(seen))
 """
 
 
-def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_loads(tmp_path: Path) -> None:
+def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_path: Path) -> None:
     homes = {f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "DATA", "CACHE")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
@@ -55,7 +56,7 @@ def test_the_window_is_painted_before_anything_heavy_is_loaded_and_says_that_it_
     assert seen["said"][0].startswith("Loading")
 
 
-def test_without_a_display_a_sentence_says_so() -> None:
+def test_without_a_display_the_command_fails_with_a_message() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     bare.pop("QT_QPA_PLATFORM", None)
     for words in ([], ["open", "main.py"]):
@@ -64,6 +65,22 @@ def test_without_a_display_a_sentence_says_so() -> None:
         )
         assert done.returncode == 1
         assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())
+
+
+UNDER_XVFB = """
+from app.tour.display import under_xvfb
+under_xvfb(["print('started', flush=True); import signal; signal.pause()"])
+"""
+
+
+def test_a_killed_program_leaves_no_x_server_and_no_window() -> None:
+    words = [sys.executable, "-c", UNDER_XVFB]  # which runs "python -c WORDS" on the display
+    with subprocess.Popen(words, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        started = process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)  # which ends when both processes have, for they hold the pipe as well
+    assert started == "started\n"
 
 
 def test_a_wrong_number_of_threads_is_said_before_the_window_opens() -> None:

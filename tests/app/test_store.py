@@ -1,4 +1,4 @@
-"""The list of models: those that come with the program follow the dataset, a person's own stay as they are."""
+"""The list of models: shipped ones change with the dataset, loaded ones stay."""
 
 from dataclasses import replace
 
@@ -18,15 +18,15 @@ def model(name: str, classes: tuple[str, ...] = ("a", "b"), shipped: bool = True
     return LoadedModel(build("pointnet", len(classes)), card, "0", WEIGHTS / name if shipped else None)
 
 
-def test_the_first_is_attacked_and_three_give_their_verdicts() -> None:
-    store, told = Store(), []
-    store.modelsChanged.connect(lambda: told.append(store.primary))
+def test_the_first_shipped_model_is_attacked_and_three_are_shown() -> None:
+    store, primaries = Store(), []
+    store.modelsChanged.connect(lambda: primaries.append(store.primary))
     store.set_shipped(tuple(model(name) for name in ("simple", "adv.", "defense", "pgd")))
-    assert told == ["simple"], "one change is told once"
+    assert primaries == ["simple"], "one signal for one change"
     assert [shown.name for shown in store.verdict_models] == ["simple", "adv.", "defense"]
 
 
-def test_those_of_another_dataset_take_their_place_and_ones_own_stay() -> None:
+def test_shipped_models_of_another_dataset_replace_shipped_ones_and_loaded_models_stay() -> None:
     store = Store()
     store.set_shipped((model("simple"), model("adv.")))
     store.add_model(model("mine", shipped=False))
@@ -38,7 +38,7 @@ def test_those_of_another_dataset_take_their_place_and_ones_own_stay() -> None:
     assert store.primary == "simple"
 
 
-def test_ones_own_model_stays_the_attacked_one_where_it_fits() -> None:
+def test_a_loaded_model_stays_the_attacked_one_if_its_classes_fit() -> None:
     store = Store()
     store.set_shipped((model("simple"),))
     store.add_model(model("mine", ("c", "d"), shipped=False), primary=True)
@@ -46,7 +46,7 @@ def test_ones_own_model_stays_the_attacked_one_where_it_fits() -> None:
     assert store.primary == "mine"
 
 
-def test_a_name_that_is_taken_is_numbered_and_stays_hidden() -> None:
+def test_a_name_already_in_use_gets_a_number_and_a_hidden_model_stays_hidden() -> None:
     store = Store()
     store.add_model(replace(model("simple", shipped=False)))
     store.add_model(model("other", shipped=False), primary=True)

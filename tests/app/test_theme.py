@@ -1,4 +1,4 @@
-"""Colours that can be read, told apart, and that follow the scheme."""
+"""Contrast of the colours, class colours, icons, and the change of scheme."""
 
 import sys
 from itertools import pairwise
@@ -16,14 +16,14 @@ SCHEMES = pytest.mark.parametrize("scheme", [theme.DARK, theme.LIGHT], ids=["dar
 
 
 @SCHEMES
-@pytest.mark.parametrize("ink", ["text", "muted", "accent", "clean", "adv", "ok", "warn", "bad"])
-@pytest.mark.parametrize("paper", ["window", "panel", "raised", "field", "canvas"])
-def test_text_can_be_read_on_every_surface(scheme, ink, paper):
-    assert theme.contrast(getattr(scheme, ink), getattr(scheme, paper)) >= 4.5
+@pytest.mark.parametrize("foreground", ["text", "muted", "accent", "clean", "adv", "ok", "warn", "bad"])
+@pytest.mark.parametrize("background", ["window", "panel", "raised", "field", "canvas"])
+def test_text_has_enough_contrast_on_every_background(scheme, foreground, background):
+    assert theme.contrast(getattr(scheme, foreground), getattr(scheme, background)) >= 4.5
 
 
 @SCHEMES
-def test_text_can_be_read_where_it_is_chosen_pressed_or_hovered(scheme):
+def test_text_has_enough_contrast_on_selection_hover_and_accent(scheme):
     assert theme.contrast(scheme.text, scheme.selection) >= 4.5
     assert theme.contrast(scheme.text, scheme.hover) >= 4.5
     assert theme.contrast(scheme.on_accent, scheme.accent) >= 4.5
@@ -31,7 +31,7 @@ def test_text_can_be_read_where_it_is_chosen_pressed_or_hovered(scheme):
 
 
 @SCHEMES
-def test_marks_can_be_seen(scheme, qapp):
+def test_class_colours_and_focus_ring_have_enough_contrast(scheme, qapp):
     theme.apply(qapp, "dark" if scheme.dark else "light")
     for index in range(10):
         assert theme.contrast(theme.class_style(index)[0], scheme.panel) >= 3.0
@@ -54,16 +54,16 @@ def test_forty_classes_differ_in_colour_or_marker_and_neighbours_in_both(scheme,
 
 
 @SCHEMES
-def test_the_displacement_map_runs_in_even_steps_from_still_to_adversarial(scheme, qapp):
+def test_the_displacement_map_is_perceptually_uniform_from_unmoved_to_adversarial(scheme, qapp):
     theme.apply(qapp, "dark" if scheme.dark else "light")
     colours = theme.displacement_map().map(np.linspace(0, 1, 17), mode="qcolor")
-    assert (colours[0], colours[-1]) == (scheme.still, scheme.adv)
+    assert (colours[0], colours[-1]) == (scheme.unmoved, scheme.adv)
     lab = np.array([pg.functions.colorCIELab(colour) for colour in colours])
     steps = np.linalg.norm(np.diff(lab, axis=0), axis=1)
     assert steps.max() < 1.3 * steps.min()
 
 
-def test_a_change_of_scheme_is_told_and_reaches_widgets_and_plots(qapp, qtbot):
+def test_a_change_of_scheme_is_signalled_and_reaches_widgets_and_plots(qapp, qtbot):
     label = QLabel("text")
     qtbot.addWidget(label)
     with qtbot.waitSignal(theme.notifier.changed):
@@ -73,10 +73,10 @@ def test_a_change_of_scheme_is_told_and_reaches_widgets_and_plots(qapp, qtbot):
     assert pg.mkColor(pg.getConfigOption("background")) == theme.LIGHT.panel
 
 
-def test_system_follows_the_desktop_and_a_choice_does_not(qapp):
+def test_only_the_scheme_system_follows_the_desktop(qapp):
     theme.apply(qapp, "system")
-    for wish, expected in ((Qt.ColorScheme.Light, theme.LIGHT), (Qt.ColorScheme.Dark, theme.DARK)):
-        qapp.styleHints().colorSchemeChanged.emit(wish)
+    for desktop, expected in ((Qt.ColorScheme.Light, theme.LIGHT), (Qt.ColorScheme.Dark, theme.DARK)):
+        qapp.styleHints().colorSchemeChanged.emit(desktop)
         assert theme.current() is expected
     theme.apply(qapp, "dark")
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Light)
@@ -87,9 +87,9 @@ def test_a_role_changes_how_a_widget_is_drawn(qtbot):
     button = QPushButton("Train")
     qtbot.addWidget(button)
     plain = button.grab().toImage()
-    theme.role(button, "primary")
+    theme.set_role(button, "primary")
     assert button.grab().toImage() != plain
-    theme.role(button, "")
+    theme.set_role(button, "")
     assert button.grab().toImage() == plain
 
 
@@ -100,10 +100,10 @@ def test_every_icon_is_drawn_in_the_colour_asked_for_at_any_density(ratio, qapp)
     for name in names:
         picture = theme.icon(name, "accent").pixmap(QSize(20, 20), ratio).toImage()
         assert picture.width() == round(20 * ratio)
-        inks = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
-        full = [ink for ink in inks if ink.alpha() > 150]
+        colours = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
+        full = [foreground for foreground in colours if foreground.alpha() > 150]
         assert full, name
-        assert all(abs(ink.red() - theme.current().accent.red()) < 8 for ink in full), name
+        assert all(abs(foreground.red() - theme.current().accent.red()) < 8 for foreground in full), name
 
 
 def test_icons_of_buttons_and_actions_follow_the_scheme(qapp, qtbot):
@@ -124,7 +124,7 @@ def test_icons_of_buttons_and_actions_follow_the_scheme(qapp, qtbot):
         assert target.icon().pixmap(16, 16).toImage() == dark
 
 
-def test_an_unknown_icon_is_named():
+def test_an_unknown_icon_name_is_an_error():
     with pytest.raises(ValueError, match="no-such"):
         theme.icon("no-such")
 

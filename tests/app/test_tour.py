@@ -1,4 +1,4 @@
-"""The end-to-end test: one command on a machine without a display, and what it leaves behind."""
+"""The end-to-end test: the tour on a machine without a display, its report, pictures and files."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage
 from tests.pixels.pictures import pixels
 
 ROOT = Path(__file__).parents[2]
-STORY = (
+STEPS_IN_ORDER = (
     "the window is painted",
     "three models give their verdicts",
     "the built-in dataset is open",
@@ -32,7 +32,7 @@ STORY = (
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory):
-    """Folder and report of a tour taken without a display, in a home of its own."""
+    """Folder and report of a tour without a display, in a home directory of its own."""
     home, out = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("tour") / "out"
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "OMP_NUM_THREADS")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
@@ -45,39 +45,39 @@ def tour(tmp_path_factory):
     return out, report
 
 
-def seen(report, words):
+def step_with(report, words):
     return next(step for step in report["steps"] if words in step["did"])
 
 
-def test_the_tour_tells_the_whole_story_in_order_and_without_an_error(tour):
+def test_the_report_lists_all_steps_in_order_and_no_error(tour):
     _, report = tour
     assert report["errors"] == []
-    places = [report["steps"].index(seen(report, words)) for words in STORY]
+    places = [report["steps"].index(step_with(report, words)) for words in STEPS_IN_ORDER]
     assert places == sorted(places)
     seconds = [step["seconds"] for step in report["steps"]]
     assert seconds == sorted(seconds)
 
 
-def test_the_tour_sees_what_the_attack_does(tour):
+def test_the_report_contains_the_results_of_each_step(tour):
     _, report = tour
-    assert len(seen(report, "three models")["verdicts"]) == 3
-    assert seen(report, "the built-in dataset")["shapes"] == {"train": 4096, "test": 1024}
-    flipped = seen(report, "dragged epsilon to")
+    assert len(step_with(report, "three models")["verdicts"]) == 3
+    assert step_with(report, "the built-in dataset")["shapes"] == {"train": 4096, "test": 1024}
+    flipped = step_with(report, "dragged epsilon to")
     assert 0 < flipped["epsilon"] <= 0.3
     assert flipped["linf"] == pytest.approx(flipped["epsilon"], abs=1e-4)
-    stepped = seen(report, "stepped PGD")
+    stepped = step_with(report, "stepped PGD")
     assert stepped["step"] == 5
     assert 0 < stepped["linf"] <= stepped["epsilon"] + 1e-4
-    assert len(seen(report, "loaded the trained model")["models"]) == 5
-    measured = seen(report, "measured 5 models")["accuracies"]
+    assert len(step_with(report, "loaded the trained model")["models"]) == 5
+    measured = step_with(report, "measured 5 models")["accuracies"]
     assert all(0 <= value <= 100 for pair in measured.values() for value in pair)
     clean, adversarial = measured["simple"]
     assert clean > adversarial
-    clicked = seen(report, "clicked a cell")
+    clicked = step_with(report, "clicked a cell")
     true, predicted = clicked["did"].split("adversarial, ")[1].split(":")[0].split(" → ")
     verdict = clicked["verdicts"]["pointnet-simple"]
     assert verdict["adversarial"][0] == predicted != true
-    assert len(seen(report, "the marker moved")["marker"]) == 2
+    assert len(step_with(report, "the marker moved")["marker"]) == 2
     latencies = report["slider_to_paint_ms"]
     assert latencies["n"] == len(latencies["all"]) > 50
     assert 0 < latencies["median"] <= latencies["p95"] <= latencies["max"]

@@ -26,21 +26,21 @@ from PySide6.QtWidgets import (
 from app.shell import settings, theme
 from app.shell.actions import ACTIONS
 from app.shell.application import make
-from app.shell.notify import Reporter
+from app.shell.notify import ExceptionHook
 from app.shell.palette import CommandPalette
-from app.shell.window import FOLD_BELOW, Window
+from app.shell.window import COLLAPSE_WIDTH, Window
 from app.views.cloud import CloudView
 from core.datasets import REGISTRY
-from tests.app.studio_window import Person, opened, person, seat, shapes, small
+from tests.app.window_fixtures import Person, open_window, person, shapes, shared_window, small_spec
 from tests.pixels.pictures import pixels
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 INPUTS = (QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, CloudView)
 
 
 def inputs(person):
-    """Everything on the screen that takes a mouse or a key, without the parts that others are made of."""
+    """All visible widgets that take input, without the child widgets of spin boxes, combo boxes and tabs."""
     parts = (QAbstractSpinBox, QComboBox, QTabBar, QLineEdit)
     return [
         widget
@@ -65,10 +65,10 @@ def brightness(person):
     return pixels(person.window.grab().toImage()).mean()
 
 
-# --- actions ---------------------------------------------------------------------------------------------------------
+# --- actions ------------------------------------------------------------------------------------------------------
 
 
-def test_every_action_can_be_triggered_and_none_complains(person, tmp_path, monkeypatch):
+def test_every_action_can_be_triggered_without_an_error(person, tmp_path, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([], ""))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "saved.png"), ""))
@@ -83,15 +83,15 @@ def test_every_action_can_be_triggered_and_none_complains(person, tmp_path, monk
         for _ in range(2 if info.kind == "toggle" else 1):
             action.trigger()
             close_popups()
-        person.until(person.settled, f"the end of {info.key}")
-        assert person.complaints() == [], info.key
+        person.wait_until(person.settled, f"the end of {info.key}")
+        assert person.pop_errors() == [], info.key
     assert (tmp_path / "saved.png").is_file()
     person.window.log.close()
     actions["theme_dark"].trigger()
 
 
 @pytest.mark.parametrize(("key", "letters"), [("vectors", "vectors"), ("overlay", "overl")])
-def test_a_switch_of_the_pair_is_in_the_menu_on_a_key_and_in_the_palette(person, key, letters):
+def test_a_button_of_the_pair_view_has_a_menu_entry_a_shortcut_and_a_palette_entry(person, key, letters):
     button, action = getattr(person.window.pair, key), person.window.actions_[key]
     person.press(Qt.Key.Key_V if key == "vectors" else Qt.Key.Key_O)
     assert button.isChecked()
@@ -108,7 +108,7 @@ def test_a_switch_of_the_pair_is_in_the_menu_on_a_key_and_in_the_palette(person,
     close_popups()
 
 
-def test_only_the_pair_can_be_shown_and_everything_comes_back(person):
+def test_all_panels_but_the_pair_view_can_be_hidden_and_shown_again(person):
     panels = (person.window.library, person.window.verdict, person.window.work, person.window.attack)
     person.press(Qt.Key.Key_F11)
     assert not any(panel.isVisible() for panel in panels)
@@ -116,7 +116,7 @@ def test_only_the_pair_can_be_shown_and_everything_comes_back(person):
     assert all(panel.isVisible() for panel in panels)
 
 
-def test_the_bars_show_every_class_by_a_key(person):
+def test_a_key_shows_all_classes_in_the_confidence_bars(person):
     view = person.window.verdict.view
     person.press(Qt.Key.Key_C)
     assert len(view._bars._rows) == 16
@@ -124,11 +124,11 @@ def test_the_bars_show_every_class_by_a_key(person):
     assert len(view._bars._rows) == 6
 
 
-# --- looks -----------------------------------------------------------------------------------------------------------
+# --- looks --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("gl")
-def test_the_theme_is_switched_everywhere_at_once(person, shot):
+def test_the_theme_changes_in_the_whole_window(person, shot):
     actions, dark = person.window.actions_, brightness(person)
     canvas = pixels(person.window.pair.clean.grab().toImage())[-1, -1]
     actions["theme_light"].trigger()
@@ -141,7 +141,7 @@ def test_the_theme_is_switched_everywhere_at_once(person, shot):
     assert brightness(person) == pytest.approx(dark, abs=2)
 
 
-def test_the_layout_is_reset_whole(person):
+def test_the_layout_is_reset(person):
     window = person.window
     window.pair.views.setSizes([100, 900])
     window._main.setSizes([900, 100])
@@ -157,15 +157,15 @@ def test_the_layout_is_reset_whole(person):
     assert upper / (upper + lower) == pytest.approx(620 / 960, abs=0.05)
 
 
-def test_a_narrow_window_folds_the_library_to_its_pictures_and_all_fits(person, shot):
+def test_a_narrow_window_shows_only_the_thumbnails_of_the_library(person, shot):
     library = person.window.library
     assert library._search.isVisible()
-    person.window.resize(FOLD_BELOW - 1, 800)
+    person.window.resize(COLLAPSE_WIDTH - 1, 800)
     QApplication.processEvents()
     assert not library._search.isVisible()
     assert library.list.isVisible()
     assert library.width() < 140
-    assert person.window.width() < FOLD_BELOW
+    assert person.window.width() < COLLAPSE_WIDTH
     shot(person.window, "window-narrow")
     person.window.resize(1600, 1000)
     QApplication.processEvents()
@@ -173,7 +173,7 @@ def test_a_narrow_window_folds_the_library_to_its_pictures_and_all_fits(person, 
 
 
 @pytest.mark.parametrize("tab", [0, 1])
-def test_every_input_says_what_it_is(person, tab):
+def test_every_input_has_an_accessible_name(person, tab):
     person.window.work.setCurrentIndex(tab)
     QApplication.processEvents()
     names = {}
@@ -207,59 +207,59 @@ def test_every_input_is_reached_with_the_tab_key(person, tab):
     assert missed == []
 
 
-# --- start and end ---------------------------------------------------------------------------------------------------
+# --- start and end ------------------------------------------------------------------------------------------------
 
 
-def test_what_was_chosen_is_there_at_the_next_start(shapes, tmp_path):
-    with opened(shapes, tmp_path) as person:
+def test_choices_are_restored_at_the_next_start(shapes, tmp_path):
+    with open_window(shapes, tmp_path) as person:
         person.choose(person.window.attack.preset, "BIM")
-        person.window.studio.release(0.07)
+        person.window.controller.release(0.07)
         person.press(Qt.Key.Key_C)
-        person.settle()
-    with opened(shapes, tmp_path) as person:
+        person.wait_for_scene()
+    with open_window(shapes, tmp_path) as person:
         assert person.window.attack.preset.currentText() == "BIM"
-        assert person.settle().epsilon == person.window.attack.epsilon.value == 0.07
+        assert person.wait_for_scene().epsilon == person.window.attack.epsilon.value == 0.07
         assert person.window.actions_["all_classes"].isChecked()
         assert len(person.window.verdict.view._bars._rows) == 16
 
 
-def test_damaged_settings_and_weights_do_not_keep_the_window_from_opening(shapes, tmp_path, monkeypatch):
+def test_the_window_opens_with_damaged_settings_and_weights(shapes, tmp_path, monkeypatch):
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "index.json").write_text('{"pointnet-simple.safetensors": {"dataset": "shapes16", "sha256": "0"}}')
     (weights / "pointnet-simple.safetensors").write_bytes(b"no weights")
     monkeypatch.setattr("core.models.checkpoints.WEIGHTS", weights)
-    monkeypatch.setitem(REGISTRY, "shapes16", small(shapes))
+    monkeypatch.setitem(REGISTRY, "shapes16", small_spec(shapes))
     (tmp_path / "settings.ini").write_bytes(b"\x00\xff[General]\nepsilon=many\n")
     window = Window()
     person = Person(window)
     window.show()
-    window.begin()
-    person.until(lambda: person.said(), "a word about the models")
-    person.until(lambda: any("Train one" in text for text in person.said()), "what to do")
+    window.start_loading()
+    person.wait_until(lambda: person.messages(), "a word about the models")
+    person.wait_until(lambda: any("Train one" in text for text in person.messages()), "what to do")
     assert window.store.models == ()
     assert len(window.pair.clean.points) > 0
-    person.until(lambda: window.jobs.jobs == [] or window.store.dataset is not None, "the rest")
-    person.leave()
+    person.wait_until(lambda: window.jobs.jobs == [] or window.store.dataset is not None, "the rest")
+    person.close()
 
 
 def test_quit_closes_the_window(shapes, tmp_path):
-    with opened(shapes, tmp_path) as person:
+    with open_window(shapes, tmp_path) as person:
         person.press(Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
         assert person.window.isHidden()
-        assert not person.window.studio._worker.isRunning()
+        assert not person.window.controller._worker.isRunning()
 
 
 def test_the_program_opens_the_files_it_was_given(shapes, tmp_path, monkeypatch):
     cloud = tmp_path / "mine.npy"
     np.save(cloud, np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setitem(REGISTRY, "shapes16", small(shapes))
+    monkeypatch.setitem(REGISTRY, "shapes16", small_spec(shapes))
     _, window = make(["pointward"], (cloud,))
     person = Person(window)
-    assert isinstance(sys.excepthook, Reporter)
-    person.until(lambda: window.store.cloud is not None and window.store.cloud.name == "mine", "the cloud")
-    person.settle()
+    assert isinstance(sys.excepthook, ExceptionHook)
+    person.wait_until(lambda: window.store.cloud is not None and window.store.cloud.name == "mine", "the cloud")
+    person.wait_for_scene()
     sys.excepthook(RuntimeError, RuntimeError("no"), None)
-    assert any("unexpected" in text for text in person.said())
-    person.leave()
+    assert any("unexpected" in text for text in person.messages())
+    person.close()

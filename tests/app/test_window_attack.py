@@ -1,4 +1,4 @@
-"""The main job, as a person does it: move epsilon, choose another attack, and watch."""
+"""Attacking in the window: the slider, the choice of the attack, and its options."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QStyle, QStyleOptionComboBox, QWidget
 
-from app.stage.outcomes import EPSILON_MAX
-from tests.app import looking
+from app.stage.outcome_tracker import EPSILON_MAX
+from tests.app import inspection
 from tests.app.mouse import move_mouse
-from tests.app.studio_window import LEFT, person, seat, shapes
+from tests.app.window_fixtures import LEFT, person, shapes, shared_window
 from tests.pixels.pictures import pixels
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 
 def seen(view):
@@ -20,35 +20,35 @@ def seen(view):
 
 
 def bars(person):
-    return looking.pixels(person.window.verdict.view._bars)
+    return inspection.pixels(person.window.verdict.view._bars)
 
 
-# --- the start -------------------------------------------------------------------------------------------------------
+# --- the start ----------------------------------------------------------------------------------------------------
 
 
 def test_the_three_shipped_models_give_their_verdicts(person):
     names = {model.name for model in person.store.models}
     assert names == {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"}
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert len(scene.clean) == len(scene.adversarial) == 3
     spoken = person.window.verdict.view.accessibleDescription()
     assert all(model.card.title in spoken for model in person.store.models)
     assert "CPU" in person.window.device.text() or "GPU" in person.window.device.text()
 
 
-# --- the slider ------------------------------------------------------------------------------------------------------
+# --- the slider ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("gl")
 def test_a_drag_of_epsilon_changes_the_adversarial_picture_and_the_bars_and_nothing_else(person, shot):
     clean, adversarial = person.window.pair.clean, person.window.pair.adversarial
-    person.take(0.02)
-    person.pull(0.021)
+    person.press_slider(0.02)
+    person.drag_slider(0.021)
     still, moved, painted = seen(clean), seen(adversarial), bars(person)
     drawn = []
     clean.painted.connect(lambda: drawn.append("clean"))
     adversarial.painted.connect(lambda: drawn.append("adversarial"))
-    scene = person.pull(0.25)
+    scene = person.drag_slider(0.25)
     assert person.window.attack.epsilon.value == pytest.approx(0.25, abs=0.002)
     assert person.store.epsilon == person.window.attack.epsilon.value == scene.epsilon
     assert np.array_equal(seen(clean), still)
@@ -56,7 +56,7 @@ def test_a_drag_of_epsilon_changes_the_adversarial_picture_and_the_bars_and_noth
     assert set(drawn) == {"adversarial"}
     assert (bars(person) != painted).any()
     shot(person.window, "window")
-    scene = person.let_go()
+    scene = person.release_slider()
     assert scene.distances.linf == pytest.approx(person.window.attack.epsilon.value, abs=1e-5)
     assert np.array_equal(seen(clean), still)
 
@@ -73,21 +73,21 @@ def test_the_cameras_stay_linked_after_a_drag_in_one_view(person):
     turned = pair.adversarial.camera()
     assert turned == pair.clean.camera()
     assert (seen(pair.clean) != before).any()
-    person.take(0.1)
-    person.pull(0.2)
-    person.let_go()
+    person.press_slider(0.1)
+    person.drag_slider(0.2)
+    person.release_slider()
     assert pair.adversarial.camera() == pair.clean.camera() == turned
     person.window.actions_["reset_camera"].trigger()
     assert pair.clean.camera() != turned
 
 
 def test_a_typed_epsilon_is_attacked(person):
-    number = person.named(QDoubleSpinBox, "Epsilon in unit-sphere radii")
+    number = person.find(QDoubleSpinBox, "Epsilon in unit-sphere radii")
     number.setFocus()
     number.selectAll()
     QTest.keyClicks(number, "0.043")
     QTest.keyClick(number, Qt.Key.Key_Return)
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert scene.epsilon == person.store.epsilon == 0.043
     assert scene.distances.linf == pytest.approx(0.043, abs=1e-5)
 
@@ -100,49 +100,49 @@ def test_arrow_keys_move_epsilon_by_a_thousandth_and_a_page_by_ten(person):
     QTest.keyClick(person.groove, Qt.Key.Key_PageUp)
     assert person.store.epsilon == 0.111
     QTest.keyClick(person.groove, Qt.Key.Key_Left)
-    assert person.settle().epsilon == 0.11
+    assert person.wait_for_scene().epsilon == 0.11
     QTest.keyClick(person.groove, Qt.Key.Key_Home)
-    assert person.settle().distances.linf == 0
+    assert person.wait_for_scene().distances.linf == 0
     QTest.keyClick(person.groove, Qt.Key.Key_End)
-    assert person.settle().epsilon == EPSILON_MAX
+    assert person.wait_for_scene().epsilon == EPSILON_MAX
 
 
-def test_an_attack_of_several_steps_is_only_rescaled_while_held_and_run_when_let_go(person):
+def test_an_iterative_attack_is_rescaled_during_the_drag_and_run_after_the_release(person):
     person.choose_pgd()
     view = person.window.pair.adversarial
-    person.take(0.1)
-    scene = person.pull(0.15)
+    person.press_slider(0.1)
+    scene = person.drag_slider(0.15)
     assert not scene.exact
     assert "rescaled" in view._stale
-    scene = person.let_go()
+    scene = person.release_slider()
     assert scene.exact
     assert scene.step == 4
     assert view._stale is None
 
 
-def test_a_slider_that_never_rests_shows_pictures_on_its_way(person):
-    """However slow the machine: the newest frame that is ready is shown, though the handle is farther by then."""
+def test_frames_are_shown_while_the_slider_moves_without_pause(person):
+    """Also on a slow machine: the newest finished frame is shown although the handle has moved on."""
     shown, places, go = set(), iter(np.tile(np.linspace(0.05, 0.25, 40), 50)), QTimer(interval=2)
-    go.timeout.connect(lambda: move_mouse(person.groove, person.place_of(next(places))))
-    person.take(0.1)
+    go.timeout.connect(lambda: move_mouse(person.groove, person.groove_position(next(places))))
+    person.press_slider(0.1)
     connection = person.store.sceneChanged.connect(lambda scene: shown.add(scene.epsilon))
     go.start()
-    person.until(lambda: len(shown) > 3, "frames while the slider moves")
+    person.wait_until(lambda: len(shown) > 3, "frames while the slider moves")
     go.stop()
     person.store.sceneChanged.disconnect(connection)
-    person.let_go()
+    person.release_slider()
 
 
-def test_epsilon_moved_from_the_clean_end_shows_a_perturbation(person):
+def test_a_drag_from_epsilon_zero_shows_a_perturbation(person):
     QTest.keyClick(person.groove, Qt.Key.Key_Home)
-    person.settle()
-    person.take(0.0)
-    assert person.pull(0.2).distances.linf == pytest.approx(person.store.epsilon, abs=1e-5)
-    person.let_go()
+    person.wait_for_scene()
+    person.press_slider(0.0)
+    assert person.drag_slider(0.2).distances.linf == pytest.approx(person.store.epsilon, abs=1e-5)
+    person.release_slider()
 
 
-def test_the_groove_shows_where_the_models_change_their_minds(person):
-    person.until(lambda: person.store.outcome is not None, "the outcome curve")
+def test_the_groove_shows_the_outcome_of_all_models_over_epsilon(person):
+    person.wait_until(lambda: person.store.outcome is not None, "the outcome curve")
     outcome = person.store.outcome
     assert outcome.confidence.shape == (3, len(outcome.epsilons))
     assert outcome.epsilons[0] == 0
@@ -151,85 +151,85 @@ def test_the_groove_shows_where_the_models_change_their_minds(person):
     assert not person.groove._note
 
 
-def test_the_groove_keeps_its_curve_for_another_epsilon_of_one_step_and_says_when_it_is_only_rescaled(person):
-    person.until(lambda: person.store.outcome is not None, "the outcome curve")
+def test_the_groove_keeps_a_curve_that_holds_for_all_epsilons_and_marks_a_rescaled_one(person):
+    person.wait_until(lambda: person.store.outcome is not None, "the outcome curve")
     before = person.store.outcome
-    person.take(0.1)
-    person.pull(0.2)
-    person.let_go()
+    person.press_slider(0.1)
+    person.drag_slider(0.2)
+    person.release_slider()
     assert person.store.outcome is before
     person.choose_pgd(steps=3)
-    person.until(lambda: person.store.outcome is not None, "the outcome curve of PGD")
+    person.wait_until(lambda: person.store.outcome is not None, "the outcome curve of PGD")
     assert person.groove._note == "the attack's result, rescaled"
     shown = person.store.cloud
     person.store.set_cloud(None)
-    person.until(lambda: person.store.scene is None, "an empty window")
+    person.wait_until(lambda: person.store.scene is None, "an empty window")
     assert person.groove._outcome is None
     person.store.set_cloud(shown)
-    person.settle()
+    person.wait_for_scene()
 
 
-def test_another_reading_or_goal_keeps_the_other_options(person):
+def test_another_variant_or_goal_keeps_the_other_options(person):
     panel = person.window.attack
     person.choose_pgd(steps=4)
-    for combo, text in ((panel._goal, "towards lamp"), (panel._reading, "per point L2"), (panel._goal, "untargeted")):
+    for combo, text in ((panel._goal, "towards lamp"), (panel._variant, "per point L2"), (panel._goal, "untargeted")):
         person.choose(combo, text)
-        attack = person.settle().setup.attack
+        attack = person.wait_for_scene().setup.attack
         assert (attack.steps, attack.restarts) == (4, 0)
     assert (attack.direction, attack.constraint) == ("per-point", "per-point-l2")
 
 
-def test_half_a_number_in_the_options_is_no_wish(person):
-    panel, begun = person.window.attack, []
+def test_options_are_used_only_after_a_pause_in_typing(person):
+    panel, attacks = person.window.attack, []
     person.choose_pgd(steps=4)
-    person.store.attackChanged.connect(begun.append)
+    person.store.attackChanged.connect(attacks.append)
     steps = panel._form.findChild(QWidget, "steps")
     steps.setFocus()
     steps.selectAll()
     QTest.keyClicks(steps, "20000")
-    person.until(lambda: not panel._typed.isActive(), "a pause")
-    assert begun == [], "2, 20, 200 and 2,000 were on the way to a wrong number"
-    person.store.attackChanged.disconnect(begun.append)
+    person.wait_until(lambda: not panel._typing_timer.isActive(), "a pause")
+    assert attacks == [], "2, 20, 200 and 2,000 were only typed on the way"
+    person.store.attackChanged.disconnect(attacks.append)
     steps.selectAll()
     QTest.keyClicks(steps, "3")
-    person.until(lambda: person.settle().setup.attack.steps == 3, "three steps")
+    person.wait_until(lambda: person.wait_for_scene().setup.attack.steps == 3, "three steps")
 
 
-def test_an_attack_that_fails_leaves_no_other_shapes_verdict(person, monkeypatch):
+def test_a_failed_attack_on_the_next_shape_clears_the_verdicts(person, monkeypatch):
     def fail(*_):
         raise MemoryError
 
-    person.until(lambda: person.store.outcome is not None, "the outcome curve")
+    person.wait_until(lambda: person.store.outcome is not None, "the outcome curve")
     with monkeypatch.context() as patch:
         patch.setattr("core.live.attack", fail)
         person.window.library.move_by(1)
-        person.until(lambda: person.store.scene is None, "the failure")
-    (text,) = person.complaints()
+        person.wait_until(lambda: person.store.scene is None, "the failure")
+    (text,) = person.pop_errors()
     assert "memory" in text
     for view in (person.window.pair.clean, person.window.pair.adversarial):
         assert view.accessibleDescription() == ""
     assert person.window.pair.adversarial._stale is None
     assert person.groove._outcome is None
     person.window.library.move_by(-1)
-    person.settle()
+    person.wait_for_scene()
 
 
-# --- which attack ----------------------------------------------------------------------------------------------------
+# --- which attack -------------------------------------------------------------------------------------------------
 
 
-def test_bim_spends_the_whole_budget_wherever_the_slider_stands(person):
+def test_bim_uses_the_whole_budget_at_any_epsilon(person):
     person.choose(person.window.attack.preset, "BIM")
-    person.settle()
-    person.take(0.1)
-    person.pull(0.25)
-    assert person.let_go().distances.linf == pytest.approx(person.store.epsilon, abs=1e-5)
+    person.wait_for_scene()
+    person.press_slider(0.1)
+    person.drag_slider(0.25)
+    assert person.release_slider().distances.linf == pytest.approx(person.store.epsilon, abs=1e-5)
 
 
 @pytest.mark.parametrize("reading", ["raw gradient", "raw, batch mean", "per point L2", "global L2"])
-def test_every_reading_of_epsilon_is_another_attack(person, reading):
-    sign = person.settle().points
-    person.choose(person.window.attack._reading, reading)
-    scene = person.settle()
+def test_every_variant_gives_another_perturbation(person, reading):
+    sign = person.wait_for_scene().points
+    person.choose(person.window.attack._variant, reading)
+    scene = person.wait_for_scene()
     assert not np.array_equal(scene.points, sign)
     if reading == "per point L2":
         assert scene.distances.per_point_l2 == pytest.approx(0.1, abs=1e-5)
@@ -237,33 +237,33 @@ def test_every_reading_of_epsilon_is_another_attack(person, reading):
         assert scene.distances.rmse == pytest.approx(0.1, abs=1e-5)
 
 
-def test_a_target_class_is_marked_and_approached(person):
+def test_a_targeted_attack_raises_the_confidence_in_the_target_class(person):
     QTest.keyClick(person.groove, Qt.Key.Key_Home)
     for _ in range(5):
         QTest.keyClick(person.groove, Qt.Key.Key_Right)  # so little that one step goes the right way
-    scene = person.settle()
+    scene = person.wait_for_scene()
     person.press(Qt.Key.Key_T)
     goal = person.window.attack._goal
     assert goal.view().isVisible()
     goal.hidePopup()
     person.choose(goal, "towards guitar")
-    aimed = person.settle()
+    aimed = person.wait_for_scene()
     guitar = person.store.classes.index("guitar")
     assert aimed.setup.target == guitar
     assert aimed.adversarial[0, guitar] > scene.adversarial[0, guitar]
-    assert "target" in person.window.verdict.view._legend.text()
+    assert "target" in person.window.verdict.view._mark_legend.text()
     person.choose(goal, "untargeted")
-    assert np.allclose(person.settle().points, scene.points)
+    assert np.allclose(person.wait_for_scene().points, scene.points)
 
 
 def test_an_option_in_the_popup_changes_the_attack_and_keeps_the_slider(person):
     panel = person.window.attack
-    person.take(0.1)
-    person.pull(0.2)
-    person.let_go()
+    person.press_slider(0.1)
+    person.drag_slider(0.2)
+    person.release_slider()
     stands = person.store.epsilon
     person.type_option(panel._form, "steps", "3")
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert scene.step == 3
     assert scene.epsilon == stands
     assert panel._form.findChild(QWidget, "epsilon") is None, "it has a place of its own, under the curve"
@@ -282,20 +282,20 @@ def test_the_options_open_in_a_popup(person):
 
     QTimer.singleShot(0, edit)
     person.click(panel._more)
-    person.until(lambda: person.settle().step == 2, "two steps")
+    person.wait_until(lambda: person.wait_for_scene().step == 2, "two steps")
     assert not panel._form.isVisible()
 
 
-def test_a_small_window_names_the_attack_and_its_goal_in_full_and_shows_all_three_verdicts(person):
+def test_in_a_small_window_preset_variant_and_goal_are_not_elided_and_all_verdicts_fit(person):
     panel, size = person.window.attack, person.window.size()
     person.window.resize(1280, 720)
     try:
         for preset, goal in (("FGSM", "untargeted"), ("PGD", "towards pistol")):
             person.choose(panel.preset, preset)
             person.choose(panel._goal, goal)
-            person.settle()
+            person.wait_for_scene()
             QApplication.processEvents()
-            for combo in (panel.preset, panel._reading, panel._goal):
+            for combo in (panel.preset, panel._variant, panel._goal):
                 option = QStyleOptionComboBox()
                 combo.initStyleOption(option)
                 field = combo.style().subControlRect(
@@ -308,11 +308,11 @@ def test_a_small_window_names_the_attack_and_its_goal_in_full_and_shows_all_thre
 
 
 def test_a_wrong_option_is_explained_beside_its_field_and_changes_nothing(person):
-    before = person.settle().setup.attack
+    before = person.wait_for_scene().setup.attack
     form = person.window.attack._form
     person.type_option(form, "steps", "0")
     assert form.value() is None
-    assert person.settle().setup.attack == before
+    assert person.wait_for_scene().setup.attack == before
     person.type_option(form, "steps", "1")
     assert form.value() is not None
 
@@ -322,26 +322,26 @@ def test_the_objective_in_the_popup_and_the_goal_in_the_strip_agree(person):
     objective = panel._form.findChild(QWidget, "objective")
     objective.setFocus()
     QTest.keyClick(objective, Qt.Key.Key_Down)
-    assert person.settle().setup.attack.objective == "targeted"
+    assert person.wait_for_scene().setup.attack.objective == "targeted"
     assert panel._goal.currentData() is not None
     objective.setFocus()
     QTest.keyClick(objective, Qt.Key.Key_Up)
-    assert person.settle().setup.attack.objective == "untargeted"
+    assert person.wait_for_scene().setup.attack.objective == "untargeted"
     assert panel._goal.currentData() is None
 
 
-def test_an_attack_that_fails_is_one_sentence_and_shows_no_verdict_of_another(person, monkeypatch):
+def test_a_failed_attack_gives_one_message_and_clears_the_scene(person, monkeypatch):
     def fail(*_):
         raise ValueError("the gradient is not finite; try another shape")
 
     with monkeypatch.context() as patch:
         patch.setattr("core.live.attack", fail)
         person.window.attack.epsilon.setValue(0.2)
-        person.window.studio.release(0.2)
-        person.until(lambda: person.said(), "the message")
-        assert person.complaints() == ["The gradient is not finite; try another shape."]
+        person.window.controller.release(0.2)
+        person.wait_until(lambda: person.messages(), "the message")
+        assert person.pop_errors() == ["The gradient is not finite; try another shape."]
         assert person.store.scene is None
         assert not person.groove.isEnabled()
-        assert not person.window.studio.busy
-    person.window.studio.release(0.2)
-    assert person.settle().epsilon == 0.2
+        assert not person.window.controller.busy
+    person.window.controller.release(0.2)
+    assert person.wait_for_scene().epsilon == 0.2

@@ -1,6 +1,7 @@
-"""The Evaluate tab: models are measured together, and every number leads to its clouds and to a file."""
+"""The Evaluate tab: evaluating models, the figures, the clouds behind their marks, and exports."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -11,23 +12,24 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsVie
 
 from app.shell import theme
 from app.shell.progress import Status
-from app.views.boxes import OFFSET
-from tests.app.looking import where
+from app.views.box_plot import OFFSET
+from tests.app.inspection import where
 from tests.app.mouse import move_mouse
-from tests.app.studio_window import person, seat, shapes
 from tests.app.test_window_training import answer
+from tests.app.window_fixtures import person, shapes, shared_window
+from tests.figure_metadata import figure_metadata
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 CLOUDS, POINTS = 32, 128
 
 
 def begin(person, clouds=CLOUDS, points=POINTS):
-    """Fill in the form of the Evaluate tab and press the button; the job."""
+    """Fill in the form of the Evaluate tab, press the button, and return the job."""
     window, panel = person.window, person.window.evaluation
     if panel.job is not None:
         panel.job.cancel()
-        person.until(lambda: panel.job is None, "the end of the evaluation before")
+        person.wait_until(lambda: panel.job is None, "the end of the evaluation before")
     tabs = window.work.tabBar()
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(1).center())
     for field, value in {"clouds": clouds, "points": points, "budgets": 4}.items():
@@ -38,18 +40,18 @@ def begin(person, clouds=CLOUDS, points=POINTS):
 
 
 def made(person):
-    """The evaluation of three models by FGSM, made by the first test that needs it and kept for the others."""
+    """A comparison of three models under FGSM, which is computed once and reused."""
     panel = person.window.evaluation
     complete = panel.result is not None and len(panel.result.measured) == 3
     if not complete or panel.result.options.points != POINTS or panel.job is not None:
         begin(person)
-        person.until(lambda: panel.job is None, "the evaluation")
+        person.wait_until(lambda: panel.job is None, "the evaluation")
     person.window.work.setCurrentWidget(panel)
     return panel.result
 
 
 def show(person, text):
-    person.click(person.named(QToolButton, text))
+    person.click(person.find(QToolButton, text))
     QApplication.processEvents()
 
 
@@ -60,13 +62,13 @@ def click_on_axes(plane, x, y):
 
 
 def expect_clouds(person, places):
-    """See that these clouds of the comparison are offered, and the first of them shown."""
+    """Check that the pager has these clouds of the comparison, and that the first is shown; their names."""
     view, store = person.window.evaluation.view, person.store
     split = store.dataset.split("test")
     names = [split.names[row] for row in view.comparison.rows[places]]
-    person.until(lambda: store.cloud.name == names[0], "the first cloud")
+    person.wait_until(lambda: store.cloud.name == names[0], "the first cloud")
     plural = "s" if len(names) > 1 else ""
-    assert view.stepper.text.endswith(f": 1 of {len(names)} cloud{plural}")
+    assert view.pager.text.endswith(f": 1 of {len(names)} cloud{plural}")
     assert store.cloud.points.shape == (POINTS, 3)
     return names
 
@@ -78,7 +80,7 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
     assert panel.stop.isVisible()
     assert panel.stop.hasFocus(), "it has taken the place of the button that was pressed"
     assert not panel.export.isEnabled()
-    person.until(lambda: panel.job is None, "the evaluation")
+    person.wait_until(lambda: panel.job is None, "the evaluation")
     assert panel.start.hasFocus()
     result, table = panel.result, panel.view.table
     titles = [model.card.title for model in person.store.models]
@@ -99,14 +101,14 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
     shot(person.window, "evaluate")
 
 
-def test_what_is_measured_is_shown_while_the_rest_goes_on(person):
+def test_finished_models_are_shown_while_the_evaluation_goes_on(person):
     panel = person.window.evaluation
     panel.view.comparison = panel.result = None
     job = begin(person)
-    person.until(lambda: panel.view.comparison is not None, "the first model")
+    person.wait_until(lambda: panel.view.comparison is not None, "the first model")
     first = panel.view.table.horizontalHeaderItem(1).text()
     assert first == person.store.models[0].card.title
-    person.until(lambda: panel.job is None, "the evaluation")
+    person.wait_until(lambda: panel.job is None, "the evaluation")
     assert job.status is Status.DONE
     assert panel.view.table.columnCount() == 4
 
@@ -131,7 +133,7 @@ def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
     shot(person.window, "evaluate-confusion")
 
 
-def test_the_meaning_of_confidence_is_chosen(person):
+def test_the_definition_of_confidence_can_be_chosen(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Confidence")
     person.choose(view.definition, "Confidence of right verdicts")
@@ -158,20 +160,20 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
     places = np.flatnonzero((moved.label == true) & (moved.prediction == predicted))
     names = expect_clouds(person, places)
     assert person.store.primary == person.store.models[1].name
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert scene.setup.cloud.name == names[0]
     answer = scene.adversarial[scene.setup.primary]
     assert answer.argmax() == predicted, "the pair view shows what the cell says"
-    person.click(view.stepper.next)
-    person.until(lambda: person.store.cloud.name == names[1], "the next cloud")
-    assert f": 2 of {len(names)} clouds" in view.stepper.text
-    person.click(view.stepper.previous)
-    person.click(view.stepper.previous)
-    person.until(lambda: person.store.cloud.name == names[-1], "the last cloud, around the end")
-    person.settle()
+    person.click(view.pager.next)
+    person.wait_until(lambda: person.store.cloud.name == names[1], "the next cloud")
+    assert f": 2 of {len(names)} clouds" in view.pager.text
+    person.click(view.pager.previous)
+    person.click(view.pager.previous)
+    person.wait_until(lambda: person.store.cloud.name == names[-1], "the last cloud, around the end")
+    person.wait_for_scene()
 
 
-def test_a_point_of_the_sweep_opens_what_is_misclassified_there(person):
+def test_a_point_of_the_sweep_opens_the_clouds_misclassified_at_its_epsilon(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Epsilon sweep")
     curve = result.measured[0].sweep
@@ -180,12 +182,12 @@ def test_a_point_of_the_sweep_opens_what_is_misclassified_there(person):
     expect_clouds(person, np.flatnonzero(~curve.correct[-1]))
     assert person.store.epsilon == pytest.approx(0.3)
     assert person.store.primary == person.store.models[0].name
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert scene.fooled()[scene.setup.primary]
     assert person.window.evaluation.stale.isHidden(), "another epsilon makes nothing stale"
 
 
-def test_a_point_of_top_k_opens_what_is_missed(person):
+def test_a_point_of_top_k_opens_the_misclassified_clouds(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Top-k")
     moved = result.measured[0].report.sides[1]
@@ -193,8 +195,8 @@ def test_a_point_of_top_k_opens_what_is_missed(person):
     assert missed.size
     click_on_axes(view.top_k[1].findChild(QGraphicsView), 1, 100 * moved.accuracy.value)
     expect_clouds(person, missed)
-    assert "true class not in the top 1" in view.stepper.text
-    person.settle()
+    assert "true class not in the top 1" in view.pager.text
+    person.wait_for_scene()
 
 
 def test_a_box_opens_the_cloud_next_to_its_median(person):
@@ -207,7 +209,7 @@ def test_a_box_opens_the_cloud_next_to_its_median(person):
     places = inside[np.argsort(abs(values[inside] - middle), kind="stable")]
     click_on_axes(view.boxes.findChild(QGraphicsView), OFFSET, (low + high) / 2)
     expect_clouds(person, places)
-    person.settle()
+    person.wait_for_scene()
 
 
 def test_the_keyboard_reaches_a_cell(person):
@@ -222,15 +224,15 @@ def test_the_keyboard_reaches_a_cell(person):
     assert cells.hasFocus()
     QTest.keyClick(cells, Qt.Key.Key_Return)
     airplane = person.store.classes[0]
-    person.until(lambda: person.store.cloud.class_name == airplane, "a cloud of the first cell")
-    assert f"{airplane} → {airplane}" in view.stepper.text
-    person.settle()
+    person.wait_until(lambda: person.store.cloud.class_name == airplane, "a cloud of the first cell")
+    assert f"{airplane} → {airplane}" in view.pager.text
+    person.wait_for_scene()
 
 
 def choose_in_menu(person, text):
     """Open the Export menu with the mouse and choose an entry."""
     person.click(person.window.evaluation.export)
-    person.until(lambda: isinstance(QApplication.activePopupWidget(), QMenu), "the menu")
+    person.wait_until(lambda: isinstance(QApplication.activePopupWidget(), QMenu), "the menu")
     menu = QApplication.activePopupWidget()
     action = next(action for action in menu.actions() if action.text() == text)
     QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
@@ -245,7 +247,11 @@ def test_each_figure_is_exported(person, tmp_path, monkeypatch, figure):
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
         choose_in_menu(person, "Figure shown…")
         assert path.read_bytes().startswith(head)
-        assert any(str(path) in text for text in person.said())
+        assert any(str(path) in text for text in person.messages())
+        caption, made_with = figure_metadata(path)
+        assert f"test split, {CLOUDS} clouds of {POINTS} points" in caption
+        assert "sign attack at epsilon" in caption
+        assert made_with["weights"] == {model.name: model.sha256 for model in person.store.models}
     assert QImage(str(tmp_path / "figure.png")).width() > 300
 
 
@@ -268,17 +274,23 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
     assert len(records) == 3 * CLOUDS
     right = [record["adversarial_prediction"] == record["label"] for record in records[:CLOUDS]]
     assert np.mean(right) == result.measured[0].report.sides[1].accuracy.value
+    for name in ("table.csv", "table.tex", "table.md", "records.csv"):
+        made_with = json.loads((tmp_path / f"{name}.json").read_text())
+        assert made_with["file"] == name
+        assert made_with["options"]["evaluation"]["clouds"] == CLOUDS
+        assert made_with["options"]["attack"]["epsilon"] == result.attack.epsilon
+        assert made_with["dataset"] == person.store.dataset.card.fingerprint
 
 
-def test_a_file_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
     made(person)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "table.doc"), ""))
     choose_in_menu(person, "Table…")
-    (text,) = person.complaints()
+    (text,) = person.pop_errors()
     assert "doc" in text
 
 
-def test_results_say_that_they_are_old_once_models_or_attack_are_others(person):
+def test_results_are_marked_as_stale_after_a_change_of_models_or_attack(person):
     made(person)
     panel = person.window.evaluation
     assert panel.stale.isHidden()
@@ -287,17 +299,17 @@ def test_results_say_that_they_are_old_once_models_or_attack_are_others(person):
         QTest.mouseClick(tick, Qt.MouseButton.LeftButton, pos=tick.rect().center() / 4)
         assert panel.stale.isVisible() != tick.isChecked()
     person.choose(person.window.attack.preset, "BIM")
-    person.settle()
+    person.wait_for_scene()
     assert panel.stale.isVisible()
     person.choose(person.window.attack.preset, "FGSM")
-    person.settle()
+    person.wait_for_scene()
     assert panel.stale.isHidden()
 
 
-def test_a_mark_of_a_model_that_is_gone_opens_nothing(person):
+def test_a_mark_of_a_removed_model_opens_nothing(person):
     result, panel, before = made(person), person.window.evaluation, person.store.cloud
     said = []
-    panel.said.connect(said.append)
+    panel.info.connect(said.append)
     gone = person.store.models[1]
     person.store.models = tuple(model for model in person.store.models if model is not gone)
     person.store.modelsChanged.emit()
@@ -313,18 +325,18 @@ def test_a_mark_of_a_model_that_is_gone_opens_nothing(person):
     assert person.store.cloud is before
 
 
-def test_measuring_anew_does_not_pass_old_numbers_off_as_new(person):
+def test_the_old_comparison_stays_marked_as_stale_while_a_new_one_runs(person):
     made(person)
     panel = person.window.evaluation
     person.choose(person.window.attack.preset, "BIM")
-    person.settle()
+    person.wait_for_scene()
     person.click(panel.start)
     assert panel.stale.isVisible(), "the table is still FGSM's"
-    person.until(lambda: panel.job is None, "the evaluation")
+    person.wait_until(lambda: panel.job is None, "the evaluation")
     assert panel.stale.isHidden()
 
 
-def test_without_a_ticked_model_there_is_nothing_to_press(person):
+def test_without_a_ticked_model_the_button_is_disabled(person):
     panel = person.window.evaluation
     person.window.work.setCurrentWidget(panel)
     ticks = [panel.models.itemAt(k).widget() for k in range(panel.models.count())]
@@ -338,40 +350,40 @@ def test_without_a_ticked_model_there_is_nothing_to_press(person):
     assert panel.start.isEnabled()
 
 
-def test_stopping_keeps_the_models_that_are_whole(person):
+def test_stopping_keeps_the_models_that_are_finished(person):
     panel = person.window.evaluation
     panel.view.comparison = panel.result = None
     begin(person, clouds=48, points=1024)
-    person.until(lambda: panel.view.comparison is not None, "the first model")
+    person.wait_until(lambda: panel.view.comparison is not None, "the first model")
     person.click(panel.stop)
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
     assert 1 <= len(panel.result.measured) < 3
     assert panel.export.isEnabled()
     assert panel.view.table.columnCount() == 1 + len(panel.result.measured)
 
 
-def test_cancelling_keeps_the_result_before(person):
+def test_cancelling_keeps_the_previous_result(person):
     before = made(person)
     panel = person.window.evaluation
     job = begin(person, clouds=48, points=1024)
-    person.until(lambda: job.meter.fraction, "some progress")
+    person.wait_until(lambda: job.meter.fraction, "some progress")
     answer("Cancel it")
-    person.click(person.named(QToolButton, "Cancel"))
-    person.until(lambda: panel.job is None, "the end")
+    person.click(person.find(QToolButton, "Cancel"))
+    person.wait_until(lambda: panel.job is None, "the end")
     assert job.status is Status.CANCELLED
     assert panel.result is before
     assert panel.view.comparison is before
     assert panel.stale.isVisible(), "the form asks for other clouds than these"
 
 
-def test_cancelling_the_first_leaves_no_half_of_it(person):
+def test_cancelling_the_first_evaluation_shows_no_partial_comparison(person):
     panel = person.window.evaluation
     panel.result = None
-    panel.view.put(None)
+    panel.view.show_comparison(None)
     begin(person, clouds=48, points=1024)
-    person.until(lambda: panel.view.comparison is not None, "the first model")
+    person.wait_until(lambda: panel.view.comparison is not None, "the first model")
     panel.job.cancel()
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
     assert panel.view.comparison is None
     assert panel.view.empty.isVisible()
     assert not panel.view.table.isVisible()
@@ -379,17 +391,17 @@ def test_cancelling_the_first_leaves_no_half_of_it(person):
     assert not panel.export.isEnabled()
 
 
-def test_what_cannot_be_measured_is_refused_in_a_sentence(person):
+def test_an_evaluation_with_impossible_options_gives_a_message(person):
     panel = person.window.evaluation
     begin(person, points=5000)
-    person.until(lambda: panel.job is None, "the refusal")
-    (text,) = person.complaints()
+    person.wait_until(lambda: panel.job is None, "the refusal")
+    (text,) = person.pop_errors()
     assert "5000 points were asked for" in text
     person.type_option(panel.form, "points", str(POINTS))
     goal = person.window.attack._goal
     goal.setCurrentIndex(1)
     person.click(panel.start)
-    person.until(lambda: panel.job is None, "the refusal")
-    (text,) = person.complaints()
+    person.wait_until(lambda: panel.job is None, "the refusal")
+    (text,) = person.pop_errors()
     assert "untargeted" in text
     goal.setCurrentIndex(0)

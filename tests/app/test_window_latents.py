@@ -1,6 +1,7 @@
-"""The Latents tab: a map of clean and adversarial latents, and this shape's place in it."""
+"""The Latents tab: fitting the map, its marker, opening the clouds of points, and exports."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -11,20 +12,21 @@ from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from app.shell.progress import Status
 from tests.app.mouse import move_mouse
-from tests.app.studio_window import person, seat, shapes
 from tests.app.test_window_training import answer
+from tests.app.window_fixtures import person, shapes, shared_window
+from tests.figure_metadata import figure_metadata
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 CLOUDS = 32
 
 
 def begin(person, iterations=50, clouds=CLOUDS):
-    """Fill in the forms of the Latents tab and press the button; the job."""
+    """Fill in the forms of the Latents tab, press the button, and return the job."""
     window, panel = person.window, person.window.latents
     if panel.job is not None:
         panel.job.cancel()
-        person.until(lambda: panel.job is None, "the end of the map before")
+        person.wait_until(lambda: panel.job is None, "the end of the map before")
     tabs = window.work.tabBar()
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(2).center())
     for field, value in {"clouds": clouds, "points": 128}.items():
@@ -37,11 +39,11 @@ def begin(person, iterations=50, clouds=CLOUDS):
 
 
 def made(person):
-    """The map, made by the first test that needs it and kept for the others."""
+    """A map, which is fitted once and reused."""
     panel = person.window.latents
     if panel.result is None or not panel.result.map.complete or panel.job is not None:
         begin(person)
-        person.until(lambda: panel.job is None, "the map")
+        person.wait_until(lambda: panel.job is None, "the map")
     person.window.work.setCurrentWidget(panel)
     return panel.result
 
@@ -51,7 +53,7 @@ def test_a_map_of_clean_and_adversarial_latents_is_made(person, shot):
     begin(person)
     assert panel.start.isHidden()
     assert panel.stop.isVisible()
-    person.until(lambda: panel.job is None, "the map")
+    person.wait_until(lambda: panel.job is None, "the map")
     result = panel.result
     assert result.map.xy.shape == (2 * CLOUDS, 2)
     assert result.map.complete
@@ -64,25 +66,25 @@ def test_a_map_of_clean_and_adversarial_latents_is_made(person, shot):
 def test_the_star_of_the_current_cloud_follows_the_slider(person):
     made(person)
     panel, places = person.window.latents, []
-    person.take(0.0)
+    person.press_slider(0.0)
     for epsilon in (0.02, 0.3):
-        person.pull(epsilon)
-        places.append(panel.place.copy())
-    person.let_go()
+        person.drag_slider(epsilon)
+        places.append(panel.marker_position.copy())
+    person.release_slider()
     assert np.isfinite(places).all()
     assert not np.array_equal(*places)
     assert len(panel.map._plot._marker) == 2
 
 
-def test_the_star_goes_when_another_model_is_attacked(person):
+def test_the_star_disappears_when_another_model_is_attacked(person):
     made(person)
-    assert person.window.latents.place is not None
+    assert person.window.latents.marker_position is not None
     person.store.set_primary(person.store.models[1].name)
-    person.settle()
-    assert person.window.latents.place is None
+    person.wait_for_scene()
+    assert person.window.latents.marker_position is None
     person.store.set_primary(person.store.models[0].name)
-    person.settle()
-    assert person.window.latents.place is not None
+    person.wait_for_scene()
+    assert person.window.latents.marker_position is not None
 
 
 def test_a_point_that_is_clicked_opens_its_cloud(person):
@@ -95,8 +97,8 @@ def test_a_point_that_is_clicked_opens_its_cloud(person):
     move_mouse(plane.viewport(), place)
     QTest.mouseClick(plane.viewport(), Qt.MouseButton.LeftButton, pos=place)
     name = person.store.dataset.split("test").names[result.rows[index]]
-    person.until(lambda: person.store.cloud.name == name, "the cloud of the point")
-    person.settle()
+    person.wait_until(lambda: person.store.cloud.name == name, "the cloud of the point")
+    person.wait_for_scene()
 
 
 def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypatch):
@@ -106,7 +108,12 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
         person.click(panel.figure)
         assert path.read_bytes().startswith(head)
-        assert any(str(path) in text for text in person.said())
+        assert any(str(path) in text for text in person.messages())
+        caption, made_with = figure_metadata(path)
+        assert f"perplexity {result.map.options.perplexity:g}, seed" in caption
+        assert "in the latent space" in caption
+        assert made_with["options"]["tsne"]["perplexity"] == result.map.options.perplexity
+        assert made_with["weights"] == {person.store.primary_model.name: person.store.primary_model.sha256}
     picture = QImage(str(tmp_path / "latents.png"))
     assert picture.width() > picture.height() > 300
     table = tmp_path / "latents.csv"
@@ -118,25 +125,26 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
     assert {row["kind"] for row in rows} == {"clean", "adversarial"}
     assert float(rows[0]["x"]) == pytest.approx(float(result.map.xy[0, 0]), rel=1e-4)
     assert rows[0]["class"] in person.store.classes
+    assert json.loads((tmp_path / "latents.csv.json").read_text())["options"] == made_with["options"]
 
 
-def test_a_figure_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
+def test_a_figure_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
     made(person)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "latents.doc"), ""))
     person.click(person.window.latents.figure)
-    (text,) = person.complaints()
+    (text,) = person.pop_errors()
     assert "doc" in text
 
 
-def test_a_map_says_that_it_is_old_once_a_setting_is_another(person):
+def test_a_map_is_marked_as_stale_after_a_change_of_settings(person):
     made(person)
     panel = person.window.latents
     assert panel.map._plot.stale.isHidden()
     person.choose(person.window.attack.preset, "BIM")
-    person.settle()
+    person.wait_for_scene()
     assert panel.map._plot.stale.isVisible()
     person.choose(person.window.attack.preset, "FGSM")
-    person.settle()
+    person.wait_for_scene()
     assert panel.map._plot.stale.isHidden()
     person.type_option(panel.form, "seed", "7")
     assert panel.map._plot.stale.isVisible()
@@ -147,48 +155,48 @@ def test_a_map_says_that_it_is_old_once_a_setting_is_another(person):
 def test_a_map_that_is_stopped_is_kept(person):
     panel = person.window.latents
     begin(person, iterations=100_000)
-    person.until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
+    person.wait_until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
     person.click(panel.stop)
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
     assert not panel.result.map.complete
-    assert panel.place is not None
+    assert panel.marker_position is not None
     assert panel.figure.isEnabled()
 
 
-def test_a_map_that_is_cancelled_is_gone_and_the_one_before_is_back(person):
+def test_after_cancelling_a_map_the_previous_one_is_shown(person):
     panel, before = person.window.latents, made(person)
     job = begin(person, iterations=100_000)
-    person.until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
+    person.wait_until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
     answer("Cancel it")
-    person.click(person.named(QToolButton, "Cancel"))
-    person.until(lambda: panel.job is None, "the end")
+    person.click(person.find(QToolButton, "Cancel"))
+    person.wait_until(lambda: panel.job is None, "the end")
     assert job.status is Status.CANCELLED
     assert panel.result is before
     assert panel.figure.isEnabled()
-    assert panel.place is not None
+    assert panel.marker_position is not None
     assert f"{CLOUDS} clean" in panel.map.accessibleDescription()
 
 
-def test_a_point_of_a_map_that_forms_is_that_maps_cloud(person):
+def test_a_point_of_a_map_that_is_being_fitted_opens_its_cloud(person):
     panel = person.window.latents
     made(person)
     job = begin(person, iterations=100_000, clouds=CLOUDS // 2)
-    person.until(lambda: len(panel._drawn[0].rows) == CLOUDS, "the new map to form")
+    person.wait_until(lambda: len(panel._shown[0].rows) == CLOUDS, "the new map to form")
     for index in (3, CLOUDS - 1):
         panel.map.picked.emit(index)
-        row = int(panel._drawn[0].rows[index])
+        row = int(panel._shown[0].rows[index])
         assert person.store.cloud.name == person.store.dataset.split("test").names[row]
     job.cancel()
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
 
 
-def test_a_perplexity_that_does_not_fit_is_refused_in_a_sentence(person):
+def test_a_perplexity_that_is_too_large_gives_a_message(person):
     panel = person.window.latents
     begin(person)
-    person.until(lambda: panel.job is None, "the map")
+    person.wait_until(lambda: panel.job is None, "the map")
     person.type_option(panel.form, "perplexity", "200")
     person.click(panel.start)
-    person.until(lambda: panel.job is None, "the refusal")
-    (text,) = person.complaints()
+    person.wait_until(lambda: panel.job is None, "the refusal")
+    (text,) = person.pop_errors()
     assert "perplexity" in text.lower()
     person.type_option(panel.form, "perplexity", "5")

@@ -1,4 +1,4 @@
-"""What is looked at and who judges it: shapes, files, models, and what is written to files."""
+"""Library, files and exports: choosing shapes and models, opening and saving files."""
 
 import json
 import shlex
@@ -17,9 +17,10 @@ from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import make_shape
 from core.models import build
 from core.models.checkpoints import ModelCard, builtin_models, load_model, save_model
-from tests.app.studio_window import opened, person, seat, shapes
+from tests.app.window_fixtures import open_window, person, shapes, shared_window
+from tests.figure_metadata import figure_metadata
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 
@@ -53,7 +54,7 @@ def box(tmp_path):
 
 @pytest.fixture
 def trained(tmp_path):
-    """Makes the folder of a finished run of an untrained model."""
+    """Creates the folder of a finished run, with an untrained model."""
 
     def make(name, classes):
         torch.manual_seed(1)
@@ -70,7 +71,7 @@ def trained(tmp_path):
 
 
 def drop(person, *urls):
-    """Drag things from another program over the window and let them go."""
+    """Drop files or addresses onto the window."""
     window, data = person.window, QMimeData()
     data.setUrls([QUrl(url) if isinstance(url, str) else QUrl.fromLocalFile(str(url)) for url in urls])
     place, copy, left = QPoint(400, 300), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
@@ -81,11 +82,11 @@ def drop(person, *urls):
 
 
 def cloud_named(person, name):
-    person.until(lambda: person.store.cloud.name == name, f"the cloud {name}")
-    return person.settle()
+    person.wait_until(lambda: person.store.cloud.name == name, f"the cloud {name}")
+    return person.wait_for_scene()
 
 
-# --- shapes ----------------------------------------------------------------------------------------------------------
+# --- shapes -------------------------------------------------------------------------------------------------------
 
 
 def test_a_class_is_chosen_and_a_shape_clicked(person):
@@ -105,8 +106,8 @@ def test_a_search_without_result_says_so_and_keeps_the_shape(person):
     library, before = person.window.library, person.store.cloud
     library._search.setFocus()
     QTest.keyClicks(library._search, "zebra")
-    assert library._empty.isVisible()
-    assert "Clear the search" in library._empty.text()
+    assert library._placeholder.isVisible()
+    assert "Clear the search" in library._placeholder.text()
     assert person.store.cloud is before
     QTest.keyClick(library._search, Qt.Key.Key_Escape)
     assert library.list.isVisible()
@@ -118,7 +119,7 @@ def test_a_search_without_result_says_so_and_keeps_the_shape(person):
     ] == ["mug_test_1"]
 
 
-def test_keys_go_to_the_next_and_the_previous_shape_around_the_ends(person):
+def test_keys_choose_the_next_and_the_previous_shape_cyclically(person):
     names = person.store.dataset.split("test").names
     person.press(Qt.Key.Key_PageDown, CTRL)
     cloud_named(person, names[1])
@@ -127,15 +128,15 @@ def test_keys_go_to_the_next_and_the_previous_shape_around_the_ends(person):
     cloud_named(person, names[-1])
 
 
-# --- models ----------------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------------------------
 
 
-def test_the_models_are_chosen_by_keys_and_the_focus_stays(person):
-    box = person.named(QCheckBox, "Show adv.")
+def test_a_model_is_hidden_by_a_key_and_the_focus_stays(person):
+    box = person.find(QCheckBox, "Show adv.")
     box.setFocus()
     QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Space)
-    person.settle()
-    again = person.named(QCheckBox, "Show adv.")
+    person.wait_for_scene()
+    again = person.find(QCheckBox, "Show adv.")
     assert not again.isChecked()
     assert QApplication.focusWidget() is again
 
@@ -143,38 +144,38 @@ def test_the_models_are_chosen_by_keys_and_the_focus_stays(person):
 def test_another_model_is_attacked_and_one_is_hidden(person):
     grid, second = person.window.library._models, person.store.models[1]
     person.click(grid.itemAtPosition(2, 0).widget(), QPoint(8, 8))
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert person.store.primary == second.name
     assert scene.setup.models[scene.setup.primary] is second
     QApplication.processEvents()
     person.click(grid.itemAtPosition(3, 1).widget())
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert [model.name for model in scene.setup.models] == [model.name for model in person.store.models[:2]]
     assert not grid.itemAtPosition(2, 1).widget().isEnabled()  # the attacked one is always shown
 
 
 def test_a_folder_of_a_run_becomes_a_model_that_is_attacked_at_once(person, trained):
     drop(person, trained("mine", person.store.classes))
-    person.until(lambda: person.store.primary == "mine", "the model")
-    scene = person.settle()
+    person.wait_until(lambda: person.store.primary == "mine", "the model")
+    scene = person.wait_for_scene()
     assert len(scene.setup.models) == len(person.shipped) + 1
     assert scene.setup.models[scene.setup.primary].name == "mine"
     assert "mine run" in person.window.verdict.view.accessibleDescription()
 
 
-def test_a_model_of_other_classes_judges_alone_and_a_wanted_class_it_lacks_is_given_up(person, trained):
+def test_a_model_of_other_classes_is_shown_alone_and_the_target_class_is_reset(person, trained):
     person.choose(person.window.attack._goal, "towards guitar")
-    person.settle()
+    person.wait_for_scene()
     drop(person, trained("other", ("plate", "rod", "ring")))
-    person.until(lambda: person.store.primary == "other", "the model")
-    scene = person.settle()
+    person.wait_until(lambda: person.store.primary == "other", "the model")
+    scene = person.wait_for_scene()
     assert [model.name for model in scene.setup.models] == ["other"]
     assert scene.setup.classes == ("plate", "rod", "ring")
     assert scene.setup.cloud.label is None
     assert scene.setup.attack.objective == "untargeted"
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files --------------------------------------------------------------------------------------------------------
 
 
 def test_a_mesh_is_opened_by_a_drop_and_again_from_the_recent_files(person, box):
@@ -184,7 +185,7 @@ def test_a_mesh_is_opened_by_a_drop_and_again_from_the_recent_files(person, box)
     assert np.linalg.norm(scene.setup.cloud.points, axis=1).max() == pytest.approx(1)
     assert scene.setup.cloud.label is None
     person.press(Qt.Key.Key_PageDown, CTRL)
-    person.settle()
+    person.wait_for_scene()
     menu = person.window.actions_["recent"].menu()
     menu.aboutToShow.emit()
     assert menu.actions()[0].text() == str(box)
@@ -192,61 +193,61 @@ def test_a_mesh_is_opened_by_a_drop_and_again_from_the_recent_files(person, box)
     cloud_named(person, "box")
 
 
-def test_an_opened_shape_can_be_told_what_it_is(person, box):
+def test_the_true_class_of_an_opened_shape_can_be_chosen(person, box):
     drop(person, box)
-    scene, truth = cloud_named(person, "box"), person.window.attack._truth
+    scene, truth = cloud_named(person, "box"), person.window.attack._true_class
     assert truth.isVisible()
     assert scene.label == scene.clean[0].argmax()
     person.choose(truth, truth.itemText(1 + person.store.classes.index("mug")))
-    scene = person.settle()
+    scene = person.wait_for_scene()
     assert person.store.classes[scene.label] == person.store.cloud.class_name == "mug"
     person.press(Qt.Key.Key_PageDown, CTRL)
-    person.settle()
+    person.wait_for_scene()
     assert not truth.isVisible()
 
 
 def test_a_file_is_chosen_in_the_dialog(person, box, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(box)], ""))
-    person.click(person.named(QPushButton, "Open file or run…"))
+    person.click(person.find(QPushButton, "Open file or run…"))
     cloud_named(person, "box")
 
 
-def test_of_two_files_the_one_asked_for_last_is_shown(person, tmp_path):
+def test_of_two_files_the_one_opened_last_is_shown(person, tmp_path):
     large, small = tmp_path / "large.xyz", tmp_path / "small.npy"
     points = np.random.default_rng(0).normal(size=(200_000, 3))
     np.savetxt(large, points)
     np.save(small, points[:2000])
-    person.window.opener.path(large)
-    person.window.opener.path(small)
-    person.until(lambda: not person.window.jobs.jobs, "both files")
-    assert person.settle().setup.cloud.name == "small"
+    person.window.opener.open_path(large)
+    person.window.opener.open_path(small)
+    person.wait_until(lambda: not person.window.jobs.jobs, "both files")
+    assert person.wait_for_scene().setup.cloud.name == "small"
 
 
-def test_a_damaged_file_is_one_sentence_and_nothing_is_lost(person, tmp_path):
-    broken, before = tmp_path / "broken.ply", person.settle()
+def test_a_damaged_file_gives_one_message_and_the_scene_stays(person, tmp_path):
+    broken, before = tmp_path / "broken.ply", person.wait_for_scene()
     broken.write_text("ply\nformat ascii 1.0\nelement vertex many\n")
     drop(person, broken)
-    person.until(lambda: person.said(), "the message")
-    (text,) = person.complaints()
+    person.wait_until(lambda: person.messages(), "the message")
+    (text,) = person.pop_errors()
     assert "broken.ply" in text
     assert text.endswith(".")
     assert "Traceback" not in text
-    assert person.settle() is before
+    assert person.wait_for_scene() is before
     menu = person.window.actions_["recent"].menu()
     menu.aboutToShow.emit()
     assert all("broken" not in entry.text() for entry in menu.actions())
 
 
-def test_what_is_on_another_machine_is_refused(person):
+def test_a_dropped_web_address_gives_a_message(person):
     drop(person, "https://example.org/chair.ply")
-    (text,) = person.complaints()
+    (text,) = person.pop_errors()
     assert "this machine" in text
 
 
 def test_a_folder_of_class_folders_becomes_the_dataset(person, shapes):
     before = person.store.dataset
     drop(person, shapes / "test")
-    person.until(lambda: person.store.dataset is not before, "the dataset")
+    person.wait_until(lambda: person.store.dataset is not before, "the dataset")
     assert person.store.dataset.card.name == person.window.library._datasets.currentText() == "folder"
     assert person.window.library.shapes.rowCount() == 16
     person.store.set_dataset(before)
@@ -262,22 +263,27 @@ def test_a_dataset_that_needs_a_folder_and_gets_none_is_not_opened(person, monke
     assert datasets.currentText() == "shapes16"
 
 
-def test_the_clouds_are_exported_and_what_is_read_again_gets_the_same_verdict(person, tmp_path, monkeypatch):
-    path, scene = tmp_path / "adversarial.ply", person.settle()
+def test_an_exported_cloud_that_is_opened_again_has_the_same_predictions(person, tmp_path, monkeypatch):
+    path, scene = tmp_path / "adversarial.ply", person.wait_for_scene()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     person.press(Qt.Key.Key_S, CTRL)
     assert (tmp_path / "adversarial-clean.ply").is_file()
+    for name, which in (("adversarial.ply", "adversarial"), ("adversarial-clean.ply", "clean")):
+        made_with = json.loads((tmp_path / f"{name}.json").read_text())
+        assert made_with["options"]["which"] == which
+        assert made_with["options"]["attack"]["epsilon"] == scene.epsilon
+        assert made_with["options"]["cloud"] == scene.setup.cloud.name
     drop(person, path)
     again = cloud_named(person, "adversarial")
     assert np.allclose(again.clean, scene.adversarial, atol=1e-3)
 
 
-def test_a_cloud_that_cannot_be_written_is_told(person, tmp_path, monkeypatch):
+def test_a_cloud_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for key, name in ((Qt.Key.Key_S, "a.ply"), (Qt.Key.Key_E, "a.png")):
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / "file" / name), ""))
         person.press(key, CTRL)
-        (text,) = person.complaints()
+        (text,) = person.pop_errors()
         assert "file" in text
 
 
@@ -287,21 +293,25 @@ def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     person.press(Qt.Key.Key_E, CTRL)
     assert QImage(str(path)).size() == person.window.pair.views.size()
+    caption, made_with = figure_metadata(path)
+    assert caption == person.store.scene.caption
+    assert made_with["options"]["attack"]["epsilon"] == person.store.scene.epsilon
     for name in ("pair", "pair.gif"):
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / name), ""))
         person.press(Qt.Key.Key_E, CTRL)
-        (text,) = person.complaints()
+        (text,) = person.pop_errors()
         assert "figures are saved as .png, .svg or .pdf" in text
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])
 def test_as_pdf_or_svg_both_clouds_and_all_confidences_are_drawn(person, tmp_path, monkeypatch, ending):
-    path, scene = tmp_path / f"pair.{ending}", person.settle()
+    path, scene = tmp_path / f"pair.{ending}", person.wait_for_scene()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     person.press(Qt.Key.Key_E, CTRL)
-    assert person.complaints() == []
+    assert person.pop_errors() == []
     written = path.read_bytes()
+    assert figure_metadata(path)[0] == scene.caption
     if ending == "pdf":
         assert written.startswith(b"%PDF")
     else:
@@ -313,18 +323,18 @@ def test_the_copied_command_repeats_the_attack(person, box, capsys):
     drop(person, box)
     cloud_named(person, "box")
     person.choose(person.window.attack.preset, "BIM")
-    scene = person.settle()
+    scene = person.wait_for_scene()
     person.window.actions_["copy_command"].trigger()
     words = QGuiApplication.clipboard().text()
     assert words.startswith("pointward attack ")
     assert run([*shlex.split(words)[1:], "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["adversarial"]["class"] == scene.setup.classes[scene.adversarial[0].argmax()]
-    assert told["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial[0].max()), abs=1e-3)
+    output = json.loads(capsys.readouterr().out)
+    assert output["adversarial"]["class"] == scene.setup.classes[scene.adversarial[0].argmax()]
+    assert output["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial[0].max()), abs=1e-3)
 
 
 def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
-    scene = person.settle()
+    scene = person.wait_for_scene()
     person.press(Qt.Key.Key_C, CTRL | Qt.KeyboardModifier.ShiftModifier)
     rows = dict(line.split("\t", 1) for line in QGuiApplication.clipboard().text().splitlines())
     assert float(rows["‖δ‖∞"]) == pytest.approx(scene.distances.linf, rel=0.01)
@@ -332,26 +342,26 @@ def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
     assert rows[scene.setup.models[0].card.title].startswith(verdict)
 
 
-def test_the_models_of_a_dataset_come_with_it(shapes, tmp_path, monkeypatch):
-    """ModelNet16 brings its own, in place of those of the built-in shapes; what a person loaded stays."""
+def test_the_shipped_models_of_a_dataset_are_loaded_with_it(shapes, tmp_path, monkeypatch):
+    """Those of ModelNet16 replace those of the built-in shapes, and the other way round."""
     known = load_model(builtin_models("modelnet16")["modelnet16-simple"]).card.classes
     for split in ("train", "test"):
         for name in known:
             (tmp_path / "data" / split / name).mkdir(parents=True)
             np.save(tmp_path / "data" / split / name / "0.npy", make_shape("chair", [0, split == "test"]))
     spec = Spec("Like it.", "A folder.", lambda *_: replace(folder.find(tmp_path / "data"), name="modelnet16"))
-    with opened(shapes, tmp_path / "home") as person:
+    with open_window(shapes, tmp_path / "home") as person:
         monkeypatch.setitem(REGISTRY, "modelnet16", spec)
-        person.window.opener.dataset("modelnet16", tmp_path / "data")
-        person.until(lambda: person.store.classes == known, "the models of ModelNet16")
+        person.window.opener.open_dataset("modelnet16", tmp_path / "data")
+        person.wait_until(lambda: person.store.classes == known, "the models of ModelNet16")
         assert {model.name for model in person.store.models} == set(builtin_models("modelnet16"))
         assert [model.name for model in person.store.verdict_models] == [
             "modelnet16-simple",
             "modelnet16-adversarial",
             "modelnet16-defense",
         ]
-        person.settle()
-        person.window.opener.dataset("shapes16")
-        person.until(lambda: person.store.primary == "pointnet-simple", "those of the built-in shapes again")
+        person.wait_for_scene()
+        person.window.opener.open_dataset("shapes16")
+        person.wait_until(lambda: person.store.primary == "pointnet-simple", "those of the built-in shapes again")
         assert all(model.card.dataset == "shapes16" for model in person.store.models)
-        person.settle()
+        person.wait_for_scene()

@@ -1,19 +1,19 @@
-"""An attack of several steps, gone through with keys, buttons, play and the scrubber."""
+"""Stepping through an attack with keys, buttons, playing and the step slider."""
 
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QSlider, QToolButton
 
-from tests.app.studio_window import person, seat, shapes
+from tests.app.window_fixtures import person, shapes, shared_window
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
 
 
 def at(person, step):
-    person.until(lambda: person.store.scene.step == step == person.store.position, f"step {step}")
+    person.wait_until(lambda: person.store.scene.step == step == person.store.position, f"step {step}")
     return person.store.scene
 
 
@@ -35,7 +35,7 @@ def test_an_attack_is_stepped_and_scrubbed_with_keys(person):
     assert "step 5/5" in person.window.attack._steps.text()
 
 
-def test_undo_takes_a_step_back_and_redo_only_goes_where_one_has_been(person):
+def test_undo_shows_the_previous_step_and_redo_computes_no_new_one(person):
     person.choose_pgd()
     person.press(Qt.Key.Key_Z, CTRL)
     at(person, 3)
@@ -43,7 +43,7 @@ def test_undo_takes_a_step_back_and_redo_only_goes_where_one_has_been(person):
     at(person, 4)
     person.press(Qt.Key.Key_Z, CTRL | SHIFT)
     QApplication.processEvents()
-    person.settle()
+    person.wait_for_scene()
     assert len(person.store.history) == 5
 
 
@@ -52,34 +52,34 @@ def test_play_goes_from_the_clean_cloud_to_the_end(person):
     steps = []
     connection = person.store.sceneChanged.connect(lambda scene: steps.append(scene.step))
     person.press(Qt.Key.Key_P)
-    assert person.window.studio.playing
-    person.until(lambda: not person.window.studio.playing, "the end of the play")
+    assert person.window.controller.playing
+    person.wait_until(lambda: not person.window.controller.playing, "the end of the play")
     person.store.sceneChanged.disconnect(connection)
     assert steps == [0, 1, 2, 3, 4]
 
 
-def test_a_reset_right_after_a_step_is_not_overtaken_by_it(person):
+def test_a_reset_cancels_a_pending_step(person):
     person.choose_pgd()
     person.press(Qt.Key.Key_N)
     person.press(Qt.Key.Key_R)
     at(person, 0)
-    person.settle()
+    person.wait_for_scene()
     at(person, 0)
 
 
 def test_play_pauses(person):
     person.choose_pgd(steps=40)
     person.press(Qt.Key.Key_P)
-    person.until(lambda: person.store.scene.step == 2, "two steps")
+    person.wait_until(lambda: person.store.scene.step == 2, "two steps")
     person.press(Qt.Key.Key_P)
-    assert not person.window.studio.playing
-    person.settle()
+    assert not person.window.controller.playing
+    person.wait_for_scene()
     assert person.store.scene.step < 10
 
 
 def test_the_scrubber_goes_to_any_step(person):
     person.choose_pgd()
-    scrub = person.named(QSlider, "Steps of the attack")
+    scrub = person.find(QSlider, "Steps of the attack")
     assert (scrub.minimum(), scrub.maximum(), scrub.value()) == (0, 4, 4)
     scrub.setFocus()
     QTest.keyClick(scrub, Qt.Key.Key_Left)

@@ -1,4 +1,4 @@
-"""The Train tab: a model is trained beside the slider, paused, stopped, cancelled, loaded."""
+"""The Train tab: a training is started, paused, stopped, cancelled, resumed, and its model loaded."""
 
 import itertools
 import json
@@ -16,13 +16,13 @@ from app.workspaces import training
 from core.events import Cancel, Note
 from core.models.checkpoints import read_card
 from core.training import TrainOptions, train
-from tests.app.studio_window import opened, person, seat, shapes
+from tests.app.window_fixtures import open_window, person, shapes, shared_window
 
-__all__ = ["person", "seat", "shapes"]
+__all__ = ["person", "shapes", "shared_window"]
 
 
 def begin(person, epochs=1000):
-    """Fill in the form of the Train tab and press Train; the job."""
+    """Fill in the form of the Train tab, press Train, and return the job."""
     panel, tabs = person.window.training, person.window.work.tabBar()
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(0).center())
     for field, value in {"epochs": epochs, "clouds": 16, "batch_size": 8, "points": 32}.items():
@@ -33,25 +33,25 @@ def begin(person, epochs=1000):
 
 
 def first_epoch(person):
-    person.until(lambda: "Epoch" in person.window.training.status.text(), "the first epoch")
+    person.wait_until(lambda: "Epoch" in person.window.training.status.text(), "the first epoch")
 
 
 def end(person):
-    """However a test ends, its training does too."""
+    """Cancel a training that is still running."""
     if person.window.training.job is not None:
         person.window.training.job.cancel()
-        person.until(lambda: person.window.training.job is None, "the end of the training")
+        person.wait_until(lambda: person.window.training.job is None, "the end of the training")
 
 
 @pytest.fixture(autouse=True)
 def ended(request):
     yield
-    if "seat" in request.fixturenames:
-        end(request.getfixturevalue("seat"))
+    if "shared_window" in request.fixturenames:
+        end(request.getfixturevalue("shared_window"))
 
 
 def answer(text):
-    """Press a button of the question that is about to be asked."""
+    """Press a button of the message box that opens next."""
 
     def press():
         box = QApplication.activeModalWidget()
@@ -61,46 +61,48 @@ def answer(text):
     QTimer.singleShot(0, press)
 
 
-def test_two_epochs_are_trained_and_the_model_judges_beside_the_others(person):
+def test_two_epochs_are_trained_and_the_model_is_loaded(person):
     panel = person.window.training
     begin(person, epochs=2)
     assert panel.start.isHidden()
     assert not panel.form.isEnabled()
-    person.until(lambda: panel.job is None, "two epochs")
+    person.wait_until(lambda: panel.job is None, "two epochs")
     assert panel.status.text().startswith("Finished. Best epoch:")
     run = panel._folder
     assert run.parent == settings.runs_dir()
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
     person.click(panel.load)
-    person.until(lambda: person.store.primary == run.name, "the trained model")
-    assert len(person.settle().setup.models) == len(person.shipped) + 1
+    person.wait_until(lambda: person.store.primary == run.name, "the trained model")
+    assert len(person.wait_for_scene().setup.models) == len(person.shipped) + 1
 
 
-def test_a_fresh_discriminator_is_tried_on_the_latents_of_the_run(person):
+def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
     panel = person.window.training
     begin(person, epochs=1)
-    person.until(lambda: panel.job is None, "the epoch")
+    person.wait_until(lambda: panel.job is None, "the epoch")
     person.click(panel.probe)
     assert panel.job.title == "fitting a fresh discriminator"
     assert panel.probe.isHidden()
-    person.until(lambda: panel.job is None, "the discriminator")
-    assert re.match(r"A fresh discriminator is right about [\d.]+ % \([\d.]+ to [\d.]+ %\) of", panel.status.text())
+    person.wait_until(lambda: panel.job is None, "the discriminator")
+    rate = r"[\d.]+ % \([\d.]+ to [\d.]+ %\) in"
+    said = rf"A fresh discriminator is right about {rate} eval mode; {rate} train mode.* apart; {rate} train mode.* one"
+    assert re.match(said, panel.status.text())
     assert not panel.load.isHidden(), "the run can still be loaded"
 
 
-def test_training_pauses_goes_on_and_keeps_what_it_has(person):
+def test_a_training_is_paused_resumed_and_stopped_with_a_model(person):
     panel = person.window.training
     job = begin(person)
     first_epoch(person)
     person.click(panel.pause)
-    person.until(lambda: job.resting, "the rest")
+    person.wait_until(lambda: job.suspended, "the rest")
     assert panel.pause.text() == "Resume"
-    person.until(lambda: "paused" in person.window.strip._text.text(), "the strip below to say so")
+    person.wait_until(lambda: "paused" in person.window.strip._text.text(), "the strip below to say so")
     done = job.meter.done
     person.click(panel.pause)
-    person.until(lambda: job.meter.done > done, "more training")
+    person.wait_until(lambda: job.meter.done > done, "more training")
     person.click(panel.stop)
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
     assert job.status is Status.STOPPED
     assert panel.status.text().startswith("Stopped and kept.")
     assert panel.load.isVisible()
@@ -113,35 +115,35 @@ def test_a_cancelled_training_offers_no_model_and_can_be_resumed(person):
     first_epoch(person)
     run = panel._folder
     person.click(panel.cancel)
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
     assert panel.status.text().startswith("Cancelled.")
     assert panel.load.isHidden()
     finished = len((run / "metrics.jsonl").read_text().splitlines())
     person.type_option(panel.form, "epochs", str(finished + 1))
     person.click(panel.resume)
-    person.until(lambda: panel.job is None, "one epoch more")
+    person.wait_until(lambda: panel.job is None, "one epoch more")
     assert panel.status.text().startswith("Finished.")
     assert panel._folder == run
     assert len((run / "metrics.jsonl").read_text().splitlines()) == finished + 1
     assert panel.resume.isHidden()
 
 
-def test_a_run_that_cannot_go_on_as_the_form_says_is_still_offered(person):
+def test_a_run_can_still_be_resumed_after_an_attempt_with_wrong_options(person):
     panel = person.window.training
     begin(person)
     first_epoch(person)
     person.click(panel.stop)
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
     person.type_option(panel.form, "learning_rate", "0.5")
     person.click(panel.resume)
-    person.until(lambda: panel.job is None, "the refusal")
-    (text,) = person.complaints()
+    person.wait_until(lambda: panel.job is None, "the refusal")
+    (text,) = person.pop_errors()
     assert "can't go on with 0.5" in text
     assert panel.resume.isVisible()
     person.type_option(panel.form, "learning_rate", "0.001")
 
 
-def test_a_training_that_never_began_leaves_nothing_to_resume(person):
+def test_a_training_cancelled_in_the_queue_cannot_be_resumed(person):
     panel, jobs, token = person.window.training, person.window.jobs, Cancel()
     others = [jobs.submit("endless", lambda: itertools.repeat(Note("")), token) for _ in range(2)]
     job = begin(person)
@@ -152,31 +154,31 @@ def test_a_training_that_never_began_leaves_nothing_to_resume(person):
     assert panel.resume.isHidden()
     for other in others:
         other.cancel()
-    person.until(lambda: not jobs.jobs, "the end of the others")
+    person.wait_until(lambda: not jobs.jobs, "the end of the others")
 
 
-def test_the_strip_below_pauses_stops_and_cancels_after_a_question(person):
+def test_the_job_strip_pauses_stops_and_cancels_the_training(person):
     job = begin(person)
     first_epoch(person)
     assert "training simple" in person.window.strip._text.text()
-    person.click(person.named(QToolButton, "Pause"))
-    person.until(lambda: job.resting, "the rest")
-    person.click(person.named(QToolButton, "Resume"))
-    person.until(lambda: not job.resting, "the work")
+    person.click(person.find(QToolButton, "Pause"))
+    person.wait_until(lambda: job.suspended, "the rest")
+    person.click(person.find(QToolButton, "Resume"))
+    person.wait_until(lambda: not job.suspended, "the work")
     answer("Go on")
-    person.click(person.named(QToolButton, "Cancel"))
+    person.click(person.find(QToolButton, "Cancel"))
     assert job.status is Status.RUNNING
     answer("Cancel it")
-    person.click(person.named(QToolButton, "Cancel"))
-    person.until(lambda: job.status is Status.CANCELLED, "the end")
+    person.click(person.find(QToolButton, "Cancel"))
+    person.wait_until(lambda: job.status is Status.CANCELLED, "the end")
     job = begin(person)
     first_epoch(person)
-    person.click(person.named(QToolButton, "Stop and keep"))
-    person.until(lambda: job.status is Status.STOPPED, "the end")
+    person.click(person.find(QToolButton, "Stop and keep"))
+    person.wait_until(lambda: job.status is Status.STOPPED, "the end")
     assert person.window.training.job is None
 
 
-def test_runs_that_begin_in_one_second_have_folders_of_their_own(monkeypatch):
+def test_runs_started_in_the_same_second_have_different_folders(monkeypatch):
     class Clock(datetime):
         @classmethod
         def now(cls, tz=None):
@@ -185,37 +187,37 @@ def test_runs_that_begin_in_one_second_have_folders_of_their_own(monkeypatch):
     monkeypatch.setattr(training, "datetime", Clock)
     names = []
     for _ in range(3):
-        folder = training._fresh_folder("toys-simple")
+        folder = training._new_run_folder("toys-simple")
         folder.mkdir(parents=True)
         names.append(folder.name)
     assert names == [f"20260102-030405-toys-simple{end}" for end in ("", "-2", "-3")]
 
 
-def test_training_rests_while_the_slider_is_held(person):
+def test_a_training_is_suspended_while_the_slider_is_held(person):
     job = begin(person)
     first_epoch(person)
-    person.take(0.1)
-    person.until(lambda: job.resting and not job._queue, "the rest, and what was done before it")
-    person.pull(0.2)
+    person.press_slider(0.1)
+    person.wait_until(lambda: job.suspended and not job._queue, "the rest, and what was done before it")
+    person.drag_slider(0.2)
     done = job.meter.done
-    person.pull(0.25)
-    assert job.resting
+    person.drag_slider(0.25)
+    assert job.suspended
     assert job.meter.done == done
-    person.let_go()
-    person.until(lambda: job.meter.done > done, "more training")
+    person.release_slider()
+    person.wait_until(lambda: job.meter.done > done, "more training")
     assert job.status is Status.RUNNING
 
 
-def test_the_window_answers_while_it_trains(person):
+def test_the_window_responds_while_it_trains(person):
     job = begin(person)
     person.choose(person.window.library.classes, "mug")
     person.press(Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier)
-    person.until(lambda: person.store.cloud.class_name == "mug", "the mug")
-    person.settle()
+    person.wait_until(lambda: person.store.cloud.class_name == "mug", "the mug")
+    person.wait_for_scene()
     assert job.status is Status.RUNNING
 
 
-def test_wrong_options_are_explained_and_do_not_start(person):
+def test_invalid_options_are_explained_and_start_no_training(person):
     panel = person.window.training
     person.type_option(panel.form, "epochs", "0")
     problems = [label.text() for label in panel.form.findChildren(QLabel) if label.isVisible()]
@@ -225,15 +227,15 @@ def test_wrong_options_are_explained_and_do_not_start(person):
     person.type_option(panel.form, "epochs", "2")
     person.type_option(panel.form, "points", "4096")
     person.click(panel.start)
-    person.until(lambda: panel.job is None, "the refusal")
-    (text,) = person.complaints()
+    person.wait_until(lambda: panel.job is None, "the refusal")
+    (text,) = person.pop_errors()
     assert text.startswith("Points: ")
     assert panel.status.text() == text
     assert panel.load.isHidden()
 
 
 def test_a_closed_window_ends_its_training_and_leaves_a_run_to_resume(shapes, tmp_path):
-    with opened(shapes, tmp_path) as person:
+    with open_window(shapes, tmp_path) as person:
         begin(person)
         first_epoch(person)
         run, dataset = person.window.training._folder, person.store.dataset

@@ -15,11 +15,11 @@ from PySide6.QtTest import QTest
 
 from core import live
 from core.runtime import threads
-from tests.app.studio_window import Person, person, seat, shapes
+from tests.app.window_fixtures import Person, person, shapes, shared_window
 from tests.bench.conftest import Record
-from tests.qt_fixtures import dressed, private_settings, qapp_args
+from tests.qt_fixtures import dark_theme, private_settings, qapp_args
 
-__all__ = ["dressed", "person", "private_settings", "qapp_args", "seat", "shapes"]
+__all__ = ["dark_theme", "person", "private_settings", "qapp_args", "shapes", "shared_window"]
 
 BEAT_MS = 10
 REST_MS = 60  # between two moves of a hand that looks at each picture
@@ -58,14 +58,14 @@ class Drags:
     def drag(self, moves: int) -> None:
         """Press, move to and fro, let go."""
         person = self.person
-        person.take(0.05)
+        person.press_slider(0.05)
         for move in range(moves):
             rest(REST_MS)
             start = time.perf_counter()
-            QTest.mouseMove(person.groove, person.place_of(0.06 + 0.2 * ((move * 7) % moves) / moves))
+            QTest.mouseMove(person.groove, person.groove_position(0.06 + 0.2 * ((move * 7) % moves) / moves))
             self._loop.exec()
             self.frames.append(1000 * (time.perf_counter() - start))
-        person.let_go()
+        person.release_slider()
 
 
 def rest(milliseconds: int) -> None:
@@ -93,7 +93,7 @@ def test_slider(
 ) -> None:
     for model in person.store.models[models:]:
         person.store.set_shown(model.name, False)
-    person.settle()
+    person.wait_for_scene()
     drags = Drags(person, monkeypatch)
     drags.drag(20)
     drags.frames.clear()
@@ -112,7 +112,7 @@ def test_slider_and_heartbeat_while_a_training_runs(
     for field, value in {"epochs": 1000, "points": 1024, "batch_size": 16}.items():
         person.type_option(panel.form, field, str(value))
     person.click(panel.start)
-    person.until(lambda: panel.job is not None and panel.job.meter.done > 0, "the first batch")
+    person.wait_until(lambda: panel.job is not None and panel.job.meter.done > 0, "the first batch")
     drags = Drags(person, monkeypatch)
     drags.drag(5)
     drags.frames.clear()
@@ -123,7 +123,7 @@ def test_slider_and_heartbeat_while_a_training_runs(
     record("slider while training, models: 3", {OURS: drags.frames}, bars={OURS: "p95 ≤ 100 ms"})
     record("heartbeat of the window while training", {OURS: beats}, bars={OURS: "p95 ≤ 25 ms"})
     panel.job.cancel()  # type: ignore[union-attr]
-    person.until(lambda: panel.job is None, "the end")
+    person.wait_until(lambda: panel.job is None, "the end")
 
 
 START = """

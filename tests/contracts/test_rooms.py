@@ -19,6 +19,15 @@ RULES = {
         r"setStyleSheet|#[0-9a-fA-F]{6}\b|QColor\(\d",
         {"app/shell/theme.py"},
     ),
+    "only app/shell/widgets.py creates labels and buttons": (
+        r"\bQ(Label|PushButton|ToolButton|CheckBox|RadioButton)\(",
+        {"app/shell/widgets.py"},
+    ),
+    "only app/shell/plain_text.py shows tooltips": (
+        r"\.setToolTip\(|\btoolTip=|QToolTip\.",
+        {"app/shell/plain_text.py"},
+    ),
+    "only app/shell/help.py shows HTML": (r"\bsetHtml\(|TextFormat\.(Rich|Auto)Text", {"app/shell/help.py"}),
     "nobody unpickles or evaluates": (r"(^|[^.\w])(pickle\.|eval\()|allow_pickle=True|torch\.load\(", set()),
     "nobody uses pyplot": (r"matplotlib\.pyplot|\bpyplot\b *as", set()),
     "nothing is left for later": (r"\bTODO\b|\bFIXME\b|\bXXX\b|NotImplementedError", set()),
@@ -41,7 +50,7 @@ def test_that(rule: str) -> None:
     assert not found, "\n".join(found)
 
 
-SHARED = {"comparison", "jobpanel"}
+SHARED = {"comparison", "base"}
 """What workspaces are made of."""
 
 

@@ -34,10 +34,10 @@ print(int(keep_freed_memory()))
 found = []
 thread = threading.Thread(target=lambda: found.append(faults()))
 thread.start(); thread.join()
-print(found[0] * resource.getpagesize() // SIZE)
+print(round(found[0] * resource.getpagesize() / SIZE))
 held = resident()
 give_back_freed_memory()
-print((held - resident()) // SIZE)
+print(round((held - resident()) / SIZE))
 """
 
 

@@ -1,13 +1,16 @@
+import errno
 import json
 import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from core.attacks import preset
 from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
 from core.events import result
 from core.models import build, checkpoints
@@ -105,13 +108,16 @@ def test_training_state_travels_in_the_same_file_and_does_not_disturb_the_model(
 def test_a_failed_write_leaves_the_old_file(weights: Path, model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights.read_bytes()
 
-    def torn(tensors: object, path: Path, metadata: object) -> None:
-        path.write_bytes(b"half a file")
-        raise OSError("disk full")
+    whole = Path.write_bytes
 
-    monkeypatch.setattr(checkpoints, "save_file", torn)
-    with pytest.raises(OSError, match="disk full"):
+    def torn(path: Path, content: bytes) -> None:
+        whole(path, content[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", torn)
+    with pytest.raises(OSError, match="No space left on device") as error:
         save_model(weights, model, card())
+    assert error.value.filename == str(weights)
     assert weights.read_bytes() == before
     assert list(weights.parent.iterdir()) == [weights]
 
@@ -216,8 +222,33 @@ class TestBuiltinModels:
         assert (loaded.card.title, loaded.card.epochs) == ("PointNet of toys", 3)
         assert loaded.card.metrics["test_clean"] == report.clean.accuracy.value
         assert loaded.card.metrics["test_clouds"] == 30
-        assert "test_fgsm_0.1" in loaded.card.metrics
+        assert {"test_fgsm_0.05", "test_fgsm_0.1", "test_pgd-20_0.05"} < loaded.card.metrics.keys()
+        assert loaded.card.metrics["test_points"] == 64
+        assert not any(name.endswith("without_copies") for name in loaded.card.metrics)
         assert "ball, plate, cigar" in path.with_suffix(".md").read_text()
+
+    def test_one_measured_again_keeps_its_weights_and_is_measured_without_copies_too(
+        self, shipped: Path, model: nn.Module
+    ) -> None:
+        first = load_model(save_builtin(model, card(name="pointnet-toy", title="PointNet of toys", points=32)))
+        dataset = toy_dataset()
+        object.__setattr__(dataset.split("test"), "copies", np.arange(3, 30))
+        path = result(
+            install_weights(shipped / "pointnet-toy.safetensors", dataset, "pointnet-toy", "PointNet of toys")
+        )
+        again = load_model(resolve_model("pointnet-toy"))
+        for name, value in first.module.state_dict().items():
+            assert torch.equal(again.module.state_dict()[name], value)
+        assert again.card.created == first.card.created
+        metrics, options = again.card.metrics, EvaluationOptions(points=64)
+        assert metrics["test_points"] == 64  # as many as there are, though it was trained on 32
+        assert metrics["test_copies_of_train"] == 27
+        report = result(evaluate_accuracy(again.module, dataset.split("test"), preset("fgsm"), options))
+        assert report.adversarial is not None
+        for suffix, places in (("", slice(None)), ("_without_copies", slice(3))):
+            assert metrics[f"test_clean{suffix}"] == report.clean.correct[places].mean()
+            assert metrics[f"test_fgsm_0.1{suffix}"] == report.adversarial.correct[places].mean()
+        assert "| Test copies of train | 27 |" in path.with_suffix(".md").read_text()
 
 
 class TestResolve:

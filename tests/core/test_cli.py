@@ -1,8 +1,10 @@
 """The commands as a person types them, on a small folder of shapes."""
 
 import csv
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import pytest
 
 from core.clouds.files import read_cloud
 from core.commands import run
+from core.evaluation.tsne import separation
 from tests.core.toys import CLASSES, toy_split
+from tests.figure_metadata import figure_metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,6 +132,62 @@ def test_the_records_of_an_evaluation_give_its_accuracy(
     assert right == pytest.approx(report["clean_accuracy"])
 
 
+PROVENANCE = {
+    *("dataset_name", "options", "seed", "dataset", "weights", "device", "complete"),
+    *("versions", "python", "platform", "time"),
+}
+
+
+def assert_whole(found: dict[str, Any], report: dict[str, Any]) -> None:
+    """That a provenance says everything, and is that of a printed report."""
+    assert found.keys() >= PROVENANCE
+    assert found["dataset"] == report["fingerprint"]
+    assert found["weights"] == {report["model"]: report["weights"]}
+    assert found["seed"] == report["seed"] == 3
+    assert found["complete"] is report["complete"] is True
+    attack = found["options"]["attack"]
+    assert (attack["epsilon"], attack["direction"]) == (report["epsilon"], report["direction"]) == (0.2, "sign")
+    assert found["options"]["preset"] == report["attack"] == "fgsm"
+    assert found["device"].startswith("CPU")
+
+
+def test_an_evaluation_says_how_it_was_made_in_json_and_beside_its_records(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "records.csv"
+    words = ("evaluate", str(trained), "--records", str(table), "--epsilon", "0.2", "--seed", "3", "--clouds", "20")
+    report = answer(capsys, *words)
+    assert_whole(report["provenance"], report)
+    assert report["provenance"]["options"]["evaluation"]["clouds"] == 20
+    record = json.loads((tmp_path / "records.csv.json").read_text())
+    assert record == {
+        "file": "records.csv",
+        "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
+        **report["provenance"],
+    }
+    assert run([*words]) == 0
+    assert "versions" not in capsys.readouterr().out, "what is for programs is not printed for people"
+
+
+def test_copies_of_training_shapes_are_counted_on_the_card_and_left_out_when_asked(
+    shapes: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "shapes"
+    shutil.copytree(shapes, root)
+    for shape in sorted((root / "train" / CLASSES[0]).iterdir())[:3]:
+        points = np.load(shape)
+        np.save(root / "test" / CLASSES[0] / f"copy_of_{shape.name}", points[::-1])
+    card = answer(capsys, "datasets", "folder", "--data-root", str(root))
+    assert (card["splits"]["test"], card["copies"], card["exact_copies"]) == (51, 3, 3)
+    words = ("evaluate", str(trained), "--data-root", str(root), "--epsilon", "0.2")
+    assert run([*words, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "3 of the test clouds are copies of training clouds; --without-copies" in " ".join(printed.err.split())
+    whole, without = json.loads(printed.out), answer(capsys, *words, "--without-copies")
+    assert (whole["n"], whole["copies_left_out"]) == (51, 0)
+    assert (without["n"], without["copies_left_out"]) == (48, 3)
+
+
 def test_a_mesh_never_seen_is_attacked_and_the_file_gives_the_printed_verdict(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,19 +205,46 @@ def test_a_mesh_never_seen_is_attacked_and_the_file_gives_the_printed_verdict(
     again = predict(loaded.module, read_cloud(out, None).points[None])
     assert loaded.card.classes[again.prediction[0]] == report["adversarial"]["class"]
     assert again.confidence[0] == pytest.approx(report["adversarial"]["confidence"], abs=1e-5)
+    record = json.loads((tmp_path / "adv.ply.json").read_text())
+    assert record["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert record["weights"] == {loaded.name: loaded.sha256}
+    assert (record["options"]["attack"]["steps"], record["options"]["step"]) == (5, 10), (
+        "restarts make steps of their own"
+    )
+    assert (record["options"]["file"], record["options"]["preset"]) == (str(mesh), "pgd")
+    assert record["dataset"] is None
 
 
-def test_a_map_is_written_as_figure_and_table(
+def test_a_map_is_written_as_figure_and_table_with_how_it_was_made(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figure, table = tmp_path / "f.pdf", tmp_path / "c.csv"
-    words = ("tsne", str(trained), "--out", str(figure), "--coordinates", str(table))
+    words = ("tsne", str(trained), "--out", str(figure), "--coordinates", str(table), "--epsilon", "0.2", "--seed", "3")
     report = answer(capsys, *words, "--perplexity", "8", "--iterations", "100", "--clouds", "32")
     assert figure.read_bytes().startswith(b"%PDF")
     rows = table_of(table)
     assert len(rows) == 2 * report["clouds"] == 64
     assert {row["kind"] for row in rows} == {"clean", "adversarial"}
     assert {row["class"] for row in rows} == set(CLASSES)
+
+    assert_whole(report["provenance"], report)
+    assert (report["perplexity"], report["provenance"]["options"]["tsne"]["perplexity"]) == (8, 8)
+    assert json.loads((tmp_path / "c.csv.json").read_text()).items() >= report["provenance"].items()
+    caption, inside = figure_metadata(figure)
+    assert inside == report["provenance"]
+    assert "sign attack at epsilon 0.2 r, 1 step, seed 3. t-SNE: perplexity 8, seed 3, KL " in caption
+
+    places = np.array([(float(row["x"]), float(row["y"])) for row in rows])
+    labels = np.array([CLASSES.index(row["class"]) for row in rows])
+    moved = np.array([row["kind"] == "adversarial" for row in rows])
+    for side, half in (("clean", ~moved), ("adversarial", moved)):
+        found = separation(places[half].astype(np.float32), labels[half])
+        assert report["map"][f"{side}_silhouette"] == pytest.approx(found.silhouette, abs=1e-6)
+        assert report["map"][f"{side}_purity"] == pytest.approx(found.purity)
+    latent, flat = (report[space]["clean_silhouette"] for space in ("latent_space", "map"))
+    assert latent != flat
+    assert f"in the latent space {latent:.2f} clean, " in caption
+    assert f"in this map {flat:.2f} clean, " in caption
 
 
 def test_the_datasets_are_listed_and_described(shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:

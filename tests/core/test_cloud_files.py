@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     (folder / "file").write_text("old")
 
     def no_space(source: Path, target: Path) -> None:
-        if target == folder and not Path(source).name.endswith(".old"):
+        if target == folder and not Path(source).name.endswith(".replaced"):
             raise OSError(28, "No space left on device")
         replace(source, target)
 
@@ -181,7 +181,7 @@ def test_any_number_of_points_can_be_asked_for_and_a_seed_gives_the_same_again(t
 def test_no_points_cannot_be_asked_for(tmp_path, name):
     np.save(tmp_path / "a.npy", some_points(100))
     (tmp_path / "a.off").write_text(OFF)
-    with pytest.raises(ValueError, match="1 or more, not 0"):
+    with pytest.raises(ValueError, match="1 to 100,000, not 0"):
         read_cloud(tmp_path / name, 0)
 
 
@@ -231,6 +231,44 @@ def test_clouds_written_by_open3d_are_read(tmp_path, suffix, options):
     cloud.normals = cloud.points
     open3d.io.write_point_cloud(tmp_path / f"a{suffix}", cloud, **options)
     np.testing.assert_allclose(read_points(tmp_path / f"a{suffix}"), some_points(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["ascii", "binary", "binary_compressed"])
+def test_fields_of_a_pcd_may_be_of_any_type_size_count_and_order(tmp_path, form):
+    columns = {
+        "rgb": np.arange(60, dtype="<u1").reshape(20, 3),
+        "z": np.arange(20, dtype="<i2")[:, None] - 9,
+        "x": np.random.default_rng(0).normal(size=(20, 1)),
+        "label": np.arange(20, dtype="<u8")[:, None],
+        "y": np.random.default_rng(1).normal(size=(20, 2)).astype("<f4"),
+    }
+    kinds = {"f": "F", "i": "I", "u": "U"}
+    head = (
+        f"VERSION .7\nFIELDS {' '.join(columns)}\nSIZE {' '.join(str(c.itemsize) for c in columns.values())}\n"
+        f"TYPE {' '.join(kinds[c.dtype.kind] for c in columns.values())}\n"
+        f"COUNT {' '.join(str(c.shape[1]) for c in columns.values())}\nWIDTH 4\nHEIGHT 5\nPOINTS 20\nDATA {form}\n"
+    )
+    if form == "ascii":
+        body = "".join(f"{' '.join(str(v) for c in columns.values() for v in c[row])}\n" for row in range(20)).encode()
+    elif form == "binary":
+        body = b"".join(c[row].tobytes() for row in range(20) for c in columns.values())
+    else:
+        plain = b"".join(column.tobytes() for column in columns.values())
+        packed = b"".join(
+            bytes([len(plain[at : at + 32]) - 1]) + plain[at : at + 32] for at in range(0, len(plain), 32)
+        )
+        body = struct.pack("<II", len(packed), len(plain)) + packed
+    (tmp_path / "a.pcd").write_bytes(head.encode() + body)
+    expected = np.stack([columns[axis][:, 0] for axis in "xyz"], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd"), expected)
+
+
+def test_repeated_bytes_of_a_compressed_pcd_are_read(tmp_path):
+    head = PCD.format(n=30, form="binary_compressed").encode()
+    # x is one float, 29 times repeated from 4 bytes before; y and z are zeros, repeated from 1 byte before
+    packed = b"\x03\0\0\x80\x3f" + b"\xe0" + bytes([116 - 9]) + b"\x03" + b"\0\0" + b"\xe0" + bytes([239 - 9]) + b"\0"
+    (tmp_path / "a.pcd").write_bytes(head + struct.pack("<II", len(packed), 360) + packed)
+    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd"), [[1, 0, 0]] * 30)
 
 
 @pytest.mark.parametrize(
@@ -311,14 +349,14 @@ def test_paths_that_are_no_readable_file_are_named_with_what_is_accepted(tmp_pat
     (tmp_path / "folder.ply").mkdir()
     assert refused(tmp_path / "none.ply") == "there is no such file" + accepted
     assert refused(tmp_path / "a.glb") == "its suffix is '.glb'" + accepted
-    assert refused(tmp_path / "folder.ply") == "it is not a file" + accepted
+    assert refused(tmp_path / "folder.ply") == "it is a folder" + accepted
     assert set(CLOUDS + MESHES) == set(READABLE)
 
 
 @pytest.mark.parametrize("suffix", READABLE)
 def test_an_empty_file_is_refused_in_every_format(tmp_path, suffix):
     (tmp_path / f"a{suffix}").write_bytes(b"")
-    assert refused(tmp_path / f"a{suffix}").startswith("it has 0 bytes; 1 to 1,073,741,824 are accepted")
+    assert refused(tmp_path / f"a{suffix}").startswith("it has 0 bytes; 1 to 536,870,912 are accepted")
 
 
 @pytest.mark.parametrize("suffix", READABLE)
@@ -365,6 +403,17 @@ def test_a_file_damaged_anywhere_is_still_a_cloud_or_refused_in_a_sentence(whole
         assert "\n" not in str(error)  # noqa: PT017
 
 
+PARTIAL_NORMALS = (
+    "FIELDS x y z normal_x\nSIZE 4 4 4 4\nTYPE F F F F\nCOUNT 1 1 1 1\nWIDTH 2\nHEIGHT 1\nPOINTS 2\nDATA ascii\n"
+)
+"""A header that ended Open3D's reader, and the program with it."""
+
+
+def test_a_pcd_of_partial_normals_is_read(tmp_path):
+    (tmp_path / "a.pcd").write_text(PARTIAL_NORMALS.replace("WIDTH 2\n", "") + "1 2 3 nan\n4 5 6 7\n")
+    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd"), [[1, 2, 3], [4, 5, 6]])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -395,7 +444,7 @@ def test_a_file_damaged_anywhere_is_still_a_cloud_or_refused_in_a_sentence(whole
         ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2\n", "line 4 is not a vertex or a face"),
         ("a.obj", "v\nv 1\n", "line 1 is not a vertex or a face"),
         ("a.stl", "solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\n", "it ends before the word endsolid"),
-        ("a.stl", "solid a\nfacet normal\nendsolid a\n", "Open3D finds no triangle in it"),
+        ("a.stl", "solid a\nfacet normal\nendsolid a\n", "it holds no triangle"),
         ("a.stl", b"\0" * 80 + b"\x05\0\0\0" + b"\0" * 50, "it promises 5 triangles and has 134 bytes"),
         ("a.pcd", PCD.format(n=3, form="ascii") + "1 2 3\n4 5 6\n", "it promises 3 points and holds 2"),
         ("a.pcd", PCD.format(n=2, form="ascii") + "1 2 3\n4 x 6\n", "line 13 holds 'x'"),
@@ -404,7 +453,30 @@ def test_a_file_damaged_anywhere_is_still_a_cloud_or_refused_in_a_sentence(whole
         ("a.pcd", PCD.format(n=3, form="zipped"), "its DATA is zipped"),
         ("a.pcd", PCD.format(n=10**9, form="ascii"), "it promises 1,000,000,000 points; up to 5,000,000 are accepted"),
         ("a.pcd", PCD.format(n=1, form="ascii").replace("x y z", "a b c") + "1 2 3\n", "its FIELDS lack x, y or z"),
-        ("a.pcd", "VERSION 0.7\nDATA ascii\n1 2 3\n", "its header lacks numbers for SIZE, COUNT or POINTS"),
+        ("a.pcd", "VERSION 0.7\nDATA ascii\n1 2 3\n", "its FIELDS lack x, y or z"),
+        ("a.pcd", PARTIAL_NORMALS + "1 2 3\n4 5 6\n", "line 9 has 3 columns, not 4"),
+        ("a.pcd", PARTIAL_NORMALS.replace("COUNT 1 1 1 1", "COUNT 1 1 1 -1") + "1 2 3 4\n", "its header lacks numbers"),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("COUNT 1 1 1 1", "COUNT 1 1 1 0") + "1 2 3 4\n",
+            "line 9 has 4 columns, not 3",
+        ),
+        ("a.pcd", PARTIAL_NORMALS.replace("COUNT 1 1 1 1", "COUNT 0 1 1 1") + "1 2 3 4\n", "its header lacks numbers"),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("1 1 1\nW", "1 1 999999999999999999\nW") + "1 2 3 4\n",
+            "line 9 has 4 columns",
+        ),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("F F F F", "F F F"),
+            "its header lacks numbers for TYPE, SIZE, COUNT or POINTS",
+        ),
+        (
+            "a.pcd",
+            PARTIAL_NORMALS.replace("SIZE 4", "SIZE 3"),
+            "its header lacks numbers for TYPE, SIZE, COUNT or POINTS",
+        ),
     ],
 )
 def test_a_malformed_file_is_refused_with_its_line_or_field(tmp_path, name, content, sentence, capfd):
@@ -423,7 +495,7 @@ PLY = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float
         ("plyformat", "it has no PLY header; a PLY file is"),
         (PLY + "1 2 3\n4 5 6\n", "it ends before its 3 of vertex do"),
         (PLY + "1 2 3\n4 5 6\n7 8 q\n", "line 10 holds 'q'"),
-        (PLY + "1 2\n4 5\n7 8\n", "line 8 has 2 columns and the header 3"),
+        (PLY + "1 2\n4 5\n7 8\n", "line 8 has 2 columns, not 3"),
         (PLY.replace("ascii", "binary_little_endian") + "0" * 35, "it ends before its 3 of vertex do"),
         (PLY.replace("vertex 3", "vertex three"), "line 3 of its header is 'element vertex three'"),
         (PLY.replace("vertex 3", "vertex -3"), "line 3 of its header is 'element vertex -3'"),
@@ -470,7 +542,7 @@ def test_arrays_that_are_no_cloud_are_refused_with_their_field(tmp_path):
     np.save(tmp_path / "c.npy", np.zeros((4, 3), dtype=complex))
     assert refused(tmp_path / "c.npy").startswith("its array is (4, 3) of complex128")
     np.save(tmp_path / "d.npy", np.array([[{}, 1, 2]], dtype=object), allow_pickle=True)
-    assert "Python objects in dtype" in refused(tmp_path / "d.npy")
+    assert refused(tmp_path / "d.npy").startswith("its array is (1, 3) of object")
     np.savez(tmp_path / "e.npz", a=np.zeros((4, 3)), b=np.zeros((4, 3)))
     assert refused(tmp_path / "e.npz").startswith("it holds the fields a, b; a field points or data, or only one")
     np.savez(tmp_path / "f.npz", points=np.zeros(4))
@@ -492,13 +564,14 @@ def test_arrays_that_are_cut_short_are_refused(tmp_path, suffix):
     else:
         write_cloud(path, some_points())
     path.write_bytes(path.read_bytes()[:-100])
-    assert refused(path).startswith("it cannot be read (")
+    wrong = {".npy": "its array ends before its 300 numbers do", ".npz": "it cannot be read (File is not a zip file)"}
+    assert refused(path).startswith(wrong.get(suffix, "it cannot be read ("))
 
 
 def test_huge_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
     with (tmp_path / "a.xyz").open("wb") as file:
         os.truncate(file.fileno(), files.MOST_BYTES + 1)
-    assert refused(tmp_path / "a.xyz").startswith("it has 1,073,741,825 bytes; 1 to 1,073,741,824 are accepted")
+    assert refused(tmp_path / "a.xyz").startswith("it has 536,870,913 bytes; 1 to 536,870,912 are accepted")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("data", (10**8, 3), dtype="f4")  # no byte of it is stored
     assert refused(tmp_path / "a.h5").startswith("field 'data' has 100,000,000 points; up to 5,000,000 are accepted")
@@ -510,6 +583,32 @@ def test_huge_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
         else:
             write_cloud(path, some_points())
         assert "up to 99" in refused(path)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".xyz", ".npz"])
+def test_a_note_of_the_unit_sphere_is_checked_against_the_points_and_the_frame(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    points = normalise(some_points())[0]
+    for content, centre, radius in (
+        (points * np.float32(1e30), 0, 1),
+        (points * np.float32(5), 0, 1),
+        (points * np.float32(0.001), 0, 1),
+        (points + np.float32(100), 0, 1),
+        (points, 1e300, 1),
+        (points, 0, 1e300),
+        (points, 0, 1e-300),
+    ):
+        write_cloud(path, content, centre=[centre] * 3, radius=radius)
+        cloud = read_cloud(path, points=None)
+        np.testing.assert_allclose(cloud.points, points, atol=1e-4)
+        assert (cloud.radius, *cloud.centre) != (radius, centre, centre, centre)
+        original = cloud.points * cloud.radius + cloud.centre
+        np.testing.assert_allclose(original, content, rtol=1e-5, atol=1e-5 * cloud.radius)
+    write_cloud(path, np.ones((9, 3)) * 0.5)
+    assert refused(path, points=None).startswith("all points of the cloud are in one place")
+    attacked = points + np.float32(2.0)  # the largest budget that an attack has
+    write_cloud(path, attacked, centre=(1, 2, 3), radius=4)
+    assert read_cloud(path, points=None).points.tobytes() == attacked.tobytes()
 
 
 def test_a_frame_that_was_tampered_with_is_not_believed(tmp_path):

@@ -1,6 +1,7 @@
 """Several models on the same clouds: numbers that agree with each measure alone, progress, stopping, records."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,8 @@ def test_one_progress_runs_over_everything_and_ends_full(models: tuple[LoadedMod
     done = [event.done for event in told]
     assert done == sorted(done)
     assert done[-1] == total
-    assert {event.text for event in told} == {
-        f"{what} of {name}" for what in ("clouds", "sweep") for name in ("First", "Second")
-    }
+    texts = list(dict.fromkeys(event.text.split(":")[0] for event in told))
+    assert texts == ["First", "sweep of First", "Second", "sweep of Second"]
 
 
 def test_what_is_there_so_far_is_told_after_each_model(events: list[Any]) -> None:
@@ -108,8 +108,26 @@ def test_the_table_has_the_numbers_of_the_measures(comparison: Comparison) -> No
         assert line["Adversarial ECE"] == pytest.approx(reliability(moved).error)
         assert measured.sweep is not None
         assert line["Area under sweep"] == pytest.approx(measured.sweep.area)
-    assert "12 clouds" in table.title
-    assert "0.1 r, 1 step" in table.title
+    assert table.title == "Toys, test split, 12 clouds of 32 points; sign attack at epsilon 0.1 r, 1 step, seed 0"
+
+
+def test_it_says_how_it_was_made_and_whether_it_is_whole(
+    events: list[Any], comparison: Comparison, models: tuple[LoadedModel, ...]
+) -> None:
+    made_with = comparison.provenance()
+    assert made_with["weights"] == {model.name: model.sha256 for model in models}
+    assert made_with["options"] == {"attack": FGSM.model_dump(), "evaluation": OPTIONS.model_dump()}
+    assert (made_with["dataset"], made_with["dataset_name"], made_with["seed"]) == ("0123456789abcdef", "toys", 0)
+    whole = [event.value.provenance()["complete"] for event in events if isinstance(event, Step | Done)]
+    assert whole == [False, True, True]
+
+
+def test_copies_left_out_are_told() -> None:
+    splits = {**DATASET.splits, "test": replace(DATASET.split("test"), copies=np.array([0, 3]))}
+    options = OPTIONS.changed(clouds=None, without_copies=True)
+    found = result(compare([loaded("first", 0.0)], replace(DATASET, splits=splits), FGSM, options))
+    assert found.rows.tolist() == [1, 2, *range(4, 20)]
+    assert "18 clouds of 32 points (2 copies of training clouds left out);" in found.table().title
 
 
 def test_the_records_give_the_table_back(comparison: Comparison, tmp_path: Path) -> None:
@@ -159,7 +177,12 @@ def test_the_train_split_and_all_of_its_clouds(models: tuple[LoadedModel, ...]) 
 
 @pytest.mark.parametrize(
     ("after", "kept", "swept"),
-    [("clouds of First", 0, 0), ("sweep of First", 1, 0), ("clouds of Second", 1, 1), ("sweep of Second", 2, 1)],
+    [
+        ("First: clouds evaluated", 0, 0),
+        ("sweep of First: clouds moved", 1, 0),
+        ("Second: clouds evaluated", 1, 1),
+        ("sweep of Second: clouds moved", 2, 1),
+    ],
 )
 def test_stopping_keeps_what_is_whole(models: tuple[LoadedModel, ...], after: str, kept: int, swept: int) -> None:
     cancel, last = Cancel(), None
@@ -182,7 +205,7 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(models: tuple[LoadedMo
     stranger = loaded("stranger", 0.0, classes=("a", "b", "c"))
     for given, attack, words in (
         ((), FGSM, "There is no model to measure"),
-        ((models[0], stranger), FGSM, "Stranger knows other classes than toys"),
+        ((models[0], stranger), FGSM, "Stranger knows other classes than "),
         (models, preset("fgsm", objective="targeted"), "untargeted"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -1,7 +1,6 @@
 """Datasets: every official layout, exact splits, one sentence for what is missing, a cache that is never trusted."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -258,7 +257,7 @@ def test_what_is_not_modelnet40_is_refused_with_what_is_accepted(tmp_path):
     )
     path = tmp_path / "a.npz"
     path.write_bytes(b"PK nothing")
-    assert refused("modelnet40", path, cache).startswith(f"{path} is not ModelNet40 (")
+    assert refused("modelnet40", path, cache).startswith(f"{path}: it is not ModelNet40 (")
     np.savez(path, points=np.zeros((2, 3, 3)))
     assert "label" in refused("modelnet40", path, cache)
     npz_archive(path, label=np.array([1, 0, 1, 0, 2, 3]))
@@ -301,23 +300,21 @@ def test_damaged_parts_of_a_layout_are_named(tmp_path):
     with h5py.File(part, "r+") as file:
         del file["data"]
         file.create_group("data")
-    assert refused("modelnet40", root, cache).startswith(f"{part} has no HDF5 fields data and label")
+    assert refused("modelnet40", root, cache).startswith(f"{part}: field 'data' is a group")
     root = hdf5_archive(tmp_path / "index")
     for text in ("{oops", "[1, 2, 3]", "null"):
         (root / "ply_data_train_0_id2file.json").write_text(text)
-        assert "id2file.json is not a list of file names in JSON" in refused("modelnet40", root, cache)
+        assert "id2file.json: it is not a list of names in JSON" in refused("modelnet40", root, cache)
     root = hdf5_archive(tmp_path / "damaged")
     (root / "ply_data_test0.h5").write_bytes(b"nothing")
-    assert refused("modelnet40", root, cache).startswith(
-        f"{root / 'ply_data_test0.h5'} has no HDF5 fields data and label"
-    )
+    assert refused("modelnet40", root, cache).startswith(f"{root / 'ply_data_test0.h5'}: it cannot be read (")
     (root / "shape_names.txt").unlink()
-    assert refused("modelnet40", root, cache).startswith(f"{root / 'shape_names.txt'} cannot be read")
+    assert refused("modelnet40", root, cache).startswith(f"{root / 'shape_names.txt'}: there is no such file")
     root = resampled_archive(tmp_path / "txt")
     (root / "bed" / "bed_0002.txt").write_text("1,2,3\n4,5\n")
     assert refused("modelnet40", root, cache).startswith(f"{root / 'bed' / 'bed_0002.txt'}: line 2 has 2 columns")
     (root / "modelnet40_train.txt").write_bytes(b"\xff\xfe")
-    assert refused("modelnet40", root, cache).startswith(f"{root / 'modelnet40_train.txt'} is not text in UTF-8")
+    assert refused("modelnet40", root, cache).startswith(f"{root / 'modelnet40_train.txt'}: it is not text in UTF-8")
     root = resampled_archive(tmp_path / "lists")
     (root / "modelnet40_shape_names.txt").write_text("bed\n")
     assert "name the class night_stand" in refused("modelnet40", root, cache)
@@ -403,15 +400,18 @@ def test_lists_that_are_not_the_official_ones_are_refused_with_their_counts(tmp_
 def test_lists_that_cannot_be_understood_are_refused_by_name(tmp_path):
     cache = tmp_path / "cache"
     assert refused("shapenetpart", tmp_path, cache).startswith(
-        f"{tmp_path / 'synsetoffset2category.txt'} is not there or"
+        f"{tmp_path / 'synsetoffset2category.txt'}: there is no such file"
     )
     root = shapenet_root(tmp_path / "root", {"train": ["99999999/a1"]})
     file = root / "train_test_split" / "shuffled_train_file_list.json"
-    for text in (file.read_text(), "[1, 2]", "{", '["a/b"]'):
+    for text in (file.read_text(), '["a/b"]'):
         file.write_text(text)
         assert refused("shapenetpart", root, cache) == (
-            f"{file} is not there or not a list of shape_data/SYNSET/NAME with known synsets."
+            f"{file} is not a list of shape_data/SYNSET/NAME with known synsets."
         )
+    for text in ("[1, 2]", "{", "[" * 100_000, "null"):
+        file.write_text(text)
+        assert f"{file.name}: it is not a list of names in JSON" in refused("shapenetpart", root, cache)
     (root / "synsetoffset2category.txt").write_text("Airplane\n")
     assert "not lines of a category and its synset" in refused("shapenetpart", root, cache)
 
@@ -605,6 +605,13 @@ def test_a_source_that_changed_is_converted_again(small, tmp_path):
     assert sum(third.card.splits.values()) == 29
 
 
+def test_coordinates_near_the_largest_numbers_are_put_into_the_unit_sphere(tmp_path):
+    for number in range(2):
+        (tmp_path / "mine" / "cup").mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "mine" / "cup" / f"{number}.npy", some_points(50, number) * np.float32(1e36))
+    assert_sound(opened("folder", tmp_path / "mine", tmp_path / "cache")[0])
+
+
 def test_two_roots_of_the_same_name_do_not_share_a_cache(tmp_path):
     one = filled(tmp_path / "one" / "mine", "cup/1.npy", "cup/2.npy")
     two = filled(tmp_path / "two" / "mine", "vase/1.npy", "vase/2.npy")
@@ -616,16 +623,3 @@ def test_two_roots_of_the_same_name_do_not_share_a_cache(tmp_path):
 def test_a_cache_that_cannot_be_written_is_one_sentence(small, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert refused("folder", small, tmp_path / "cache").startswith("The cache of Folder mine cannot be written to ")
-
-
-def test_what_a_killed_conversion_left_behind_is_swept_away_after_a_day(small, tmp_path):
-    opened("folder", small, tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
-    for name, age in (("old", 2 * 86_400), ("new", 60)):
-        leftover = folder.with_name(f".{folder.name}-{name}")
-        leftover.mkdir()
-        time = leftover.stat().st_mtime - age
-        os.utime(leftover, (time, time))
-    shutil.rmtree(folder)
-    opened("folder", small, tmp_path / "cache")
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [f".{folder.name}-new", folder.name]

@@ -16,21 +16,25 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from sklearn.metrics import silhouette_score
 
-from core.datasets import Dataset, Split
-from core.evaluation.accuracy import LabelledPredictions
+from core.datasets import Dataset, Split, choose_rows
+from core.evaluation.accuracy import LabelledPredictions, evaluate_accuracy
 from core.evaluation.bootstrap import Estimate
 from core.evaluation.onestep import FGSM, one_step
+from core.evaluation.probe import MODES
 from core.events import Cancel, Done, Event, Note, Progress, result
 from core.results.checkpointed import _read_stored
 from core.results.records import read_json
 from core.studies.defense_pointnet.findings import Findings
+from core.studies.defense_pointnet.measure import REPORT
 from core.studies.defense_pointnet.options import PAPER, ReproduceOptions, recipe
 from core.studies.defense_pointnet.report import red_flags, write_report
 from core.studies.defense_pointnet.reproduction import reproduce
-from core.studies.defense_pointnet.tables import claim, differences
+from core.studies.defense_pointnet.tables import accuracy, claim, differences, discriminators
 from core.training import TrainOptions
 from tests.core.toys import toy_dataset, toy_run
+from tests.figure_metadata import figure_metadata
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -95,9 +99,88 @@ class TestReport:
         folder, _ = unbroken
         assert {path.stem for path in (folder / "figures").iterdir()} == FIGURES
         assert {path.suffix for path in (folder / "figures").iterdir()} == {".pdf", ".svg"}
-        assert {path.stem for path in (folder / "tables").iterdir()} == TABLES
-        assert {path.suffix for path in (folder / "tables").iterdir()} == {".csv", ".md", ".tex"}
-        assert {path.stem for path in (folder / "records").iterdir()} == {f"{regime}-seed0" for regime in PAPER}
+        tables = {f"{name}{suffix}" for name in TABLES for suffix in (".csv", ".md", ".tex")}
+        records = {f"{regime}-seed0.csv" for regime in PAPER}
+        for part, files in (("tables", tables), ("records", records)):
+            assert {path.name for path in (folder / part).iterdir()} == files | {f"{name}.json" for name in files}
+
+    def test_every_file_says_how_it_was_made(self, unbroken: tuple[Path, list[Event]], findings: Findings) -> None:
+        folder, _ = unbroken
+        whole = read_json(folder / "report.json")
+        weights = {each.entry.name: each.model.sha256 for each in findings.measured}
+        assert whole["weights"] == weights
+        assert whole["options"]["attack"]["epsilon"] == 0.1
+        assert whole["options"]["pgd"]["steps"] == 3
+        made_with = {name: value for name, value in whole.items() if name not in ("runs", "red_flags")}
+        for suffix in (".svg", ".pdf"):
+            caption, inside = figure_metadata(folder / "figures" / f"figure-8{suffix}")
+            assert inside == made_with
+            assert caption.startswith("Fig. 8. One t-SNE map of the latents of 40 clean and as many adversarial")
+            assert "FGSM sign, epsilon 0.1; t-SNE with perplexity 26, seed 0, KL " in caption
+            assert "in the latent space: " in caption
+            assert "; in this map: " in caption
+        for name in ("tables/table-1.csv", "tables/table-1.tex", "records/defense-seed0.csv"):
+            assert made_with.items() <= read_json(folder / f"{name}.json").items()
+
+    def test_the_discriminators_stand_beside_the_mode_of_their_latents(
+        self, unbroken: tuple[Path, list[Event]], findings: Findings
+    ) -> None:
+        rows = table(unbroken[0], "discriminator")
+        assert [(row["Training"], row["Latents taken in"]) for row in rows] == [
+            (regime, title) for regime in PAPER for title in MODES.values()
+        ]
+        with_own = {(row["Training"], row["Latents taken in"]) for row in rows if row["Its own, last epoch"]}
+        assert with_own == {("defense", MODES["separate"])}
+        for row in rows:
+            each = findings.first[row["Training"]]
+            mode = next(mode for mode, title in MODES.items() if title == row["Latents taken in"])
+            assert float(row["A fresh one"]) == pytest.approx(100 * each.probe[mode].value, abs=0.005)
+            assert each.probe[mode].n == 2 * 60
+        each = findings.first["defense"]
+        options = each.entry.options.model_copy(update={"updates": "concatenated"})
+        other = replace(each, entry=replace(each.entry, options=options))
+        changed = replace(findings, measured=[other if one is each else one for one in findings.measured])
+        filled = {str(row[1]) for row in discriminators(changed).rows if row[2] is not None}
+        assert filled == {MODES["concatenated"]}
+
+    def test_silhouettes_are_those_of_the_models_own_latents_clean_under_fgsm_and_under_all_steps_of_pgd(
+        self, unbroken: tuple[Path, list[Event]], findings: Findings
+    ) -> None:
+        rows = {(row["Training"], row["Space"], row["Clouds"]): row for row in table(unbroken[0], "separation")}
+        sides = ("clean", "FGSM sign 0.1", "PGD-3 0.05")
+        assert rows.keys() == {(regime, "latent", side) for regime in PAPER for side in sides} | {
+            (regime, "t-SNE map", side) for regime in ("simple", "defense") for side in sides[:2]
+        }
+        each, test = findings.first["defense"], findings.dataset.split("test")
+        chosen = choose_rows(test.labels, 40)
+        part = Split(test.points[chosen], test.labels[chosen], [test.names[row] for row in chosen])
+        for attack, names in ((findings.attack, sides[:2]), (findings.pgd, sides[::2])):
+            report = result(evaluate_accuracy(each.model.module, part, attack, findings.evaluation))
+            for side, name in zip(report.sides, names, strict=True):
+                expected = silhouette_score(side.latent, part.labels)
+                assert float(rows["defense", "latent", name]["Silhouette"]) == pytest.approx(expected, abs=6e-4)
+
+    def test_copies_of_training_clouds_are_told_of(self, findings: Findings) -> None:
+        assert "copies" not in accuracy(findings).note
+        test, first = findings.dataset.split("test"), findings.measured[0]
+        copied = replace(test, copies=np.array([1, 2, 59]))
+        dataset = replace(findings.dataset, splits={**findings.dataset.splits, "test": copied})
+        told = accuracy(replace(findings, dataset=dataset)).note
+        assert told.startswith("60 test clouds of toys, 32 points each (3 of them are copies of training clouds); in")
+        without = replace(first, fgsm=replace(first.fgsm, copies_left_out=3))
+        told = accuracy(replace(findings, dataset=dataset, measured=[without, *findings.measured[1:]])).note
+        assert "(3 that are copies of training clouds are left out); in" in told
+
+    def test_copies_are_left_out_of_all_that_is_measured(self, tmp_path: Path) -> None:
+        whole = toy_dataset(96, 30)
+        splits = {**whole.splits, "test": replace(whole.split("test"), copies=np.arange(5))}
+        options = ReproduceOptions.model_validate(SMALL | {"regimes": ["simple"], "without_copies": True})
+        found = result(reproduce(replace(whole, splits=splits), options, TRAINING, tmp_path))
+        each = found.measured[0]
+        assert each.fgsm.row.tolist() == each.pgd.row.tolist() == list(range(5, 30))
+        assert {rate.n for rate in each.probe.values()} == {2 * 25}
+        assert all(cell.correct.shape == (25,) for cell in each.readings)
+        assert len(found.maps["simple"].labels) == 2 * 25
 
     def test_the_page_needs_no_other_file(self, unbroken: tuple[Path, list[Event]]) -> None:
         page = Page((unbroken[0] / "report.html").read_text(encoding="utf-8"))
@@ -223,7 +306,7 @@ class TestResume:
         first, *_ = sorted((folder / "measured").rglob("*.npz"))
         whole = first.read_bytes()
         first.write_bytes(b"")
-        assert _read_stored(first) == {}
+        assert _read_stored(first, "", REPORT) is None
         first.write_bytes(whole[: len(whole) // 2])
         reproduced(folder)
         assert first.read_bytes() == whole
@@ -350,6 +433,7 @@ def test_on_its_own_dataset_the_recipe_is_the_papers() -> None:
     assert recipe("shapes16") == {}
 
 
+@pytest.mark.long
 def test_the_command_on_the_built_in_shapes(tmp_path: Path) -> None:
     """As a person calls it: a process of its own, with the program's allocator and as many threads as it takes."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

@@ -155,7 +155,8 @@ def test_without_an_attack_only_the_clean_clouds_are_asked_about(model: nn.Modul
     report = evaluated(model, None)
     assert report.adversarial is None
     np.testing.assert_allclose(report.clean.logits, evaluated(model).clean.logits, rtol=1e-4, atol=1e-5)
-    assert set(report.summary()) == {"n", "clean_accuracy", "clean_interval", "clean_confidence", "clean_loss"}
+    clean = {"clean_accuracy", "clean_interval", "clean_confidence", "clean_loss"}
+    assert set(report.summary()) == {"n", "copies_left_out"} | clean
 
 
 def test_a_budget_of_zero_changes_nothing(model: nn.Module) -> None:

@@ -23,6 +23,8 @@ from core.figures import (
     settle,
     tsne_pair,
 )
+from core.results.records import provenance
+from tests.figure_metadata import figure_metadata
 
 CLASSES = [
     "airplane", "bag", "cap", "car", "chair", "earphone", "guitar", "knife",
@@ -101,6 +103,37 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path, suffix: str) -> No
     for path in paths:
         save(curves([1, 2], {"Loss": {"train": [2, 1]}}), path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_caption_and_provenance_are_in_the_file_and_the_picture_is_the_same(tmp_path: Path, suffix: str) -> None:
+    made_with = provenance({"name": "\\ (x) é ∞ \x1b[31m"}, seed=7, dataset="ab12", weights={"simple": "cd34"})
+    plain, described = tmp_path / f"plain.{suffix}", tmp_path / f"described.{suffix}"
+    figure = curves([1, 2], {"Loss": {"train": [2, 1]}})
+    settle(figure)
+    save(figure, plain)
+    save(figure, described, made_with, "Loss of (one) run, ε = 0.1; \x1b[31m")
+    caption, found = figure_metadata(described)
+    assert caption == "Loss of (one) run, ε = 0.1;  [31m", "a control character would make an SVG unreadable"
+    assert found == made_with
+    if suffix == "png":
+        np.testing.assert_array_equal(imread(plain), imread(described))
+
+
+def test_a_caption_is_drawn_under_the_map_and_nothing_runs_off_the_page() -> None:
+    text = "One t-SNE map of the latents of 320 clean test clouds and their adversarial versions. " * 4
+    map = Map(
+        np.random.default_rng(0).normal(size=(640, 2)).astype(np.float32), 1.0, 750, TsneOptions(), None, None, True
+    )
+    for width in (PAGE, COLUMN):
+        figure = tsne_pair(map, np.tile(np.arange(16), 40), np.arange(640) >= 320, CLASSES, width=width, caption=text)
+        figure.draw_without_rendering()
+        title = figure.legends[0].get_title()
+        assert " ".join(title.get_text().split()) == text.strip()
+        box, page = title.get_window_extent(), figure.bbox
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0
+        assert box.y1 <= min(axes.get_window_extent().y0 for axes in figure.axes)
 
 
 def test_an_unknown_format_is_refused_in_one_sentence_and_leaves_no_file(tmp_path: Path) -> None:

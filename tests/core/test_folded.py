@@ -1,4 +1,4 @@
-"""The folded PointNet against the model it is made from, which is its slow twin."""
+"""The folded PointNet against the model it is made from, which is its reference implementation."""
 
 import gc
 import threading
@@ -32,7 +32,7 @@ def model(feature_transform: bool = True, dtype: torch.dtype = torch.float32) ->
     return net.to(dtype).eval()
 
 
-def twin(net: PointNet) -> folded.FoldedPointNet:
+def folded_view(net: PointNet) -> folded.FoldedPointNet:
     with eval_view(net) as ask:
         assert isinstance(ask, folded.FoldedPointNet)
         return ask
@@ -51,11 +51,13 @@ def test_logits_latents_and_gradients_are_the_models_own(feature_transform: bool
     x, _ = toy_batch(6, 100)
     x, y = x.double(), torch.arange(6) % CLASSES
     with torch.no_grad():
-        for mine, theirs in zip(twin(net)(x), net(x), strict=True):
+        for mine, theirs in zip(folded_view(net)(x), net(x), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
-    for mine, theirs in zip(twin(net)(x.requires_grad_()), net(x), strict=True):  # another way through the maximum
+    for mine, theirs in zip(
+        folded_view(net)(x.requires_grad_()), net(x), strict=True
+    ):  # another way through the maximum
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
-    mine, theirs = (gradient(ask, x.detach(), y) for ask in (twin(net), net))
+    mine, theirs = (gradient(ask, x.detach(), y) for ask in (folded_view(net), net))
     torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
 
 
@@ -68,16 +70,16 @@ def test_in_single_precision_they_are_equal_to_rounding_and_signs_agree(
     x = torch.randn(3, n, 3, generator=torch.Generator().manual_seed(seed)) / 2
     y = torch.arange(3)
     with torch.no_grad():
-        for mine, theirs in zip(twin(net)(x), net(x), strict=True):
+        for mine, theirs in zip(folded_view(net)(x), net(x), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-    mine, theirs = gradient(twin(net), x, y), gradient(net, x, y)
+    mine, theirs = gradient(folded_view(net), x, y), gradient(net, x, y)
     differs = mine.sign() != theirs.sign()
     assert differs.float().mean() < 0.01  # two points within rounding of one maximum may change places
     assert torch.all(theirs[differs].abs() < 1e-2 * theirs.abs().max())
 
 
 def test_the_answer_to_a_cloud_does_not_depend_on_its_batch() -> None:
-    ask = twin(model())
+    ask = folded_view(model())
     x, _ = toy_batch(5, 64)
     with torch.no_grad():
         torch.testing.assert_close(ask(x[2:3]).logits, ask(x).logits[2:3], rtol=1e-5, atol=1e-6)
@@ -85,27 +87,27 @@ def test_the_answer_to_a_cloud_does_not_depend_on_its_batch() -> None:
 
 def test_the_model_is_folded_once_and_again_when_its_weights_or_statistics_change() -> None:
     net = model()
-    first = twin(net)
-    assert twin(net) is first
+    first = folded_view(net)
+    assert folded_view(net) is first
     x, y = toy_batch(6, 64)
     optimiser = torch.optim.Adam(net.parameters())
     F.cross_entropy(net.train()(x).logits, y).backward()
-    assert twin(net) is not first, "the running statistics have moved"
-    second = twin(net)
+    assert folded_view(net) is not first, "the running statistics have moved"
+    second = folded_view(net)
     optimiser.step()
-    assert twin(net) is not second
+    assert folded_view(net) is not second
     net.load_state_dict(model().state_dict())
     with torch.no_grad():
-        torch.testing.assert_close(twin(net)(x), first(x))
+        torch.testing.assert_close(folded_view(net)(x), first(x))
         net.classifier[0].weight.mul_(2)
-        torch.testing.assert_close(twin(net)(x), net.eval()(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(folded_view(net)(x), net.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 def test_asking_leaves_the_model_as_it_was() -> None:
     net = model().train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     x, y = toy_batch(6, 64)
-    gradient(twin(net), x, y % CLASSES)
+    gradient(folded_view(net), x, y % CLASSES)
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
@@ -115,17 +117,17 @@ def test_folded_in_inference_mode_it_can_still_give_gradients() -> None:
     net = model()
     x, y = toy_batch(6, 64)
     with torch.inference_mode():
-        answer = twin(net)(x).logits
+        answer = folded_view(net)(x).logits
     torch.testing.assert_close(answer.clone(), net(x).logits.detach(), rtol=1e-4, atol=1e-5)
-    assert gradient(twin(net), x, y).abs().sum() > 0
+    assert gradient(folded_view(net), x, y).abs().sum() > 0
 
 
 def test_threads_may_ask_one_model_at_once() -> None:
     net = model()
     x, y = toy_batch(6, 64)
-    expected = gradient(twin(net), x, y)
+    expected = gradient(folded_view(net), x, y)
     answers: list[Tensor] = []
-    threads = [threading.Thread(target=lambda: answers.append(gradient(twin(net), x, y))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: answers.append(gradient(folded_view(net), x, y))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -135,13 +137,13 @@ def test_threads_may_ask_one_model_at_once() -> None:
         torch.testing.assert_close(answer, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_model_that_is_gone_takes_its_twin_along() -> None:
+def test_a_model_that_is_gone_drops_its_folded_copy() -> None:
     net = model()
-    twin(net)
-    known = len(folded._twins)
+    folded_view(net)
+    known = len(folded._folded_cache)
     del net
     gc.collect()
-    assert len(folded._twins) == known - 1
+    assert len(folded._folded_cache) == known - 1
 
 
 def test_other_models_and_autocast_answer_themselves_in_eval_mode() -> None:

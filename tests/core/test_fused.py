@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.models.fast.fused import linear_bn_max, linear_bn_relu, plain_linear_bn
-from core.models.fast.peaks import plain_peaks
+from core.models.fast.fused import linear_bn_max, linear_bn_relu, reference_linear_bn
+from core.models.fast.peaks import reference_peaks
 
 Operation = Callable[[Tensor, nn.Linear, nn.BatchNorm1d], Tensor]
 
 
 def plain_max(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
-    return plain_linear_bn(x, linear, norm).amax(1)
+    return reference_linear_bn(x, linear, norm).amax(1)
 
 
 def plain_relu(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
-    return plain_linear_bn(x, linear, norm).relu()
+    return reference_linear_bn(x, linear, norm).relu()
 
 
 PLAIN = {linear_bn_max: plain_max, linear_bn_relu: plain_relu}
@@ -105,7 +105,7 @@ def test_the_place_of_a_maximum_is_the_first_of_equals_however_many_points(point
     source = torch.Generator().manual_seed(seed)
     clouds = torch.randint(-alike, alike + 1, (2, points, 3), generator=source).double()  # so many are equal
     weight = torch.randint(-3, 4, (7, 3), generator=source).double()  # whole numbers: no rounding
-    peak, place = plain_peaks(clouds, points, weight)
+    peak, place = reference_peaks(clouds, points, weight)
     values = clouds @ weight.t()
     assert torch.equal(peak, values.amax(1))
     assert torch.equal(place, (values == peak[:, None]).int().argmax(1))

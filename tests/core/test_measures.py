@@ -1,6 +1,6 @@
 """Top-k, confusion, confidence, sweeps, fgsm_variants, bootstrap and the fresh discriminator, against closed forms."""
 
-from dataclasses import replace
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from core.evaluation.accuracy import (
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.evaluation.onestep import FGSM, NOISES, fgsm_variants, one_step
-from core.evaluation.probe import fresh_discriminator, probe
+from core.evaluation.probe import MODES, fresh_discriminator, latents_in_modes, probe
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Progress, result
 from core.models import Output
@@ -183,43 +183,96 @@ class TestBootstrap:
 
 class TestFreshDiscriminator:
     @staticmethod
-    def report(shift: float, seed: int) -> AccuracyReport:
-        rng = np.random.default_rng(seed)
-        clean, moved = rng.normal(size=(2, 300, 16)).astype(np.float32)
-        label = np.zeros(300, int)
-        verdicts = LabelledPredictions(np.zeros((300, 2), np.float32), clean, label)
-        far = np.zeros(300)
-        return AccuracyReport(
-            label, verdicts, AdversarialPredictions(verdicts.logits, moved + np.float32(shift), label, far, far)
-        )
+    def pair(shift: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents of 300 clean and of 300 adversarial clouds, which are ``shift`` away from them."""
+        clean, moved = np.random.default_rng(seed).normal(size=(2, 300, 16)).astype(np.float32)
+        return torch.from_numpy(clean), torch.from_numpy(moved + np.float32(shift))
 
     def test_it_tells_apart_what_differs_and_not_what_is_alike(self) -> None:
-        assert fresh_discriminator(self.report(2.0, 0), self.report(2.0, 1), 64).value > 0.99
-        assert fresh_discriminator(self.report(0.0, 0), self.report(0.0, 1), 64).value == pytest.approx(0.5, abs=0.08)
+        assert fresh_discriminator(self.pair(2.0, 0), self.pair(2.0, 1), 64).value > 0.99
+        assert fresh_discriminator(self.pair(0.0, 0), self.pair(0.0, 1), 64).value == pytest.approx(0.5, abs=0.08)
 
     def test_it_is_the_same_at_every_call_and_disturbs_no_other_randomness(self) -> None:
         before = torch.random.get_rng_state()
-        first, second = (fresh_discriminator(self.report(0.3, 0), self.report(0.3, 1), 64) for _ in range(2))
+        first, second = (fresh_discriminator(self.pair(0.3, 0), self.pair(0.3, 1), 64) for _ in range(2))
         assert first == second
         assert torch.equal(before, torch.random.get_rng_state())
 
     def test_the_size_of_the_latents_does_not_matter(self) -> None:
-        fit, test = self.report(2.0, 0), self.report(2.0, 1)
+        fit, test = ([1e-4 * latent for latent in self.pair(2.0, seed)] for seed in (0, 1))
+        assert fresh_discriminator((fit[0], fit[1]), (test[0], test[1]), 64).value > 0.99
 
-        def scaled(report: AccuracyReport) -> AccuracyReport:
-            assert report.adversarial is not None
-            clean, moved = (replace(v, latent=1e-4 * v.latent) for v in (report.clean, report.adversarial))
-            return replace(report, clean=clean, adversarial=moved)
 
-        assert fresh_discriminator(scaled(fit), scaled(test), 64).value > 0.99
+class Normalised(torch.nn.Module):
+    """A model whose latent of a cloud is its centre after batch norm, and so can be computed by hand."""
 
-    def test_test_clouds_that_are_measured_already_are_not_attacked_again(self) -> None:
-        dataset, attack, options = toy_dataset(48, 24), preset("fgsm"), EvaluationOptions(points=64)
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(3, eps=1e-12)
+        self.last = torch.nn.Linear(3, 3)
+
+    def forward(self, clouds: torch.Tensor) -> Output:
+        latent = self.norm(clouds.mean(1))
+        return Output(self.last(latent), latent)
+
+
+class TestLatentModes:
+    CLEAN = torch.tensor([[0.0, 0, 0], [2, 4, 6]])[:, None].expand(2, 5, 3)
+    MOVED = CLEAN + 10
+
+    def test_batch_norm_uses_running_statistics_or_those_of_each_batch_or_of_both_together(self) -> None:
+        model = Normalised().eval()
+        model.norm.running_mean.fill_(1.0)
+        model.norm.running_var.fill_(4.0)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        found = latents_in_modes(model, self.CLEAN, self.MOVED)
+        assert found.keys() == MODES.keys()
+
+        clean, moved = self.CLEAN[:, 0], self.MOVED[:, 0]
+        for latent, centre in zip(found["eval"], (clean, moved), strict=True):
+            torch.testing.assert_close(latent, (centre - 1) / 2)
+        signs = torch.tensor([[-1.0], [1.0]]).expand(2, 3)
+        for latent in found["separate"]:  # each of two clouds is one deviation from their mean
+            torch.testing.assert_close(latent, signs)
+        both = torch.cat([clean, moved])
+        expected = (both - both.mean(0)) / both.std(0, correction=0)
+        torch.testing.assert_close(torch.cat(found["concatenated"]), expected)
+
+        assert not model.training
+        assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+    def test_in_batches_of_their_own_a_shift_of_all_clouds_is_not_seen(self) -> None:
+        """What batch statistics take away: adversarial latents that only have another mean and scale."""
+        found = latents_in_modes(Normalised(), self.CLEAN, self.MOVED)
+        torch.testing.assert_close(*found["separate"])
+        assert not torch.allclose(*found["concatenated"])
+
+    def test_a_model_in_training_stays_there_and_no_random_number_is_used(self, model: torch.nn.Module) -> None:
+        clouds = torch.from_numpy(toy_split(6).points)
+        model = deepcopy(model).train()
+        weights, numbers = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+        latents_in_modes(model, clouds, clouds + 0.1)
+        assert all(module.training for module in model.modules())
+        assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+        assert torch.equal(numbers, torch.get_rng_state())
+
+    def test_the_probe_measures_every_mode_on_the_test_clouds(self) -> None:
+        dataset, options = toy_dataset(48, 24), EvaluationOptions(points=64, batch_size=16)
         model = settled_pointnet(64).float()
-        report = result(evaluate_accuracy(model, dataset.split("test"), attack, options))
-        whole, *rest = (list(probe(model, dataset, attack, options, 16, unseen=unseen)) for unseen in (None, report))
-        assert whole[-1] == rest[0][-1]
-        assert [max(e.total for e in events if isinstance(e, Progress)) for events in (whole, *rest)] == [96, 48]
+        events = list(probe(model, dataset, preset("fgsm", epsilon=0.3), options, 16))
+        rates = events[-1].value
+        assert rates.keys() == MODES.keys()
+        assert {rate.n for rate in rates.values()} == {2 * 24}
+        counts = [event for event in events if isinstance(event, Progress)]
+        assert [(event.done, event.total) for event in counts] == [(done, 72) for done in (16, 32, 48, 60, 72)]
+        assert rates == list(probe(model, dataset, preset("fgsm", epsilon=0.3), options, 16))[-1].value
+
+    def test_stopped_it_has_no_result(self) -> None:
+        cancel = Cancel()
+        cancel.request()
+        model, options = settled_pointnet(64).float(), EvaluationOptions(points=64)
+        last = list(probe(model, toy_dataset(48, 24), preset("fgsm"), options, 16, cancel))[-1]
+        assert (last.value, last.complete) == (None, False)
 
 
 def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: LabelledPredictions) -> None:

@@ -1,4 +1,4 @@
-"""The search by bytes beside its slow twin, and the twin alone, which answers where the search can't run."""
+"""The int8 search against its reference implementation, and the reference itself, used where there is no search."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.models.fast import peaks as module
-from core.models.fast.peaks import Peaks, plain_critical_slope, plain_peaks, searches_by_bytes
+from core.models.fast.peaks import Peaks, reference_critical_gradient, reference_peaks, uses_int8_search
 
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 40), st.integers(1, 140))  # points, channels, inputs
 
 
-@pytest.fixture(params=["by bytes", "by all products"], autouse=True, scope="module")
+@pytest.fixture(params=["by int8 products", "by all products"], autouse=True, scope="module")
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "by all products":
@@ -37,22 +37,23 @@ def normal(seed: int, *shape: int) -> Tensor:
 
 
 def check(weight: Tensor, clouds: Tensor) -> tuple[Tensor, Tensor]:
-    """That peaks are the largest products and places theirs, but for rounding; what was found."""
-    peak, place = Peaks(weight).with_places(clouds, clouds.shape[1])
+    """That peaks are the largest products and indices theirs, but for rounding; what was found."""
+    peak, place = Peaks(weight).with_indices(clouds, clouds.shape[1])
     products = clouds.double() @ weight.double().t()  # (B, N, C)
     far, heavy = clouds.double().norm(dim=2).amax(), weight.double().norm(dim=1).amax()
     rounding = 1e-6 * weight.shape[1] ** 0.5 * far * heavy + 1e-44
     assert (peak - products.amax(1)).abs().max() <= rounding
     assert (products.gather(1, place[:, None])[:, 0] - products.amax(1)).abs().max() <= rounding
-    assert torch.allclose(Peaks(weight).of(clouds, clouds.shape[1]), peak, rtol=0, atol=float(rounding))
+    assert torch.allclose(Peaks(weight).values(clouds, clouds.shape[1]), peak, rtol=0, atol=float(rounding))
     return peak, place
 
 
 def test_it_runs_wherever_it_can(way: str) -> None:
     made = list(Path(module.__file__).parent.glob("_peaks*"))
     assert made or shutil.which("cc") is None, "there is a C compiler, but nothing was compiled: install anew"
-    able = bool(torch.cpu.get_capabilities().get("avx512_vnni"))
-    assert searches_by_bytes() == (bool(made) and able and way == "by bytes")
+    flags = Path("/proc/cpuinfo")
+    able = flags.exists() and "avx512_vnni" in flags.read_text()
+    assert uses_int8_search() == (bool(made) and able and way == "by int8 products")
 
 
 @given(
@@ -69,7 +70,7 @@ def test_it_finds_the_largest_products(sizes: tuple[int, int, int], seed: int, s
 
 @given(sizes=sizes, seed=st.integers(0, 1000), spread=st.sampled_from([1e-2, 1e-4, 1e-6, 0.0]))
 def test_among_points_that_bytes_cannot_tell_apart(sizes: tuple[int, int, int], seed: int, spread: float) -> None:
-    """A far point makes the bytes coarse, and all others are one byte."""
+    """A far point makes the int8 products coarse, and all others are one byte."""
     n, c, k = sizes
     clouds = normal(seed, 1, 1, k) + spread * normal(seed + 1, 2, n, k)
     clouds[:, n // 2] = -3 * clouds[:, n // 2]
@@ -86,8 +87,8 @@ def test_far_from_the_origin_and_a_few_roundings_apart(ulps: list[int], inputs: 
     """Where the centre of two numbers is itself rounded."""
     clouds = (1 + 2**-23 * torch.tensor(ulps).float())[None, :, None].expand(1, -1, inputs)
     weight = torch.tensor([[-1.0], [1.0]]).expand(2, inputs)
-    peak, place = Peaks(weight).with_places(clouds, len(ulps))
-    theirs = plain_peaks(clouds, len(ulps), weight.contiguous())
+    peak, place = Peaks(weight).with_indices(clouds, len(ulps))
+    theirs = reference_peaks(clouds, len(ulps), weight.contiguous())
     torch.testing.assert_close(peak, theirs[0], rtol=3e-7, atol=0)
     if inputs == 1:  # no sum is rounded
         assert torch.equal(place, theirs[1])
@@ -105,8 +106,8 @@ def test_the_place_is_the_first_of_equals(points: int, alike: int, inputs: int, 
     source = torch.Generator().manual_seed(seed)
     clouds = torch.randint(-alike, alike + 1, (2, points, inputs), generator=source).float()  # so many are equal
     weight = torch.randint(-3, 4, (11, inputs), generator=source).float()  # whole numbers: no rounding
-    peak, place = Peaks(weight).with_places(clouds, points)
-    for mine, theirs in zip((peak, place), plain_peaks(clouds, points, weight), strict=True):
+    peak, place = Peaks(weight).with_indices(clouds, points)
+    for mine, theirs in zip((peak, place), reference_peaks(clouds, points, weight), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -114,7 +115,7 @@ def test_on_real_layers_places_are_those_of_all_products(threads: int) -> None:
     hidden = (normal(0, 4, 1024, 64) @ normal(1, 64, 128) / 8).relu()
     weight = normal(2, 1024, 128)
     peak, place = check(weight, hidden)
-    theirs = plain_peaks(hidden, 1024, weight)
+    theirs = reference_peaks(hidden, 1024, weight)
     torch.testing.assert_close(peak, theirs[0], rtol=1e-5, atol=1e-5)
     assert (place == theirs[1]).float().mean() > 0.999  # of two points whose products round to one either is right
 
@@ -123,19 +124,19 @@ def test_on_real_layers_places_are_those_of_all_products(threads: int) -> None:
 def test_what_is_not_finite_is_seen(odd: float, threads: int) -> None:
     clouds, weight = normal(0, 3, 50, 16), normal(1, 20, 16)
     clouds[1, 7, 3] = odd
-    mine = Peaks(weight).with_places(clouds, 50)
-    for one, other in zip(mine, plain_peaks(clouds, 50, weight), strict=True):
+    mine = Peaks(weight).with_indices(clouds, 50)
+    for one, other in zip(mine, reference_peaks(clouds, 50, weight), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5, equal_nan=True)
     weight[2, 5] = odd
-    peak = Peaks(weight).of(normal(2, 1, 50, 16), 50)
-    torch.testing.assert_close(peak, plain_peaks(normal(2, 1, 50, 16), 50, weight)[0], equal_nan=True)
+    peak = Peaks(weight).values(normal(2, 1, 50, 16), 50)
+    torch.testing.assert_close(peak, reference_peaks(normal(2, 1, 50, 16), 50, weight)[0], equal_nan=True)
 
 
 @pytest.mark.parametrize("size", [1e37, 3e38])
 def test_products_that_overflow_have_a_place(size: float) -> None:
     clouds, weight = torch.full((1, 5, 40), size), torch.cat([torch.ones(9, 40), -torch.ones(9, 40)])
-    mine = Peaks(weight).with_places(clouds, 5)
-    for one, other in zip(mine, plain_peaks(clouds, 5, weight), strict=True):
+    mine = Peaks(weight).with_indices(clouds, 5)
+    for one, other in zip(mine, reference_peaks(clouds, 5, weight), strict=True):
         assert torch.equal(one, other)
 
 
@@ -151,10 +152,10 @@ def test_the_weight_is_the_one_that_was_given() -> None:
     weight = normal(0, 12, 33)
     made, before = Peaks(weight.t().contiguous().t()), Peaks(weight)
     clouds = normal(1, 1, 20, 33).requires_grad_()
-    expected = plain_peaks(clouds.detach(), 20, weight)[0]
+    expected = reference_peaks(clouds.detach(), 20, weight)[0]
     weight.zero_()
     for peaks in (made, before):
-        for peak in (peaks.of(clouds, 20), peaks.with_places(clouds, 20)[0]):
+        for peak in (peaks.values(clouds, 20), peaks.with_indices(clouds, 20)[0]):
             assert not peak.requires_grad
             torch.testing.assert_close(peak, expected)
 
@@ -164,60 +165,60 @@ def test_the_weight_is_the_one_that_was_given() -> None:
 )
 def test_points_of_another_kind_are_refused(wrong: Tensor) -> None:
     with pytest.raises((RuntimeError, IndexError)):
-        Peaks(normal(1, 9, 16)).with_places(wrong, wrong.shape[1])
+        Peaks(normal(1, 9, 16)).with_indices(wrong, wrong.shape[1])
 
 
 def test_so_many_inputs_that_a_sum_of_bytes_would_overflow() -> None:
     weight = torch.ones(1, 70_000)
-    peak, place = Peaks(weight).with_places(torch.stack([-weight, weight], 1), 2)
+    peak, place = Peaks(weight).with_indices(torch.stack([-weight, weight], 1), 2)
     assert (float(peak), int(place)) == (70_000, 1)
 
 
 @given(sizes=sizes, seed=st.integers(0, 1000))
-def test_the_slope_behind_the_maximum_is_its_twins(sizes: tuple[int, int, int], seed: int) -> None:
+def test_the_slope_behind_the_maximum_is_its_reference(sizes: tuple[int, int, int], seed: int) -> None:
     n, c, k = sizes
-    weight, share, after = normal(seed, c, k), normal(seed + 1, c), normal(seed + 2, n, k).relu()
-    places = torch.randint(n, (c,), generator=torch.Generator().manual_seed(seed))
-    rows, slope = Peaks(weight).critical_slope(places, share, after)
-    theirs = plain_critical_slope(places, share, weight, after)
+    weight, grad, points = normal(seed, c, k), normal(seed + 1, c), normal(seed + 2, n, k).relu()
+    indices = torch.randint(n, (c,), generator=torch.Generator().manual_seed(seed))
+    rows, gradient = Peaks(weight).critical_gradient(indices, grad, points)
+    theirs = reference_critical_gradient(indices, grad, weight, points)
     assert torch.equal(rows, theirs[0])
-    torch.testing.assert_close(slope, theirs[1], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient, theirs[1], rtol=1e-5, atol=1e-5)
 
 
 def test_the_slope_on_each_number_of_threads(threads: int) -> None:
-    weight, share, after = normal(0, 1024, 128), normal(1, 1024), normal(2, 1024, 128).relu()
-    places = torch.randint(300, (1024,), generator=torch.Generator().manual_seed(0))
-    rows, slope = Peaks(weight).critical_slope(places, share, after)
-    expected = torch.zeros_like(after).index_add_(0, places, share[:, None] * weight) * (after > 0)
-    torch.testing.assert_close(torch.zeros_like(after).index_copy_(0, rows, slope), expected, rtol=1e-5, atol=1e-5)
+    weight, grad, points = normal(0, 1024, 128), normal(1, 1024), normal(2, 1024, 128).relu()
+    indices = torch.randint(300, (1024,), generator=torch.Generator().manual_seed(0))
+    rows, gradient = Peaks(weight).critical_gradient(indices, grad, points)
+    expected = torch.zeros_like(points).index_add_(0, indices, grad[:, None] * weight) * (points > 0)
+    torch.testing.assert_close(torch.zeros_like(points).index_copy_(0, rows, gradient), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_value_that_is_no_number_passes_its_slope_on_as_relu_does() -> None:
-    weight, share, after = normal(0, 9, 16), normal(1, 9), normal(2, 5, 16).relu()
-    after[3] = torch.nan
-    places = torch.full((9,), 3)
-    slope = Peaks(weight).critical_slope(places, share, after)[1]
-    torch.testing.assert_close(slope, plain_critical_slope(places, share, weight, after)[1])
-    assert slope.any()
+    weight, grad, points = normal(0, 9, 16), normal(1, 9), normal(2, 5, 16).relu()
+    points[3] = torch.nan
+    indices = torch.full((9,), 3)
+    gradient = Peaks(weight).critical_gradient(indices, grad, points)[1]
+    torch.testing.assert_close(gradient, reference_critical_gradient(indices, grad, weight, points)[1])
+    assert gradient.any()
 
 
 @pytest.mark.parametrize("place", [-1, 5])
 def test_a_place_that_is_none_is_refused(place: int) -> None:
     with pytest.raises((RuntimeError, IndexError)):
-        Peaks(normal(0, 9, 16)).critical_slope(torch.full((9,), place), normal(1, 9), normal(2, 5, 16))
+        Peaks(normal(0, 9, 16)).critical_gradient(torch.full((9,), place), normal(1, 9), normal(2, 5, 16))
 
 
-@pytest.mark.parametrize("wrong", ["places", "share", "width"])
+@pytest.mark.parametrize("wrong", ["indices", "grad", "width"])
 def test_slopes_of_another_kind_are_those_of_the_twin_or_refused(wrong: str) -> None:
-    weight, share, after, places = normal(0, 9, 16), normal(1, 9), normal(2, 5, 16), torch.zeros(9, dtype=torch.int64)
+    weight, grad, points, indices = normal(0, 9, 16), normal(1, 9), normal(2, 5, 16), torch.zeros(9, dtype=torch.int64)
     peaks = Peaks(weight)
-    if wrong == "places":
-        rows, slope = peaks.critical_slope(places.int(), share, after)
-        theirs = plain_critical_slope(places.int(), share, weight, after)
+    if wrong == "indices":
+        rows, gradient = peaks.critical_gradient(indices.int(), grad, points)
+        theirs = reference_critical_gradient(indices.int(), grad, weight, points)
         assert torch.equal(rows, theirs[0])
-        torch.testing.assert_close(slope, theirs[1])
+        torch.testing.assert_close(gradient, theirs[1])
         return
     with pytest.raises(RuntimeError):
-        peaks.critical_slope(
-            places, share.double() if wrong == "share" else share, after[:, : 16 if wrong == "share" else 8]
+        peaks.critical_gradient(
+            indices, grad.double() if wrong == "grad" else grad, points[:, : 16 if wrong == "grad" else 8]
         )

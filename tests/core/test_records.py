@@ -1,6 +1,7 @@
 """Records: what is written is what is read, whatever happens in between."""
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -19,9 +20,11 @@ from core.results.records import (
     provenance,
     read_json,
     read_jsonl,
+    sidecar,
     write_csv,
     write_json,
     write_npz,
+    write_provenance,
 )
 from core.runtime.files import FormatError
 
@@ -39,6 +42,18 @@ def test_provenance_tells_what_made_a_result() -> None:
     assert before <= datetime.fromisoformat(record["time"]) <= datetime.now(UTC)
     assert record["time"].endswith("+00:00")
     assert TsneOptions.model_validate(record["options"]) == TsneOptions(seed=7)
+
+
+def test_the_provenance_of_a_file_is_beside_it_and_names_the_file_it_belongs_to(tmp_path: Path) -> None:
+    table = tmp_path / "map.csv"
+    write_csv(table, {"x": [1.0, 2.0]})
+    made_with = provenance(TsneOptions(seed=7), seed=7, dataset="ab12")
+    write_provenance(table, made_with)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.csv", "map.csv.json"]
+    record = read_json(sidecar(table))
+    digest = hashlib.sha256(table.read_bytes()).hexdigest()
+    assert record == {"file": "map.csv", "sha256": digest, **made_with}
+    assert table.read_text() == "x\n1.0\n2.0\n", "the table itself is read by any program"
 
 
 @given(values)
@@ -149,7 +164,7 @@ def test_no_name_becomes_a_formula_or_a_line_of_its_own(tmp_path: Path) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["'=name", "x", "mixed"]
-    shown = ["'=1+1", "'+1", "'-1", "'@x", r"a\x0d=1+1", r"a\x0a=1+1", r"\x1b[2J", r"caf\xe9"]
+    shown = ["'=1+1", "'+1", "'-1", "'@x", r"a\r=1+1", r"a\n=1+1", r"\x1b[2J", r"caf\xe9"]
     assert [row[0] for row in rows] == shown
     np.testing.assert_array_equal(np.float64([row[1] for row in rows]), numbers)
     assert [row[2] for row in rows] == [*(row[1] for row in rows[:-1]), ""]

@@ -143,7 +143,7 @@ def test_a_name_that_is_not_utf_8_is_shown_escaped_and_works(home: Path, trained
     assert rb"out\xff.ply" in done.stdout
     assert os.path.exists(os.fsencode(home) + b"/out\xff.ply")
     done = start(home, "attack", os.fsdecode(path), "--json", capture_output=True)
-    assert os.fsencode(json.loads(done.stdout)["file"]) == path
+    assert json.loads(done.stdout)["file"].endswith(r"/caf\xe9.npy")
 
 
 def test_figures_and_tables_of_such_names_are_whole(home: Path, printed: dict[str, bytes]) -> None:

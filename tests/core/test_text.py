@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.runtime.text import LONGEST_SENTENCE, printable, shortened, spreadsheet_text
+from core.attacks import Attack
+from core.options import explain
+from core.runtime.text import MOST_CHARACTERS, printable, sentence, shortened, spreadsheet_text
 
 BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -17,7 +19,7 @@ BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
         ("chair", "chair"),
         ("Stühle 椅子 🪑", "Stühle 椅子 🪑"),
         ("a\x1b[2Jb", r"a\x1b[2Jb"),
-        ("a\nb\tc\rd\0", r"a\x0ab\x09c\x0dd\x00"),
+        ("a\nb\tc\rd\0", r"a\nb\tc\rd\x00"),
         ("\x7f\x9b31m", r"\x7f\x9b31m"),
         ("gpj.\u202etxt", r"gpj.\u202etxt"),
         ("one\u2028two", r"one\u2028two"),
@@ -47,9 +49,24 @@ def test_no_cell_of_text_begins_like_a_formula(text: str) -> None:
 
 
 def test_a_long_sentence_keeps_its_beginning_and_its_end() -> None:
-    assert shortened("x" * LONGEST_SENTENCE) == "x" * LONGEST_SENTENCE
-    cut = shortened("name: " + "x" * LONGEST_SENTENCE + ": File name too long.")
-    assert len(cut) == LONGEST_SENTENCE
+    assert shortened("x" * MOST_CHARACTERS) == "x" * MOST_CHARACTERS
+    cut = shortened("name: " + "x" * MOST_CHARACTERS + ": File name too long.")
+    assert len(cut) == MOST_CHARACTERS
     assert cut.startswith("name: x")
     assert cut.endswith("x: File name too long.")
     assert "x…x" in cut
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_sentence_is_short_whatever_it_holds(text: str) -> None:
+    assert len(sentence(text)) <= MOST_CHARACTERS
+
+
+def test_a_wrong_option_is_explained_without_all_of_it() -> None:
+    with pytest.raises(ValueError, match="validation error") as caught:
+        Attack.model_validate({"epsilon": "x" * 100_000, "steps": 0, "momentum": "\x1b", "restarts": [], "\x07": 1})
+    text = explain(caught.value)
+    assert text.startswith("epsilon: input should be a valid number, unable to parse string as a number (got 'xxxxx")
+    assert "steps: input should be greater than or equal to 1 (got 0)" in text
+    assert text.endswith("; and 2 more")
+    assert text.isprintable()

@@ -122,9 +122,9 @@ class TestLosses:
         assert not torch.equal(learner.model.second.linear.weight, other.model.second.linear.weight)
         assert torch.equal(learner.model.classifier[0].weight, other.model.classifier[0].weight)
 
-    def test_a_joint_update_is_one_step_on_the_mean_of_both_batches(self, learner: Learner) -> None:
+    def test_a_joint_or_concatenated_update_is_one_step_on_the_mean_of_both_batches(self, learner: Learner) -> None:
         x, y = toy_batch()
-        steps = {"alternate": 2, "joint": 1}
+        steps = {"alternate": 2, "joint": 1, "concatenated": 1}
         for updates, count in steps.items():
             model = deepcopy(learner.model)
             fabric = Fabric(accelerator="cpu", devices=1)
@@ -132,6 +132,51 @@ class TestLosses:
             REGIMES["adversarial"].learn(each, x, y)
             assert {int(value) for name, value in each.state().items() if name.endswith("/step")} == {count}
             assert each.tally.keys() == {"loss_clean", "accuracy_clean", "loss_adversarial", "accuracy_adversarial"}
+
+    def test_concatenated_feeds_are_normalised_together_and_each_half_has_its_own_losses(self) -> None:
+        x, y = toy_batch()
+        moved = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0}).train()
+        discriminator = build_discriminator(model, 8)
+        byhand, judge = deepcopy(model), deepcopy(discriminator)
+        options = toy_options(regime="defense", updates="concatenated", feature_weight=0.5)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, discriminator, options)
+        learner.learn(y, Feed(x, REAL), Feed(moved, ADVERSARIAL))
+
+        logits, latent = byhand(torch.cat([x, moved]))
+        clean, adversarial = F.cross_entropy(logits[: len(x)], y), F.cross_entropy(logits[len(x) :], y)
+        to_fool = F.cross_entropy(judge(latent), torch.zeros(2 * len(x), dtype=torch.long))
+        of_judge = F.cross_entropy(judge(latent.detach()), torch.tensor([0] * len(x) + [1] * len(x)))
+        expected = {"loss_clean": clean, "loss_adversarial": adversarial, "feature_loss": to_fool}
+        for name, value in (expected | {"discriminator_loss": of_judge}).items():
+            assert learner.tally[name] == pytest.approx(float(value.detach()), rel=1e-5)
+        extractor = [p for name, p in byhand.named_parameters() if not name.startswith("classifier")]
+        head = list(byhand.classifier.parameters())
+        loss = (clean + adversarial) / 2
+        gradients = torch.autograd.grad(loss + 0.5 * to_fool, extractor, retain_graph=True)
+        for parameter, gradient in zip(extractor, gradients, strict=True):
+            parameter.grad = gradient
+        for parameter, gradient in zip(head, torch.autograd.grad(loss, head), strict=True):
+            parameter.grad = gradient
+        of_judge.backward()
+        torch.optim.Adam([*extractor, *head, *judge.parameters()], options.learning_rate).step()
+        for trained, wanted in ((model, byhand), (discriminator, judge)):
+            for name, value in wanted.state_dict().items():
+                torch.testing.assert_close(trained.state_dict()[name], value, rtol=1e-5, atol=1e-7)
+
+    def test_the_batch_statistics_of_concatenated_feeds_are_those_of_all_clouds(self) -> None:
+        x, y = toy_batch()
+        torch.manual_seed(0)
+        model = build("pointnet", 3).train()
+        layer = deepcopy(model.input_transform.points[0])  # linear in the coordinates, then batch norm
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(updates="concatenated"))
+        learner.learn(y, Feed(x, REAL), Feed(3 * x + 1, ADVERSARIAL))
+        with torch.no_grad():
+            expected = 0.1 * layer.linear(torch.cat([x, 3 * x + 1])).mean((0, 1))  # momentum 0.1, from zero
+        found = model.input_transform.points[0].norm
+        torch.testing.assert_close(found.running_mean, expected, rtol=1e-5, atol=1e-7)
+        assert int(found.num_batches_tracked) == 1
 
     def test_the_feature_weight_can_rise_over_the_run(self, learner: Learner) -> None:
         ramped = Learner(
@@ -329,8 +374,8 @@ def test_the_card_tells_where_a_model_comes_from(tmp_path: Path) -> None:
         card.command
         == "pointward train --dataset toys --epochs 1 --batch-size 16 --points 32 --epsilon 0.05 --device cpu"
     )
-    assert dataset_of_weights(resolve_model(folder), card) == ("toys", tmp_path)
-    assert dataset_of_weights(tmp_path / "elsewhere.safetensors", card) == ("toys", None)
+    assert dataset_of_weights(resolve_model(folder), card)[:2] == ("toys", tmp_path)
+    assert dataset_of_weights(tmp_path / "elsewhere.safetensors", card)[:2] == ("toys", None)
 
 
 class TestOptions:

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from tests.qt_fixtures import dressed, gl, no_leftovers, private_settings, qapp_args, shot
+from tests.qt_fixtures import dark_theme, gl, no_leftovers, private_settings, qapp_args, shot
 
-__all__ = ["dressed", "gl", "no_leftovers", "private_settings", "qapp_args", "shot"]
+__all__ = ["dark_theme", "gl", "no_leftovers", "private_settings", "qapp_args", "shot"]
 
 
 @pytest.fixture(scope="session")
 def chair() -> np.ndarray:
-    """A chair of 2,048 points in the unit sphere, looking along +x, that anybody recognises."""
+    """A chair of 2,048 points in the unit sphere, facing +x."""
     rng = np.random.default_rng(1)
     boxes = [((0.0, 0.0, -0.17), (1.0, 1.0, 0.1)), ((-0.46, 0.0, 0.35), (0.08, 1.0, 0.75))]
     boxes += [((x, y, -0.55), (0.09, 0.09, 0.7)) for x in (-0.42, 0.42) for y in (-0.42, 0.42)]

@@ -1,4 +1,4 @@
-"""Reading pictures: arrays out of QImage, and how much of them is drawn upon."""
+"""Pixels of QImage as arrays."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,6 @@ def drawn(picture: QImage, background: QColor) -> NDArray[np.bool_]:
 
 
 def scene(picture: QImage) -> QImage:
-    """The middle of a view's picture, where nothing is written."""
+    """The middle of a view's picture, where there are no annotations."""
     wide, high = picture.width(), picture.height()
     return picture.copy(wide // 6, high // 6, wide * 2 // 3, high * 2 // 3)

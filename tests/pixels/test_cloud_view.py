@@ -1,4 +1,4 @@
-"""One cloud on screen, looked at, turned and touched as a person would."""
+"""The view of one cloud: its picture, annotations, mouse and keys, errors, other screens."""
 
 import logging
 import os
@@ -70,10 +70,10 @@ def place(view, point):
     return QPoint(round(float(across[0])), round(float(down[0])))
 
 
-# --- points ------------------------------------------------------------------------------------------------------
+# --- points -------------------------------------------------------------------------------------------------------
 
 
-def test_a_cloud_is_seen_and_keeps_clear_of_the_edges(view, shot):
+def test_a_cloud_is_drawn_and_does_not_touch_the_edges(view, shot):
     picture = shot(view, "cloud")
     assert 0.1 < share(view) < 0.6
     seen = drawn(view.grab().toImage(), theme.current().canvas)
@@ -82,7 +82,7 @@ def test_a_cloud_is_seen_and_keeps_clear_of_the_edges(view, shot):
     assert not picture.hasAlphaChannel() or picture.pixelColor(240, 200).alpha() == 255
 
 
-def test_about_the_same_share_is_covered_whatever_the_number_of_points(qtbot, chair):
+def test_any_number_of_points_covers_about_the_same_area(qtbot, chair):
     rng = np.random.default_rng(0)
     many = chair[rng.integers(0, 2048, 8192)] + rng.normal(0, 0.01, (8192, 3))
     shares = [share(make(qtbot, points)) for points in (chair[:512], chair, many)]
@@ -95,7 +95,7 @@ def test_points_without_values_have_the_colour_of_the_view(view):
     assert tint[2] > tint[1] > tint[0]  # clean is blue
 
 
-def test_points_with_values_go_from_still_to_adversarial(view, chair):
+def test_points_with_values_are_coloured_from_unmoved_to_adversarial(view, chair):
     def warmth(value):
         view.set_points(chair, values=np.full(len(chair), value), limits=(0.0, 0.2))
         picture = scene(view.grab().toImage())
@@ -107,7 +107,7 @@ def test_points_with_values_go_from_still_to_adversarial(view, chair):
     assert warmth(0.5) == full
 
 
-def test_fewer_points_after_many_leave_nothing_behind(view, qtbot, chair):
+def test_fewer_points_replace_more_points_completely(view, qtbot, chair):
     view.set_points(chair[:300])
     assert np.array_equal(pixels(view.grab().toImage()), pixels(make(qtbot, chair[:300]).grab().toImage()))
 
@@ -126,7 +126,7 @@ def test_views_in_two_windows_both_draw(qtbot, chair):
     assert share(first) == share(second) > 0.1
 
 
-def test_a_view_goes_on_drawing_in_another_window(qtbot, chair):
+def test_a_view_can_be_moved_to_another_window(qtbot, chair):
     view, shares = CloudView("CLEAN", "clean", EMPTY), []
     view.set_points(chair)
     for window in (QWidget(), QWidget()):
@@ -150,14 +150,14 @@ def test_a_view_goes_on_drawing_in_another_window(qtbot, chair):
         (np.zeros((4, 3)), {"origin": np.zeros(3)}, "origin"),
     ],
 )
-def test_arrays_that_are_no_cloud_are_refused_and_the_picture_stays(view, points, extra, words):
+def test_arrays_of_a_wrong_shape_are_an_error_and_the_picture_stays(view, points, extra, words):
     before = pixels(view.grab().toImage())
     with pytest.raises(ValueError, match=words):
         view.set_points(points, **extra)
     assert np.array_equal(pixels(view.grab().toImage()), before)
 
 
-# --- what is written over them --------------------------------------------------------------------------------------
+# --- what is written over them ------------------------------------------------------------------------------------
 
 
 def test_a_capture_of_the_widget_is_what_the_screen_shows(qtbot, view):
@@ -168,7 +168,7 @@ def test_a_capture_of_the_widget_is_what_the_screen_shows(qtbot, view):
     assert np.array_equal(pixels(view.grab().toImage()), pixels(view.screen().grabWindow(view.winId()).toImage()))
 
 
-def test_a_part_that_was_covered_is_painted_again_from_the_last_picture(qtbot, view, monkeypatch):
+def test_a_covered_part_is_repainted_from_the_last_image(qtbot, view, monkeypatch):
     before = pixels(view.grab().toImage())
     monkeypatch.setattr("app.views.spheres.Spheres.paint", lambda self: pytest.fail("the scene was drawn again"))
     cover = QLabel("over it", view)
@@ -179,7 +179,7 @@ def test_a_part_that_was_covered_is_painted_again_from_the_last_picture(qtbot, v
     assert np.array_equal(pixels(view.grab().toImage()), before)
 
 
-def test_words_and_marks_change_without_drawing_the_scene_anew(view, monkeypatch):
+def test_annotations_change_without_rendering_the_scene_again(view, monkeypatch):
     pictures = [pixels(view.grab().toImage())]
     monkeypatch.setattr("app.views.spheres.Spheres.paint", lambda self: pytest.fail("the scene was drawn again"))
     for change in (
@@ -246,7 +246,7 @@ def test_a_change_of_theme_repaints(view, qapp, shot):
     assert drawn(scene(picture), theme.LIGHT.canvas).mean() > 0.1
 
 
-def test_focus_from_the_keyboard_is_seen(qtbot, chair):
+def test_keyboard_focus_is_shown_by_a_frame(qtbot, chair):
     view = make(qtbot, chair)
     view.activateWindow()
     qtbot.waitUntil(view.isActiveWindow)
@@ -257,10 +257,10 @@ def test_focus_from_the_keyboard_is_seen(qtbot, chair):
     assert view.grab().toImage().pixelColor(1, 200) == theme.current().accent
 
 
-# --- displacement -----------------------------------------------------------------------------------------------
+# --- displacement -------------------------------------------------------------------------------------------------
 
 
-def test_vectors_and_overlay_are_drawn_and_taken_away(view, chair, shot):
+def test_vectors_and_overlay_can_be_switched_on_and_off(view, chair, shot):
     moved = chair + np.float32(0.06)
     view.set_points(moved, origin=chair)
     plain = pixels(view.grab().toImage())
@@ -280,7 +280,7 @@ def test_an_origin_with_another_number_of_points_gives_an_overlay_but_no_vectors
     assert not np.array_equal(pixels(view.grab().toImage()), plain)
 
 
-def test_magnified_points_lie_farther_out_but_are_told_as_they_are(view, qtbot):
+def test_magnified_points_are_drawn_farther_out_but_the_tooltip_has_true_coordinates(view, qtbot):
     view.set_points([[0.0, 0.0, 0.1]], origin=[[0.0, 0.0, 0.0]])
     view.set_magnify(5)
     at = place(view, [0.0, 0.0, 0.5])
@@ -293,7 +293,7 @@ def test_magnified_points_lie_farther_out_but_are_told_as_they_are(view, qtbot):
 # --- mouse and keys -----------------------------------------------------------------------------------------------
 
 
-def test_a_drag_turns_the_shape(view, qtbot):
+def test_a_drag_rotates_the_camera(view, qtbot):
     before, picture = view.camera(), pixels(view.grab().toImage())
     with qtbot.waitSignal(view.cameraMoved):
         drag(view, QPoint(200, 200), QPoint(260, 220))
@@ -311,22 +311,22 @@ def test_a_drag_turns_the_shape(view, qtbot):
         (Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier),
     ],
 )
-def test_a_shifted_drag_moves_the_shape_with_the_mouse(view, button, modifier):
+def test_a_drag_with_shift_or_another_button_moves_the_scene(view, button, modifier):
     before = place(view, [0.0, 0.0, 0.0])
     drag(view, QPoint(200, 200), QPoint(260, 170), button, modifier)
     assert place(view, [0.0, 0.0, 0.0]) - before == QPoint(60, -30)
 
 
 def test_the_wheel_zooms_and_stops_before_the_shape_is_lost(view):
-    small = share(view)
+    small_spec = share(view)
     wheel(view, 3)
-    assert share(view) > small
+    assert share(view) > small_spec
     for _ in range(100):
         wheel(view, 3)
     assert view.camera()["distance"] == pytest.approx(0.8)
 
 
-def test_keys_turn_zoom_and_go_home(view, qtbot):
+def test_keys_rotate_zoom_and_reset_the_camera(view, qtbot):
     home = view.camera()
     for key, change in ((Qt.Key.Key_Right, "azimuth"), (Qt.Key.Key_Up, "elevation"), (Qt.Key.Key_Plus, "distance")):
         qtbot.keyClick(view, key)
@@ -335,7 +335,7 @@ def test_keys_turn_zoom_and_go_home(view, qtbot):
     assert view.camera() == home
 
 
-def test_a_double_click_goes_home(view):
+def test_a_double_click_resets_the_camera(view):
     home = view.camera()
     drag(view, QPoint(200, 200), QPoint(300, 250))
     QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 200))
@@ -343,7 +343,7 @@ def test_a_double_click_goes_home(view):
     assert view.camera() == home
 
 
-def test_the_point_under_the_mouse_is_ringed_and_described(view, qtbot, chair):
+def test_the_point_under_the_mouse_is_highlighted_and_has_a_tooltip(view, qtbot, chair):
     plain = pixels(view.grab().toImage())
     hover(view, place(view, chair[5]))
     qtbot.waitUntil(lambda: QToolTip.text().startswith("point "))
@@ -352,10 +352,10 @@ def test_the_point_under_the_mouse_is_ringed_and_described(view, qtbot, chair):
     qtbot.waitUntil(lambda: np.array_equal(pixels(view.grab().toImage()), plain))
 
 
-# --- when things go wrong, and other screens -------------------------------------------------------------------------
+# --- when things go wrong, and other screens ----------------------------------------------------------------------
 
 
-def test_what_cannot_be_painted_is_said_and_logged(qtbot, chair, monkeypatch, caplog):
+def test_a_painting_error_is_shown_and_logged(qtbot, chair, monkeypatch, caplog):
     def refuse(self):
         raise RuntimeError("the driver said no")
 
@@ -390,8 +390,8 @@ print(view.findChild(QLabel).text() if view.findChild(QLabel).isVisible() else "
 """
 
 
-def elsewhere(tmp_path, points, **environment):
-    """What a view looks like in a process of its own: its pixel ratio, its share, and what it says."""
+def in_new_process(tmp_path, points, **environment):
+    """A view in a new process: its pixel ratio, the share of drawn pixels, and its error text."""
     np.save(tmp_path / "points.npy", points)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(points=str(tmp_path / "points.npy"))],
@@ -407,13 +407,13 @@ def elsewhere(tmp_path, points, **environment):
     return ratio, covered, words
 
 
-def test_a_screen_of_twice_the_density_shows_the_same_picture(view, tmp_path, chair):
-    ratio, covered, words = elsewhere(tmp_path, chair, QT_SCALE_FACTOR="2")
+def test_a_high_density_screen_shows_the_same_picture(view, tmp_path, chair):
+    ratio, covered, words = in_new_process(tmp_path, chair, QT_SCALE_FACTOR="2")
     assert (ratio, words) == (2.0, "drawn")
     assert covered == pytest.approx(share(view), rel=0.1)
 
 
 def test_a_display_without_opengl_gets_a_sentence(tmp_path, chair):
-    _, covered, words = elsewhere(tmp_path, chair, QT_QPA_PLATFORM="offscreen", DISPLAY="")
+    _, covered, words = in_new_process(tmp_path, chair, QT_QPA_PLATFORM="offscreen", DISPLAY="")
     assert covered < 0.05  # by the sentence
     assert "no OpenGL" in words

@@ -70,7 +70,7 @@ def test_both_clouds_are_seen_in_their_colours(pair, shot):
     assert tints[1][0] > tints[1][2]  # adversarial is orange
 
 
-def test_both_schemes_are_dressed(pair, qapp, shot):
+def test_the_light_scheme_is_painted_too(pair, qapp, shot):
     pair.set_clean_verdict("chair", 0.98, True)
     pair.set_adversarial_verdict("table", 0.71, False)
     theme.apply(qapp, "light")
@@ -89,7 +89,7 @@ def test_the_clean_picture_stays_when_only_the_adversarial_cloud_changes(pair, c
     assert not np.array_equal(picture(pair.adversarial), adversarial)
 
 
-def test_without_an_attack_the_right_side_says_so(pair, chair):
+def test_without_an_attack_the_adversarial_view_shows_a_hint(pair, chair):
     pair.set_pair(chair)
     seen = drawn(pair.adversarial.grab().toImage(), theme.current().canvas)
     assert 0.0 < seen.mean() < 0.05
@@ -107,18 +107,18 @@ def test_clearing_empties_both_sides(pair):
 
 @pytest.mark.parametrize("which", ["clean", "adversarial"])
 def test_linked_views_follow_each_other(pair, which):
-    hand = getattr(pair, which)
-    before = hand.camera()
-    for move in (lambda: drag(hand, QPoint(60, 20)), lambda: drag(hand, QPoint(30, 30), Qt.MouseButton.RightButton)):
+    view = getattr(pair, which)
+    before = view.camera()
+    for move in (lambda: drag(view, QPoint(60, 20)), lambda: drag(view, QPoint(30, 30), Qt.MouseButton.RightButton)):
         move()
         assert pair.clean.camera() == pair.adversarial.camera() != before
-    wheel(hand)
+    wheel(view)
     assert pair.clean.camera() == pair.adversarial.camera()
-    QTest.keyClick(hand, Qt.Key.Key_Home)
+    QTest.keyClick(view, Qt.Key.Key_Home)
     assert pair.clean.camera() == pair.adversarial.camera() == before
 
 
-def test_moving_one_view_does_not_move_the_centre_of_the_other_by_sharing_it(pair):
+def test_unlinked_views_do_not_share_the_centre_of_the_camera(pair):
     drag(pair.clean, QPoint(30, 30), Qt.MouseButton.MiddleButton)
     QTest.mouseClick(pair.linked, LEFT)
     other = pair.adversarial.camera()
@@ -126,7 +126,7 @@ def test_moving_one_view_does_not_move_the_centre_of_the_other_by_sharing_it(pai
     assert pair.adversarial.camera() == other
 
 
-def test_unlinked_views_go_their_own_way_and_meet_again(pair):
+def test_unlinked_cameras_are_independent_until_linked_again(pair):
     QTest.mouseClick(pair.linked, LEFT)
     before = pair.adversarial.camera()
     drag(pair.clean, QPoint(60, 20))
@@ -154,7 +154,7 @@ def test_switches_change_the_adversarial_picture_only(pair, switch, shot):
     assert np.array_equal(picture(pair.adversarial), plain)
 
 
-def test_the_clean_shape_is_seen_on_the_right_while_the_eye_or_its_key_is_held(pair):
+def test_the_clean_cloud_is_shown_in_the_right_view_while_the_button_or_its_key_is_held(pair):
     plain = picture(pair.adversarial)
     QTest.mousePress(pair.blink, LEFT)
     held = pixels(scene(pair.adversarial.grab().toImage()))
@@ -181,7 +181,7 @@ def test_magnified_displacements_are_labelled(pair, shot):
     assert np.array_equal(picture(pair.adversarial), plain)
 
 
-def test_a_point_under_the_mouse_is_ringed_in_both_views(pair, qtbot):
+def test_a_point_under_the_mouse_is_highlighted_in_both_views(pair, qtbot):
     plain = picture(pair.clean)
     across, down, _ = pair.adversarial.project(pair.adversarial.points[7:8])
     for step in (2, 0):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 
 from core.datasets.shapes16 import (
@@ -33,6 +32,7 @@ from core.datasets.shapes16 import (
 from core.datasets.shapes16.mesh import Builder
 from core.datasets.shapes16.scan import scan
 from core.events import Done, Event, Progress
+from core.runtime.processes import map_in_processes
 from core.runtime.threads import allowed_threads
 
 __all__ = ["CATEGORIES", "COUNTS", "STYLES", "generate", "make_shape"]
@@ -125,14 +125,13 @@ def generate(*, seed: int = 0, points: int = 2048, jobs: int | None = None) -> I
     """
     plan = [_order(seed, split) for split in (0, 1)]
     queue = plan[0] + plan[1]
-    chunks = [queue[at : at + _CHUNK] for at in range(0, len(queue), _CHUNK)]
+    starts = range(0, len(queue), _CHUNK)
+    tasks = [(seed, points, queue[start : start + _CHUNK]) for start in starts]
     clouds = np.empty((len(queue), points, 3), dtype=np.float32)
     finished = 0
     yield Progress(0, len(queue), "making shapes")
-    with parallel_config("loky", inner_max_num_threads=1):
-        parallel = Parallel(n_jobs=jobs or min(2, allowed_threads()), return_as="generator")
-    for made in parallel(delayed(_make)(seed, points, chunk) for chunk in chunks):
-        clouds[finished : finished + len(made)] = made
+    for place, made in map_in_processes(_make, tasks, jobs or min(2, allowed_threads())):
+        clouds[starts[place] : starts[place] + len(made)] = made
         finished += len(made)
         yield Progress(finished, len(queue), "making shapes")
     labels = np.array([category for _, category, _ in queue], dtype=np.int64)

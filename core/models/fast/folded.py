@@ -1,10 +1,10 @@
-"""PointNet in eval mode as plain arithmetic: batch norms and alignments folded into the next layer's weights.
+"""PointNet in eval mode with batch norms and alignments folded into the next layer's weights.
 
-A ``FoldedPointNet`` answers like the model it was made from, up to rounding, in a fraction of the time, and the
-gradient with respect to the clouds starts at the critical points, which won a channel of a maximum. Each part returns
-its output and its VJP, a function from the gradient of that output to the gradient of its input: autograd's bookkeeping
-of so many small steps costs a twentieth of a cloud's time. It is a snapshot: weights get no gradient through it.
-``eval_view`` gives the one of a model's present weights; the model itself is the slow twin.
+A ``FoldedPointNet`` gives the outputs of the model it was made from, up to rounding, in a fraction of the time, and its
+gradient with respect to the clouds starts at the critical points, those that attain a channel's maximum. The backward
+pass is written out as vector-Jacobian products, because autograd's bookkeeping of so many small steps costs a twentieth
+of the time of one cloud. It is a snapshot of the weights, which get no gradient through it. ``eval_view`` gives the
+snapshot of a model's present weights; the tests compare it with the model itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,24 +28,24 @@ VJP = Callable[[Tensor], Tensor]
 """Vector-Jacobian product: gradient of an output -> gradient of the input."""
 
 Version = tuple[tuple[int, int], ...]
-"""Address and count of changes of each of a model's tensors: what is written to one in place raises its count."""
+"""Address and PyTorch version counter of each of a model's tensors; in-place changes raise the counter."""
 
 Pool = tuple[Peaks, Tensor]
-"""A layer whose maximum over points is taken: the maximum without its offset, and the offset (C,)."""
+"""A layer followed by the maximum over points: the maximum without the offset, and the offset (C,)."""
 
-_twins: "WeakKeyDictionary[nn.Module, tuple[Version, FoldedPointNet]]" = WeakKeyDictionary()
+_folded_cache: "WeakKeyDictionary[nn.Module, tuple[Version, FoldedPointNet]]" = WeakKeyDictionary()
 
 
 @contextmanager
 def eval_view(model: Classifier) -> Iterator[Classifier]:
-    """The fastest exact way to ask ``model`` in eval mode, whatever mode it is in; it is left in its own.
+    """The fastest exact callable that computes ``model`` in eval mode; the model's own modes are restored afterwards.
 
-    Through it the clouds get a gradient, and weights may get none. A PointNet on the CPU is folded, and folded anew
-    once its weights have changed in the ways PyTorch counts (optimisers, ``load_state_dict``, in-place operations, but
-    not writes through ``.data``); any other model answers itself.
+    Clouds get a gradient through it, weights need not. For a PointNet on the CPU it is a ``FoldedPointNet``, which is
+    made again when the weights have changed in a way PyTorch's version counters see (optimisers, ``load_state_dict``,
+    in-place operations, but not writes through ``.data``); any other model is used itself.
     """
     if type(model) is PointNet and _on_cpu(model) and not torch.is_autocast_enabled("cpu"):
-        yield _twin(model)
+        yield _cached_folded(model)
     else:
         with evaluating(model):
             yield model
@@ -55,23 +55,23 @@ def _on_cpu(model: PointNet) -> bool:
     return model.first.linear.weight.device.type == "cpu"
 
 
-def _twin(model: PointNet) -> "FoldedPointNet":
-    tensors = (  # of model.parameters() and model.buffers(), which take twice as long: a percent of a cloud's time
+def _cached_folded(model: PointNet) -> "FoldedPointNet":
+    tensors = (  # parameters() and buffers() take twice as long, which is a percent of the time of one cloud
         tensor
         for module in model.modules()
         for tensor in chain(module._parameters.values(), module._buffers.values())
         if tensor is not None
     )
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
-    known = _twins.get(model)
+    known = _folded_cache.get(model)
     if known is None or known[0] != version:
-        with torch.inference_mode(False):  # or what is made here could never be part of a gradient
-            known = _twins[model] = version, FoldedPointNet(model)
+        with torch.inference_mode(False):  # tensors made in inference mode could never take part in a gradient
+            known = _folded_cache[model] = version, FoldedPointNet(model)
     return known[1]
 
 
 class FoldedPointNet:
-    """Clouds (B, N, 3) -> ``Output``, as the model would answer in eval mode; differentiable in the clouds."""
+    """Clouds (B, N, 3) -> ``Output`` of the model in eval mode; differentiable with respect to the clouds."""
 
     def __init__(self, model: PointNet) -> None:
         self._first = _AlignedLayer(model.input_transform, model.first)
@@ -120,12 +120,12 @@ class _Answer(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, logits: Tensor, latent: Tensor) -> tuple[Tensor, None]:
-        assert ctx.saved_tensors  # which fails where the clouds were written to since
+        assert ctx.saved_tensors  # reading them fails if the clouds were modified since the forward pass
         return ctx.vjp_latent(ctx.vjp_logits(logits) + latent), None
 
 
 class _AlignedLayer:
-    """A layer behind a T-Net's alignment of its points, as one layer whose weight is another for each cloud."""
+    """A T-Net's alignment and the layer after it, as one layer with a weight for each cloud."""
 
     def __init__(self, net: TNet, layer: nn.Module) -> None:
         self._points = [_folded(each) for each in net.points]
@@ -162,14 +162,14 @@ def _pooled(
     steps: list[list[Tensor]] = []
     points = _each_through(x, hidden, steps if with_vjp else None)
     if not with_vjp:
-        return peaks.of(points, x.shape[1]) + offset, _no_vjp
-    peak, places = peaks.with_places(points, x.shape[1])
+        return peaks.values(points, x.shape[1]) + offset, _no_vjp
+    peak, indices = peaks.with_indices(points, x.shape[1])
     first, *later = [weight for weight, _ in hidden]
 
     def vjp(grad: Tensor) -> tuple[Tensor, Tensor]:
         grad_x, grad_first = torch.zeros_like(x), torch.empty_like(first)
-        for cloud, (after, place, share) in enumerate(zip(steps, places, grad, strict=True)):
-            rows, slope = peaks.critical_slope(place, share, after[-1])
+        for cloud, (after, index, share) in enumerate(zip(steps, indices, grad, strict=True)):
+            rows, slope = peaks.critical_gradient(index, share, after[-1])
             for weight, before in zip(later[::-1], after[-2::-1], strict=True):
                 slope = _behind_relu(slope @ weight.t(), before.index_select(0, rows))
             if first.dim() == 3:
@@ -181,15 +181,18 @@ def _pooled(
 
 
 def _no_vjp(_: Tensor) -> tuple[Tensor, Tensor]:
-    raise RuntimeError("no gradient was asked for")
+    raise RuntimeError("the forward pass was computed without its vector-Jacobian product")
 
 
 def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None) -> Iterator[Tensor]:
-    """The points (N, C) of each cloud after the layers, kept with those after each; one cloud's stay in the cache."""
-    for place, points in enumerate(x):
+    """Points (N, C) of each cloud after the layers, cloud by cloud so that they stay in the processor's cache.
+
+    With ``kept``, the outputs of every layer are appended to it, a list for each cloud.
+    """
+    for index, points in enumerate(x):
         steps = []
         for weight, offset in layers:
-            points = torch.addmm(offset, points, weight[place] if weight.dim() == 3 else weight).relu_()
+            points = torch.addmm(offset, points, weight[index] if weight.dim() == 3 else weight).relu_()
             steps.append(points)
         if kept is not None:
             kept.append(steps)
@@ -214,7 +217,7 @@ def _dense(x: Tensor, layers: list[Affine]) -> tuple[Tensor, VJP]:
 
 
 def _behind_relu(grad: Tensor, after: Tensor) -> Tensor:
-    """The gradient before a ReLU that gave ``after``."""
+    """The gradient of the input of a ReLU with output ``after``."""
     return torch.ops.aten.threshold_backward(grad, after, 0)  # type: ignore[no-any-return]
 
 

@@ -1,11 +1,11 @@
-"""Linear + batch norm of every point, with ReLU or with the maximum over points: the training step's fast layers.
+"""Linear + batch norm of every point, with ReLU or with the maximum over points: fast layers for training on the CPU.
 
 PointNet spends 92 % of its arithmetic in 128 -> 1024 layers whose output is used only through a maximum over points.
 Three facts make them, and the narrow layers before them, cheap and keep them exact: the batch statistics of a linear
-output follow from the mean and covariance of its input; an affine map per channel folds into the weights, and commutes
-with the maximum up to the sign of its slope; and the gradient of a maximum touches one point per channel. So the
-(B, N, C) tensors before normalisation, and after it where it is pooled, are never stored. ``plain_linear_bn`` is the
-slow twin that the tests compare against.
+output follow from the mean and covariance of its input; an affine map per channel folds into the weights and commutes
+with the maximum up to the sign of its slope; and the gradient of a maximum is non-zero at one point per channel. So the
+(B, N, C) tensors before normalisation, and after it where a maximum follows, are never stored. The tests compare with
+``reference_linear_bn``.
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from torch.autograd.function import once_differentiable
 from core.models.fast.peaks import Peaks
 
 
-def plain_linear_bn(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
-    """``norm(linear(x))`` as it is written in textbooks; x (B, N, K) -> (B, N, C). Any device, mode and precision."""
+def reference_linear_bn(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
+    """``norm(linear(x))`` in plain PyTorch; x (B, N, K) -> (B, N, C). Any device, mode and precision."""
     return norm(linear(x.flatten(0, 1))).unflatten(0, x.shape[:2])
 
 
 def linear_bn_relu(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
-    """ReLU of ``plain_linear_bn``, up to rounding; x (B, N, K) -> (B, N, C). Running statistics are updated."""
+    """ReLU of ``reference_linear_bn``, up to rounding; x (B, N, K) -> (B, N, C). Running statistics are updated."""
     if _fusible(x, norm):
         return _apply(_LinearBnRelu, x, linear, norm)
-    return F.relu(plain_linear_bn(x, linear, norm), inplace=True)
+    return F.relu(reference_linear_bn(x, linear, norm), inplace=True)
 
 
 def linear_bn_max(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
-    """Maximum over points of ``plain_linear_bn``, up to rounding; x (B, N, K) -> (B, C). Running statistics too."""
+    """Maximum over points of ``reference_linear_bn``, up to rounding; x (B, N, K) -> (B, C). Running statistics too."""
     if _fusible(x, norm):
         return _apply(_LinearBnMax, x, linear, norm)
-    return plain_linear_bn(x, linear, norm).amax(1)
+    return reference_linear_bn(x, linear, norm).amax(1)
 
 
 def _fusible(x: Tensor, norm: nn.BatchNorm1d) -> bool:
@@ -81,10 +81,10 @@ class _Statistics:
         """
         slope = gamma * self.scale
         grad_gamma = ((product * weight).sum(1) - self.mean * total) * self.scale
-        pull = slope * self.scale * grad_gamma
+        correction = slope * self.scale * grad_gamma
         grad_weight = slope[:, None] * product
-        grad_weight.addr_(slope * total, self.centre, alpha=-1).addcmul_(pull[:, None], self.spread, value=-1)
-        matrix = weight.t() @ (weight * (-pull / self.n)[:, None])
+        grad_weight.addr_(slope * total, self.centre, alpha=-1).addcmul_(correction[:, None], self.spread, value=-1)
+        matrix = weight.t() @ (weight * (-correction / self.n)[:, None])
         offset = (slope * total / -self.n) @ weight - self.centre @ matrix
         return grad_weight, grad_gamma, matrix, offset
 
@@ -149,7 +149,7 @@ class _LinearBnMax(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, statistics: _Statistics
     ) -> Tensor:
         slope = gamma * statistics.scale
-        peak, index = Peaks(weight * slope[:, None]).with_places(x, x.shape[1])
+        peak, index = Peaks(weight * slope[:, None]).with_indices(x, x.shape[1])
         ctx.save_for_backward(x, weight, gamma, index)
         ctx.statistics = statistics
         return peak + (beta - slope * statistics.mean)

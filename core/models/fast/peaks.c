@@ -47,7 +47,7 @@ typedef struct {
     float *centre;  /* (k,) */
     float unit;
     float size; /* the largest |D + m| of a point */
-    float rest; /* the largest |m| */
+    float residual; /* the largest |m| */
 } Cloud;
 
 /* A weight (c, k), as said above. */
@@ -57,7 +57,7 @@ typedef struct {
     const int32_t *total; /* (c,), sum of a row of W */
     const float *scale;   /* (c,) */
     const float *size;    /* (c,), |W| */
-    const float *rest;    /* (c,), |r| */
+    const float *residual; /* (c,), |r| */
 } Weight;
 
 VNNI static float dot(const float *a, const float *b, int64_t k)
@@ -74,7 +74,7 @@ VNNI static float dot(const float *a, const float *b, int64_t k)
     return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
 }
 
-/* Fills in bytes, centre, unit, size and rest; highest (k,) and line (fours * FOUR) are room to work. Whether all points
+/* Fills in bytes, centre, unit, size and residual; highest (k,) and line (fours * FOUR) are room to work. Whether all points
    are finite, and not so close together that a unit has no inverse. */
 VNNI static int quantise(Cloud *cloud, float *highest, uint8_t *line)
 {
@@ -98,7 +98,7 @@ VNNI static int quantise(Cloud *cloud, float *highest, uint8_t *line)
         centre[j] = middle;
     }
     const float unit = half > 0 ? half / 127 : 1, inverse = 1 / unit;
-    float size = 0, rest = 0, total = 0;
+    float size = 0, residual = 0, total = 0;
     for (int64_t i = 0; i < n; i++) {
         const float *point = cloud->points + i * k;
         float squares = 0, misses = 0;
@@ -111,12 +111,12 @@ VNNI static int quantise(Cloud *cloud, float *highest, uint8_t *line)
             misses += miss * miss;
         }
         size = squares > size ? squares : size;
-        rest = misses > rest ? misses : rest;
+        residual = misses > residual ? misses : residual;
         total += squares; /* which no comparison keeps from being infinite or not a number */
         uint8_t *bytes = cloud->bytes + (i / LANES * cloud->fours * LANES + i % LANES) * FOUR;
         for (int64_t q = 0; q < cloud->fours; q++) memcpy(bytes + q * LANES * FOUR, line + q * FOUR, FOUR);
     }
-    cloud->unit = unit, cloud->size = sqrtf(size), cloud->rest = sqrtf(rest);
+    cloud->unit = unit, cloud->size = sqrtf(size), cloud->residual = sqrtf(residual);
     return isfinite(total) && isfinite(inverse);
 }
 
@@ -200,7 +200,7 @@ VNNI static int search(
         const float *w = weight->weight + c * k;
         /* the point with the largest sum is nearly the one that is looked for, and sets the bar for all */
         const double near = (double)dot(w, cloud->points + first_of(largest[row], mine) * k, k) - dot(w, cloud->centre, k);
-        const double error = MARGIN * (weight->size[c] * cloud->rest + weight->rest[c] * cloud->size) + 1;
+        const double error = MARGIN * (weight->size[c] * cloud->residual + weight->residual[c] * cloud->size) + 1;
         const double bar = near / weight->scale[c] / cloud->unit - error + (double)ZERO * weight->total[c];
         const int32_t low = bar > -FAR ? (int32_t)(bar < largest[row] ? floor(bar) : largest[row]) : -FAR;
         const int64_t count = at_least(low, mine, cloud->registers, candidates);
@@ -226,10 +226,10 @@ int peaks_interface(void)
    it was not done: a number is not finite, no memory is left, or bytes tell these points apart too badly to be fast. */
 int peaks(
     const float *points, int64_t n, int64_t k, int64_t c, const float *weight, const int8_t *bytes, const int32_t *total,
-    const float *scale, const float *size, const float *rest, int32_t threads, float *peak, int64_t *place)
+    const float *scale, const float *size, const float *residual, int32_t threads, float *peak, int64_t *place)
 {
     Cloud cloud = {.points = points, .n = n, .k = k, .fours = (k + FOUR - 1) / FOUR};
-    const Weight all = {weight, bytes, total, scale, size, rest};
+    const Weight all = {weight, bytes, total, scale, size, residual};
     cloud.registers = (n + LANES * COLUMNS - 1) / (LANES * COLUMNS) * COLUMNS;
     cloud.bytes = aligned_alloc(64, cloud.registers * cloud.fours * LANES * FOUR);
     cloud.centre = malloc(sizeof(float) * k);

@@ -1,9 +1,9 @@
-"""The largest product of each channel's weight with the points of a cloud: where PointNet spends its time.
+"""Maximum over points of a linear layer, max_n <w_c, x_n> for each channel c, where PointNet spends its time.
 
-Products of bytes are four times faster than of single precision, and how far they are from the exact ones is bounded
-(Cauchy-Schwarz). By that only a few points in a hundred can be a channel's largest, and those alone are multiplied
-in single precision: the answer is exact, in less than half the time. ``peaks.c`` does it if a C compiler was at hand
-at the installation and the processor multiplies bytes (AVX-512 VNNI). ``plain_peaks`` is the slow twin, for all else.
+Int8 products are four times faster than float32 products, and their error is bounded (Cauchy-Schwarz). By that bound
+only a few points in a hundred can hold a channel's maximum, and only those are multiplied in float32: the result is
+exact, in less than half the time. ``peaks.c`` does this if a C compiler was available at installation and the processor
+has int8 products (AVX-512 VNNI). ``reference_peaks`` is the implementation in PyTorch, used everywhere else.
 """
 
 import ctypes
@@ -17,143 +17,151 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BLOCK = 64
-"""Points: a maximum alone is four times faster than one with its place, so only the block that holds it is searched."""
+"""Points in a block: a maximum is four times faster than an argmax, so only the block with the maximum is searched."""
 
 _ROWS, _FOUR = 8, 4
-"""Rows and columns to whose multiples a weight of bytes is filled up, as in ``peaks.c``."""
+"""An int8 weight is padded to multiples of this many rows and columns, as ``peaks.c`` expects."""
 
 
 _MOST = 60_000
-"""Inputs, beyond which a sum of products of bytes may not fit its 32 bits."""
+"""Largest number of inputs K for which a sum of int8 products fits 32 bits."""
 
 _INTERFACE = 1
-"""That of ``peaks.c``: a library that was left from another version is not opened."""
+"""Version of the functions in ``peaks.c``: a library compiled from another version is not used."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Bytes:
-    """A weight (C, K) as bytes, row by row: nearly ``scale * values``."""
+class _QuantisedWeight:
+    """A weight (C, K) quantised to int8 row by row, approximately ``scale[:, None] * values``."""
 
     values: Tensor
-    """(C, K), filled up with zeros."""
+    """(C, K) int8, padded with zeros."""
     total: Tensor
-    """(C,), of the values of a row."""
+    """(C,), sum of each row of ``values``."""
     scale: Tensor
     """(C,)"""
     size: Tensor
-    """(C,), norm of the values."""
+    """(C,), Euclidean norm of each row of ``values``."""
     residual: Tensor
-    """(C,), norm of what they leave of the weight, in units of them."""
+    """(C,), Euclidean norm of each row's rounding error, weight / scale - values."""
 
 
 class Peaks:
-    """The largest product of each row of a weight (C, K), as it is now, with the points of a cloud (N, K).
+    """max over n and argmax over n of ``weight @ points[n]`` for a copy of a weight (C, K) and clouds (N, K).
 
-    Points and weight get no gradient.
+    Neither points nor weight get a gradient.
     """
 
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight.detach().clone(memory_format=torch.contiguous_format)
         able = weight.dtype == torch.float32 and weight.device.type == "cpu" and weight.shape[1] <= _MOST
-        self._bytes = _as_bytes(self._weight) if able and searches_by_bytes() else None
+        self._bytes = _quantise(self._weight) if able and uses_int8_search() else None
 
     @torch.no_grad()
-    def of(self, clouds: Iterable[Tensor], points: int) -> Tensor:
-        """Of clouds of ``points`` points each: (B, C)."""
+    def values(self, clouds: Iterable[Tensor], points: int) -> Tensor:
+        """Maxima (B, C) of B clouds (N, K) with N = ``points``."""
         if self._bytes is not None:
-            return self.with_places(clouds, points)[0]
+            return self.with_indices(clouds, points)[0]
         product = self._weight.new_empty(len(self._weight), points)
         return torch.stack([torch.mm(self._weight, cloud.t(), out=product).amax(1) for cloud in clouds])
 
     @torch.no_grad()
-    def with_places(self, clouds: Iterable[Tensor], points: int) -> tuple[Tensor, Tensor]:
-        """Of clouds of ``points`` points each, and the first point that has it, both (B, C)."""
+    def with_indices(self, clouds: Iterable[Tensor], points: int) -> tuple[Tensor, Tensor]:
+        """Maxima and the index of the first point that attains each, both (B, C), of B clouds with N = ``points``."""
         if self._bytes is None:
-            return plain_peaks(clouds, points, self._weight)
-        peaks, places = [], []
+            return reference_peaks(clouds, points, self._weight)
+        peaks, indices = [], []
         for cloud in clouds:
-            peak, place = self._searched(cloud, self._bytes) or plain_peaks([cloud], points, self._weight)
+            peak, index = self._int8_search(cloud, self._bytes) or reference_peaks([cloud], points, self._weight)
             peaks.append(peak.view(-1))
-            places.append(place.view(-1))
-        return torch.stack(peaks), torch.stack(places)
+            indices.append(index.view(-1))
+        return torch.stack(peaks), torch.stack(indices)
 
-    def _searched(self, cloud: Tensor, weight: _Bytes) -> tuple[Tensor, Tensor] | None:
-        """By bytes, or None where these points need all products; see ``peaks.c``."""
+    def _int8_search(self, cloud: Tensor, weight: _QuantisedWeight) -> tuple[Tensor, Tensor] | None:
+        """By int8 products; None if the bound excludes too few points or ``peaks.c`` can not read the tensors."""
         library, (c, k) = _library(), self._weight.shape
-        if library is None or not _plain_floats(cloud) or cloud.dim() != 2 or cloud.shape[1] != k or len(cloud) == 0:
+        if (
+            library is None
+            or not _is_plain_float32(cloud)
+            or cloud.dim() != 2
+            or cloud.shape[1] != k
+            or len(cloud) == 0
+        ):
             return None
-        points, peak, place = cloud.contiguous(), self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
+        points, peak, index = cloud.contiguous(), self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
         done = library.peaks(
             points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
             weight.total.data_ptr(), weight.scale.data_ptr(), weight.size.data_ptr(), weight.residual.data_ptr(),
-            torch.get_num_threads(), peak.data_ptr(), place.data_ptr(),
+            torch.get_num_threads(), peak.data_ptr(), index.data_ptr(),
         )  # fmt: skip
-        return (peak, place) if done else None
+        return (peak, index) if done else None
 
     @torch.no_grad()
-    def critical_slope(self, places: Tensor, share: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradient of one cloud's peaks behind the ReLU that its points come from.
+    def critical_gradient(self, indices: Tensor, grad: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Back-propagate the maxima of one cloud to its points, through the ReLU that produced them.
 
         Parameters
         ----------
-        places, share : Tensor (C,), the point that has each peak, and the peak's gradient.
-        after : Tensor (N, K), the points.
+        indices : Tensor (C,), int64, the point that attains each maximum.
+        grad : Tensor (C,), gradient of each maximum.
+        points : Tensor (N, K), outputs of a ReLU.
 
         Returns
         -------
-        The critical points' rows (M,), which have a peak, in order; and their gradient (M, K) before the ReLU.
+        Indices (M,) of the critical points, those that attain a maximum, ascending; and the gradient (M, K) of the
+        inputs of the ReLU at these points.
         """
         library, (c, k) = _library(), self._weight.shape
-        shapes = (places.shape, share.shape, after.shape) == ((c,), (c,), (len(after), k))
-        floats = _plain_floats(share) and _plain_floats(after) and places.dtype == torch.int64
+        shapes = (indices.shape, grad.shape, points.shape) == ((c,), (c,), (len(points), k))
+        floats = _is_plain_float32(grad) and _is_plain_float32(points) and indices.dtype == torch.int64
         if self._bytes is not None and library is not None and shapes and floats:
-            n, places, share, after = len(after), places.contiguous(), share.contiguous(), after.contiguous()
-            rows, slope = torch.empty(min(n, c), dtype=torch.int64), after.new_empty(min(n, c), k)
+            n, indices, grad, points = len(points), indices.contiguous(), grad.contiguous(), points.contiguous()
+            rows, gradient = torch.empty(min(n, c), dtype=torch.int64), points.new_empty(min(n, c), k)
             count = library.critical_slope(
-                places.data_ptr(), share.data_ptr(), self._weight.data_ptr(), after.data_ptr(), n, k, c,
-                rows.data_ptr(), slope.data_ptr(),
+                indices.data_ptr(), grad.data_ptr(), self._weight.data_ptr(), points.data_ptr(), n, k, c,
+                rows.data_ptr(), gradient.data_ptr(),
             )  # fmt: skip
             if count >= 0:
-                return rows[:count], slope[:count]
-        return plain_critical_slope(places, share, self._weight, after)
+                return rows[:count], gradient[:count]
+        return reference_critical_gradient(indices, grad, self._weight, points)
 
 
-def plain_critical_slope(places: Tensor, share: Tensor, weight: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-    """What ``Peaks(weight).critical_slope`` answers. Any precision and device."""
-    points, channels = places.sort()
-    rows, won = torch.unique_consecutive(points, return_counts=True)
-    slope = F.embedding_bag(  # for each critical point, the sum of the channels that it won
-        channels, weight, won.cumsum(0) - won, mode="sum", per_sample_weights=share[channels]
+def reference_critical_gradient(indices: Tensor, grad: Tensor, weight: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Reference implementation of ``Peaks(weight).critical_gradient``, for any precision and device."""
+    order, channels = indices.sort()
+    rows, count_per_point = torch.unique_consecutive(order, return_counts=True)
+    gradient = F.embedding_bag(  # for each critical point, the sum over the channels whose maximum it attains
+        channels, weight, count_per_point.cumsum(0) - count_per_point, mode="sum", per_sample_weights=grad[channels]
     )
-    return rows, torch.ops.aten.threshold_backward(slope, after.index_select(0, rows), 0)
+    return rows, torch.ops.aten.threshold_backward(gradient, points.index_select(0, rows), 0)
 
 
-def plain_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """What ``Peaks(weight).with_places`` answers, by all products. Any precision and device."""
+def reference_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Reference implementation of ``Peaks(weight).with_indices``, for any precision and device."""
     c = len(weight)
-    # one cloud's product stays in the cache; a maximum along points that lie side by side is fast
+    # one cloud's product stays in the processor's cache; the maximum runs along contiguous memory
     blocks = weight.new_empty(c, -(-points // _BLOCK), _BLOCK)
     rows = blocks.view(c, -1)
     rows[:, points:] = -torch.inf
     first = torch.arange(c, device=weight.device) * blocks.shape[1]
-    peaks, places = [], []
+    peaks, indices = [], []
     for cloud in clouds:
         torch.mm(weight, cloud.t(), out=rows[:, :points])
         block = torch.max(blocks.amax(2), 1).indices
-        peak, place = torch.max(blocks.view(-1, _BLOCK).index_select(0, first + block), 1)
+        peak, index = torch.max(blocks.view(-1, _BLOCK).index_select(0, first + block), 1)
         peaks.append(peak)
-        places.append(place.add_(block, alpha=_BLOCK))
-    return torch.stack(peaks), torch.stack(places)
+        indices.append(index.add_(block, alpha=_BLOCK))
+    return torch.stack(peaks), torch.stack(indices)
 
 
-def searches_by_bytes() -> bool:
-    """Whether maxima on the CPU are found the fast way here."""
+def uses_int8_search() -> bool:
+    """Whether maxima on the CPU are found by int8 products on this machine."""
     return _library() is not None
 
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """``peaks.c``, if it was compiled and the processor can do what it asks.
+    """The compiled ``peaks.c``, if there is one and the processor has the instructions it uses.
 
     It shares PyTorch's own OpenMP threads: a second pool would wait for the first, whose threads keep their cores busy
     for milliseconds after each operation.
@@ -174,13 +182,13 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def _plain_floats(tensor: Tensor) -> bool:
-    """Whether the memory behind a tensor is what C takes it for."""
+def _is_plain_float32(tensor: Tensor) -> bool:
+    """Whether the tensor's memory holds plain float32 values, as C reads it."""
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and not tensor.is_neg()
 
 
-def _as_bytes(weight: Tensor) -> _Bytes | None:
-    """None if the weight is not all finite."""
+def _quantise(weight: Tensor) -> _QuantisedWeight | None:
+    """Quantise a weight (C, K); None if it is not finite."""
     scale = weight.abs().amax(1).div_(127)
     scale.masked_fill_(scale == 0, 1)
     exact = weight / scale[:, None]
@@ -191,4 +199,4 @@ def _as_bytes(weight: Tensor) -> _Bytes | None:
     c, k = weight.shape
     filled = torch.zeros(c + -c % _ROWS, k + -k % _FOUR, dtype=torch.int8)
     filled[:c, :k] = values
-    return _Bytes(filled, values.sum(1, dtype=torch.int32), scale, size, residual)
+    return _QuantisedWeight(filled, values.sum(1, dtype=torch.int32), scale, size, residual)

@@ -48,6 +48,16 @@ def plates(findings: Findings) -> Iterator[Plate]:
     yield from _trainings(findings)
 
 
+def made_with(findings: Findings) -> str:
+    """What a caption says of the adversarial clouds, and of the models that the figures show."""
+    seeds = sorted({each.entry.options.seed for each in findings.first.values()})
+    return (
+        f"FGSM {findings.attack.direction}, epsilon {findings.attack.epsilon:g}, made on each model; "
+        f"{len(findings.measured[0].fgsm.row):,} clouds of {findings.evaluation.points:,} points; training seed "
+        f"{', '.join(map(str, seeds))}"
+    )
+
+
 def _classes(findings: Findings) -> Plate:
     labels, classes = findings.dataset.split("train").labels, findings.dataset.card.classes
     counts = dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
@@ -58,7 +68,7 @@ def _classes(findings: Findings) -> Plate:
 def _top_k(findings: Findings) -> Plate:
     tops = {label: each.fgsm.top() for label, each in findings.first.items()}
     curves = {label: (clean, moved) for label, (clean, moved) in tops.items()}
-    caption = "Fig. 4. Top-k accuracy on clean and on adversarial test clouds."
+    caption = f"Fig. 4. Top-k accuracy on clean and on adversarial test clouds ({made_with(findings)})."
     return Plate("figure-4", figures.top_k(curves), caption)
 
 
@@ -69,7 +79,7 @@ def _confidences(findings: Findings) -> Iterator[Plate]:
         yield Plate(
             f"figure-5-{name}",
             figures.confidence_boxes(clean, moved, definition.title),
-            f"Fig. 5, by the definition “{name}”. {definition.help}"
+            f"Fig. 5, by the definition “{name}” ({made_with(findings)}). {definition.help}"
             + (" This one fits the range of the paper's figure best." if name == "correct" else ""),
         )
     found = [{label: reliability(pair[side]) for label, pair in sides.items()} for side in (0, 1)]
@@ -77,8 +87,8 @@ def _confidences(findings: Findings) -> Iterator[Plate]:
     yield Plate(
         "figure-5-calibration",
         figures.reliability(first, second),
-        "Fig. 5, by the definition “calibration”. How often verdicts of a confidence are right; on the diagonal a "
-        "model is as often right as it says.",
+        f"Fig. 5, by the definition “calibration” ({made_with(findings)}). How often verdicts of a confidence are "
+        "right; on the diagonal a model is as often right as it says.",
     )
 
 
@@ -152,14 +162,20 @@ def _moved(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np
 
 def _maps(findings: Findings) -> Iterator[Plate]:
     for label, made in findings.maps.items():
-        number = MAPS[label]
-        map = Map(made.xy, made.kl, 0, TsneOptions(perplexity=made.perplexity), None, None, complete=True)
+        number, each, options = MAPS[label], findings.first[label], TsneOptions(perplexity=made.perplexity)
+        map = Map(made.xy, made.kl, 0, options, None, None, complete=True)
         figure = figures.tsne_pair(map, made.labels, made.adversarial, findings.dataset.card.classes)
+        latent, flat = (
+            f"{table[0, 0]:.2f} of clean and {table[1, 0]:.2f} of adversarial clouds"
+            for table in (each.separations, made.separations)
+        )
         yield Plate(
             f"figure-{number}",
             figure,
-            f"Fig. {number}. One t-SNE map of the 1024-D latents of {len(made.labels) // 2} clean and as many "
-            f"adversarial test clouds, {label} training (perplexity {made.perplexity:g}, KL {made.kl:.2f} nats).",
+            f"Fig. {number}. One t-SNE map of the latents of {len(made.labels) // 2} clean and as many adversarial "
+            f"test clouds, {label} training (seed {each.entry.options.seed}; FGSM {findings.attack.direction}, epsilon "
+            f"{findings.attack.epsilon:g}; t-SNE with perplexity {made.perplexity:g}, seed {options.seed}, KL "
+            f"{made.kl:.2f} nats). Silhouette of the classes in the latent space: {latent}; in this map: {flat}.",
         )
 
 
@@ -169,7 +185,14 @@ def _sweep(findings: Findings) -> Plate:
         for label, group in findings.groups.items()
     }
     figure = figures.robustness_curves(findings.measured[0].sweep.epsilons, lines)
-    return Plate("sweep", figure, f"Accuracy under FGSM {findings.attack.direction} over the budget.")
+    most = max(len(group) for group in findings.groups.values())
+    return Plate(
+        "sweep",
+        figure,
+        f"Accuracy under FGSM {findings.attack.direction}, made on each model, over the budget; "
+        f"{len(findings.measured[0].fgsm.row):,} clouds of {findings.evaluation.points:,} points"
+        + (f", means over up to {most} training seeds." if most > 1 else "."),
+    )
 
 
 def _pareto(findings: Findings) -> Plate:
@@ -190,7 +213,9 @@ def _confusions(findings: Findings) -> Iterator[Plate]:
     for label, each in findings.first.items():
         clean, adversarial = (verdicts.confusion() for verdicts in each.fgsm.sides)
         figure = figures.confusion_pair(clean, adversarial, findings.dataset.card.classes)
-        yield Plate(f"confusion-{label}", figure, f"What {label} training takes each class for.")
+        yield Plate(
+            f"confusion-{label}", figure, f"What {label} training takes each class for ({made_with(findings)})."
+        )
 
 
 def _trainings(findings: Findings) -> Iterator[Plate]:

@@ -41,6 +41,11 @@ class Findings:
         """Of each model the training with the lowest seed, which the figures show."""
         return {label: group[0] for label, group in self.groups.items()}
 
+    @property
+    def shown(self) -> int:
+        """Clouds of a t-SNE map, and of the numbers about how well classes keep apart."""
+        return min(self.options.map_clouds, len(self.measured[0].fgsm.row))
+
     def clean(self, label: str) -> Estimate:
         return self._estimate(label, lambda each: each.fgsm.clean.correct)
 

@@ -1,7 +1,7 @@
 """All that is measured of one model, each part in a file of its own, so that a killed reproduction goes on there."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attacks import Attack, Direction
-from core.datasets import Dataset, choose_rows
+from core.datasets import Dataset, Split, choose_rows
 from core.evaluation.accuracy import (
     AccuracyReport,
     AdversarialPredictions,
@@ -17,14 +17,16 @@ from core.evaluation.accuracy import (
     EvaluationOptions,
     LabelledPredictions,
     Rate,
+    chosen_clouds,
     evaluate_accuracy,
 )
 from core.evaluation.latents import LatentMap, joint_map
 from core.evaluation.onestep import FGSM, Cell, OneStepResult, fgsm_variants, one_step
-from core.evaluation.probe import PROBED, probe
+from core.evaluation.probe import MODES, PROBED, probe
 from core.evaluation.sweep import Sweep, swept
 from core.evaluation.tsne import TsneOptions, separation
-from core.events import Cancel, Done, Event
+from core.events import Cancel, Done, Event, forward
+from core.models import Classifier
 from core.models.checkpoints import LoadedModel
 from core.results.checkpointed import ArrayCodec, Arrays, CheckpointedWork
 from core.studies.defense_pointnet.models import Entry
@@ -37,7 +39,7 @@ MAPPING = 6
 SWEEP = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 """Budgets beside 0."""
 
-VERSION = 2
+VERSION = 3
 """Of the measurements: raised when one of them changes, so that results of before are made anew."""
 
 
@@ -50,7 +52,7 @@ class MeasuredMap:
     labels: NDArray[np.int64]
     adversarial: NDArray[np.bool_]
     separations: NDArray[np.float64]
-    """(4, 2): silhouette and purity of clean and adversarial clouds, first in the latent space, then in the map."""
+    """(2, 2): silhouette and purity in the map of clean and of adversarial clouds."""
     kl: float
     perplexity: float
 
@@ -73,8 +75,10 @@ class Measured:
     """The attack made on the simple model of the same seed; None of that model itself."""
     readings: list[OneStepResult]
     sweep: Sweep
-    probe: Rate
-    """A fresh discriminator's verdicts on latents of test clouds."""
+    separations: NDArray[np.float64]
+    """(3, 2): silhouette and purity in the latent space of clean clouds, under the paper's attack, and under PGD."""
+    probe: Mapping[str, Rate]
+    """How often a fresh discriminator is right about latents of test clouds, in each of the probe's ``MODES``."""
 
 
 def _whole(report: AccuracyReport) -> Arrays:
@@ -82,6 +86,7 @@ def _whole(report: AccuracyReport) -> Arrays:
     return {
         "row": report.row,
         "label": clean.label,
+        "copies_left_out": np.array(report.copies_left_out),
         "clean": clean.logits,
         "clean_latent": clean.latent,
         "adversarial": moved.logits,
@@ -100,16 +105,20 @@ def _without_latents(report: AccuracyReport) -> Arrays:
 def _report(arrays: Arrays) -> AccuracyReport:
     clean, moved = ((arrays[side], arrays[f"{side}_latent"], arrays["label"]) for side in ("clean", "adversarial"))
     return AccuracyReport(
-        arrays["row"], LabelledPredictions(*clean), AdversarialPredictions(*moved, arrays["linf"], arrays["rmse"])
+        arrays["row"],
+        LabelledPredictions(*clean),
+        AdversarialPredictions(*moved, arrays["linf"], arrays["rmse"]),
+        int(arrays["copies_left_out"]),
     )
 
 
 WHOLE = ArrayCodec(_whole, _report)
 REPORT = ArrayCodec(_without_latents, _report)
-RATE = ArrayCodec[Rate](
-    lambda rate: {"hits": np.array(rate.hits), "n": np.array(rate.n)},
-    lambda arrays: Rate(int(arrays["hits"]), int(arrays["n"])),
+RATES = ArrayCodec[Mapping[str, Rate]](
+    lambda rates: {mode: np.array([rate.hits, rate.n]) for mode, rate in rates.items()},
+    lambda arrays: {mode: Rate(*map(int, arrays[mode])) for mode in MODES},
 )
+SEPARATIONS = ArrayCodec[NDArray[np.float64]](lambda table: {"table": table}, lambda arrays: arrays["table"])
 TABLE = ArrayCodec[list[OneStepResult]](
     lambda cells: {
         name: np.array([getattr(cell, name) for cell in cells])
@@ -135,19 +144,20 @@ MAP = ArrayCodec[MeasuredMap](
 )
 
 
-def measuring_work(clouds: int, pgd_steps: int) -> int:
+def measuring_work(clouds: int, shown: int, pgd_steps: int) -> int:
     """Passes that ``measure`` makes, about, over ``clouds`` test clouds; a gradient counts as two."""
-    return sum(_weights(clouds, pgd_steps).values())
+    return sum(_weights(clouds, shown, pgd_steps).values())
 
 
-def _weights(clouds: int, pgd_steps: int) -> dict[str, int]:
+def _weights(clouds: int, shown: int, pgd_steps: int) -> dict[str, int]:
     """The passes of each part of ``measure``."""
     return {
         "fgsm": 4 * clouds,
         "pgd": (1 + 3 * pgd_steps) * clouds,
         "transfer": 5 * clouds,
         "one-step": (2 + len({*fgsm_variants(PAPER_EPSILONS), *_sweep_of("sign")})) * clouds,
-        "discriminator": 8 * min(PROBED, clouds),  # one half for the fitting
+        "separation": (1 + 3 * pgd_steps) * shown,
+        "discriminator": 11 * (min(PROBED, clouds) + clouds),
     }
 
 
@@ -160,16 +170,18 @@ def measure(
     attack: Attack,
     pgd: Attack,
     options: EvaluationOptions,
+    shown: int,
     work: CheckpointedWork,
     cancel: Cancel | None,
 ) -> Generator[Event, None, Measured]:
     """Measure one model on the test split; returns the ``Measured``.
 
-    ``simple`` is the model whose adversarial clouds are transferred, None where there is no other.
+    ``simple`` is the model whose adversarial clouds are transferred, None where there is no other; ``shown`` is the
+    number of the clouds whose classes' separation is measured.
     """
     module, test = model.module, dataset.split("test")
     base = {"weights": model.sha256, "dataset": dataset.card.fingerprint, "options": options.model_dump()}
-    weights = _weights(min(options.clouds or len(test), len(test)), pgd.steps)
+    weights = _weights(len(chosen_clouds(test, options)), shown, pgd.steps)
 
     def part(
         name: str, codec: ArrayCodec[T], key: Any, events: Callable[[], Iterator[Event]]
@@ -215,13 +227,43 @@ def measure(
         **dict(zip(cells, moved, strict=True)),
     }
     table, sweep = [found[cell] for cell in paper], swept([found[cell] for cell in curve])
+    separations = yield from part(
+        "separation",
+        SEPARATIONS,
+        [plain_key, pgd.model_dump(), shown],
+        lambda: _separated(module, test, fgsm.of(shown_clouds(fgsm, shown)), pgd, options, cancel),
+    )
     fresh = yield from part(
         "discriminator",
-        RATE,
+        RATES,
         [plain_key, width],
-        lambda: probe(module, dataset, attack, options, width, cancel, unseen=fgsm),
+        lambda: probe(module, dataset, attack, options, width, cancel),
     )
-    return Measured(entry, model, *history, fgsm, strong, transfer, table, sweep.from_zero(fgsm.clean.correct), fresh)
+    sweep = sweep.from_zero(fgsm.clean.correct)
+    return Measured(entry, model, *history, fgsm, strong, transfer, table, sweep, separations, fresh)
+
+
+def shown_clouds(report: AccuracyReport, count: int) -> NDArray[np.int64]:
+    """Places (m,) in a report of the clouds that its t-SNE map shows, and whose classes' separation is measured."""
+    return choose_rows(report.clean.label, count)
+
+
+def _separated(
+    model: Classifier, test: Split, fgsm: AccuracyReport, pgd: Attack, options: EvaluationOptions, cancel: Cancel | None
+) -> Iterator[Event]:
+    """Silhouette and purity of the latents of the clouds of ``fgsm``: clean, as attacked there, and under all steps of
+    PGD; Done with the table (3, 2).
+    """
+    chosen = Split(test.points[fgsm.row], test.labels[fgsm.row], [test.names[row] for row in fgsm.row])
+    every_step = options.model_copy(update={"clouds": None, "stop_on_success": False, "without_copies": False})
+    for event in evaluate_accuracy(model, chosen, pgd, every_step, cancel):
+        match event:
+            case Done(report, True):
+                sides = (*fgsm.sides, report.sides[1])
+                found = [separation(side.latent, side.label) for side in sides]
+                yield Done(np.array([(each.silhouette, each.purity) for each in found]))
+            case _:
+                yield event
 
 
 def _sweep_of(direction: Direction) -> list[Cell]:
@@ -239,23 +281,19 @@ def measure_map(
     """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
     usual = TsneOptions().perplexity  # of few clouds less, for it has to stay below a third of the points
     options = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
-    report = each.fgsm.of(choose_rows(each.fgsm.clean.label, clouds))
+    report = each.fgsm.of(shown_clouds(each.fgsm, clouds))
     shown = [hashlib.sha256(part.tobytes()).hexdigest() for part in (report.row, report.clean.label)]
     shown += [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
 
     def making() -> Iterator[Event]:
-        for event in joint_map(report, options, cancel):
-            if isinstance(event, Done) and event.value is not None:
-                yield Done(_separated(event.value), event.complete)
-            else:
-                yield event
+        made = yield from forward(joint_map(report, options, cancel))
+        yield Done(made.value and _measured_map(made.value), made.complete)
 
     key = {"shown": shown, "map": options.model_dump(), "version": VERSION}
     return work.checkpoint(f"measured/{each.entry.name}/map", key, MAPPING * clouds, MAP, making)
 
 
-def _separated(made: LatentMap) -> MeasuredMap:
-    halves = (~made.adversarial, made.adversarial)
-    found = [separation(points[half], made.labels[half]) for points in (made.latents, made.map.xy) for half in halves]
-    table = np.array([(each.silhouette, each.purity) for each in found])
+def _measured_map(made: LatentMap) -> MeasuredMap:
+    assert made.map_separation is not None
+    table = np.array([(each.silhouette, each.purity) for each in made.map_separation])
     return MeasuredMap(made.map.xy, made.labels, made.adversarial, table, made.map.kl, made.map.options.perplexity)

@@ -9,9 +9,10 @@ from typing import Any
 from core.datasets import Dataset
 from core.events import Event, Note
 from core.models.checkpoints import BEST
+from core.runtime.files import readable
 from core.studies.defense_pointnet.options import ReproduceOptions
 from core.training import TrainOptions
-from core.training.runs import run_exists, stored
+from core.training.record import read_run, run_exists
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ def planned(
             chosen = TrainOptions.model_validate(wanted.model_dump())  # all are set, so a run with others is refused
             entries[regime, seed] = Entry(regime, chosen, folder / "runs" / f"{regime}-seed{seed}")
     for run in dict.fromkeys(run.resolve() for root in runs for run in _runs_under(root)):
-        chosen, record = stored(run)
-        if record["dataset"] != dataset.card.fingerprint:
-            yield Note(f"{run} was trained on another dataset and is left out.")
-        elif not record["complete"]:
-            yield Note(f"{run} is not finished and is left out; resume it with `pointward train --resume`.")
+        record, name = read_run(run), readable(run.name)
+        chosen = record.options
+        if record.dataset != dataset.card.fingerprint:
+            yield Note(f"{readable(run)} was trained on another dataset and is left out.")
+        elif not record.complete:
+            yield Note(f"{readable(run)} is not finished and is left out; resume it with `pointward train --resume`.")
         else:
-            names = chain((chosen.regime, run.name), (f"{run.name}-{number}" for number in count(2)))
+            names = chain((chosen.regime, name), (f"{name}-{number}" for number in count(2)))
             free = (name for name in names if (place := entries.get((name, chosen.seed))) is None or not place.found)
             label = next(free)
             entries[label, chosen.seed] = Entry(label, chosen, run, found=True)
@@ -64,5 +66,5 @@ def _runs_under(root: Path) -> list[Path]:
     folders = [root] if run_exists(root) else sorted(path for path in root.glob("*") if run_exists(path))
     runs = [folder for folder in folders if (folder / BEST).is_file()]
     if not runs:
-        raise ValueError(f"There is no training run with a finished epoch in {root}.")
+        raise ValueError(f"There is no training run with a finished epoch in {readable(root)}.")
     return runs

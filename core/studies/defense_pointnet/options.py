@@ -20,6 +20,7 @@ class ReproduceOptions(Options):
     subset: int | None = option(
         None, "Training clouds, and test clouds at most, drawn evenly from the classes; empty takes all.", low=32
     )
+    without_copies: bool = option(False, "Leave out test clouds that are copies of training clouds.", advanced=True)
     pgd_epsilon: float = option(0.05, "Budget of the PGD that checks the paper's FGSM.", unit="r", low=0.0, high=2.0)
     pgd_steps: int = option(20, "Steps of that PGD.", low=1, high=10_000)
     map_clouds: int = option(400, "Test clouds of each t-SNE map.", low=16)

@@ -9,7 +9,9 @@ import jinja2
 import numpy as np
 
 from core.figures import save, settle
-from core.results.records import provenance, write_csv, write_json
+from core.models.predict import device_of
+from core.results.records import provenance, write_csv, write_json, write_provenance
+from core.runtime.devices import describe_device
 from core.runtime.files import atomic_path
 from core.studies.defense_pointnet.figures import Plate, plates
 from core.studies.defense_pointnet.findings import Findings
@@ -19,36 +21,51 @@ from core.training import command
 from resources import RESOURCES
 
 TEMPLATE = RESOURCES / "report.html"
+WRITTEN = ("tables", "figures", "records", "report")
+"""Files and folders of a report, without suffix."""
 
 
 def write_report(findings: Findings, folder: Path) -> None:
     """Write tables/ (CSV, Markdown, LaTeX), figures/ (PDF, SVG), records/ (CSV), report.json and report.html."""
     made, drawn = tables(findings), list(plates(findings))
+    card = findings.dataset.card
+    made_with = {
+        "dataset_name": card.name,
+        **provenance(
+            {
+                "reproduction": findings.options,
+                "attack": findings.attack,
+                "pgd": findings.pgd,
+                "evaluation": findings.evaluation,
+            },
+            seed=findings.evaluation.seed,
+            dataset=card.fingerprint,
+            weights={each.entry.name: each.model.sha256 for each in findings.measured},
+            device=describe_device(device_of(findings.measured[0].model.module)),
+        ),
+    }
     with atomic_path(folder / "tables") as part:
         for name, table in made.items():
             for suffix in (".csv", ".md", ".tex"):
                 table.write(part / f"{name}{suffix}")
+                write_provenance(part / f"{name}{suffix}", made_with)
     with atomic_path(folder / "figures") as part:
         for plate in drawn:
             settle(plate.figure)
             for suffix in (".pdf", ".svg"):
-                save(plate.figure, part / f"{plate.name}{suffix}")
+                save(plate.figure, part / f"{plate.name}{suffix}", made_with, plate.caption)
     with atomic_path(folder / "records") as part:
         for each in findings.measured:
-            write_csv(part / f"{each.entry.name}.csv", records(findings, each))
-    card = findings.dataset.card
-    made_with = provenance(
-        findings.options,
-        dataset=card.fingerprint,
-        weights={each.entry.name: each.model.sha256 for each in findings.measured},
-    )
+            path = part / f"{each.entry.name}.csv"
+            write_csv(path, records(findings, each))
+            write_provenance(path, made_with)
     runs = {
         each.entry.name: {"options": each.entry.options, "folder": each.entry.folder, "found": each.entry.found}
         for each in findings.measured
     }
     flags = red_flags(findings)
-    commands = [command(each.entry.options, card.name) for each in findings.measured]
-    write_json(folder / "report.json", {**made_with, "dataset_name": card.name, "runs": runs, "red_flags": flags})
+    commands = [command(each.entry.options, card.name, card.orientation) for each in findings.measured]
+    write_json(folder / "report.json", {**made_with, "runs": runs, "red_flags": flags})
     page = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined)
     text = page.render(
         card=card,

@@ -6,11 +6,12 @@ from typing import Any
 
 from core.attacks import preset
 from core.datasets import Dataset
-from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.accuracy import EvaluationOptions, chosen_clouds
 from core.events import Cancel, Done, Event, Note
 from core.models.checkpoints import LAST, load_model, load_training, resolve_model
 from core.results.checkpointed import CheckpointedWork, StoppedEarly
-from core.results.records import read_jsonl
+from core.runtime.files import readable, sweep
+from core.runtime.locks import locked_folder
 from core.studies.defense_pointnet.findings import Findings
 from core.studies.defense_pointnet.measure import (
     MAPPING,
@@ -23,9 +24,9 @@ from core.studies.defense_pointnet.measure import (
 )
 from core.studies.defense_pointnet.models import Entry, planned
 from core.studies.defense_pointnet.options import ReproduceOptions
-from core.studies.defense_pointnet.report import write_report
+from core.studies.defense_pointnet.report import WRITTEN, write_report
 from core.training import REGIMES, run_exists, train
-from core.training.runs import METRICS
+from core.training.record import read_metrics
 
 MAPPED = ("simple", "defense")
 """The regimes of Figures 8 and 9."""
@@ -65,13 +66,18 @@ def reproduce(
     Raises
     ------
     ValueError
-        If the options do not fit the dataset, or ``folder`` holds runs with other options.
+        If the options do not fit the dataset, ``folder`` holds runs with other options, or another process is working
+        in it.
     """
-    try:
-        findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
-    except StoppedEarly:
-        yield Done(None, complete=False)
-        return
+    with locked_folder(folder):
+        sweep(folder, WRITTEN)
+        for measured in (folder / "measured").glob("*"):
+            sweep(measured, ["*"])
+        try:
+            findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
+        except StoppedEarly:
+            yield Done(None, complete=False)
+            return
     yield Done(findings)
 
 
@@ -92,11 +98,15 @@ def _reproduced(
     test, first = dataset.split("test"), entries[0].options
     attack = preset("fgsm", epsilon=first.epsilon, direction=first.direction)
     pgd = preset("pgd", epsilon=options.pgd_epsilon, steps=options.pgd_steps, restarts=0)
-    evaluation = EvaluationOptions(points=min(first.points, test.points.shape[1]), clouds=options.subset)
-    clouds = min(options.subset or len(test), len(test))
+    evaluation = EvaluationOptions(
+        points=min(first.points, test.points.shape[1]), clouds=options.subset, without_copies=options.without_copies
+    )
+    clouds = len(chosen_clouds(test, evaluation))
     shown = min(options.map_clouds, clouds)
     weights = [_training_work(entry, dataset) for entry in entries]
-    total = sum(weights) + len(entries) * measuring_work(clouds, options.pgd_steps) + MAPPING * len(MAPPED) * shown
+    total = (
+        sum(weights) + len(entries) * measuring_work(clouds, shown, options.pgd_steps) + MAPPING * len(MAPPED) * shown
+    )
     work = CheckpointedWork(folder, total)
 
     for entry, weight in zip(entries, weights, strict=True):
@@ -117,6 +127,7 @@ def _reproduced(
             attack,
             pgd,
             evaluation,
+            shown,
             work,
             cancel,
         )
@@ -149,5 +160,7 @@ def _training_work(entry: Entry, dataset: Dataset) -> int:
 
 def _history(entry: Entry) -> tuple[list[dict[str, float]], int]:
     """The metrics of each epoch, and the gradient steps that Adam counted for the model."""
-    _, _, state = load_training(entry.folder / LAST)
-    return read_jsonl(entry.folder / METRICS), int(state["adam/0/0/step"])
+    card, _, state = load_training(entry.folder / LAST)
+    if (steps := state.get("adam/0/0/step")) is None:
+        raise ValueError(f"{readable(entry.folder / LAST)} has no state of the optimiser: restore it, or train anew.")
+    return read_metrics(entry.folder, card.epochs), int(steps)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.evaluation.confidence import DEFINITIONS, reliability
+from core.evaluation.probe import MODES
 from core.results.tables import Cell, Table
 from core.studies.defense_pointnet.findings import Findings
 from core.studies.defense_pointnet.measure import PAPER_EPSILONS
@@ -69,11 +71,21 @@ def accuracy(findings: Findings) -> Table:
             "Paper: adversarial",
         ),
         rows,
-        f"{len(test):,} test clouds of {findings.dataset.card.name}, {findings.evaluation.points:,} points each; in "
+        f"{len(test):,} test clouds of {findings.dataset.card.name}, {findings.evaluation.points:,} points each"
+        f"{copies(findings)}; in "
         "brackets 95 % bootstrap intervals over clouds and, where there are several, over seeds (of one seed they say "
         "nothing of another training; of two or three they are somewhat too narrow). Adversarial clouds are made anew "
         "for every model, but for the column of those made on simple.",
     )
+
+
+def copies(findings: Findings) -> str:
+    """What to say of test clouds that are copies of training clouds; nothing where there are none."""
+    report, among = findings.measured[0].fgsm, findings.dataset.split("test").copies
+    if report.copies_left_out:
+        return f" ({report.copies_left_out:,} that are copies of training clouds are left out)"
+    measured = int(np.isin(report.row, among).sum())
+    return f" ({measured:,} of them are copies of training clouds)" if measured else ""
 
 
 def claim(findings: Findings) -> Table:
@@ -163,36 +175,56 @@ def areas(findings: Findings) -> Table:
 
 
 def separations(findings: Findings) -> Table:
-    rows = [
-        (label, space, side, *(f"{value:.3f}" for value in made.separations[2 * place + half]))
-        for label, made in findings.maps.items()
-        for place, space in enumerate(("latents", "map"))
-        for half, side in enumerate(("clean", "adversarial"))
-    ]
+    attack, pgd = findings.attack, findings.pgd
+    sides = (
+        "clean",
+        f"FGSM {attack.direction} {attack.epsilon:g}",
+        f"PGD-{pgd.steps} {pgd.epsilon:g}",
+    )
+    rows: list[Sequence[Cell]] = []
+    for label, group in findings.groups.items():
+        latent = np.mean([each.separations for each in group], axis=0)
+        rows += [(label, "latent", side, *numbers) for side, numbers in zip(sides, _decimals(latent), strict=True)]
+        if label in findings.maps:
+            numbers = _decimals(findings.maps[label].separations)
+            rows += [(label, "t-SNE map", side, *pair) for side, pair in zip(sides[:2], numbers, strict=True)]
     return Table(
         "How well classes keep apart (Figs 8 and 9 in numbers)",
         ("Training", "Space", "Clouds", "Silhouette", "Purity"),
         rows,
-        "Silhouette: -1 to 1, intra-class compactness against the distance of other classes. Purity: share of the ten "
-        "nearest neighbours that are of the same class; what it lacks of 1 is overlap.",
+        f"Of {findings.shown:,} test clouds, drawn evenly from the classes; adversarial ones are made anew for each "
+        "model, by PGD with all its steps. Latent: the space of the model's latents, mean over seeds; t-SNE map: the "
+        "plane of the figure, one seed. Silhouette: -1 to 1, intra-class compactness against the distance of other "
+        "classes. Purity: share of the ten nearest neighbours that are of the same class; what it lacks of 1 is "
+        "overlap.",
     )
 
 
+def _decimals(table: NDArray[np.float64]) -> list[tuple[str, ...]]:
+    return [tuple(f"{value:.3f}" for value in line) for line in table]
+
+
 def discriminators(findings: Findings) -> Table:
-    rows = []
+    rows: list[Sequence[Cell]] = []
     for label, group in findings.groups.items():
-        trained = [each.history[-1][OWN] for each in group if OWN in each.history[-1]]
-        last = percent(float(np.mean(trained))) if trained else None
-        low, high = group[0].probe.interval
-        fresh = np.mean([each.probe.value for each in group])
-        rows.append((label, last, percent(float(fresh)), f"[{percent(low)}, {percent(high)}]"))
+        updates = group[0].entry.options.updates
+        for mode, title in MODES.items():
+            seen_in_training = mode == ("concatenated" if updates == "concatenated" else "separate")
+            trained = [each.history[-1][OWN] for each in group if OWN in each.history[-1]] if seen_in_training else []
+            low, high = group[0].probe[mode].interval
+            fresh = float(np.mean([each.probe[mode].value for each in group]))
+            own = percent(float(np.mean(trained))) if trained else None
+            rows.append((label, title, own, percent(fresh), f"[{percent(low)}, {percent(high)}]"))
     return Table(
-        "Can a discriminator tell real latents from adversarial ones? (accuracy, %)",
-        ("Training", "Its own, last epoch", "A fresh one", "Interval of the first seed"),
+        "Can a discriminator tell latents of clean clouds from adversarial ones? (accuracy, %)",
+        ("Training", "Latents taken in", "Its own, last epoch", "A fresh one", "Interval of the first seed"),
         rows,
         "50 % is what a coin has. The fresh discriminator, of the same two layers, is fitted on latents of training "
-        "clouds and measured on test clouds: it tells apart a discriminator that died from latents that agree. "
-        "The model is that of the best epoch.",
+        "clouds and measured on test clouds, each time in the mode named: it tells a discriminator that died from "
+        "latents that agree. In eval mode batch norm uses its running statistics, as when the model is used; in train "
+        "mode those of the batch, of clean or of adversarial clouds alone, or of both together. A training's own "
+        "discriminator stands beside the mode in which it saw latents (mean over the last epoch); only numbers of one "
+        "line can be compared. The model is that of the best epoch.",
     )
 
 

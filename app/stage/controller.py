@@ -1,0 +1,351 @@
+"""Runs the attack on the shown cloud: the only place where the window asks core for predictions.
+
+While the slider moves, the perturbation of the last attack is rescaled to each new epsilon, and only the newest
+position is computed. When the slider is released the attack is run; one of many steps becomes a job with a progress
+bar. Then the outcome over epsilon is computed: first of the rescaled perturbation, and once the person is idle of the
+attack repeated at every epsilon. Results of requests that no longer match what is chosen are discarded. A frame of a
+slider position that has been passed is still shown, because a slow machine would otherwise show none during a drag.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.jobs import Job, JobList, LatestRequestWorker
+from app.stage.attack_work import run_attack, show_last_state
+from app.stage.outcome_tracker import LONG_ATTACK_STEPS, OutcomeTracker
+from app.store import Store
+from core.datasets.matching import class_index
+from core.events import Cancel
+
+if TYPE_CHECKING:
+    from core.attacks import State
+    from core.live import AttackResult, Scene, Setup
+
+IDLE_MS = 250  # time without a key press or a result, after which the attack or its outcome is computed
+PLAY_MS = 80  # shortest time between two frames of an attack that is played
+
+
+class AttackController(QObject):
+    """Turns input into requests to the worker thread, and results into the store's scene, history and outcome."""
+
+    busyChanged = Signal(bool)
+    playingChanged = Signal(bool)
+    failed = Signal(str)
+
+    def __init__(self, store: Store, jobs: JobList, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.store, self.jobs = store, jobs
+        self.busy = self.playing = self._dragging = False
+        self._job_ids = itertools.count(1)
+        self._worker = LatestRequestWorker(parent=self)
+        self._worker.ready.connect(self._on_result)
+        self._worker.failed.connect(self._on_failure)
+        self._pending: dict[str, int] = {}  # requests without a result yet: key -> request id
+        self._cancel = Cancel()
+        self._outcome_tracker = OutcomeTracker(store)
+        self._requested_setup: Setup | None = None  # of the attack that was requested last
+        self._history_setup: Setup | None = None  # of the attack whose states are the store's history
+        self._job: Job | None = None  # runs an attack of many steps
+        self._idle_timer = QTimer(self, singleShot=True, interval=IDLE_MS)
+        self._idle_timer.timeout.connect(self._on_idle)
+        self._typing_timer = QTimer(self, singleShot=True, interval=IDLE_MS)
+        self._typing_timer.timeout.connect(self.run)
+        self._frame_timer = QTimer(self, singleShot=True, interval=PLAY_MS)
+        self._frame_timer.timeout.connect(self.step)
+        self._change_timer = QTimer(self, singleShot=True, interval=0)  # joins all changes of one click into one attack
+        self._change_timer.timeout.connect(self.run)
+        for changed in (store.cloudChanged, store.modelsChanged, store.attackChanged):
+            changed.connect(self._change_timer.start)
+
+    def close(self) -> bool:
+        """End the worker thread, before the application quits. Returns whether it has ended."""
+        self._discard_all()
+        return self._worker.close()
+
+    # --- the slider ---
+
+    def press(self) -> None:
+        """The slider was pressed: suspend all jobs, so that frames are computed as fast as possible."""
+        if not self._dragging:
+            self._dragging = True
+            self.jobs.hold_all()
+
+    def drag(self, epsilon: float) -> None:
+        """The slider was moved to ``epsilon``: show the present perturbation rescaled to it."""
+        store = self.store
+        store.set_epsilon(epsilon)
+        if store.scene is None or not store.history:
+            return
+        from core import live
+
+        self._stop_playing()
+        if self._pending.keys() - {"refit"}:
+            self._discard_all()
+        state = store.history[store.position or -1]  # position 0 is the clean cloud, which has no perturbation
+        self._request("refit", live.refit, store.scene, epsilon, state)
+        if not self._dragging:
+            self._typing_timer.start()
+
+    def release(self, epsilon: float) -> None:
+        """The slider was released: run the attack at ``epsilon``."""
+        if self._dragging:
+            self._dragging = False
+            self.jobs.release_all()
+        self.store.set_epsilon(epsilon)
+        self.run()
+
+    # --- the attack ---
+
+    def run(self) -> None:
+        """Run the chosen attack from the clean cloud to its last step, reusing the states that are already computed."""
+        self._typing_timer.stop()
+        self._stop_playing()
+        setup, history = self._current_setup(), self.store.history
+        if setup is not None and self._job is not None and setup.same_attack(self._requested_setup):
+            self._requested_setup = setup  # the job goes on; only the shown models are others
+            self._request("begin", show_last_state, setup, history)
+            return
+        self._discard_all()
+        if setup is None:
+            self._show_nothing()
+        elif setup.same_attack(self._history_setup) and len(history) <= 1 + setup.attack.total_steps:
+            self._start_attack(setup, history, end=True)
+        else:
+            self._start_attack(setup)
+
+    def _start_attack(self, setup: Setup, states: tuple[State, ...] = (), *, end: bool = False) -> None:
+        """Compute the steps after ``states``; with ``end`` no step, only the predictions of all models for the last."""
+        self._requested_setup = setup
+        self._set_busy(True)
+        total = setup.attack.total_steps
+        if end:
+            self._request("attack", show_last_state, setup, states)
+        elif total + 1 - len(states) > LONG_ATTACK_STEPS:
+            self._start_job(setup, states)
+        else:
+            self._request("attack", run_attack, setup, states, self._cancel)
+
+    def _start_job(self, setup: Setup, states: tuple[State, ...]) -> None:
+        from core import live
+
+        if not states:
+            self.store.set_outcome(None)
+            self._request("begin", show_last_state, setup)
+        cancel = Cancel()
+        work = partial(live.attack, setup, setup.attack.epsilon, cancel, states)
+        title = f"attack of {setup.attack.total_steps:,} steps"
+        self._job = job = self.jobs.submit(title, work, cancel, "steps", immediate=True)
+        self._pending["attack"] = request_id = -next(self._job_ids)  # a reference to the job would keep it alive
+        for ended in (job.finished_ok, job.stopped):
+            ended.connect(partial(self._job_ended, request_id))
+        job.failed.connect(partial(self._on_failure, "attack", request_id))
+
+    def _job_ended(self, request_id: int, attack_result: AttackResult | None) -> None:
+        """Show the result, which may be partial; without one (cancelled) leave what is shown."""
+        if self._pending.get("attack") != request_id:
+            return
+        del self._pending["attack"]
+        self._job = None
+        assert self._requested_setup is not None
+        if attack_result is None:
+            self._set_busy(False)
+        elif attack_result.scene.setup.models != self._requested_setup.models:
+            self._start_attack(self._requested_setup, attack_result.states, end=True)
+        else:
+            self._on_attack_result(attack_result)
+
+    def step(self) -> None:
+        """One step forward: show the next state, or compute it."""
+        store = self.store
+        if store.scene is None or not store.history or self._pending.keys() & {"advance", "attack"}:
+            return
+        from core import live
+
+        if store.position + 1 < len(store.history):
+            self.seek(store.position + 1)
+        else:  # the scene may still be of an earlier state, while the result of "show" is pending
+            self._request("advance", live.advance, replace(store.scene, state=store.history[-1]))
+
+    def seek(self, position: int) -> None:
+        """Show state ``position`` of the attack."""
+        store = self.store
+        if store.scene is not None and store.history and "attack" not in self._pending:
+            from core import live
+
+            self._discard("advance")
+            position = max(0, min(position, len(store.history) - 1))
+            store.set_history(store.history, position)
+            self._request("show", live.show, store.scene, store.history[position])
+
+    def step_back(self) -> None:
+        self._stop_playing()
+        self.seek(self.store.position - 1)
+
+    def step_again(self) -> None:
+        """Show the next state, if it has been computed."""
+        self._stop_playing()
+        self.seek(self.store.position + 1)
+
+    def reset(self) -> None:
+        """Show the clean cloud; the states are kept, so that stepping and playing go through them again."""
+        self._stop_playing()
+        self.seek(0)
+
+    def to_end(self) -> None:
+        """Show the last step, and compute those that are missing."""
+        self._stop_playing()
+        setup, history = self._history_setup, self.store.history
+        if setup is not None and len(history) <= self._planned_steps and "attack" not in self._pending:
+            self._start_attack(setup, history)
+        else:
+            self.seek(len(history) - 1)
+
+    def toggle_play(self) -> None:
+        """Play the attack step by step, from the start if the last step is shown; or pause."""
+        if self.playing:
+            self._stop_playing()
+        elif self.store.history and "attack" not in self._pending:
+            self._set_playing(True)
+            if self.store.position >= max(self._planned_steps, len(self.store.history) - 1):
+                self.seek(0)
+            else:
+                self._frame_timer.start()
+
+    # --- results ---
+
+    def _on_result(self, key: str, request_id: int, value: Any) -> None:
+        if self._pending.get(key) == request_id:
+            del self._pending[key]
+        match key:
+            case "begin":
+                self._show_result(value)
+            case "attack":
+                self._on_attack_result(value)
+            case "refit":
+                self.store.set_scene(value)
+            case "show":
+                self.store.set_scene(value)
+                self._keep_playing()
+            case "advance":
+                self._on_step(value)
+            case "outcome" | "sweep":
+                self._outcome_tracker.set_result(value)
+        self._idle_timer.start()
+
+    def _on_attack_result(self, attack_result: AttackResult) -> None:
+        self._show_result(attack_result)
+        self._set_busy(False)
+        self._request_if("outcome", self._outcome_tracker.rescaled_work())
+
+    def _show_result(self, attack_result: AttackResult) -> None:
+        self._history_setup = self._requested_setup
+        self.store.set_history(attack_result.states, len(attack_result.states) - 1)
+        self.store.set_scene(attack_result.scene)
+
+    def _on_idle(self) -> None:
+        """Compute the outcome that single steps have changed, then the exact one, attacked at every epsilon."""
+        store = self.store
+        if self._pending or self.playing or self._dragging or store.scene is None or not store.history:
+            return
+        if store.scene.state is store.history[-1]:
+            self._request_if("outcome", self._outcome_tracker.rescaled_work())
+        if not self._pending:
+            self._request_if("sweep", self._outcome_tracker.exact_work())
+
+    def _on_step(self, scene: Scene) -> None:
+        history = (*self.store.history, scene.state)
+        self.store.set_history(history, len(history) - 1)
+        self.store.set_scene(scene)
+        self._keep_playing()
+
+    def _on_failure(self, key: str, request_id: int, sentence: str, _: str = "") -> None:
+        if self._pending.get(key) != request_id:
+            return
+        del self._pending[key]
+        if key == "sweep":
+            self._outcome_tracker.mark_failed()
+            return
+        self._stop_playing()
+        if key in ("attack", "begin"):  # what is shown does not belong to what is chosen
+            self._discard_all()
+            self._show_nothing()
+        self._set_busy(False)
+        self.failed.emit(sentence)
+
+    def _show_nothing(self) -> None:
+        self._requested_setup = self._history_setup = None
+        self.store.set_history((), 0)
+        self.store.set_scene(None)
+        self._set_busy(False)
+
+    # --- internals ---
+
+    @property
+    def _planned_steps(self) -> int:
+        return self.store.attack.total_steps if self.store.attack is not None else 0
+
+    def _current_setup(self) -> Setup | None:
+        from core import live
+
+        store = self.store
+        models = store.verdict_models
+        if store.cloud is None or store.attack is None or not models:
+            return None
+        primary = next(index for index, model in enumerate(models) if model.name == store.primary)
+        known = class_index(store.cloud.class_name, store.classes)
+        cloud = replace(store.cloud, label=known)  # datasets and models may number their classes differently
+        return live.Setup(models, primary, store.attack.at(store.epsilon), cloud, store.target)
+
+    def _request(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
+        if "sweep" in self._pending:  # it takes seconds, and is continued when idle again
+            self._outcome_tracker.cancel()
+            self._discard("sweep")
+        self._pending[key] = self._worker.submit(key, function, *arguments)
+
+    def _request_if(self, key: str, work: Callable[[], Any] | None) -> None:
+        if work is not None:
+            self._request(key, work)
+
+    def _discard_all(self) -> None:
+        """Cancel what is running and ignore all pending results."""
+        self._cancel.request()
+        self._cancel = Cancel()
+        self._outcome_tracker.cancel()
+        if self._job is not None:
+            job, self._job = self._job, None
+            job.cancel()
+        for key in list(self._pending):
+            self._discard(key)
+
+    def _discard(self, key: str) -> None:
+        if key in self._pending:
+            del self._pending[key]
+            self._worker.discard(key)
+
+    def _keep_playing(self) -> None:
+        if self.playing:
+            if self.store.position < max(self._planned_steps, len(self.store.history) - 1):
+                self._frame_timer.start()
+            else:
+                self._stop_playing()
+
+    def _stop_playing(self) -> None:
+        self._frame_timer.stop()
+        self._set_playing(False)
+
+    def _set_playing(self, playing: bool) -> None:
+        if playing != self.playing:
+            self.playing = playing
+            self.playingChanged.emit(playing)
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self.busy:
+            self.busy = busy
+            self.busyChanged.emit(busy)

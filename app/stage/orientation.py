@@ -1,0 +1,221 @@
+"""How the shown file, or the folder of the dataset, stands: chosen by a person, found by trying, or pointed out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from app.jobs import Job, JobList
+from app.store import FileSource, Store
+from core.clouds import SHOWN
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, rotated, turned
+from core.events import Cancel
+
+if TYPE_CHECKING:
+    from core.clouds import Cloud, Points
+    from core.datasets import Dataset
+    from core.evaluation.orientation import Search
+
+MAX_HINTS = 8  # that are kept, so that going back to a file does not search again
+
+
+class OrientationController(QObject):
+    """Turns the shown file into the frame that the attacked model expects, and asks for the dataset to be turned.
+
+    The subject is the file that the shown cloud was read from or, for another cloud, the folder of the dataset.
+    """
+
+    changed = Signal()
+    """The subject, its orientation, the hint, or whether a search is running."""
+    chosen = Signal(object, object)
+    """Folder (Path) and the orientation of its files, which is to be remembered."""
+    datasetTurned = Signal(str, object)
+    """Name and root (Path) of the dataset, after ``chosen``: it has to be opened again."""
+    info = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, store: Store, jobs: JobList, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store, self._jobs = store, jobs
+        self._job: Job | None = None
+        self.finding = False
+        """Whether the job searches for an orientation to take, and not for a hint."""
+        self._hints: dict[tuple[object, str], Orientation | None] = {}
+        """What was found for a file or dataset, and the model of that name."""
+        for signal in (store.cloudChanged, store.datasetChanged, store.modelsChanged):
+            signal.connect(self._on_changed)
+
+    # --- the subject ---
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The dataset, if it is the subject: no file is shown, and it was opened from a folder."""
+        store = self._store
+        return store.dataset if store.source is None and store.data_root is not None else None
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the subject was said to stand."""
+        if self._store.source is not None:
+            return self._store.source.orientation
+        return self.dataset.card.orientation if self.dataset is not None else AS_IT_IS
+
+    @property
+    def expected(self) -> Axis | None:
+        """The axis that the attacked model expects up, the usual one without a model; None if its card doesn't say."""
+        model = self._store.primary_model
+        return STANDARD_UP if model is None else axis_named(model.card.up_axis)
+
+    @property
+    def has_subject(self) -> bool:
+        return self._store.source is not None or self.dataset is not None
+
+    @property
+    def hint(self) -> Orientation | None:
+        """The orientation in which the attacked model is much surer of the subject, if nothing was said of it."""
+        return None if self.orientation.given else self._hints.get(self._key())
+
+    @property
+    def busy(self) -> bool:
+        """Whether the orientation is being searched."""
+        return self._job is not None
+
+    # --- what a person does ---
+
+    def choose(self, up: Axis | None) -> None:
+        """This axis points up; None: as it is expected to."""
+        self._set(Orientation(up, self.orientation.turn) if up is not None else AS_IT_IS)
+
+    def turn(self) -> None:
+        """A quarter turn further about the up axis."""
+        self._set(Orientation(self.orientation.up or self.expected, (self.orientation.turn + 90) % 360))
+
+    def follow_hint(self) -> None:
+        if self.hint is not None:
+            self._set(self.hint)
+
+    def find(self) -> None:
+        """Take the right-angled turn in which the attacked model knows the subject best."""
+        self._search("finding which way is up", self._on_found, finding=True)
+
+    def show_file(self, source: FileSource) -> None:
+        """Show the cloud of a file, turned as is said of it; its class is kept if it is the file that is shown now."""
+        store = self._store
+        if self.expected is None:
+            source = replace(source, orientation=AS_IT_IS)
+        cloud = _upright(source, self.expected)
+        if store.source is not None and store.source.supplied is source.supplied and store.cloud is not None:
+            cloud = replace(cloud, class_name=store.cloud.class_name)
+        store.set_cloud(cloud, source)
+
+    # --- internals ---
+
+    def _set(self, orientation: Orientation) -> None:
+        self._stop()
+        store = self._store
+        if store.source is not None:
+            self.chosen.emit(store.source.path.parent, orientation)
+            self.show_file(replace(store.source, orientation=orientation))
+        elif self.dataset is not None:
+            self.chosen.emit(store.data_root, orientation)
+            self.datasetTurned.emit(self.dataset.card.name, store.data_root)
+
+    def _key(self) -> tuple[object, str]:
+        """The subject, and the name of the model that is asked about it."""
+        source = self._store.source
+        return source.supplied if source is not None else self.dataset, self._store.primary
+
+    def _on_changed(self, *_: object) -> None:
+        store = self._store
+        if store.source is not None and store.cloud is not None:
+            upright = _upright(store.source, self.expected).points
+            if not np.array_equal(upright, store.cloud.points):  # the attacked model is another, with another frame
+                self.show_file(store.source)
+                return
+        self._stop()
+        if self.has_subject and self.expected and not self.orientation.given and self._key() not in self._hints:
+            self._look()
+        self.changed.emit()
+
+    def _look(self) -> None:
+        """Look for a hint, which only models can give whose files tell what is typical of their training data."""
+        key, model = self._key(), self._store.primary_model
+        stored = axis_named(self.dataset.card.up_axis) if self.dataset is not None else None
+        if stored is not None:
+            self._keep(key, Orientation(stored) if stored != self.expected else None)
+        elif model is not None and model.typical is not None:
+            self._search("looking which way is up", lambda search: self._keep(key, search.hint()))
+
+    def _keep(self, key: tuple[object, str], hint: Orientation | None) -> None:
+        self._hints[key] = hint
+        while len(self._hints) > MAX_HINTS:
+            del self._hints[next(iter(self._hints))]
+
+    def _search(self, title: str, take: Callable[[Search], None], *, finding: bool = False) -> None:
+        from core.evaluation.orientation import search_turn
+
+        model, clouds = self._store.primary_model, self._samples()
+        if model is None or not clouds:
+            return
+        self._stop()
+        cancel = Cancel()
+        job = self._jobs.submit(
+            title, lambda: search_turn(model, clouds, cancel), cancel, "clouds", immediate=True, keeps_partial=False
+        )
+        self._job, self.finding = job, finding
+        job.finished_ok.connect(lambda search: self._on_ended(job, take, search))
+        job.stopped.connect(lambda _: self._on_ended(job, take, None))
+        job.failed.connect(lambda message, _: self._on_failed(job, message))
+        self.changed.emit()
+
+    def _samples(self) -> Sequence[Points]:
+        """Clouds of the subject as they are in its files."""
+        from core.evaluation.orientation import sample
+
+        if self._store.source is not None:
+            return [self._store.source.supplied.points]
+        if self.dataset is None:
+            return []
+        card, clouds = self.dataset.card, sample(self.dataset, SHOWN)
+        up = axis_named(card.up_axis)
+        if not card.orientation.given or up is None:
+            return clouds
+        return [rotated(points, card.orientation.rotation(up).T) for points in clouds]
+
+    def _on_ended(self, job: Job, take: Callable[[Search], None], search: Search | None) -> None:
+        if job is self._job:
+            self._job, self.finding = None, False
+            if search is not None:
+                take(search)
+            self.changed.emit()
+
+    def _on_found(self, search: Search) -> None:
+        best = int(search.scores.argmax())
+        turn = f", turned by {search.best.turn:g}°" if search.best.turn else ""
+        self.info.emit(
+            f"The attacked model is surest with {search.best.up} up{turn}: its class margin is "
+            f"{search.margins[best]:.1f} logits, and {search.margins[0]:.1f} as it is."
+        )
+        self._set(search.best)
+
+    def _on_failed(self, job: Job, message: str) -> None:
+        if job is self._job:
+            self._job, self.finding = None, False
+            self.failed.emit(message)
+            self.changed.emit()
+
+    def _stop(self) -> None:
+        if self._job is not None:
+            job, self._job, self.finding = self._job, None, False
+            job.cancel()
+
+
+def _upright(source: FileSource, expected: Axis | None) -> Cloud:
+    """The cloud of a file, turned into the frame in which ``expected`` points up."""
+    if expected is None or not source.orientation.given:
+        return source.supplied
+    return turned(source.supplied, source.orientation.rotation(expected))

@@ -1,0 +1,81 @@
+"""The outcome over epsilon that is drawn in the slider's groove: which computation it needs next, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.store import Store
+from core.events import Cancel, Event, result
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.live import Outcome
+
+EPSILON_MAX = 0.3
+"""Right end of the slider, in unit-sphere radii."""
+OUTCOME_GRID = tuple(np.linspace(0, EPSILON_MAX, 31))
+"""Epsilons at which the outcome is computed, in unit-sphere radii."""
+LONG_ATTACK_STEPS = 100
+"""An attack of more steps runs as a job, and is not repeated at every epsilon of the grid."""
+
+Work = Callable[[], "Outcome | None"]
+"""A computation for the worker thread; its result belongs to ``set_result``."""
+
+
+class OutcomeTracker:
+    """Decides what has to be computed for the store's outcome to match its scene."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cancel = Cancel()
+        self._swept_confidences: list[NDArray[np.float32]] = []  # (M, K) for each epsilon done so far
+        self._failed_outcome: Outcome | None = None  # of the sweep that failed
+
+    def rescaled_work(self) -> Work | None:
+        """The outcome of the scene's rescaled perturbation; None if the present outcome belongs to the scene."""
+        from core import live
+
+        store = self._store
+        if store.scene is None or (store.outcome is not None and store.outcome.holds_for(store.scene)):
+            return None
+        store.set_outcome(None)
+        if store.scene.step == 0:  # the clean cloud has no perturbation
+            return None
+        self._swept_confidences = []
+        return partial(_run, partial(live.outcome, store.scene, OUTCOME_GRID, self._cancel))
+
+    def exact_work(self) -> Work | None:
+        """The outcome of the attack repeated at every epsilon, which may take seconds; None if that is not needed."""
+        from core import live
+
+        present = self._store.outcome
+        if present is None or present.exact or present is self._failed_outcome:
+            return None
+        if present.scene.setup.attack.total_steps > LONG_ATTACK_STEPS:
+            return None
+        sweep = partial(live.attacked_outcome, present.scene, OUTCOME_GRID, self._cancel, self._swept_confidences)
+        return partial(_run, sweep)
+
+    def set_result(self, outcome: Outcome | None) -> None:
+        """Put a computed outcome into the store; None if its computation was cancelled."""
+        if outcome is not None:
+            self._store.set_outcome(outcome)
+
+    def mark_failed(self) -> None:
+        """Do not try again a sweep that failed. It runs unasked, so no message is shown; the log has the reason."""
+        self._failed_outcome = self._store.outcome
+
+    def cancel(self) -> None:
+        """End the running computation. A sweep continues where it was when it is requested again."""
+        self._cancel.request()
+        self._cancel = Cancel()
+
+
+def _run(work: Callable[[], Iterator[Event]]) -> Outcome | None:
+    outcome: Outcome | None = result(work())
+    return outcome

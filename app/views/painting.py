@@ -1,0 +1,37 @@
+"""Helper functions for painting."""
+
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPen
+
+from core.runtime.text import printable
+
+
+def translucent(colour: QColor, opacity: float) -> QColor:
+    """A copy of a colour with an opacity from 0 to 1."""
+    made = QColor(colour)
+    made.setAlphaF(opacity)
+    return made
+
+
+def plot_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen for items in plot coordinates, whose width is in logical pixels."""
+    application = QGuiApplication.instance()
+    assert isinstance(application, QGuiApplication)
+    pen = QPen(colour, width * application.devicePixelRatio(), style)
+    pen.setCosmetic(True)  # the width of a cosmetic pen is in device pixels
+    return pen
+
+
+def draw_text(
+    painter: QPainter,
+    box: QRect,
+    text: str,
+    font: QFont,
+    colour: QColor,
+    side: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
+) -> None:
+    """Draw plain text in one line, vertically centred in `box`, with an ellipsis if it is too long."""
+    painter.setFont(font)
+    painter.setPen(colour)
+    shown = QFontMetrics(font).elidedText(printable(text), Qt.TextElideMode.ElideRight, box.width())
+    painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)

@@ -1,0 +1,116 @@
+"""The parameters that say how clouds stand in files, and how that is found by trying."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter, validators
+
+from core.clouds import Points
+from core.clouds.frames import Axis, Orientation, axis_named
+from core.commands.console import UsageError, follow, note
+from core.evaluation.orientation import Search, expected_up, search_turn
+from core.models.checkpoints import LoadedModel
+
+Turn = Annotated[float, Parameter(validator=validators.Number(gte=-360, lte=360))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class GivenOrientation:
+    """How clouds stand in files that are to be trained on.
+
+    Parameters
+    ----------
+    up
+        Axis of the files that points up; the clouds are turned to have z up, as the built-in data.
+    turn
+        Degrees about the up axis by which they are turned then, counter-clockwise seen from above.
+    """
+
+    up: Annotated[Axis | None, Parameter(allow_leading_hyphen=True)] = None
+    turn: Turn = 0.0
+
+    @property
+    def value(self) -> Orientation:
+        return Orientation(self.up, self.turn)
+
+
+NOT_GIVEN = GivenOrientation()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OrientationChoice:
+    """How clouds stand in files that a model is asked about.
+
+    Parameters
+    ----------
+    up
+        Axis of the files that points up; the clouds are turned into the frame that the model expects. "auto" tries the
+        24 right-angled turns and takes the one after which the model is surest.
+    turn
+        Degrees about the up axis by which they are turned then, counter-clockwise seen from above.
+    """
+
+    up: Annotated[Axis | Literal["auto"] | None, Parameter(allow_leading_hyphen=True)] = None
+    turn: Turn = 0.0
+
+    @property
+    def automatic(self) -> bool:
+        return self.up == "auto"
+
+    def checked(self) -> Orientation | None:
+        """The orientation; None if it is to be found.
+
+        Raises
+        ------
+        UsageError
+            If a turn is given that is to be found.
+        """
+        if self.up != "auto":
+            return Orientation(self.up, self.turn)
+        if self.turn:
+            raise UsageError("--up auto finds the turn too: leave --turn out, or say which axis is up.")
+        return None
+
+    def resolve(self, model: LoadedModel, clouds: Callable[[], Sequence[Points]]) -> Orientation:
+        """The orientation, which a model is asked for where it is to be found; of ``clouds``, as they are.
+
+        Raises
+        ------
+        UsageError
+            If a turn is given that is to be found.
+        ValueError
+            If the model's card does not say which axis it expects up.
+        """
+        given = self.checked()
+        if given is None or given.given:
+            expected_up(model.card)
+        if given is not None:
+            return given
+        tried = clouds()
+        search: Search | None = follow(lambda cancel: search_turn(model, tried, cancel), "finding what is up")[0]
+        if search is None:
+            raise KeyboardInterrupt
+        note(str(search))
+        return search.best
+
+
+AS_SUPPLIED = OrientationChoice()
+
+
+def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> str | None:
+    """Whether clouds of which nothing was said seem to stand another way than the model expects.
+
+    Returns the options that would turn them, after telling the person; None if they seem not to, or it can't be told.
+    """
+    if model.typical is None or axis_named(model.card.up_axis) is None:
+        return None
+    search: Search | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking which way is up")[0]
+    if search is None:
+        raise KeyboardInterrupt
+    if (turn := search.hint()) is None:
+        return None
+    note(f"{what} looks {turn.up} up to {model.name}, which expects {model.card.up_axis} up: try {turn.words()}.")
+    return turn.words()

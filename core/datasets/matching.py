@@ -1,0 +1,108 @@
+"""The classes of a dataset among those of a model: some of them, in any order, or by other names."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.datasets.base import Dataset, DatasetError
+
+_LISTED = 12
+"""Names that a message lists at most."""
+
+
+def class_index(name: str | None, outputs: Sequence[str]) -> int | None:
+    """The output of this name; where none has it, the one that differs in capitals, spaces and hyphens alone."""
+    if name is None:
+        return None
+    if name in outputs:
+        return list(outputs).index(name)
+    plain = [_plain(output) for output in outputs]
+    return plain.index(_plain(name)) if plain.count(_plain(name)) == 1 else None
+
+
+def unknown_classes(
+    classes: Sequence[str], outputs: Sequence[str], names: Mapping[str, str] | None = None
+) -> list[str]:
+    """Those of a dataset's classes that are none of a model's outputs, ``names`` giving some of them other names."""
+    return [name for name in classes if class_index((names or {}).get(name, name), outputs) is None]
+
+
+def label_map(
+    classes: Sequence[str], outputs: Sequence[str], names: Mapping[str, str] | None = None
+) -> NDArray[np.int64]:
+    """(C,), the index among a model's ``outputs`` of each class of a dataset.
+
+    Parameters
+    ----------
+    names
+        What the model calls classes that the dataset calls otherwise: the dataset's name -> the model's.
+
+    Raises
+    ------
+    DatasetError
+        If a class is unknown to the model, or ``names`` has one that the dataset or the model does not have.
+    """
+    names = names or {}
+    if absent := [name for name in names if name not in classes]:
+        raise DatasetError(f"The dataset has no class {listed(absent)}; its classes are {listed(classes)}.")
+    if absent := [name for name in names.values() if class_index(name, outputs) is None]:
+        raise DatasetError(
+            f"The model knows no class {listed(absent)}; its classes are {listed(outputs, len(outputs))}."
+        )
+    if absent := unknown_classes(classes, outputs, names):
+        raise DatasetError(
+            f"The model knows no class {listed(absent)}; its classes are {listed(outputs, len(outputs))}. Rename the "
+            f"dataset's, or say which are meant, as --classes {absent[0]}={outputs[0]}."
+        )
+    return np.array([class_index(names.get(name, name), outputs) for name in classes], dtype=np.int64)
+
+
+def matched(dataset: Dataset, outputs: Sequence[str], names: Mapping[str, str] | None = None) -> Dataset:
+    """The dataset with its labels among a model's outputs, whose names are its classes then.
+
+    The clouds and the fingerprint are those of the dataset, so a model is measured against all of its outputs, of which
+    some may be of no cloud.
+
+    Raises
+    ------
+    DatasetError
+        As ``label_map``.
+    """
+    numbers = label_map(dataset.card.classes, outputs, names)
+    if tuple(dataset.card.classes) == tuple(outputs) and (numbers == np.arange(len(numbers))).all():
+        return dataset
+    splits = {name: replace(split, labels=numbers[split.labels]) for name, split in dataset.splits.items()}
+    return Dataset(dataset.card.model_copy(update={"classes": tuple(outputs)}), splits)
+
+
+def presence(labels: NDArray[np.integer], outputs: Sequence[str]) -> str:
+    """How many of a model's classes clouds of these labels are of: "3 of the model's 16 classes present"."""
+    return f"{len(np.unique(labels))} of the model's {len(outputs)} classes present"
+
+
+def parse_names(text: str) -> dict[str, str]:
+    """``seat=chair,couch=sofa`` as a mapping.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    pairs = [part.partition("=") for part in text.split(",")]
+    names = {mine.strip(): theirs.strip() for mine, _, theirs in pairs}
+    if len(names) < len(pairs) or not all(names) or not all(names.values()):
+        raise ValueError(f"classes are matched as seat=chair,couch=sofa, each of the dataset's once, not as {text!r}")
+    return names
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def listed(names: Sequence[str], most: int = _LISTED) -> str:
+    """Names as part of a sentence, the last of many left out."""
+    listed = ", ".join(names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed

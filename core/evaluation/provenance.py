@@ -1,0 +1,42 @@
+"""The provenance of what was measured of models, for every file that such a result is written to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.attacks import Attack
+from core.datasets import Card
+from core.models.checkpoints import LoadedModel
+from core.models.predict import device_of
+from core.results.records import provenance
+from core.runtime.devices import describe_device
+
+
+def measurement_provenance(
+    models: Sequence[LoadedModel],
+    dataset: Card | None,
+    attack: Attack,
+    *,
+    seed: int,
+    complete: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """What made a measurement of one or more models, in the order of ``core.results.records.provenance``.
+
+    Parameters
+    ----------
+    dataset : card of the dataset that the clouds are of; None for a cloud that is of none.
+    seed : source of the attack's random starts, and of what else is random.
+    options : all others of the operation, by name; under ``options`` beside those of the attack.
+    """
+    return {
+        "dataset_name": dataset.name if dataset is not None else None,
+        "dataset_frame": dataset.frame if dataset is not None else None,
+        **provenance(
+            {"attack": attack, **options},
+            seed=seed,
+            dataset=dataset.fingerprint if dataset is not None else None,
+            weights={model.name: model.sha256 for model in models},
+            device=describe_device(device_of(models[0].module)),
+            complete=complete,
+        ),
+    }

@@ -1,0 +1,125 @@
+"""Locks between processes. The system holds them for a process, so that they end with it however it ends."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from core.runtime.files import readable
+
+LOCK = ".lock"
+"""In a folder that is locked."""
+
+_UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""What file systems without locks say; work goes on there as if nobody else did."""
+
+
+class InUseError(ValueError):
+    """Another process is working on a folder."""
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep every other process, and every other thread, from working on ``folder``, which is made where it is missing.
+
+    Raises
+    ------
+    InUseError
+        If one is doing so already; the sentence names the folder and that process.
+    ValueError
+        If ``folder`` is a file.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"{readable(folder)} is a file, not a folder: choose another.") from None
+    lock = Lock(folder / LOCK)
+    if not lock.acquire():
+        raise InUseError(
+            f"{readable(folder)} is in use by {lock.holder}, so nothing was changed: wait until that has ended, or "
+            "choose another folder."
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+        if made:
+            with suppress(OSError):
+                folder.rmdir()  # if it is still empty
+
+
+class Lock:
+    """A lock on the file ``path``, which is there while the lock is held."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock unless somebody holds it; whether it was taken."""
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            if not _try_lock(descriptor):
+                os.close(descriptor)
+                return False
+            if self._is_file(descriptor):
+                break
+            os.close(descriptor)  # who held it has removed the file meanwhile: take the lock of a new one
+        self._descriptor = descriptor
+        with suppress(OSError):  # of a full disk; the number is for messages only
+            os.truncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, and remove its file."""
+        assert self._descriptor is not None
+        if sys.platform == "win32":  # where an open file can't be removed
+            os.close(self._descriptor)
+        with suppress(OSError):
+            self._path.unlink()
+        if sys.platform != "win32":
+            os.close(self._descriptor)
+
+    def _is_file(self, descriptor: int) -> bool:
+        """Whether the open file is the one that is at the path now."""
+        try:
+            return sys.platform == "win32" or os.path.samestat(os.fstat(descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    @property
+    def holder(self) -> str:
+        """Who holds it, for a message."""
+        try:
+            number = int(self._path.read_text())
+        except (OSError, ValueError):
+            return "another process"
+        return "another job of this program" if number == os.getpid() else f"another process (number {number})"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a locked byte can't be read, so it is one behind the content
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in _UNSUPPORTED
+        return True

@@ -1,0 +1,140 @@
+"""What the folder of a run says of it, checked when it is read: files that a person can edit are not trusted."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationError
+
+from core.clouds.frames import AS_IT_IS, Axis, Orientation
+from core.models.checkpoints import ModelCard
+from core.options import explain
+from core.results.records import read_as, read_jsonl
+from core.runtime.files import FormatError, readable
+from core.training.options import TrainOptions
+
+OPTIONS, METRICS = "options.json", "metrics.jsonl"
+
+Text = Annotated[str, Field(max_length=10_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _stored(path: Path) -> str:
+    """A path as text; as the address of a file, which can hold any name, where it is not UTF-8."""
+    return str(path) if readable(path) == str(path) else path.resolve().as_uri()
+
+
+def _restored(value: Any) -> Path:
+    """The path of a text that ``_stored`` made."""
+    if isinstance(value, str) and value.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(value.removeprefix("file://"))))
+    if not isinstance(value, str | Path):
+        raise ValueError("input should be a path")
+    return Path(value)
+
+
+class RunRecord(BaseModel):
+    """``options.json``: how a run was started, and whether it is complete. What made it is kept beside these fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    dataset_name: Text
+    data_root: Annotated[Path, PlainValidator(_restored), PlainSerializer(_stored)] | None
+    """Where the dataset was found; None for one that is built in."""
+    given_up: Axis | None = None
+    """Axis that was said to point up in its files."""
+    turn: Annotated[FiniteFloat, Field(ge=-360, le=360)] = 0.0
+    """Degrees by which its clouds were turned about the up axis."""
+    options: TrainOptions
+    dataset: Text
+    """Fingerprint of the dataset."""
+    versions: dict[Text, Text]
+    complete: bool
+
+
+class EpochMetrics(BaseModel):
+    """A line of ``metrics.jsonl``: a finished epoch. Losses and accuracies of the training clouds are beside these."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+    __pydantic_extra__: dict[str, FiniteFloat]
+
+    epoch: int = Field(ge=1)
+    validation_clean: Share
+    validation_adversarial: Share
+    learning_rate: FiniteFloat
+    seconds: Annotated[FiniteFloat, Field(gt=0)]
+    clouds_per_second: Annotated[FiniteFloat, Field(gt=0)]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The record of the run in ``folder``.
+
+    Raises
+    ------
+    ValueError
+        If there is no run, its record is damaged, or it was made with options this version does not have.
+    """
+    if not run_exists(folder):
+        raise ValueError(f"There is no run to resume in {readable(folder)}: it has no {OPTIONS}.")
+    return read_as(folder / OPTIONS, RunRecord, "the record of a training run of this version")
+
+
+def read_metrics(folder: Path, epochs: int) -> list[dict[str, float]]:
+    """The metrics of the first ``epochs`` epochs of the run in ``folder``.
+
+    Raises
+    ------
+    FormatError
+        If a line is damaged, or has other metrics than the first.
+    ValueError
+        If some are missing.
+    """
+    path = folder / METRICS
+    history: list[dict[str, float]] = []
+    for number, line in enumerate((read_jsonl(path) if path.is_file() else [])[:epochs], 1):
+        try:
+            EpochMetrics.model_validate(line)
+        except ValidationError as error:
+            wrong = f"line {number} is not the metrics of an epoch ({explain(error)})"
+            raise FormatError(path, wrong, "restore it, or train anew") from None
+        if history and line.keys() != history[0].keys():
+            raise FormatError(path, f"line {number} has other metrics than line 1", "restore it, or train anew")
+        history.append(line)
+    if [line["epoch"] for line in history] != list(range(1, epochs + 1)):
+        raise ValueError(
+            f"{readable(path)} lacks some of the {epochs} finished epochs, so the run can't go on; restore it, or "
+            "train anew in another folder."
+        )
+    return history
+
+
+def stored_options(folder: Path) -> TrainOptions:
+    """The options of the run in ``folder``; raises as ``read_run``."""
+    return read_run(folder).options
+
+
+def run_exists(folder: Path) -> bool:
+    """Whether there is a run to resume in ``folder``; one that was killed at its very start left nothing."""
+    return (folder / OPTIONS).is_file()
+
+
+class DatasetPlace(NamedTuple):
+    """Which dataset a model was trained on, and how it is opened again."""
+
+    name: str
+    root: Path | None = None
+    """Where it was found; None for a built-in one, and where that is not known."""
+    orientation: Orientation = AS_IT_IS
+    """How its clouds were said to stand in their files."""
+
+
+def dataset_of_run(folder: Path) -> DatasetPlace:
+    """The dataset of the run in ``folder``; raises as ``read_run``."""
+    record = read_run(folder)
+    return DatasetPlace(record.dataset_name, record.data_root, Orientation(record.given_up, record.turn))
+
+
+def dataset_of_weights(weights: Path, card: ModelCard) -> DatasetPlace:
+    """The dataset that weights were trained on; where it was found is known of those in a run's folder."""
+    return dataset_of_run(weights.parent) if run_exists(weights.parent) else DatasetPlace(card.dataset)

@@ -1,0 +1,1 @@
+"""A fuzzer of everything that reads what others have written; ``python -m tests.fuzz --help``."""

@@ -1,0 +1,230 @@
+"""Files that this program writes and a person may edit, options and command lines, as targets of the fuzzer."""
+
+import json
+import os
+import random
+import string
+import struct
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from core import training
+from core.attacks import Attack
+from core.datasets import Card
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.latents import LatentOptions
+from core.evaluation.tsne import TsneOptions
+from core.models import build, checkpoints
+from core.models.checkpoints import BEST, LAST, ModelCard, load_model, load_training, read_card, save_model
+from core.options import explain
+from core.results.records import provenance
+from core.runtime.text import printable
+from core.studies.defense_pointnet.options import ReproduceOptions
+from core.training import TrainOptions, runs
+from tests.fuzz.mutators import NUMBERS, WORDS, json_text, mutate, mutate_json, random_value
+from tests.fuzz.target import Refused, Target, refusals, sentence
+
+# Weights and runs
+
+
+CARD = {
+    "name": "a", "title": "A", "architecture": "pointnet", "options": {"dropout": 0.3}, "classes": ["a", "b"],
+    "regime": "simple", "points": 64, "dataset": "shapes16", "fingerprint": "0" * 64, "up_axis": "y", "seed": 0,
+    "epochs": 2, "command": "pointward train", "metrics": {"validation_clean": 0.5}, "versions": {"torch": "2"},
+    "created": "2026-01-01T00:00:00+00:00", "dtype": "float32",
+}  # fmt: skip
+DATASET = Card(
+    name="shapes16", title="S", classes=("a", "b"), splits={"train": 4, "test": 2}, points=64, up_axis="y", licence="-",
+    source="-", sampling="-", fingerprint="0" * 64,
+)  # fmt: skip
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-weights-")
+
+
+@cache
+def _weights_file() -> Path:
+    """A whole file of weights of a PointNet, with a training state."""
+    path = Path(_FOLDER.name) / LAST
+    torch.manual_seed(0)
+    module, card = build("pointnet", 2), ModelCard.model_validate(CARD)
+    save_model(path, module, card, half=True, training={"epoch": torch.zeros(1)})
+    return path
+
+
+def _damaged_weights(rng: random.Random) -> bytes:
+    whole = _weights_file().read_bytes()
+    size = 8 + int.from_bytes(whole[:8], "little")
+    if rng.random() < 0.3:
+        return mutate(whole[: rng.choice((size, size + 1000, len(whole)))], [whole[:size]], rng)
+    header = json.loads(whole[8:size])
+    if rng.random() < 0.6:
+        card = mutate_json(json.loads(header["__metadata__"]["card"]), rng)
+        header["__metadata__"]["card"] = json_text(card, rng).decode("utf-8", "surrogatepass")
+    else:
+        header = mutate_json(header, rng)
+    text = json_text(header, rng)
+    return struct.pack("<Q", len(text)) + text + whole[size:]
+
+
+def _run_weights(data: bytes, folder: Path, rng: random.Random) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(data)
+    with refusals(ValueError):
+        read_card(path)
+        load_training(path)
+        load_model(path)
+
+
+@cache
+def _run_files() -> dict[str, bytes]:
+    """The text files of a training run of two epochs."""
+    options = TrainOptions(regime="defense", epochs=3, points=64)
+    record = {
+        "dataset_name": DATASET.name,
+        "data_root": "data",
+        **provenance(options, seed=0, dataset=DATASET.fingerprint, complete=False),
+        "time": "2026-01-01T00:00:00+00:00",
+    }
+    metrics = [{"epoch": epoch, "validation_clean": 0.5, "validation_adversarial": 0.25} for epoch in (1, 2)]
+    lines = "".join(json.dumps(line) + "\n" for line in metrics)
+    return {runs.OPTIONS: json.dumps(record).encode(), runs.METRICS: lines.encode()}
+
+
+def _damaged_run(rng: random.Random) -> bytes:
+    name = rng.choice((runs.OPTIONS, runs.METRICS))
+    whole = _run_files()[name]
+    if rng.random() < 0.4:
+        damaged = mutate(whole, list(_run_files().values()), rng)
+    elif name == runs.OPTIONS:
+        damaged = json_text(mutate_json(json.loads(whole), rng), rng)
+    else:
+        lines = [json.loads(line) for line in whole.splitlines()]
+        lines[rng.randrange(2)] = mutate_json(rng.choice(lines), rng)
+        damaged = b"\n".join(json_text(line, rng) for line in lines) + b"\n"
+    return f"{name}\n".encode() + damaged
+
+
+def _resume_run(data: bytes, folder: Path, rng: random.Random) -> None:
+    name, _, damaged = data.partition(b"\n")
+    run = folder / "run"
+    run.mkdir()
+    for other, content in (_run_files() | {name.decode(): damaged}).items():
+        (run / other).write_bytes(content)
+    for weights in (BEST, LAST):
+        os.link(_weights_file(), run / weights)
+    with refusals(ValueError):
+        training.dataset_of_run(run)
+        training.dataset_of_weights(run / BEST, ModelCard.model_validate(CARD))
+        runs.Run.resume(run, TrainOptions(), DATASET)
+
+
+def _damaged_index(rng: random.Random) -> bytes:
+    index = {
+        f"{name}.safetensors": {"title": name, "dataset": "shapes16", "sha256": "0" * 64} for name in ("one", "two")
+    }
+    if rng.random() < 0.4:
+        return mutate(json.dumps(index).encode(), [b"{}"], rng)
+    return json_text(mutate_json(index, rng), rng)
+
+
+def _read_index(data: bytes, folder: Path, rng: random.Random) -> None:
+    (folder / "index.json").write_bytes(data)
+    os.link(_weights_file(), folder / "one.safetensors")
+    before, checkpoints.WEIGHTS = checkpoints.WEIGHTS, folder
+    try:
+        with refusals(ValueError):
+            checkpoints.builtin_models()
+            checkpoints.builtin_models("shapes16")
+            load_model(checkpoints.resolve_model("one"))
+    finally:
+        checkpoints.WEIGHTS = before
+
+
+# Options and command lines
+
+
+_OPTIONS = (TrainOptions, Attack, EvaluationOptions, LatentOptions, TsneOptions, ReproduceOptions)
+
+
+def _random_options(rng: random.Random) -> bytes:
+    kind = rng.randrange(len(_OPTIONS))
+    values = {}
+    for name in rng.choices(list(_OPTIONS[kind].model_fields), k=rng.randint(1, 3)):
+        values[name] = rng.choice((random_value(rng), rng.randrange(1, 200), rng.random()))
+    return json_text([kind, values], rng)
+
+
+def _validate_options(data: bytes, folder: Path, rng: random.Random) -> None:
+    try:
+        kind, values = json.loads(data)
+    except (RecursionError, ValueError):
+        raise Refused("not JSON") from None
+    try:
+        options = _OPTIONS[kind].model_validate(values)
+    except ValidationError as error:
+        raise Refused(sentence(explain(error), most=1000)) from None
+    json.dumps(options.model_dump(mode="json"))
+    if isinstance(options, TrainOptions):
+        runs.command(options, "shapes16")
+        with suppress(ValidationError):
+            _ = options.attack
+
+
+LONGEST_WORDS = 10_000
+"""Characters of a sentence about a command line, which repeats a person's own words."""
+
+
+def _random_words(rng: random.Random) -> bytes:
+    command = rng.choice(("attack", "evaluate", "train", "tsne", "reproduce", "datasets", "doctor", "", "x"))
+    flags = [name.replace("_", "-") for options in _OPTIONS for name in options.model_fields]
+    flags += [
+        "json",
+        "model",
+        "out",
+        "points",
+        "data-root",
+        "attack",
+        "target",
+        "device",
+        "records",
+        "no-resume",
+        "help",
+    ]
+    words = [command]
+    for _ in range(rng.randrange(5)):
+        value = rng.choice(
+            (*NUMBERS, *WORDS, "fgsm", "cpu", "a.ply", "true", "".join(rng.choices(string.printable, k=9)))
+        )
+        words += [f"--{rng.choice(flags)}", value][: rng.choice((1, 2, 2, 2))] if rng.random() < 0.8 else [value]
+    return json.dumps(words).encode()
+
+
+def _parse_words(data: bytes, folder: Path, rng: random.Random) -> None:
+    from cyclopts import CycloptsError
+
+    from core.commands import cli
+
+    words = json.loads(data)
+    try:
+        cli.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        cause = error.__cause__
+        text = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        raise Refused(sentence(printable(text), LONGEST_WORDS)) from None  # as it is shown
+    except ValidationError as error:
+        raise Refused(sentence(printable(explain(error)), LONGEST_WORDS)) from None
+
+
+TARGETS = (
+    Target("weights and cards", _damaged_weights, _run_weights),
+    Target("run files", _damaged_run, _resume_run),
+    Target("index of weights", _damaged_index, _read_index),
+    Target("options", _random_options, _validate_options, share=0.5),
+    Target("command lines", _random_words, _parse_words, share=0.5),
+)
