@@ -28,9 +28,9 @@ def sleep_while_waiting() -> None:
     """Let OpenMP's threads sleep while they wait for one another, unless the environment has a setting of its own.
 
     By default they stay busy for milliseconds. Where others compute on the same cores, a thread that waits then keeps
-    its core from the one that it waits for: a gradient of 32 clouds, which two threads make in 0.2 s alone, took them
-    48 s beside eleven busy processes, and 2 s asleep (``python -m tests.bench.threads``). Call it before a library that
-    brings OpenMP is loaded.
+    its core from the one that it waits for: beside eleven busy processes on two cores, two threads took 52 s for a
+    gradient of 32 clouds, and 1.5 s asleep (``python -m tests.bench.threads``). Call it before a library that brings
+    OpenMP is loaded.
     """
     if not os.environ.keys() & set(_WAITING):
         os.environ["OMP_WAIT_POLICY"] = "passive"
@@ -74,7 +74,7 @@ def set_threads() -> None:
     from threadpoolctl import threadpool_limits
 
     asked = asked_threads()
-    if asked is None and _COUNTS in os.environ:
+    if asked is None and os.environ.get(_COUNTS):
         return
     torch.set_num_threads(allowed_threads())
     threadpool_limits(allowed_threads())
@@ -98,7 +98,7 @@ def describe_threads() -> dict[str, Any]:
     """How many threads compute, what decided that, and how they wait for one another."""
     import torch
 
-    set_by = THREADS if asked_threads() is not None else _COUNTS if _COUNTS in os.environ else "usable cores"
+    set_by = THREADS if asked_threads() is not None else _COUNTS if os.environ.get(_COUNTS) else "usable cores"
     waiting = {name: os.environ[name] for name in _WAITING if name in os.environ}
     return {
         "count": torch.get_num_threads(),

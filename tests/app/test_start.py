@@ -21,6 +21,7 @@ def painted():
 def ready():
     seen["at the end"] = "torch" in sys.modules
     seen["models"] = len(window.store.models)
+    seen["device"] = window.device.text()
     application.quit()
 
 from PySide6.QtCore import Qt
@@ -40,7 +41,7 @@ def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_
     homes = {f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "DATA", "CACHE")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        env=os.environ | homes,
+        env=os.environ | homes | {"POINTWARD_THREADS": "3"},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -51,6 +52,7 @@ def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_
     assert seen["at the first picture"] == []
     assert seen["at the end"]
     assert seen["models"] == 4
+    assert seen["device"] == "CPU · 3 threads" or "CPU" not in seen["device"]
     assert seen["said"][0].startswith("Loading")
 
 

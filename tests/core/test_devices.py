@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +81,17 @@ def test_what_pytorch_and_numpy_say_of_memory_is_understood() -> None:
 def test_other_errors_are_not_about_memory() -> None:
     for error in (RuntimeError("shapes (3, 4) and (5, 6)"), ValueError("out of memory"), OSError(12, "x")):
         assert out_of_memory(error) is None
+
+
+def test_without_a_gpu_its_tests_say_so_in_one_line() -> None:
+    hidden = {name: value for name, value in os.environ.items() if name != "POINTWARD_TEST_DEVICE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.gpu"],
+        cwd=Path(__file__).resolve().parents[2],
+        env=hidden | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert done.stdout == "PyTorch finds no NVIDIA GPU here, so nothing was tested.\n"
