@@ -70,7 +70,7 @@ def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, 
         raise IsolatedCallError(f"it needs more than {memory >> 20:,} MB of memory")
     if sys.platform != "win32" and done.returncode == -signal.SIGXCPU:
         raise IsolatedCallError(f"it takes more than {seconds} seconds")
-    raise IsolatedCallError("it crashes the library that reads it")
+    raise IsolatedCallError(f"the library that reads it {'crashes' if done.returncode < 0 else 'fails'}")
 
 
 def answer() -> int:
