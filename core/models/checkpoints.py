@@ -24,6 +24,7 @@ from core.options import explain
 from core.results.records import read_as, write_json
 from core.runtime.devices import seeded
 from core.runtime.files import atomic_path, readable
+from core.runtime.text import sentence
 from resources import RESOURCES
 
 WEIGHTS = RESOURCES / "weights"
@@ -39,6 +40,13 @@ _TYPICAL = "typical/"  # and of those that tell what is typical of the training 
 Text = Annotated[str, Field(max_length=2000)]
 MOST_CLASSES = 10_000
 MOST_CARD_BYTES = 1 << 20
+
+
+class ModelError(ValueError):
+    """A model cannot be loaded or saved: one short, printable sentence that says what is wrong with which file."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(sentence(text))
 
 
 class ModelCard(BaseModel):
@@ -125,7 +133,7 @@ def save_model(
 
     Raises
     ------
-    ValueError
+    ModelError
         If the card is too long to be read again.
     OSError
         If they cannot be written, on a full disk for one; a file that was there stays.
@@ -141,7 +149,7 @@ def save_model(
     card = card.model_copy(update=update)
     text = card.model_dump_json()
     if len(text.encode()) > MOST_CARD_BYTES:
-        raise ValueError(f"The model card of {card.name:.100} is longer than {MOST_CARD_BYTES:,} bytes.")
+        raise ModelError(f"The model card of {card.name:.100} is longer than {MOST_CARD_BYTES:,} bytes.")
     content = save(tensors, {"format": "pt", "card": text})
     with atomic_path(path) as part:
         part.write_bytes(content)  # safetensors' own writing reports a full disk with no OSError
@@ -152,7 +160,7 @@ def read_card(path: Path) -> ModelCard:
 
     Raises
     ------
-    ValueError
+    ModelError
         If the file is missing, damaged, or carries no valid card.
     """
     with _opened(path) as (_, card):
@@ -164,7 +172,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
 
     Raises
     ------
-    ValueError
+    ModelError
         If the file is missing, damaged, not what its card says, or, for a built-in model, not the one that was shipped.
     """
     with _opened(path) as (file, card):
@@ -173,33 +181,33 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     shipped = path.resolve().parent == WEIGHTS.resolve()
     entry = _index().get(path.name) if shipped else None
     if shipped and (entry is None or entry.sha256 != sha256):
-        raise ValueError(
+        raise ModelError(
             f"{readable(path)}: the file is not the one in index.json (its SHA-256 differs); install it again."
         )
     try:
         with seeded(0, torch.device("cpu")):  # so that a training beside this loses none of its random numbers
             module = build(card.architecture, len(card.classes), card.options)
     except ValidationError as error:
-        raise ValueError(
+        raise ModelError(
             f"{readable(path)}: the card's options do not fit {card.architecture}: {explain(error)}."
         ) from None
     except ValueError as error:
-        raise ValueError(f"{readable(path)}: {error}") from None
+        raise ModelError(f"{readable(path)}: {error}") from None
     expected_shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(name for name in shapes.keys() | expected_shapes if shapes.get(name) != expected_shapes.get(name))
     if wrong:
         found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
         named = f"a {card.architecture} of {len(card.classes)} classes"
-        raise ValueError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
+        raise ModelError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
     strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
     if strange:
-        raise ValueError(
+        raise ModelError(
             f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {card.architecture} can."
         )
     infinite = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if infinite:
-        raise ValueError(
+        raise ModelError(
             f"{readable(path)}: {infinite} holds values that are not finite, so the training had diverged."
         )
     module.load_state_dict(tensors)
@@ -215,7 +223,7 @@ def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[st
     try:
         return Typical.load(card.typical, tensors, width)
     except ValueError as error:
-        raise ValueError(f"{readable(path)}: what it holds of its training data is damaged: {error}.") from None
+        raise ModelError(f"{readable(path)}: what it holds of its training data is damaged: {error}.") from None
 
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
@@ -248,7 +256,7 @@ def resolve_model(source: str | Path) -> Path:
 
     Raises
     ------
-    ValueError
+    ModelError
         If it is none of them.
     """
     builtin = builtin_models()
@@ -257,13 +265,13 @@ def resolve_model(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.is_dir():
         if not (path / BEST).is_file():
-            raise ValueError(
+            raise ModelError(
                 f"{readable(path)} is not the folder of a training run with a finished epoch: it has no {BEST}."
             )
         return path / BEST
     if not path.is_file():
         known = ", ".join(builtin) or "none is installed"
-        raise ValueError(
+        raise ModelError(
             f"There is no model {str(source)!r}: give a built-in one ({known}), a .safetensors file or a run's folder."
         )
     return path
@@ -280,14 +288,14 @@ def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
         with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
             text = (file.metadata() or {}).get("card", "null")
             if len(text) > MOST_CARD_BYTES:
-                raise ValueError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
+                raise ModelError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
             yield file, ModelCard.model_validate_json(text)
     except FileNotFoundError:
-        raise ValueError(f"{readable(path)}: there is no such file of weights.") from None
+        raise ModelError(f"{readable(path)}: there is no such file of weights.") from None
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{readable(path)}: not a whole safetensors file ({error}).") from None
+        raise ModelError(f"{readable(path)}: not a whole safetensors file ({error}).") from None
     except ValidationError as error:
-        raise ValueError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
+        raise ModelError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.options import explain
-from core.runtime.files import FormatError, atomic_path, naming, readable
+from core.runtime.files import FormatError, atomic_path, naming, read_whole, readable
 from core.runtime.text import spreadsheet_text
 
 T = TypeVar("T")
@@ -216,11 +216,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def _content(path: Path, most: int = MOST_BYTES) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise FormatError(path, "it is too large for a record", f"up to {most:,} bytes are accepted")
-    return content
+    return read_whole(path, most, f"a record of up to {most:,} bytes is expected")
 
 
 def _is_json(text: bytes) -> bool:

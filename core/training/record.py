@@ -49,7 +49,7 @@ class RunRecord(BaseModel):
     options: TrainOptions
     dataset: Text
     """Fingerprint of the dataset."""
-    versions: dict[Text, Text]
+    versions: dict[Text, Annotated[str, Field(max_length=2000)]]
     complete: bool
 
 
