@@ -42,6 +42,7 @@ class Job(QThread):
     unit : what ``Progress`` counts: "clouds", "iterations".
     immediate : starts at once instead of waiting in the queue, because a person waits for its result.
     keeps_partial : whether ``stop_and_keep`` delivers a partial result; otherwise it cancels.
+    silent : whether the job strip says nothing of its end, because nobody asked for it.
     """
 
     events = Signal(list)  # the events since the last emission, in order, Done included
@@ -59,10 +60,12 @@ class Job(QThread):
         *,
         immediate: bool = False,
         keeps_partial: bool = True,
+        silent: bool = False,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.title, self.unit, self.immediate, self.keeps_partial = title, unit, immediate, keeps_partial
+        self.title, self.unit = title, unit
+        self.immediate, self.keeps_partial, self.silent = immediate, keeps_partial, silent
         self.status = Status.QUEUED
         self.text = ""  # of the last Progress or Note
         self.meter = Meter()
@@ -234,12 +237,13 @@ class JobList(QObject):
         work: Work,
         cancel: Cancel,
         unit: str = "",
-        *,
-        immediate: bool = False,
-        keeps_partial: bool = True,
+        **options: bool,
     ) -> Job:
-        """Queue a job and start it as soon as one more may run; what is connected right away misses no event."""
-        job = Job(title, work, cancel, unit, immediate=immediate, keeps_partial=keeps_partial, parent=self)
+        """Queue a job, with the options of ``Job``, and start it as soon as one more may run.
+
+        What is connected right away misses no event.
+        """
+        job = Job(title, work, cancel, unit, **options, parent=self)
         for _ in range(self._holds):
             job.hold()
         self.jobs.append(job)

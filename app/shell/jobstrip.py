@@ -141,7 +141,8 @@ class JobStrip(QFrame):
         self._show()
 
     def _removed(self, job: Job) -> None:
-        self._last_message = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
+        if not job.silent:
+            self._last_message = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
         self._show()
 
     def _show(self) -> None:

@@ -164,7 +164,13 @@ class OrientationController(QObject):
         self._stop()
         cancel = Cancel()
         job = self._jobs.submit(
-            title, lambda: search_turn(model, clouds, cancel), cancel, "clouds", immediate=True, keeps_partial=False
+            title,
+            lambda: search_turn(model, clouds, cancel),
+            cancel,
+            "clouds",
+            immediate=True,
+            keeps_partial=False,
+            silent=not finding,
         )
         self._job, self.finding = job, finding
         job.finished_ok.connect(lambda search: self._on_ended(job, take, search))

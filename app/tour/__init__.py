@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.tour.display import has_display, under_xvfb
 from core.runtime.files import temporary_folder
+from core.runtime.text import printable
 
 
 def run_tour(out: Path, as_json: bool) -> int:
@@ -27,5 +28,5 @@ def run_tour(out: Path, as_json: bool) -> int:
     else:
         for entry in report["steps"]:
             print(f"{entry['seconds']:7.1f} s  {entry['did']}")
-        print("\n".join([*(f"error: {text}" for text in report["errors"]), f"Pictures and tour.json are in {out}."]))
+        print("\n".join([*(f"error: {printable(text)}" for text in report["errors"]), f"Pictures and tour.json are in {out}."]))
     return 1 if report["errors"] else 0

@@ -100,6 +100,12 @@ def test_that_no_widget_moves_from_no_job_to_three_jobs_to_none(strip, jobs, qtb
     assert places(strip) == empty
 
 
+def test_that_it_says_nothing_of_the_end_of_a_silent_job(strip, jobs, qtbot):
+    with qtbot.waitSignal(jobs.emptied):
+        GatedJob(jobs, "looking which way is up", silent=True).gate.release(100)
+    assert shown(strip) == "No job is running."
+
+
 def test_that_a_job_without_progress_shows_its_note(strip, jobs, qtbot):
     GatedJob(jobs, note="loading data…")
     qtbot.waitUntil(lambda: shown(strip) == "training defense · loading data…")
