@@ -28,5 +28,7 @@ def run_tour(out: Path, as_json: bool) -> int:
     else:
         for entry in report["steps"]:
             print(f"{entry['seconds']:7.1f} s  {entry['did']}")
-        print("\n".join([*(f"error: {printable(text)}" for text in report["errors"]), f"Pictures and tour.json are in {out}."]))
+        for text in report["errors"]:
+            print(f"error: {printable(text)}")
+        print(f"Pictures and tour.json are in {printable(str(out))}.")
     return 1 if report["errors"] else 0
