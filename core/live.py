@@ -195,9 +195,9 @@ def begin(setup: Setup) -> Scene:
     x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
     clean, latents, apart = _predict_all(setup, x, setup.cloud.points)
     true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
-    if setup.attack.objective == "targeted" and setup.target is None:
+    if setup.attack.goal == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
-    label = setup.target if setup.attack.objective == "targeted" else true
+    label = setup.target if setup.attack.goal == "targeted" else true
     y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
     state = setup.attack.start(primary.module, x, y, generator)
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
@@ -280,7 +280,8 @@ def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.T
         return clean
     module = scene.setup.models[scene.setup.primary].module
     first = replace(attack.start(module, clean, scene.state.label), seed=scene.state.seed)
-    return next((state.adversarial for _, state in attack.finish(module, first, cancel=cancel)), None)
+    ended = list(attack.finish(module, first, cancel=cancel))
+    return ended[-1].state.adversarial if ended else None
 
 
 def _outcome(scene: Scene, exact: bool, epsilons: Array, answers: Array) -> Outcome:

@@ -4,10 +4,12 @@ Forms, tooltips, command-line help and run records are derived from these fields
 """
 
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, create_model
+from pydantic_core import CoreSchema, core_schema
 
 from core.runtime.text import printable, shortened
 
@@ -23,9 +25,28 @@ class Options(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    def unused(self) -> frozenset[str]:
+        """Names of fields that change nothing while the other fields are as they are; forms hide them."""
+        return frozenset()
+
     def changed(self, **values: Any) -> "Options":
         """A validated copy with some fields replaced."""
         return type(self).model_validate({**self.model_dump(), **values})
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Beside ``str`` in ``Annotated``: a name of a registry, which may grow while the program runs."""
+
+    registry: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, name: str | None) -> str | None:
+        if name is not None and name not in self.registry:
+            raise ValueError(f"there is no such name; there are {', '.join(self.registry)}")
+        return name
 
 
 def option(
@@ -46,11 +67,12 @@ def explain(error: ValidationError) -> str:
     return printable("; ".join(parts))
 
 
-def partial(options: type[Options], without: Collection[str] = ()) -> type[Options]:
-    """The same fields but some, within the same limits, all optional: what a person changed of a preset's options."""
+def partial(name: str, *kinds: type[Options], without: Collection[str] = ()) -> type[Options]:
+    """The fields of ``kinds`` but some, within the same limits, all optional: what a person changed of a preset."""
     fields: dict[str, Any] = {
         name: (Annotated[field.annotation | None, *field.metadata, Field(description=field.description)], None)  # type: ignore[operator]
-        for name, field in options.model_fields.items()
+        for kind in kinds
+        for name, field in kind.model_fields.items()
         if name not in without
     }
-    return create_model(f"{options.__name__}Changes", __base__=Options, **fields)
+    return create_model(name, __base__=Options, **fields)

@@ -20,7 +20,7 @@ from app.shell import theme
 from app.shell.fields import CheckBox, ComboBox, Editor, NumberBox, PathBox, TextBox
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, tool_button
-from core.options import Options
+from core.options import OneOf, Options
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -113,11 +113,16 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         self._expanded = on
         theme.set_icon(self._more, "chevron-down" if on else "chevron-right", "muted")
         self._more.setText("Fewer options" if on else "More options")
-        for row in self._rows.values():
-            if row.advanced:
-                for widget in row.widgets:
-                    widget.setVisible(on)
-                row.problem.setVisible(on and bool(row.problem.text()))
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        """Hide the rows of fields that change nothing, and the advanced ones unless they are asked for."""
+        unused = self._value.unused() if self._value is not None else frozenset()
+        for name, row in self._rows.items():
+            shown = name not in unused and (self._expanded or not row.advanced)
+            for widget in row.widgets:
+                widget.setVisible(shown)
+            row.problem.setVisible(shown and bool(row.problem.text()))
 
     def _write(self, values: dict[str, Any]) -> None:
         self._writing = True
@@ -148,9 +153,11 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         if any(self._rows[name].advanced for name in problems if name):
             self._expand(True)
         for name, row in self._rows.items():
-            _show_problem(row.problem, problems.get(name, ""))
+            row.problem.setText(problems.get(name, ""))
             theme.set_role(row.editor.focusProxy() or row.editor, "invalid" if name in problems else "")
-        _show_problem(self._problem, problems.get("", ""))
+        self._problem.setText(problems.get("", ""))
+        self._problem.setVisible("" in problems)
+        self._show_rows()
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -198,11 +205,6 @@ def _problem_label() -> Label:
     return label
 
 
-def _show_problem(label: Label, text: str) -> None:
-    label.setText(text)
-    label.setVisible(bool(text))
-
-
 def _editor(info: FieldInfo) -> Editor | None:
     """The editor for a field, None if there is none for its type."""
     kind, optional = info.annotation, False
@@ -211,6 +213,9 @@ def _editor(info: FieldInfo) -> Editor | None:
         kind, optional = kinds[0], NoneType in get_args(info.annotation)
         if len(kinds) > 1:
             return None
+    names = next((each.registry for each in info.metadata if isinstance(each, OneOf)), None)
+    if names is not None:
+        return ComboBox((*((None,) if optional else ()), *names))
     if get_origin(kind) is Literal:
         return ComboBox((*((None,) if optional else ()), *get_args(kind)))
     if kind is bool:

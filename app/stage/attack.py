@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
+from app.stage.attack_options import AttackOptions
 from app.stage.controller import AttackController
 from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
@@ -65,6 +66,7 @@ class AttackPanel(QWidget):
         tip = "All other options of the attack"
         self._more = tool_button(icon="settings", tip=tip, name="Options of the attack")
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._form = AttackOptions()
         self._typing_timer = QTimer(self, singleShot=True, interval=TYPING_MS)
         self._typing_timer.timeout.connect(self._take_form_options)
         self._steps = Label("step 0/0")
@@ -111,23 +113,21 @@ class AttackPanel(QWidget):
 
     def load(self, preset: str) -> None:
         """Fill the combo boxes from core, which has been imported by now, and choose ``preset``."""
-        from app.shell.forms import OptionsForm
-        from core.attacks import PRESETS, Attack, Direction
+        from core.attacks import PRESETS, Direction, GradientAttack
 
-        for name, description in PRESETS.items():
-            add_item(self.preset, name.upper(), name, description)
+        for name, row in PRESETS.items():
+            add_item(self.preset, name.upper(), name, row.description)
         for variant in get_args(Direction):
             add_item(self._variant, VARIANT_NAMES[variant], variant)
-        set_tooltip(self._variant, Attack.model_fields["direction"].description or "")
-        self._form = OptionsForm(Attack, exclude=("epsilon",))
+        set_tooltip(self._variant, GradientAttack.model_fields["direction"].description or "")
         action = QWidgetAction(self)
         action.setDefaultWidget(self._form)
         self._more.addAction(action)
+        self._form.changed.connect(self._typing_timer.start)
         self.preset.setCurrentIndex(max(0, self.preset.findData(preset)))
         self.preset.currentIndexChanged.connect(self._choose_preset)
         self._variant.currentIndexChanged.connect(self._change_options)
         self._goal.currentIndexChanged.connect(self._change_options)
-        self._form.changed.connect(self._typing_timer.start)
         self._list_goals()
         self._choose_preset()
         self.setEnabled(True)
@@ -141,10 +141,10 @@ class AttackPanel(QWidget):
             self._goal.showPopup()
 
     def _choose_preset(self) -> None:
-        """A preset was chosen: it sets all options."""
+        """A preset was chosen: it sets all options but the goal."""
         from core.attacks import preset
 
-        self._set_attack(preset(self.preset.currentData(), epsilon=self._store.epsilon, **self._strip_options()))
+        self._set_attack(preset(self.preset.currentData(), epsilon=self._store.epsilon, goal=self._chosen_goal))
 
     def _change_options(self) -> None:
         """Another variant or goal was chosen: the other options keep their values."""
@@ -152,20 +152,20 @@ class AttackPanel(QWidget):
 
         attack = self._form.value() or self._store.attack
         assert attack is not None
-        changes = self._strip_options()
-        if changes["direction"] != attack.direction:
-            changes["constraint"] = BUDGET[changes["direction"]]
-        self._set_attack(attack.model_copy(update={"epsilon": self._store.epsilon, **changes}))
+        changes: dict[str, Any] = {"epsilon": self._store.epsilon, "goal": self._chosen_goal}
+        direction = self._variant.currentData()
+        if direction != getattr(attack, "direction", direction):
+            changes |= {"direction": direction, "constraint": BUDGET[direction]}
+        self._set_attack(attack.model_copy(update=changes))
 
-    def _strip_options(self) -> dict[str, Any]:
-        """The options that have a combo box in the strip."""
-        objective = "untargeted" if self._goal.currentData() is None else "targeted"
-        return {"direction": self._variant.currentData(), "objective": objective}
+    @property
+    def _chosen_goal(self) -> str:
+        return "untargeted" if self._goal.currentData() is None else "targeted"
 
     def _set_attack(self, attack: Attack) -> None:
         self._typing_timer.stop()
-        with QSignalBlocker(self._form):
-            self._form.set_value(attack)
+        self._form.set_value(attack)
+        self._show_in_strip(attack)
         self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
 
     def _take_form_options(self) -> None:
@@ -173,11 +173,17 @@ class AttackPanel(QWidget):
         attack = self._form.value()
         if attack is None:
             return
-        targeted = attack.objective == "targeted"
-        with QSignalBlocker(self._variant), QSignalBlocker(self._goal):
-            self._variant.setCurrentIndex(self._variant.findData(attack.direction))
-            self._goal.setCurrentIndex(max(1, self._goal.currentIndex()) if targeted else 0)
+        self._show_in_strip(attack)
         self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
+
+    def _show_in_strip(self, attack: Attack) -> None:
+        """Let the combo boxes of direction and goal show the attack's."""
+        direction = getattr(attack, "direction", None)
+        self._variant.setVisible(direction is not None)
+        with QSignalBlocker(self._variant), QSignalBlocker(self._goal):
+            if direction is not None:
+                self._variant.setCurrentIndex(self._variant.findData(direction))
+            self._goal.setCurrentIndex(max(1, self._goal.currentIndex()) if attack.goal == "targeted" else 0)
 
     def _list_goals(self) -> None:
         self._list_true_classes()

@@ -94,7 +94,7 @@ class VerdictPanel(QWidget):
             scene.clean,
             scene.adversarial,
             scene.setup.cloud.label,
-            scene.setup.target if scene.setup.attack.objective == "targeted" else None,
+            scene.setup.target if scene.setup.attack.goal == "targeted" else None,
         )
         marked = [title for title, note in zip(titles, scene.notes, strict=True) if note]
         self.note.setText(f"{', '.join(marked)}: {next(filter(None, scene.notes), '')}")

@@ -119,7 +119,7 @@ class LatentsPanel(Workspace):
         except DatasetError as error:
             self.failed.emit(str(error))
             return
-        if store.attack is not None and store.attack.objective == "targeted":
+        if store.attack is not None and store.attack.goal == "targeted":
             self.failed.emit("The map shows untargeted attacks: set the goal above to untargeted first.")
             return
         _, _, attack, options, tsne_options = settings

@@ -1,23 +1,32 @@
-"""Gradient attacks on point clouds: one composition, its state, and the presets known by name."""
+"""Attacks on point clouds: one loop, kinds of attack that find the next iterate, and the presets known by name."""
 
-from core.attacks.attack import Attack, State
-from core.attacks.constraint import Constraint, random_unit_delta
+from core.attacks.attack import Attack, Ended, Proposal, describe
+from core.attacks.composed import GradientAttack
+from core.attacks.constraint import NORMS, ConstraintName, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
-from core.attacks.gradient import Evaluation, Loss, evaluate
-from core.attacks.presets import BUDGET, PRESETS, describe, preset
+from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.presets import BUDGET, PRESETS, Preset, fgsm, preset
+from core.attacks.state import State, Stop
 
 __all__ = [
     "BUDGET",
     "DIRECTIONS",
+    "NORMS",
     "PRESETS",
     "Attack",
-    "Constraint",
+    "ConstraintName",
     "Direction",
+    "Ended",
     "Evaluation",
-    "Loss",
+    "GradientAttack",
+    "Preset",
+    "Proposal",
     "State",
+    "Stop",
+    "Value",
     "describe",
     "evaluate",
+    "fgsm",
     "preset",
     "random_unit_delta",
 ]

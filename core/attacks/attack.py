@@ -2,97 +2,77 @@
 
 A perturbation is kept in units of epsilon (``unit_delta``, delta / epsilon), so the adversarial cloud is
 ``clean + epsilon * unit_delta``: rescaling to another budget changes epsilon alone, as the slider does sixty times a
-second.
+second. This file holds the one loop; how the next iterate is found is what the kinds of attack differ in.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from core.attacks.constraint import PROJECTIONS, Constraint, random_unit_delta
-from core.attacks.direction import DIRECTIONS, Direction
-from core.attacks.gradient import Evaluation, evaluate
+from core.attacks.constraint import PROJECTIONS, ConstraintName, inside_unit_ball, random_unit_delta, rmse
+from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.state import State, Stop
 from core.events import Cancel, Done, Event, Step
-from core.models.port import Classifier
+from core.models import Classifier
 from core.options import Options, option
-
-_NO_BUDGET = 1e-9  # unit-sphere radii; dividing a step size by less would overflow
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    """Where an attack on a batch stands. History, undo and scrubbing are lists of these."""
+class Proposal:
+    """What an attack wants to try next."""
 
-    clean: Tensor
-    """(B, N, 3), the clean clouds, about which the budget is always measured."""
-    label: Tensor
-    """(B,), the true class, or the wanted one of a targeted attack."""
-    epsilon: float
-    """Budget in unit-sphere radii."""
     unit_delta: Tensor
-    """(B, N, 3), the current iterate's perturbation in units of epsilon."""
-    evaluation: Evaluation | None
-    """The attacked model at the current iterate; None after ``refit``, which evaluates no model."""
-    best_unit_delta: Tensor
-    """(B, N, 3), the best iterate after the first step: fooled before not fooled, then the larger objective."""
-    best: Evaluation | None
-    """The attacked model at the best iterate."""
-    velocity: Tensor
-    """(B, N, 3), the running sum of gradients that momentum keeps; the gradient itself without momentum."""
-    seed: Tensor
-    """(B,), a seed for the random starts of each cloud, so that they do not depend on the rest of the batch."""
-    step: int = 0
-    """Steps made, over all restarts."""
+    """(B, N, 3)"""
+    slots: dict[str, Tensor]
+    """After this step."""
+    forwards: int = 0
+    """Passes that finding it took, for each cloud."""
+    backwards: int = 0
 
-    @property
-    def current(self) -> Tensor:
-        """(B, N, 3), the current iterate."""
-        return self.clean + self.epsilon * self.unit_delta
 
-    @property
-    def adversarial(self) -> Tensor:
-        """(B, N, 3), the result: the best iterate."""
-        return self.clean + self.epsilon * self.best_unit_delta
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Clouds whose attacks ended together."""
 
-    def of(self, rows: Tensor) -> "State":
-        """The same state of some of the clouds: an index (M,) or a mask (B,)."""
-        return replace(
-            self,
-            clean=self.clean[rows],
-            label=self.label[rows],
-            unit_delta=self.unit_delta[rows],
-            evaluation=self.evaluation and self.evaluation.of(rows),
-            best_unit_delta=self.best_unit_delta[rows],
-            best=self.best and self.best.of(rows),
-            velocity=self.velocity[rows],
-            seed=self.seed[rows.to(self.seed.device)],
-        )
+    rows: Tensor
+    """(M,), their places in the batch."""
+    state: State
+    """Their last state."""
+    loss: Tensor
+    """(M, T + 1), the loss before the first and after each of T steps, in nats."""
+    rmse: Tensor
+    """(M, T + 1), the RMSE of the iterates, in unit-sphere radii."""
 
 
 class Attack(Options):
-    """A gradient attack, composed of direction, budget, steps and restarts."""
+    """What all attacks have: a budget, steps, starts, a goal, and when to end with a cloud."""
 
     epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
-    direction: Direction = option("sign", "How a gradient becomes a perturbation (the variants of FGSM).")
-    constraint: Constraint = option("linf", "What epsilon bounds.", advanced=True)
-    steps: int = option(1, "Gradient steps from each start.", low=1, high=10_000)
-    step_size: float | None = option(
-        None, "Length of one step; empty is the total step / steps, and epsilon for a single step.", unit="r", low=0.0
-    )
-    total_step: float = option(
-        2.5, "Length of all steps of one start together, where no step size is given.", unit="ε", low=0.0, advanced=True
-    )
-    momentum: float = option(
-        0.0, "Share of the former steps' gradients kept in each one, all at length 1 (MI).", low=0.0, high=10.0
-    )
+    constraint: ConstraintName = option("linf", "What epsilon bounds.", advanced=True)
+    steps: int = option(1, "Steps from each start.", low=1, high=10_000)
     restarts: int = option(
         0, "Further starts at a random point of the budget; the best iterate of all counts.", low=0, high=100
     )
-    objective: Literal["untargeted", "targeted"] = option(
-        "untargeted", "Away from the true class, or towards a wanted one."
+    random_start: bool = option(
+        False, "Make the first start at a random point, too, instead of at the clean cloud.", advanced=True
+    )
+    goal: Literal["untargeted", "targeted"] = option("untargeted", "Away from the true class, or towards a wanted one.")
+    keep: Literal["best", "last"] = option(
+        "best", "Which iterate is the result: fooled before not fooled, then the best; or the last.", advanced=True
+    )
+    unit_ball: bool = option(False, "Let no point leave the unit sphere.", advanced=True)
+    stop_loss: float | None = option(
+        None, "End with a cloud whose loss reaches this level; empty never does.", unit="nats", low=0.0, advanced=True
+    )
+    stop_rmse: float | None = option(
+        None, "End with a cloud whose RMSE reaches this; empty never does.", unit="ε", low=0.0, advanced=True
+    )
+    patience: int | None = option(
+        None, "End with a cloud after so many steps that improve nothing; empty never does.", low=1, advanced=True
     )
 
     @property
@@ -103,11 +83,40 @@ class Attack(Options):
     @property
     def linear_in_epsilon(self) -> bool:
         """Whether its perturbation is proportional to epsilon, so that ``refit`` is exact."""
-        return self.total_steps == 1 and self.step_size is None
+        return False
 
-    def at(self, epsilon: float) -> "Attack":
+    @property
+    def description(self) -> str:
+        """What it does, as a part of a caption."""
+        return type(self).__name__
+
+    def at(self, epsilon: float) -> Self:
         """The same attack with another budget."""
         return self.model_copy(update={"epsilon": epsilon})
+
+    # --- what the kinds of attack differ in ---
+
+    @abstractmethod
+    def propose(self, model: Classifier, state: State) -> Proposal:
+        """What to try next, from a state whose ``slots`` are those of the present start."""
+
+    def first_slots(self, state: State) -> dict[str, Tensor]:
+        """Slots before the first step of a start."""
+        return {}
+
+    def maximised(self, model: Classifier, state: State) -> Value | None:
+        """What it maximises; None: the cross-entropy to the label."""
+        return None
+
+    def needs_gradient(self, state: State) -> bool:
+        """Whether ``propose`` wants the gradient at the iterate that ``state`` is about to reach."""
+        return False
+
+    def accepts(self, proposed: Evaluation, state: State) -> Tensor | None:
+        """(B,) bool: whose iterate becomes what was proposed; None: all."""
+        return None
+
+    # --- the loop ---
 
     def start(
         self,
@@ -115,7 +124,7 @@ class Attack(Options):
         x: Tensor,
         y: Tensor,
         generator: torch.Generator | None = None,
-        evaluation: Evaluation | None = None,
+        at_clean: Evaluation | None = None,
     ) -> State:
         """The state before the first step, with the model evaluated at the clean clouds.
 
@@ -124,76 +133,133 @@ class Attack(Options):
         model : any callable from clouds (B, N, 3) to (logits, latent); run in eval mode, its modes restored.
         x : Tensor (B, N, 3), clean clouds; never written to.
         y : Tensor (B,), true classes, or the wanted classes of a targeted attack.
-        generator : source of the random restarts; without one they are the same at every call.
-        evaluation : the model's evaluation of the clean clouds with gradient, if it is already known.
+        generator : source of the random numbers; without one they are the same at every call.
+        at_clean : the model's evaluation of the clean clouds with the gradient of the cross-entropy, if it is known.
         """
         seed = torch.zeros(len(x), dtype=torch.long)
         if generator is not None:
             seed.random_(2**62, generator=generator)
         clean = x.detach()
-        zero = torch.zeros_like(clean)
-        evaluation = evaluation or evaluate(model, clean, y, gradient=True)
-        return State(clean, y, self.epsilon, zero, evaluation, zero, evaluation, zero, seed)
+        zero, none = torch.zeros_like(clean), torch.zeros_like(y)
+        known = at_clean or evaluate(model, clean, y, gradient=True)
+        state = State(clean, y, self.epsilon, zero, known, zero, known, known, seed, none, none, none, none)
+        if (value := self.maximised(model, state)) is not None:
+            known = evaluate(model, clean, y, gradient=True, objective=value)
+            state = replace(state, evaluation=known, best=known, at_clean=known)
+        return replace(state, forwards=none + 1, backwards=none + 1, slots=self.first_slots(state))
+
+    def start_of(self, step: int) -> int:
+        """Which start a step belongs to, from 0; steps beyond the plan belong to the last."""
+        return min(step // self.steps, self.restarts)
+
+    def step_of_start(self, step: int) -> int:
+        """Steps made from the present start, 0 before its first."""
+        return step - self.steps * self.start_of(step)
 
     def step(self, model: Classifier, state: State) -> State:
-        """One gradient step; the state given is left as it was. More steps than planned go on from the last iterate."""
-        unit_delta, evaluation, velocity = state.unit_delta, state.evaluation, state.velocity
-        if state.step and state.step % self.steps == 0 and state.step < self.total_steps:
-            starts = [
-                random_unit_delta(self.constraint, cloud.shape, int(seed) + state.step // self.steps, cloud)
-                for cloud, seed in zip(state.clean, state.seed, strict=True)
-            ]
-            unit_delta, evaluation = torch.stack(starts), None
-            velocity = torch.zeros_like(velocity)
-        if evaluation is None or evaluation.gradient is None:
-            evaluation = evaluate(model, state.clean + state.epsilon * unit_delta, state.label, gradient=True)
-        assert evaluation.gradient is not None
-        velocity = self.accumulate(velocity, evaluation.gradient)
-        unit_delta = self.apply_step(unit_delta, velocity, state.epsilon)
-
-        count = state.step + 1
-        more = count < self.total_steps and count % self.steps != 0
-        current = evaluate(model, state.clean + state.epsilon * unit_delta, state.label, gradient=more)
-        best_unit_delta, best = unit_delta, current
-        if state.step > 0 and state.best is not None:
-            better = self._better(current, state.best, state.label)
-            best_unit_delta = torch.where(better[:, None, None], unit_delta, state.best_unit_delta)
-            best = Evaluation(
-                torch.where(better[:, None], current.logits, state.best.logits),
-                torch.where(better[:, None], current.latent, state.best.latent),
-                torch.where(better, current.loss, state.best.loss),
-            )
-        return replace(
-            state,
+        """One step; the state given is left as it was. More steps than planned go on from the last iterate."""
+        state = self._begun(model, state)
+        proposal = self.propose(model, state)
+        after = replace(state, step=state.step + 1, slots=proposal.slots)
+        more = after.step < self.total_steps and self.step_of_start(after.step) > 0
+        gradient = more and self.needs_gradient(after)
+        current = evaluate(
+            model,
+            state.clean + state.epsilon * proposal.unit_delta,
+            state.label,
+            gradient=gradient,
+            objective=self.maximised(model, state),
+        )
+        unit_delta = proposal.unit_delta
+        best_unit_delta, best = self._best(state, unit_delta, current)
+        accepted = self.accepts(current, state)
+        if accepted is not None and state.evaluation is not None:
+            unit_delta = torch.where(accepted[:, None, None], unit_delta, state.unit_delta)
+            current = current.where(accepted, state.evaluation)
+        after = replace(
+            after,
             unit_delta=unit_delta,
             evaluation=current,
             best_unit_delta=best_unit_delta,
             best=best,
-            velocity=velocity,
-            step=count,
+            forwards=state.forwards + 1 + proposal.forwards,
+            backwards=state.backwards + gradient + proposal.backwards,
+            iterations=state.iterations + 1,
         )
+        return self._ended(state, after)
 
-    def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
-        """Momentum: the velocity after adding a gradient, both (B, N, 3); without momentum, the gradient itself.
+    def _begun(self, model: Classifier, state: State) -> State:
+        """The state at the beginning of a start, if one begins."""
+        start, first = self.start_of(state.step), self.step_of_start(state.step) == 0
+        if not first or (start == 0 and not self.random_start):
+            return state
+        moves = [
+            random_unit_delta(self.constraint, cloud.shape, int(seed) + start, cloud)
+            for cloud, seed in zip(state.clean, state.seed, strict=True)
+        ]
+        unit_delta = self.bounded(torch.stack(moves), state)
+        gradient = self.needs_gradient(state)
+        evaluation = evaluate(
+            model,
+            state.clean + state.epsilon * unit_delta,
+            state.label,
+            gradient=gradient,
+            objective=self.maximised(model, state),
+        )
+        state = replace(
+            state,
+            unit_delta=unit_delta,
+            evaluation=evaluation,
+            forwards=state.forwards + 1,
+            backwards=state.backwards + gradient,
+        )
+        return replace(state, slots=self.first_slots(state))
 
-        Dong et al. 2018, equation 6; each gradient counts at an L1 norm of 3N, whose average is 1 a coordinate."""
-        if self.momentum == 0:
-            return gradient
-        size = gradient.abs().mean(dim=(-2, -1), keepdim=True)
-        return self.momentum * velocity + gradient / size.masked_fill(size == 0, 1)
+    def bounded(self, unit_delta: Tensor, state: State) -> Tensor:
+        """The closest perturbation (B, N, 3), in units of epsilon, that is inside the budget."""
+        unit_delta = PROJECTIONS[self.constraint](unit_delta)
+        if self.unit_ball and state.epsilon > 0:
+            unit_delta = inside_unit_ball(state.clean, state.epsilon * unit_delta) / state.epsilon
+        return unit_delta
 
-    def apply_step(self, unit_delta: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
-        """The perturbation in units of epsilon after one step along the loss's gradient; all (B, N, 3)."""
-        if self.step_size is not None and epsilon > _NO_BUDGET:
-            share = self.step_size / epsilon
-        else:
-            share = 1.0 if self.steps == 1 else self.total_step / self.steps
-        direction = DIRECTIONS[self.direction](self._sign * gradient)
-        return PROJECTIONS[self.constraint](unit_delta + share * direction)
+    def _best(self, state: State, unit_delta: Tensor, current: Evaluation) -> tuple[Tensor, Evaluation]:
+        current = current.without_gradient()
+        if state.step == 0 or state.best is None or self.keep == "last":
+            return unit_delta, current
+        better = self.better(state, unit_delta, current)
+        best_unit_delta = torch.where(better[:, None, None], unit_delta, state.best_unit_delta)
+        return best_unit_delta, current.where(better, state.best)
+
+    def better(self, state: State, unit_delta: Tensor, current: Evaluation) -> Tensor:
+        """(B,) bool: whether a new iterate is a better result than the best one so far."""
+        assert state.best is not None
+        fooled = self.fooled(current.prediction, state.label)
+        before = self.fooled(state.best.prediction, state.label)
+        return (fooled & ~before) | ((fooled == before) & (current.objective > state.best.objective))
+
+    def _ended(self, before: State, after: State) -> State:
+        """``after`` with the reasons why clouds ended in this step; those that had ended before stay as they were."""
+        if (before.stop > Stop.STEPS).any():
+            after = after.where(before.stop <= Stop.STEPS, before)
+        stop, current = after.stop, after.evaluation
+        assert current is not None
+        running = stop <= Stop.STEPS
+        if self.stop_loss is not None:
+            stop = torch.where(running & (current.loss >= self.stop_loss), Stop.LOSS, stop)
+        if self.stop_rmse is not None:
+            stop = torch.where(running & (rmse(after.unit_delta) >= self.stop_rmse), Stop.RMSE, stop)
+        if self.patience is not None:
+            improved = (after.best_unit_delta != before.best_unit_delta).any(2).any(1)
+            idle = torch.where(improved, 0, before.slots.get("idle", torch.zeros_like(stop)) + 1)
+            after = replace(after, slots={**after.slots, "idle": idle})
+            stop = torch.where(running & (idle >= self.patience), Stop.PATIENCE, stop)
+        if after.step >= self.total_steps:
+            stop = stop.clamp_min(Stop.STEPS)
+        return replace(after, stop=stop)
 
     def finish(
         self, model: Classifier, state: State, *, stop_on_success: bool = False, cancel: Cancel | None = None
-    ) -> Iterator[tuple[Tensor, State]]:
+    ) -> Iterator[Ended]:
         """Make all remaining steps; if cancelled, the clouds that are not finished are left out.
 
         Parameters
@@ -201,23 +267,26 @@ class Attack(Options):
         stop_on_success : end with each cloud once its best iterate fools the model. The success rate is that of the
             whole attack, for a best iterate that fools the model is kept; losses and confidences are of the first
             success.
-
-        Yields
-        ------
-        Indices (M,) in the batch of clouds that ended together, and their last state; all clouds together
-        without ``stop_on_success``.
         """
         index = torch.arange(len(state.label), device=state.label.device)
+        losses, sizes = [_loss(state)], [state.epsilon * rmse(state.unit_delta)]
         while state.step < self.total_steps and len(index):
             if cancel and cancel.requested:
                 return
             state = self.step(model, state)
-            assert state.best is not None
+            losses.append(_loss(state))
+            sizes.append(state.epsilon * rmse(state.unit_delta))
             if stop_on_success and state.step < self.total_steps:
-                ended = self.fooled(state.best.prediction, state.label)
-                yield index[ended], state.of(ended)
+                assert state.best is not None
+                success = self.fooled(state.best.prediction, state.label) & (state.stop == Stop.RUNNING)
+                state = replace(state, stop=torch.where(success, Stop.SUCCESS, state.stop))
+            ended = state.stop != Stop.RUNNING
+            if ended.any() and state.step < self.total_steps:
+                yield Ended(index[ended], state.of(ended), torch.stack(losses, 1)[ended], torch.stack(sizes, 1)[ended])
                 index, state = index[~ended], state.of(~ended)
-        yield index, state
+                losses, sizes = [part[~ended] for part in losses], [part[~ended] for part in sizes]
+        if len(index):
+            yield Ended(index, state, torch.stack(losses, 1), torch.stack(sizes, 1))
 
     def refit(self, state: State, epsilon: float) -> State:
         """The best perturbation rescaled to another budget, without evaluating a model; see ``linear_in_epsilon``."""
@@ -241,12 +310,17 @@ class Attack(Options):
 
     def fooled(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(B,) bool: whether a prediction is what the attack wants."""
-        return prediction == label if self.objective == "targeted" else prediction != label
+        return prediction == label if self.goal == "targeted" else prediction != label
 
-    @property
-    def _sign(self) -> int:
-        return -1 if self.objective == "targeted" else 1
 
-    def _better(self, current: Evaluation, best: Evaluation, label: Tensor) -> Tensor:
-        fooled, before = self.fooled(current.prediction, label), self.fooled(best.prediction, label)
-        return (fooled & ~before) | ((fooled == before) & (self._sign * current.loss > self._sign * best.loss))
+def _loss(state: State) -> Tensor:
+    """(B,), NaN where the model was not asked, after ``refit``."""
+    if state.evaluation is None:
+        return torch.full_like(state.clean[:, 0, 0], torch.nan)
+    return state.evaluation.loss
+
+
+def describe(attack: Attack) -> str:
+    """An attack as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
+    steps = attack.total_steps
+    return f"{attack.description} at epsilon {attack.epsilon:.3g} r, {steps} step{'s' if steps > 1 else ''}"

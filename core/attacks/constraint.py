@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Constraint = Literal["linf", "per-point-l2", "l2", "none"]
+ConstraintName = Literal["linf", "per-point-l2", "rmse", "l2", "none"]
 
 
 def _shrink(unit_delta: Tensor, norm: Tensor, radius: float) -> Tensor:
@@ -18,23 +18,55 @@ def _per_point_l2(unit_delta: Tensor) -> Tensor:
     return _shrink(unit_delta, unit_delta.norm(dim=-1, keepdim=True), 1.0)
 
 
-def _global_l2(unit_delta: Tensor) -> Tensor:
-    radius = math.sqrt(unit_delta.shape[-2] * unit_delta.shape[-1])
+def _l2(unit_delta: Tensor, radius: float = 1.0) -> Tensor:
     return _shrink(unit_delta, unit_delta.norm(dim=(-2, -1), keepdim=True), radius)
 
 
-PROJECTIONS: dict[Constraint, Callable[[Tensor], Tensor]] = {
+def _rmse(unit_delta: Tensor) -> Tensor:
+    return _l2(unit_delta, math.sqrt(unit_delta.shape[-2] * unit_delta.shape[-1]))
+
+
+PROJECTIONS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
     "linf": lambda unit_delta: unit_delta.clamp(-1, 1),
     "per-point-l2": _per_point_l2,
-    "l2": _global_l2,
+    "rmse": _rmse,
+    "l2": _l2,
     "none": lambda unit_delta: unit_delta,
 }
 """Perturbation (B, N, 3) in units of epsilon -> the closest one inside the budget. linf: every coordinate at most 1;
-per-point-l2: every point's length at most 1; l2: the whole cloud's length at most sqrt(3N), an RMSE of 1."""
+per-point-l2: every point's length at most 1; rmse: the root mean square over the 3N coordinates at most 1; l2: the
+length of all of them together at most 1, which is an RMSE of 1 / sqrt(3N)."""
+
+NORMS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
+    "linf": lambda delta: delta.abs().amax((-2, -1)),
+    "per-point-l2": lambda delta: delta.norm(dim=-1).amax(-1),
+    "rmse": lambda delta: delta.square().mean((-2, -1)).sqrt(),
+    "l2": lambda delta: delta.norm(dim=(-2, -1)),
+}
+"""Perturbation (B, N, 3) -> its size (B,) in the norm that a constraint of this name bounds."""
 
 
-def random_unit_delta(constraint: Constraint, shape: torch.Size, seed: int, like: Tensor) -> Tensor:
+def rmse(delta: Tensor) -> Tensor:
+    """(B,), the root mean square of a perturbation (B, N, 3) over its coordinates."""
+    return NORMS["rmse"](delta)
+
+
+def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, like: Tensor) -> Tensor:
     """A seeded random perturbation inside the budget, in units of epsilon: uniform in the box, then projected."""
     generator = torch.Generator().manual_seed(seed)
     unit_delta = torch.rand(shape, generator=generator, dtype=like.dtype) * 2 - 1
     return PROJECTIONS[constraint](unit_delta.to(like.device))
+
+
+def inside_unit_ball(clean: Tensor, delta: Tensor) -> Tensor:
+    """``delta`` (B, N, 3), each point's move shortened to end where it leaves the unit ball.
+
+    Shortened, not projected, so that it stays in every budget. A point outside the ball to begin with does not move out
+    further.
+    """
+    square = delta.square().sum(-1)
+    along = (clean * delta).sum(-1)
+    beyond = clean.square().sum(-1) - 1
+    root = (along.square() - square * beyond).clamp_min(0).sqrt()
+    share = torch.where(square > 0, (root - along) / square.masked_fill(square == 0, 1), 1.0)
+    return delta * share.clamp(0, 1)[..., None]

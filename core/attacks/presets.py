@@ -1,55 +1,125 @@
-"""The attacks people know by name: settings of the one composition."""
+"""The attacks people know by name: a row each, settings of a kind of attack. A row means the same everywhere."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.attacks.attack import Attack
-from core.attacks.constraint import Constraint
+from core.attacks.composed import GradientAttack
+from core.attacks.constraint import ConstraintName
 from core.attacks.direction import Direction
 
-PRESETS: dict[str, str] = {
-    "fgsm": "One step of size epsilon along the gradient (Goodfellow et al. 2015; the first paper, section III.A).",
-    "bim": "FGSM in small steps of epsilon / steps, from the clean cloud (Kurakin et al. 2017).",
-    "mi": "BIM along the running sum of the gradients, which carries it over small ones (MI-FGSM, Dong et al. 2018).",
-    "pgd": "Steps of 2.5 epsilon / steps from the clean cloud, then again from a random start (Madry et al. 2018).",
+
+@dataclass(frozen=True)
+class Preset:
+    """An attack known by name."""
+
+    description: str
+    """One sentence, with its paper."""
+    kind: type[Attack] = GradientAttack
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Where it differs from the defaults of its kind."""
+
+
+PRESETS: dict[str, Preset] = {
+    "fgsm": Preset("One step of epsilon along the gradient (Goodfellow et al. 2015; the first paper, section III.A)."),
+    "bim": Preset(
+        "FGSM in small steps of epsilon / steps, from the clean cloud (Kurakin et al. 2017).",
+        settings={"steps": 10, "total_step": 1.0},
+    ),
+    "mi": Preset(
+        "BIM along the running sum of the gradients, which carries it over small ones (MI-FGSM, Dong et al. 2018).",
+        settings={"steps": 10, "total_step": 1.0, "optimiser": "mi"},
+    ),
+    "ni": Preset(
+        "MI with each gradient taken a step ahead (NI-FGSM, Lin et al. 2020).",
+        settings={"steps": 10, "total_step": 1.0, "optimiser": "ni"},
+    ),
+    "pgd": Preset(
+        "Steps of 2.5 epsilon / steps from the clean cloud, then again from a random start (Madry et al. 2018).",
+        settings={"steps": 20, "restarts": 1},
+    ),
+    "vmi": Preset(
+        "MI with the gradient corrected by those of neighbours (VMI-FGSM, Wang and He 2021).",
+        settings={"steps": 10, "total_step": 1.0, "optimiser": "mi", "gradient": "neighbours", "draws": 5},
+    ),
+    "di": Preset(
+        "MI with gradients of turned, scaled and thinned copies (DI-FGSM, Xie et al. 2019).",
+        settings={"steps": 10, "total_step": 1.0, "optimiser": "mi", "gradient": "diverse", "draws": 1},
+    ),
+    "ti": Preset(
+        "MI with the mean gradient of shifted copies (TI-FGSM, Dong et al. 2019, whose kernel needs a grid).",
+        settings={"steps": 10, "total_step": 1.0, "optimiser": "mi", "gradient": "translation", "draws": 5},
+    ),
+    "si": Preset(
+        "NI with the mean gradient of copies of half, a quarter ... the size (SI-NI-FGSM, Lin et al. 2020).",
+        settings={"steps": 10, "total_step": 1.0, "optimiser": "ni", "gradient": "scale", "draws": 5},
+    ),
+    "eot": Preset(
+        "PGD along the mean gradient of several draws, for models that are random (Athalye et al. 2018).",
+        settings={"steps": 20, "gradient": "expectation", "draws": 10},
+    ),
+    "apgd-ce": Preset(
+        "PGD that halves its step where it stalls, on the cross-entropy (Auto-PGD, Croce and Hein 2020).",
+        settings={"steps": 100, "optimiser": "apgd"},
+    ),
+    "apgd-dlr": Preset(
+        "Auto-PGD on the difference of logits ratio, which no scale of the logits hides (Croce and Hein 2020).",
+        settings={"steps": 100, "optimiser": "apgd", "objective": "dlr"},
+    ),
+    "apgd-t": Preset(
+        "Auto-PGD towards each of the nine most probable wrong classes in turn (Croce and Hein 2020).",
+        settings={"steps": 100, "optimiser": "apgd", "objective": "dlr-targeted", "restarts": 8},
+    ),
+    **{
+        name: Preset(
+            f"The second paper's {name}, raw gradients: {share:g} epsilon of RMSE in the first step, {steps} steps.",
+            settings={"steps": steps, "direction": "raw", "optimiser": name, "first_step": share},
+        )
+        for name, share, steps in (
+            ("gd", 0.3 / 16, 100),
+            ("m-gd", 0.01 / 16, 30),
+            ("na-gd", 0.01 / 16, 15),
+            ("adam", 1 / 16, 10),
+            ("l-adam", 1 / 16, 10),
+            ("adabelief", 1 / 16, 10),
+            ("m-svag", 0.01 / 16, 8),
+        )
+    },
 }
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "fgsm": {"steps": 1},
-    "bim": {"steps": 10, "total_step": 1.0},
-    "mi": {"steps": 10, "total_step": 1.0, "momentum": 1.0},
-    "pgd": {"steps": 20, "restarts": 1},
-}
-"""Where each differs from the defaults."""
-
-BUDGET: dict[Direction, Constraint] = {
+BUDGET: dict[Direction, ConstraintName] = {
     "sign": "linf",
     "raw": "none",
     "raw-mean": "none",
     "per-point": "per-point-l2",
-    "l2": "l2",
+    "l2": "rmse",
 }
-"""What epsilon bounds under each reading."""
+"""What epsilon bounds under each reading of FGSM."""
 
 
 def preset(name: str, **changes: Any) -> Attack:
-    """The attack ``name`` with some fields changed; the budget follows the direction unless it is given.
+    """The attack ``name`` with some fields changed.
+
+    Where the direction is changed, the constraint follows it unless it is given.
 
     Raises
     ------
     ValueError
-        For an unknown name (pydantic's ``ValidationError``, a ``ValueError``, for a field out of its limits).
+        For an unknown name (pydantic's ``ValidationError``, a ``ValueError``, for a field that the attack does not have
+        or that is out of its limits).
     """
     if name not in PRESETS:
         raise ValueError(f"There is no attack {name!r}; the known ones are: {', '.join(PRESETS)}.")
-    values: dict[str, Any] = dict(SETTINGS[name])
-    values.update({key: value for key, value in changes.items() if value is not None})
-    attack = Attack.model_validate(values)
-    if "constraint" not in values:
-        attack = Attack.model_validate({**attack.model_dump(), "constraint": BUDGET[attack.direction]})
-    return attack
+    row = PRESETS[name]
+    values = {key: value for key, value in changes.items() if value is not None}
+    if foreign := values.keys() - row.kind.model_fields:
+        raise ValueError(f"The attack {name} has no option {min(foreign)}; it has: {', '.join(row.kind.model_fields)}.")
+    if "direction" in values:
+        values = {"constraint": BUDGET[values["direction"]]} | values
+    return row.kind.model_validate({**row.settings, **values})
 
 
-def describe(attack: Attack) -> str:
-    """An attack as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
-    steps = attack.total_steps
-    return f"{attack.direction} attack at epsilon {attack.epsilon:.3g} r, {steps} step{'s' if steps > 1 else ''}"
+def fgsm(direction: Direction, **values: Any) -> GradientAttack:
+    """FGSM in one of its readings, with the budget that this bounds."""
+    return GradientAttack(direction=direction, constraint=BUDGET[direction], **values)

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter, Token, validators
 from platformdirs import user_cache_path
 from pydantic import ValidationError
 
-from core.attacks import Attack, preset
+from core.attacks import PRESETS, Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, frame_record
 from core.commands.checks import (
     check_attack,
@@ -61,7 +61,7 @@ cli = App(
 cli.meta.suppress_keyboard_interrupt = False  # what happens then is for ``run`` to say
 
 Flat = Parameter(name="*")
-AttackChanges = partial(Attack)
+AttackChanges = partial("AttackChanges", *{row.kind: None for row in PRESETS.values()})
 AttackName = Annotated[str, validated(check_attack)]
 ModelName = Annotated[str, validated(check_model)]
 DatasetName = Annotated[str, validated(check_dataset)]
@@ -159,7 +159,7 @@ class AttackChoice:
     Parameters
     ----------
     attack
-        Attack preset: fgsm, bim, mi or pgd.
+        Attack by name: fgsm, pgd, apgd-ce ...; `pointward attacks` lists all.
     """
 
     attack: AttackName = "fgsm"
@@ -169,13 +169,15 @@ class AttackChoice:
         """The attack, ``targeted`` where the command line names the class to move towards."""
         values = self.changes.model_dump(exclude_none=True) if self.changes is not None else {}
         if targeted:
-            values["objective"] = "targeted"
-        elif values.get("objective") == "targeted":
+            values["goal"] = "targeted"
+        elif values.get("goal") == "targeted":
             raise UsageError("A targeted attack needs a target: `pointward attack` takes --target CLASS.")
         try:
             return preset(self.attack, **values)
         except ValidationError as error:
             raise UsageError(explain(error)) from None
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
 
 FGSM = AttackChoice()

@@ -225,10 +225,10 @@ def evaluate_accuracy(
             device = device_of(attacked)
             clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
             state = attack.start(attacked, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
-            assert state.evaluation is not None
+            assert state.at_clean is not None
             if clean_cache is not None:
-                clean_cache[start] = state.evaluation
-            before = _arrays(state.evaluation)
+                clean_cache[start] = state.at_clean
+            before = _arrays(state.at_clean)
             finished = _finished(attacked, attack, state, options.stop_on_success, cancel)
             if finished is None:
                 break
@@ -291,12 +291,11 @@ def _finished(
 ) -> tuple[Array, Arrays] | None:
     """The adversarial clouds (B, N, 3), and the model's answers to them; None if it was cancelled."""
     parts = list(attack.finish(model, state, stop_on_success=stop_on_success, cancel=cancel))
-    if sum(len(place) for place, _ in parts) < len(state.label):
+    if sum(len(part.rows) for part in parts) < len(state.label):
         return None
-    places, ends = zip(*parts, strict=True)
-    order = torch.cat(places).argsort().cpu().numpy()
-    adversarial = np.concatenate([end.adversarial.cpu().numpy() for end in ends])[order]
-    logits, latent = _joined([_arrays(end.best) for end in ends])
+    order = torch.cat([part.rows for part in parts]).argsort().cpu().numpy()
+    adversarial = np.concatenate([part.state.adversarial.cpu().numpy() for part in parts])[order]
+    logits, latent = _joined([_arrays(part.state.best) for part in parts])
     return adversarial, (logits[order], latent[order])
 
 

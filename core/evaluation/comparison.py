@@ -234,7 +234,7 @@ def _check(models: Sequence[LoadedModel], attack: Attack) -> None:
                 f"{model.card.title} knows other classes than {models[0].card.title}: "
                 "choose models of the same classes."
             )
-    if attack.objective == "targeted":
+    if attack.goal == "targeted":
         raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")
 
 

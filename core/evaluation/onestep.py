@@ -5,7 +5,6 @@ The direction of a one-step attack does not depend on epsilon, so one gradient o
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.attacks import DIRECTIONS, Attack, evaluate, preset
+from core.attacks import DIRECTIONS, GradientAttack, evaluate, fgsm
 from core.clouds import linf, rmse
 from core.datasets import Split
 from core.evaluation.accuracy import CleanCache, EvaluationOptions, Rate, chosen_clouds
@@ -28,7 +27,7 @@ NOISES: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
 """Clouds (B, N, 3) -> moves of the size of epsilon = 1 that know nothing of the model. random sign: the L-infinity
 distance of sign; Gaussian: an RMSE of 1."""
 
-FGSM: Mapping[str, Attack] = {direction: preset("fgsm", direction=direction) for direction in DIRECTIONS}
+FGSM: Mapping[str, GradientAttack] = {direction: fgsm(direction) for direction in DIRECTIONS}
 """Every reading of the first paper's ``x + epsilon * gradient``."""
 
 Cell = tuple[str, float]
@@ -57,7 +56,7 @@ class OneStepResult:
 def one_step(
     model: Classifier,
     split: Split,
-    attacks: Mapping[str, Attack],
+    attacks: Mapping[str, GradientAttack],
     cells: Sequence[Cell],
     options: EvaluationOptions,
     cancel: Cancel | None = None,
@@ -68,7 +67,7 @@ def one_step(
 
     Parameters
     ----------
-    attacks : by name; further steps and restarts do not count.
+    attacks : by name, all linear in epsilon, on the cross-entropy.
     cells : of names of ``attacks`` and of ``NOISES``.
     clean_cache : evaluations of the model at clean clouds; read only.
 
@@ -86,15 +85,10 @@ def one_step(
         clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(truth).to(device)
         gradient = ((clean_cache or {}).get(start) or evaluate(model, clouds, label, gradient=True)).gradient
         assert gradient is not None
-        moves: dict[str, Callable[[float], Tensor]] = {}
-        for name, attack in attacks.items():
-            still = torch.zeros_like(clouds)
-            moves[name] = partial(attack.apply_step, still, attack.accumulate(still, gradient))
-        for name, noise in NOISES.items():
-            if name in asked:
-                moves[name] = partial(_always, noise(clouds, source))
+        unit_delta = {name: attack.unit_delta_of(gradient) for name, attack in attacks.items()}
+        unit_delta |= {name: noise(clouds, source) for name, noise in NOISES.items() if name in asked}
         for (name, epsilon), answers in zip(cells, found, strict=True):
-            moved = (clouds + epsilon * moves[name](epsilon)).cpu().numpy()
+            moved = (clouds + epsilon * unit_delta[name]).cpu().numpy()
             right = predict(model, moved, options.batch_size).prediction == truth
             answers.append((right, linf(points, moved), rmse(points, moved)))
         complete = start + len(part) == len(rows)
@@ -106,10 +100,6 @@ def one_step(
         for cell, answers in zip(cells, found, strict=True)
     ]
     yield Done(table, complete=complete)
-
-
-def _always(move: Tensor, _: float) -> Tensor:
-    return move
 
 
 def fgsm_variants(epsilons: Sequence[float]) -> list[Cell]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from core.attacks import Attack
+from core.attacks import Attack, GradientAttack
 from core.datasets import Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds, evaluate_accuracy
 from core.evaluation.onestep import OneStepResult, one_step
@@ -63,7 +63,7 @@ def sweep(
     """
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
-    if attack.linear_in_epsilon:
+    if isinstance(attack, GradientAttack) and attack.linear_in_epsilon and attack.objective == "ce":
         cells = [("", epsilon) for epsilon in epsilons]
         found = yield from forward(one_step(model, split, {"": attack}, cells, options, cancel))
         yield Done(swept(found.value), found.complete)

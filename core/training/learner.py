@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attacks import Attack
+from core.attacks import GradientAttack
 from core.models import Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.training.options import TrainOptions
@@ -144,7 +144,7 @@ class Learner:
         return F.cross_entropy(verdict, verdict.new_full(verdict.shape[:1], REAL, dtype=torch.long), reduction="none")
 
     @property
-    def attack(self) -> Attack:
+    def attack(self) -> GradientAttack:
         """The attack of the options, with its budget at this point of the run."""
         ramp = self.options.epsilon_ramp
         done = min(1.0, self.progress * self.options.epochs / ramp) if ramp else 1.0

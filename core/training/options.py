@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from core.attacks import Attack, Direction, preset
+from core.attacks import Direction, GradientAttack, fgsm
 from core.models import ARCHITECTURES
 from core.options import Options, option
 from core.runtime.devices import DeviceName
@@ -127,12 +127,11 @@ class TrainOptions(Options):
         return ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
 
     @property
-    def attack(self) -> Attack:
+    def attack(self) -> GradientAttack:
         """The attack that makes the adversarial batches, and by which the simple regime is validated."""
-        return preset(
-            "fgsm",
+        return fgsm(
+            self.direction,
             epsilon=self.epsilon,
-            direction=self.direction,
             steps=self.attack_steps or (MANY_STEPS if self.regime in ("pgd", "trades", "defense-pgd") else 1),
             step_size=self.attack_step_size,
         )

@@ -31,8 +31,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attacks import Attack, Loss, evaluate, random_unit_delta
-from core.models import Classifier
+from core.attacks import GradientAttack, Value, evaluate, random_unit_delta
+from core.models import Classifier, Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.models.port import batch_statistics
 from core.training.learner import Feed, Learner, divergence
@@ -68,13 +68,16 @@ def _pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
 def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
     with _victim(learner.model, learner.options.attack_mode) as victim:
         clean = evaluate(victim, clouds, label, gradient=False).logits
-    adversarial = _attacked(learner, clouds, label, lambda logits, _: divergence(clean, logits), random_start=True)
+    adversarial = _attacked(
+        learner, clouds, label, lambda output, _: divergence(clean, output.logits), random_start=True
+    )
     learner.trades_step(label, clouds, adversarial)
 
 
 def _defense_pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    def learned(logits: Tensor, latent: Tensor) -> Tensor:
-        return F.cross_entropy(logits, label, reduction="none") + learner.feature_weight * learner.feature_loss(latent)
+    def learned(output: Output, _: Tensor) -> Tensor:
+        loss = F.cross_entropy(output.logits, label, reduction="none")
+        return loss + learner.feature_weight * learner.feature_loss(output.latent)
 
     _both(learner, clouds, label, lambda: _attacked(learner, clouds, label, learned, random_start=True))
 
@@ -100,36 +103,30 @@ def perturbed(
     model: nn.Module,
     clouds: Tensor,
     label: Tensor,
-    attack: Attack,
+    attack: GradientAttack,
     mode: Literal["eval", "train"] = "eval",
-    loss: Loss | None = None,
+    value: Value | None = None,
     *,
     random_start: bool = False,
 ) -> Tensor:
     """The last iterate (B, N, 3) of an attack on clouds (B, N, 3), the model being in ``mode``.
 
-    It costs one gradient a step. ``Attack.run`` would also evaluate the last iterate, which the training step is about
-    to do. Weights, running statistics and modes stay as they were. A random start takes its seed from PyTorch.
+    Weights, running statistics and modes stay as they were. A random start takes its seed from PyTorch.
     """
-    epsilon = attack.epsilon
-    if epsilon == 0:
+    if attack.epsilon == 0:
         return clouds
-    unit_delta = torch.zeros_like(clouds)
+    unit_delta = None
     if random_start:
         unit_delta = random_unit_delta(attack.constraint, clouds.shape, int(torch.randint(2**62, ())), clouds)
     with _victim(model, mode) as victim:
-        for _ in range(attack.steps):
-            gradient = evaluate(victim, clouds + epsilon * unit_delta, label, gradient=True, loss=loss).gradient
-            assert gradient is not None
-            unit_delta = attack.apply_step(unit_delta, gradient, epsilon)
-    return clouds + epsilon * unit_delta
+        return attack.last_iterate(victim, clouds, label, value, unit_delta)
 
 
 def _attacked(
-    learner: Learner, clouds: Tensor, label: Tensor, loss: Loss | None = None, *, random_start: bool = False
+    learner: Learner, clouds: Tensor, label: Tensor, value: Value | None = None, *, random_start: bool = False
 ) -> Tensor:
     mode = learner.options.attack_mode
-    return perturbed(learner.model, clouds, label, learner.attack, mode, loss, random_start=random_start)
+    return perturbed(learner.model, clouds, label, learner.attack, mode, value, random_start=random_start)
 
 
 def _victim(model: nn.Module, mode: Literal["eval", "train"]) -> AbstractContextManager[Classifier]:

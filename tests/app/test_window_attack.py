@@ -319,14 +319,14 @@ def test_a_wrong_option_is_explained_beside_its_field_and_changes_nothing(person
 
 def test_the_objective_in_the_popup_and_the_goal_in_the_strip_agree(person):
     panel = person.window.attack
-    objective = panel._form.findChild(QWidget, "objective")
-    objective.setFocus()
-    QTest.keyClick(objective, Qt.Key.Key_Down)
-    assert person.wait_for_scene().setup.attack.objective == "targeted"
+    goal = panel._form.findChild(QWidget, "goal")
+    goal.setFocus()
+    QTest.keyClick(goal, Qt.Key.Key_Down)
+    assert person.wait_for_scene().setup.attack.goal == "targeted"
     assert panel._goal.currentData() is not None
-    objective.setFocus()
-    QTest.keyClick(objective, Qt.Key.Key_Up)
-    assert person.wait_for_scene().setup.attack.objective == "untargeted"
+    goal.setFocus()
+    QTest.keyClick(goal, Qt.Key.Key_Up)
+    assert person.wait_for_scene().setup.attack.goal == "untargeted"
     assert panel._goal.currentData() is None
 
 

@@ -172,7 +172,7 @@ def test_a_model_of_other_classes_is_shown_alone_and_the_target_class_is_reset(p
     assert [model.name for model in scene.setup.models] == ["other"]
     assert scene.setup.classes == ("plate", "rod", "ring")
     assert scene.setup.cloud.label is None
-    assert scene.setup.attack.objective == "untargeted"
+    assert scene.setup.attack.goal == "untargeted"
 
 
 # --- files --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.attacks import Attack
+from core.attacks import GradientAttack
 from core.training import TrainOptions
 from core.training.regimes import perturbed
 from tests.bench.conftest import Compare
@@ -140,18 +140,18 @@ def test_new_fgsm(compare: Compare, gpu: torch.device | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "momentum", "peers", "equal"),
-    [("PGD", 0.0, pgd_peers, ("torchattacks", "foolbox")), ("MI", 1.0, mi_peers, ("torchattacks",))],
+    ("name", "optimiser", "peers", "equal"),
+    [("PGD", "gd", pgd_peers, ("torchattacks", "foolbox")), ("MI", "mi", mi_peers, ("torchattacks",))],
 )
 def test_iterated(
     compare: Compare,
     gpu: torch.device | None,
     name: str,
-    momentum: float,
+    optimiser: str,
     peers: Theirs,
     equal: tuple[str, ...],
 ) -> None:
-    attack = Attack(epsilon=EPSILON, step_size=STEP, steps=STEPS, momentum=momentum)
+    attack = GradientAttack(epsilon=EPSILON, step_size=STEP, steps=STEPS, optimiser=optimiser)
 
     def ours(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return attacked(attack, model, x, y).current

@@ -68,7 +68,7 @@ def measured(rounds: int) -> float:
     """Median of a gradient of 32 clouds in this process, milliseconds; the first one is not counted."""
     import torch
 
-    from core.attacks.gradient import evaluate
+    from core.attacks import evaluate
     from core.models.checkpoints import builtin_models, load_model
     from core.runtime.threads import set_threads
 

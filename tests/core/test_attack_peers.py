@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.attacks import Attack, preset
+from core.attacks import GradientAttack, preset
 from tests.core.toys import attacked, settled_pointnet, toy_batch
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs
 
 N = 20
 EPSILON, STEP, STEPS = 0.1, 0.03, 5
-PGD = Attack(epsilon=EPSILON, step_size=STEP, steps=STEPS)
+PGD = GradientAttack(epsilon=EPSILON, step_size=STEP, steps=STEPS)
 MI = preset("mi", epsilon=EPSILON, step_size=STEP, steps=STEPS)
 
 

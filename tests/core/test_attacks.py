@@ -1,5 +1,4 @@
 import math
-from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
@@ -9,19 +8,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from core.attacks import BUDGET, PRESETS, Attack, Constraint, Direction, preset
-from core.attacks.gradient import average_over_duplicates, evaluate
+from core.attacks import BUDGET, NORMS, PRESETS, ConstraintName, Direction, GradientAttack, evaluate, preset
+from core.attacks.duplicates import average_over_duplicates
 from core.events import Cancel, Done, Step
 from core.models import Output
 from tests.core.toys import attacked, settled_pointnet, toy_batch
 
 N = 20
-NORMS: dict[str, Callable[[Tensor], Tensor]] = {
-    "linf": lambda shift: shift.abs().amax((1, 2)),
-    "per-point-l2": lambda shift: shift.norm(dim=2).amax(1),
-    "l2": lambda shift: shift.norm(dim=(1, 2)) / math.sqrt(3 * N),
-}
-"""Size of a perturbation (B, N, 3) in the norm of a budget, in units of epsilon."""
 
 
 def linear(classes: int = 2, seed: int = 0) -> tuple[nn.Module, Tensor]:
@@ -88,14 +81,14 @@ class TestClosedForms:
         model, _ = linear(3)
         x, _ = batch()
         target = torch.full((5,), 2)
-        state = attacked(preset("fgsm", objective="targeted", epsilon=0.3), model, x, target)
+        state = attacked(preset("fgsm", goal="targeted", epsilon=0.3), model, x, target)
         assert state.best is not None
         assert (state.best.prediction == 2).all()
         assert state.evaluation is not None
         before = model(x).logits.detach()
         torch.testing.assert_close(state.best.loss, -state.best.logits.log_softmax(1)[:, 2])
         assert (state.best.loss < -before.log_softmax(1)[:, 2]).all()
-        assert attacked(preset("pgd", objective="targeted", epsilon=0.3), model, x, target).best.prediction.eq(2).all()  # type: ignore[union-attr]
+        assert attacked(preset("pgd", goal="targeted", epsilon=0.3), model, x, target).best.prediction.eq(2).all()  # type: ignore[union-attr]
 
 
 class TestBudget:
@@ -104,16 +97,16 @@ class TestBudget:
     @settings(max_examples=20)
     @given(
         direction=st.sampled_from(get_args(Direction)),
-        constraint=st.sampled_from(["linf", "per-point-l2", "l2"]),
+        constraint=st.sampled_from(["linf", "per-point-l2", "rmse", "l2"]),
         epsilon=st.floats(0.0, 0.5),
         steps=st.integers(1, 3),
         restarts=st.integers(0, 2),
         step_size=st.none() | st.floats(0.0, 1.0),
         momentum=st.floats(0.0, 2.0),
-        objective=st.sampled_from(["untargeted", "targeted"]),
+        goal=st.sampled_from(["untargeted", "targeted"]),
     )
     def test_no_iterate_ever_leaves_it(self, **values: Any) -> None:
-        attack = Attack.model_validate(values)
+        attack = GradientAttack.model_validate(values)
         x, y = batch(3, 3)
         for event in attack.run(self.model, x, y):
             state = event.value
@@ -197,33 +190,35 @@ class TestFinish:
         model, (x, y) = settled_pointnet(N), batch(6, 3)
         attack = preset(name, epsilon=0.2, restarts=restarts)
         begun = attack.start(model, x, y, torch.Generator().manual_seed(0))
-        [(place, state)] = attack.finish(model, begun)
-        assert place.tolist() == list(range(6))
+        [ended] = attack.finish(model, begun)
+        state = ended.state
+        assert ended.rows.tolist() == list(range(6))
+        assert ended.loss.shape == ended.rmse.shape == (6, 1 + attack.total_steps)
+        torch.testing.assert_close(ended.loss[:, -1], state.evaluation.loss)  # type: ignore[union-attr]
         assert torch.equal(state.adversarial, attacked(attack, model, x, y).adversarial)
         assert state.step == attack.total_steps
 
-    @pytest.mark.parametrize("objective", ["untargeted", "targeted"])
+    @pytest.mark.parametrize("goal", ["untargeted", "targeted"])
     @pytest.mark.parametrize("name", ["fgsm", "bim", "mi", "pgd"])
-    def test_ending_once_fooled_fools_the_same_clouds(self, name: str, objective: str) -> None:
+    def test_ending_once_fooled_fools_the_same_clouds(self, name: str, goal: str) -> None:
         model, (x, y) = settled_pointnet(N), batch(12, 3)
-        attack = preset(name, epsilon=0.12, restarts=0, objective=objective)
+        attack = preset(name, epsilon=0.12, restarts=0, goal=goal)
         whole = attacked(attack, model, x, y)
         assert whole.best is not None
         expected = attack.fooled(whole.best.prediction, y)
         ends = list(attack.finish(model, attack.start(model, x, y), stop_on_success=True))
-        places = torch.cat([place for place, _ in ends])
+        places = torch.cat([end.rows for end in ends])
         assert sorted(places.tolist()) == list(range(12))
         found, steps = torch.empty_like(expected), set()
-        for place, state in ends:
-            if not len(place):
-                continue
+        for end in ends:
+            place, state = end.rows, end.state
             assert state.best is not None
             assert torch.equal(state.clean, x[place])
             torch.testing.assert_close(model(state.adversarial).logits, state.best.logits)
             found[place] = attack.fooled(state.best.prediction, state.label)
             steps.add(state.step)
         assert torch.equal(found, expected)
-        if attack.steps > 1 and objective == "untargeted":
+        if attack.steps > 1 and goal == "untargeted":
             assert len(steps) > 1, "a useful case ends at several steps"
 
 
@@ -310,20 +305,20 @@ class TestManners:
 
 class TestPresets:
     def test_are_settings_of_one_composition(self) -> None:
-        assert preset("fgsm") == Attack(epsilon=0.1, direction="sign", constraint="linf", steps=1)
+        assert preset("fgsm") == GradientAttack(epsilon=0.1, direction="sign", constraint="linf", steps=1)
         bim = preset("bim", epsilon=0.2, steps=4)
         assert bim.epsilon * bim.total_step / bim.steps == pytest.approx(0.05)
         assert (preset("pgd").steps, preset("pgd").restarts) == (20, 1)
 
     def test_the_budget_follows_the_reading_unless_it_is_given(self) -> None:
-        constraints: list[Constraint] = [
+        constraints: list[ConstraintName] = [
             preset("fgsm", direction=direction).constraint for direction in get_args(Direction)
         ]
-        assert constraints == ["linf", "none", "none", "per-point-l2", "l2"]
+        assert constraints == ["linf", "none", "none", "per-point-l2", "rmse"]
         assert preset("fgsm", direction="l2", constraint="linf").constraint == "linf"
 
     def test_unknown_names_and_wrong_values_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, mi, pgd"):
+        with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, mi, ni, pgd"):
             preset("cw")
         with pytest.raises(ValidationError, match="epsilon"):
             preset("fgsm", epsilon=-1)

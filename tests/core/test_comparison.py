@@ -206,7 +206,7 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(models: tuple[LoadedMo
     for given, attack, words in (
         ((), FGSM, "There is no model to measure"),
         ((models[0], stranger), FGSM, "Stranger knows other classes than "),
-        (models, preset("fgsm", objective="targeted"), "untargeted"),
+        (models, preset("fgsm", goal="targeted"), "untargeted"),
     ):
         with pytest.raises(ValueError, match=words):
             next(iter(compare(given, DATASET, attack, OPTIONS)))

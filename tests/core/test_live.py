@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core import live
-from core.attacks import Attack, preset
+from core.attacks import Attack, GradientAttack, preset
 from core.clouds import Cloud
 from core.events import Cancel, Done, Step, result
 from core.models import build
@@ -88,7 +88,7 @@ def test_an_unknown_class_is_attacked_away_from_the_verdict(models: tuple[Loaded
 
 
 def test_a_targeted_attack_raises_the_targets_confidence(models: tuple[LoadedModel, ...]) -> None:
-    given = setup(models, preset("pgd", steps=5, objective="targeted"), target=2)
+    given = setup(models, preset("pgd", steps=5, goal="targeted"), target=2)
     scene = attacked(given, 0.2).scene
     assert scene.adversarial[0, 2] > scene.clean[0, 2]
 
@@ -136,7 +136,7 @@ def test_a_cancelled_outcome_lets_go_after_one_batch(models: tuple[LoadedModel, 
 
 
 @pytest.mark.parametrize(
-    "attack", [preset("pgd", steps=5, restarts=1), Attack(steps=3, step_size=0.02), preset("mi", steps=4)]
+    "attack", [preset("pgd", steps=5, restarts=1), GradientAttack(steps=3, step_size=0.02), preset("mi", steps=4)]
 )
 def test_the_attack_made_at_every_epsilon_is_each_attack_alone(models: tuple[LoadedModel, ...], attack: Attack) -> None:
     scene = attacked(setup(models, attack), 0.1).scene
@@ -192,7 +192,7 @@ def test_models_of_other_classes_are_refused_in_one_sentence(models: tuple[Loade
     with pytest.raises(ValueError, match="different classes"):
         live.begin(setup((*models, other), preset("fgsm")))
     with pytest.raises(ValueError, match="needs a target class"):
-        live.begin(setup(models, preset("fgsm", objective="targeted")))
+        live.begin(setup(models, preset("fgsm", goal="targeted")))
 
 
 def test_a_step_of_fixed_size_is_no_more_exact_when_rescaled(models: tuple[LoadedModel, ...]) -> None:

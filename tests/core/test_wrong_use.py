@@ -42,7 +42,7 @@ WRONG = [
     (("attack", "cloud.xyz", "--epsilon", "7"), "epsilon: input should be less than or equal to 2"),
     (("attack", "cloud.xyz", "--points", "0"), "--points"),
     (("attack", "cloud.xyz", "--seed", "-1"), "--seed"),
-    (("attack", "cloud.xyz", "--objective", "targeted"), "takes --target CLASS"),
+    (("attack", "cloud.xyz", "--goal", "targeted"), "takes --target CLASS"),
     (("attack", "cloud.xyz", "--out", "x.bad"), "ends in .ply or .xyz or .npy or .npz"),
     (("attack", "cloud.xyz", "--out", "full"), "ends in"),
     (("attack", "cloud.xyz", "--out", "folder.ply"), "It is a folder, and a file is needed"),

@@ -32,7 +32,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "bim": {"steps": 5},
     "mi": {"steps": 5},
     "pgd": {"steps": 5, "restarts": 1},
-    "pgd targeted": {"steps": 5, "objective": "targeted"},
+    "pgd targeted": {"steps": 5, "goal": "targeted"},
 }
 
 
@@ -49,7 +49,7 @@ def test_an_attack_finds_what_it_finds_on_the_cpu(
     name: str, pairs: list[Pair], shapes: Split, device: torch.device
 ) -> None:
     attack = preset(name.split()[0], epsilon=EPSILON, **ATTACKS[name])
-    wanted = (shapes.labels + 1) % 16 if attack.objective == "targeted" else shapes.labels
+    wanted = (shapes.labels + 1) % 16 if attack.goal == "targeted" else shapes.labels
     x, y = torch.from_numpy(shapes.points), torch.from_numpy(wanted)
     expected: State = attacked(attack, pairs[0].here.module, x, y)
     found: State = attacked(attack, pairs[0].there.module, x.to(device), y.to(device))

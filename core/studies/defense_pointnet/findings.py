@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack
+from core.attacks import Attack, GradientAttack
 from core.datasets import Dataset
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.bootstrap import Estimate, bootstrap
@@ -21,7 +21,7 @@ class Findings:
 
     dataset: Dataset
     options: ReproduceOptions
-    attack: Attack
+    attack: GradientAttack
     """The paper's, at the budget of the trainings."""
     pgd: Attack
     evaluation: EvaluationOptions

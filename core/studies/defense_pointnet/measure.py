@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack, Direction
+from core.attacks import Attack, Direction, GradientAttack
 from core.datasets import Dataset, Split, choose_rows
 from core.evaluation.accuracy import (
     AccuracyReport,
@@ -167,7 +167,7 @@ def measure(
     simple: LoadedModel | None,
     history: tuple[list[dict[str, float]], int],
     dataset: Dataset,
-    attack: Attack,
+    attack: GradientAttack,
     pgd: Attack,
     options: EvaluationOptions,
     shown: int,

@@ -26,7 +26,7 @@ class ReproduceOptions(Options):
     map_clouds: int = option(400, "Test clouds of each t-SNE map.", low=16)
 
 
-TrainingChanges = partial(TrainOptions, without=("regime", "seed", "clouds"))
+TrainingChanges = partial("TrainingChanges", TrainOptions, without=("regime", "seed", "clouds"))
 """What is changed of a regime's training; the three left out are the reproduction's own matter."""
 
 SHAPENET: dict[str, Any] = {

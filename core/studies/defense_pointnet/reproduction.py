@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.attacks import preset
+from core.attacks import fgsm, preset
 from core.datasets import Dataset
 from core.evaluation.accuracy import EvaluationOptions, chosen_clouds
 from core.events import Cancel, Done, Event, Note
@@ -96,7 +96,7 @@ def _reproduced(
         )
     entries = yield from planned(dataset, options, training, folder, runs)
     test, first = dataset.split("test"), entries[0].options
-    attack = preset("fgsm", epsilon=first.epsilon, direction=first.direction)
+    attack = fgsm(first.direction, epsilon=first.epsilon)
     pgd = preset("pgd", epsilon=options.pgd_epsilon, steps=options.pgd_steps, restarts=0)
     evaluation = EvaluationOptions(
         points=min(first.points, test.points.shape[1]), clouds=options.subset, without_copies=options.without_copies

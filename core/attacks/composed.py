@@ -1,0 +1,241 @@
+"""The gradient attack: objective x gradient source x optimiser x direction x constraint x step length."""
+
+import math
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from core.attacks.attack import Attack, Proposal
+from core.attacks.constraint import PROJECTIONS, rmse
+from core.attacks.direction import DIRECTIONS, Direction
+from core.attacks.evaluation import Value
+from core.attacks.objective import OBJECTIVES, Aim, ObjectiveName, discriminator_term
+from core.attacks.optimisers import OPTIMISERS, Iterate, Optimiser, Variant
+from core.attacks.sources import SourceName, gradient_from
+from core.attacks.state import State
+from core.models import Classifier, Output
+from core.options import OneOf, option
+
+_NO_BUDGET = 1e-9  # unit-sphere radii; dividing a step size by less would overflow
+_HALVINGS = 40  # of the interval that holds a calibrated step length, to a relative 1e-12
+
+
+OptimiserName = Annotated[str, OneOf(OPTIMISERS)]
+
+
+class GradientAttack(Attack):
+    """Steps along gradients of the attacked model."""
+
+    direction: Direction = option("sign", "How a gradient becomes a perturbation (the variants of FGSM).")
+    step_size: float | None = option(
+        None, "Length of one step; empty is the total step / steps, and epsilon for a single step.", unit="r", low=0.0
+    )
+    total_step: float = option(
+        2.5, "Length of all steps of one start together, where no step size is given.", unit="ε", low=0.0, advanced=True
+    )
+    first_step: float | None = option(
+        None,
+        "RMSE of each cloud's first step, which settles how long its steps are; empty leaves that to the step size.",
+        unit="ε",
+        low=1e-6,
+        high=10.0,
+        advanced=True,
+    )
+    objective: ObjectiveName = option("ce", "What is maximised.")
+    rmse_weight: float = option(
+        0.0,
+        "What an RMSE of epsilon is worth beside the objective (gamma of the second paper, section 3.2).",
+        unit="nats",
+        low=0.0,
+        advanced=True,
+    )
+    discriminator_weight: float = option(
+        0.0,
+        "What passing the model's discriminator is worth beside the objective (adaptive to Defense-PointNet).",
+        low=0.0,
+        advanced=True,
+    )
+    gradient: SourceName = option("plain", "Where the gradient comes from: the cloud, or a mean over changed copies.")
+    draws: int = option(5, "Copies that are averaged.", low=1, high=1000, advanced=True)
+    optimiser: OptimiserName = option("gd", "How the next iterate follows from the gradients.")
+    momentum: float | None = option(
+        None, "Share of the former gradients that is kept; empty is the optimiser's own.", low=0.0, high=10.0
+    )
+    variant: Variant = option(
+        "paper",
+        "Optimisers of the second paper: as it describes them, or as its authors' code has them.",
+        advanced=True,
+    )
+
+    @property
+    def linear_in_epsilon(self) -> bool:
+        return (
+            self.total_steps == 1
+            and self.step_size is None
+            and not (self.random_start or self.unit_ball)
+            and self.gradient == "plain"
+            and self.optimiser != "apgd"
+        )
+
+    @property
+    def description(self) -> str:
+        plain = type(self).model_fields
+        names = [
+            getattr(self, name)
+            for name in ("objective", "gradient", "optimiser")
+            if getattr(self, name) != plain[name].default
+        ]
+        return " ".join([self.direction, *names, "attack"])
+
+    def unused(self) -> frozenset[str]:
+        optimiser, names = OPTIMISERS[self.optimiser], set()
+        if optimiser.default_momentum is None:
+            names.add("momentum")
+        if not optimiser.has_variants:
+            names.add("variant")
+        if self.gradient == "plain":
+            names.add("draws")
+        if optimiser.has_own_length:
+            names |= {"step_size", "total_step", "first_step"}
+        elif self.first_step is not None:
+            names |= {"step_size", "total_step"}
+        elif self.step_size is not None or self.steps == 1:
+            names.add("total_step")
+        return frozenset(names)
+
+    def maximised(self, model: Classifier, state: State) -> Value | None:
+        targeted = self.goal == "targeted"
+        if self.objective == "ce" and not (targeted or self.rmse_weight or self.discriminator_weight):
+            return None
+        aim = Aim(state.label, targeted, state.at_clean, self.start_of(state.step))
+
+        def value(output: Output, clouds: Tensor) -> Tensor:
+            total = OBJECTIVES[self.objective].value(output, aim)
+            if self.rmse_weight and state.epsilon > _NO_BUDGET:
+                distance = torch.linalg.vector_norm(clouds - state.clean, dim=(1, 2))  # its gradient at 0 is 0
+                total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
+            if self.discriminator_weight:
+                total = total + self.discriminator_weight * discriminator_term(model, output.latent)
+            return total
+
+        return value
+
+    def needs_gradient(self, state: State) -> bool:
+        looks_ahead = OPTIMISERS[self.optimiser].looks_ahead and self.step_of_start(state.step) > 0
+        return self.gradient == "plain" and not looks_ahead
+
+    def first_slots(self, state: State) -> dict[str, Tensor]:
+        return OPTIMISERS[self.optimiser].slots(state.clean)
+
+    def propose(self, model: Classifier, state: State) -> Proposal:
+        return self._proposal(model, state, self.maximised(model, state))
+
+    def _proposal(self, model: Classifier, state: State, value: Value | None) -> Proposal:
+        optimiser, slots = OPTIMISERS[self.optimiser], dict(state.slots)
+        at = self._iterate(state)
+        ahead, evaluation, passes = optimiser.look_ahead(at), state.evaluation, 0
+        if ahead is not None or self.gradient != "plain" or evaluation is None or evaluation.gradient is None:
+            place = state.unit_delta if ahead is None else ahead
+            at = replace(at, cloud=state.clean + state.epsilon * place)
+            found = gradient_from(
+                self.gradient,
+                model,
+                at.cloud,
+                state.label,
+                value,
+                draws=self.draws,
+                seed=state.seed + 7919 * state.step,
+                epsilon=state.epsilon,
+                variance=slots.get("variance"),
+            )
+            at, passes = replace(at, gradient=found.value), found.passes
+            if found.variance is not None:
+                slots["variance"] = found.variance
+            if ahead is None and found.evaluation is not None:
+                evaluation = found.evaluation
+        if evaluation is not None:
+            at = replace(at, objective=evaluation.objective)
+        if self.first_step is not None and at.step == 0:
+            slots["share"] = calibrated(optimiser, at, self.first_step)
+            at = replace(at, share=slots["share"])
+        unit_delta, kept = optimiser.advance(at)
+        return Proposal(unit_delta, {**slots, **kept}, passes, passes)
+
+    def _iterate(self, state: State) -> Iterate:
+        """The state as an optimiser sees it, with the gradient at the iterate where that is known."""
+        own = OPTIMISERS[self.optimiser].default_momentum
+        gradient = state.evaluation.gradient if state.evaluation is not None else None
+        return Iterate(
+            unit_delta=state.unit_delta,
+            gradient=state.unit_delta if gradient is None else gradient,
+            objective=state.clean[:, 0, 0],
+            slots=state.slots,
+            step=self.step_of_start(state.step),
+            steps=self.steps,
+            share=state.slots["share"] if "share" in state.slots else self._share(state.epsilon),
+            momentum=self.momentum if self.momentum is not None else own or 0.0,
+            variant=self.variant,
+            cloud=state.current,
+            normalise=DIRECTIONS[self.direction],
+            project=lambda unit_delta: self.bounded(unit_delta, state),
+        )
+
+    def _share(self, epsilon: float) -> float:
+        if self.step_size is not None and epsilon > _NO_BUDGET:
+            return self.step_size / epsilon
+        return 1.0 if self.steps == 1 else self.total_step / self.steps
+
+    def unit_delta_of(self, gradient: Tensor) -> Tensor:
+        """The perturbation (B, N, 3) in units of epsilon, of an attack that is linear in it, from its gradient."""
+        direction = DIRECTIONS[self.direction](gradient)
+        return PROJECTIONS[self.constraint](direction)
+
+    def last_iterate(
+        self,
+        model: Classifier,
+        x: Tensor,
+        y: Tensor,
+        value: Value | None = None,
+        unit_delta: Tensor | None = None,
+    ) -> Tensor:
+        """The last iterate (B, N, 3) of one start, for training: no iterate is judged, so it costs a gradient a step.
+
+        Parameters
+        ----------
+        value : what to maximise in the place of the objective.
+        unit_delta : Tensor (B, N, 3), where to start, in units of epsilon; the clean clouds otherwise.
+        """
+        zero, none = torch.zeros_like(x), torch.zeros_like(y)
+        unit_delta = zero if unit_delta is None else unit_delta
+        seed = torch.zeros(len(x), dtype=torch.long)
+        state = State(x, y, self.epsilon, unit_delta, None, unit_delta, None, None, seed, none, none, none, none)
+        state = replace(state, slots=self.first_slots(state))
+        for _ in range(self.steps):
+            proposal = self._proposal(model, state, value or self.maximised(model, state))
+            state = replace(state, unit_delta=proposal.unit_delta, slots=proposal.slots, step=state.step + 1)
+        return state.current
+
+
+def calibrated(optimiser: Optimiser, at: Iterate, first_step: float) -> Tensor:
+    """The step length (B, 1, 1) in units of epsilon with which a first step has this RMSE, in units of epsilon.
+
+    The budget cuts steps short, so the length is found by halving an interval; where the RMSE is out of reach, because
+    the gradient is zero on too many points, the length is the one at which nothing more is gained.
+    """
+    low, high = at.gradient.new_zeros(len(at.gradient)), at.gradient.new_ones(len(at.gradient))
+
+    def moved(length: Tensor) -> Tensor:
+        return rmse(optimiser.advance(replace(at, share=length[:, None, None]))[0] - at.unit_delta)
+
+    for _ in range(_HALVINGS):  # of a raw gradient even a huge multiple may be a small step
+        short = moved(high) < first_step
+        if not short.any():
+            break
+        high = torch.where(short, 4 * high, high)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        short = moved(middle) < first_step
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return ((low + high) / 2)[:, None, None]

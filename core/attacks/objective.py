@@ -1,0 +1,122 @@
+"""What an attack maximises: one number for each cloud, larger where the attack is nearer to its goal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.attacks.evaluation import Evaluation
+from core.models import Output
+from core.models.discriminator import REAL
+from core.options import OneOf
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What an objective is told of the clouds beside the model's output for them."""
+
+    label: Tensor
+    """(B,), the true class, or the wanted one of a targeted attack."""
+    targeted: bool
+    clean: Evaluation | None
+    """The model at the clean clouds; None while that is what is being evaluated."""
+    start: int = 0
+    """Which of the attack's starts this is, from 0."""
+
+
+class Objective(NamedTuple):
+    """An objective and one sentence about it."""
+
+    description: str
+    value: Callable[[Output, Aim], Tensor]
+    """Output with its graph -> (B,), to be maximised."""
+
+
+def _cross_entropy(output: Output, aim: Aim) -> Tensor:
+    loss = F.cross_entropy(output.logits, aim.label, reduction="none")
+    return -loss if aim.targeted else loss
+
+
+def _of(logits: Tensor, classes: Tensor) -> Tensor:
+    return logits.gather(1, classes[:, None])[:, 0]
+
+
+def _largest_other(logits: Tensor, classes: Tensor) -> Tensor:
+    """(B,), the largest logit of another class than the given ones (B,)."""
+    return logits.masked_fill(F.one_hot(classes, logits.shape[1]).bool(), -torch.inf).amax(1)
+
+
+def _margin(output: Output, aim: Aim) -> Tensor:
+    difference = _largest_other(output.logits, aim.label) - _of(output.logits, aim.label)
+    return -difference if aim.targeted else difference
+
+
+def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
+    """difference / scale with 0/0 := 0, which logits that are all equal give."""
+    return difference / scale.masked_fill(scale == 0, 1)
+
+
+def _dlr(output: Output, aim: Aim) -> Tensor:
+    if aim.targeted:
+        true = (output.logits if aim.clean is None else aim.clean.logits).detach().argmax(1)
+        return _dlr_towards(output.logits, true, aim.label)
+    ordered = output.logits.sort(1, descending=True).values
+    scale = ordered[:, 0] - ordered[:, min(2, ordered.shape[1] - 1)]
+    return _ratio(_margin(output, aim), scale)
+
+
+def _dlr_towards(logits: Tensor, true: Tensor, target: Tensor) -> Tensor:
+    """Croce and Hein 2020, equation 7: the targeted difference of logits ratio."""
+    ordered = logits.sort(1, descending=True).values
+    classes = ordered.shape[1]
+    scale = ordered[:, 0] - (ordered[:, min(2, classes - 1)] + ordered[:, min(3, classes - 1)]) / 2
+    return _ratio(_of(logits, target) - _of(logits, true), scale)
+
+
+def rival(clean_logits: Tensor, label: Tensor, rank: int) -> Tensor:
+    """(B,), the wrong class of a rank, 0 for the most probable one, by the logits (B, K) for the clean clouds."""
+    wrong = clean_logits.masked_fill(F.one_hot(label, clean_logits.shape[1]).bool(), -torch.inf)
+    return wrong.argsort(dim=1, descending=True, stable=True)[:, rank % (clean_logits.shape[1] - 1)]
+
+
+def _dlr_targeted(output: Output, aim: Aim) -> Tensor:
+    if aim.targeted:
+        return _dlr(output, aim)
+    clean = (output.logits if aim.clean is None else aim.clean.logits).detach()
+    return _dlr_towards(output.logits, aim.label, rival(clean, aim.label, aim.start))
+
+
+def _latent(output: Output, aim: Aim) -> Tensor:
+    clean = (output.latent if aim.clean is None else aim.clean.latent).detach()
+    return torch.linalg.vector_norm(output.latent - clean, dim=1)
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "ce": Objective("cross-entropy to the true class, or its negative to the wanted one", _cross_entropy),
+    "margin": Objective("largest other logit minus the true one (Carlini and Wagner 2017)", _margin),
+    "dlr": Objective("margin over the spread of the logits, which no scale of them hides (Croce and Hein 2020)", _dlr),
+    "dlr-targeted": Objective("DLR towards one wrong class at each start, the most probable first", _dlr_targeted),
+    "latent": Objective("distance of the latent from that of the clean cloud (needs a random start)", _latent),
+}
+
+ObjectiveName = Annotated[str, OneOf(OBJECTIVES)]
+
+
+def discriminator_term(model: object, latent: Tensor) -> Tensor:
+    """(B,), how surely the model's discriminator takes latents (B, D) for those of clean clouds, in nats from 0 down.
+
+    Raises
+    ------
+    ValueError
+        If the model has none: see ``core.models.discriminator``.
+    """
+    discriminator = getattr(model, "discriminator", None)
+    if discriminator is None:
+        raise ValueError(
+            "The weight of a discriminator was asked for, and the attacked model has none: set the weight to 0."
+        )
+    verdict = discriminator(latent)
+    return -F.cross_entropy(verdict, torch.full_like(verdict[:, 0], REAL, dtype=torch.long), reduction="none")

@@ -1,0 +1,91 @@
+"""Where an attack on a batch stands, as a frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.attacks.evaluation import Evaluation
+
+
+class Stop(IntEnum):
+    """Why an attack on a cloud ended. More steps can be made after ``STEPS``, and none after the later ones."""
+
+    RUNNING = 0
+    STEPS = 1
+    SUCCESS = 2
+    LOSS = 3
+    RMSE = 4
+    PATIENCE = 5
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where an attack on a batch stands. History, undo and scrubbing are lists of these."""
+
+    clean: Tensor
+    """(B, N, 3), the clean clouds, about which the budget is always measured."""
+    label: Tensor
+    """(B,), the true class, or the wanted one of a targeted attack."""
+    epsilon: float
+    """Budget in unit-sphere radii, or in the attack's own unit."""
+    unit_delta: Tensor
+    """(B, N, 3), the current iterate's perturbation in units of epsilon."""
+    evaluation: Evaluation | None
+    """The attacked model at the current iterate; None after ``refit``, which evaluates no model."""
+    best_unit_delta: Tensor
+    """(B, N, 3), the best iterate after the first step: fooled before not fooled, then the larger objective."""
+    best: Evaluation | None
+    """The attacked model at the best iterate."""
+    at_clean: Evaluation | None
+    """The attacked model at the clean clouds; None in training, which does without."""
+    seed: Tensor
+    """(B,), a seed for the random numbers of each cloud, so that they do not depend on the rest of the batch."""
+    forwards: Tensor
+    """(B,), forward passes so far."""
+    backwards: Tensor
+    """(B,), backward passes so far."""
+    stop: Tensor
+    """(B,), why the attack on each cloud ended, a ``Stop``; 0 while it goes on."""
+    iterations: Tensor
+    """(B,), steps made on each cloud."""
+    slots: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the attack keeps from step to step, by name; the first dimension of each is that of the batch."""
+    step: int = 0
+    """Steps made, over all starts."""
+
+    @property
+    def current(self) -> Tensor:
+        """(B, N, 3), the current iterate."""
+        return self.clean + self.epsilon * self.unit_delta
+
+    @property
+    def adversarial(self) -> Tensor:
+        """(B, N, 3), the result: the best iterate."""
+        return self.clean + self.epsilon * self.best_unit_delta
+
+    def of(self, rows: Tensor) -> "State":
+        """The same state of some of the clouds: an index (M,) or a mask (B,)."""
+        names = ("clean", "label", "unit_delta", "best_unit_delta", "forwards", "backwards", "stop", "iterations")
+        parts: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
+        for name in ("evaluation", "best", "at_clean"):
+            parts[name] = getattr(self, name) and getattr(self, name).of(rows)
+        slots = {name: value[rows] for name, value in self.slots.items()}
+        return replace(self, **parts, slots=slots, seed=self.seed[rows.to(self.seed.device)])
+
+    def where(self, mask: Tensor, other: "State") -> "State":
+        """This state of the clouds of a mask (B,), the other of the rest; both of one attack at one step."""
+        names = ("unit_delta", "best_unit_delta", "forwards", "backwards", "stop", "iterations")
+        parts: dict[str, Any] = {name: _where(mask, getattr(self, name), getattr(other, name)) for name in names}
+        for name in ("evaluation", "best"):
+            mine, its = getattr(self, name), getattr(other, name)
+            parts[name] = mine.where(mask, its) if mine is not None and its is not None else None
+        slots = {name: _where(mask, value, other.slots.get(name, value)) for name, value in self.slots.items()}
+        return replace(self, **parts, slots=slots)
+
+
+def _where(mask: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    return torch.where(mask.view(-1, *[1] * (one.dim() - 1)), one, other)
