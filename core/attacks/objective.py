@@ -63,17 +63,22 @@ def _dlr(output: Output, aim: Aim) -> Tensor:
     if aim.targeted:
         true = (output.logits if aim.clean is None else aim.clean.logits).detach().argmax(1)
         return _dlr_towards(output.logits, true, aim.label)
-    ordered = output.logits.sort(1, descending=True).values
-    scale = ordered[:, 0] - ordered[:, min(2, ordered.shape[1] - 1)]
-    return _ratio(_margin(output, aim), scale)
+    return _ratio(_margin(output, aim), _spread(output.logits, (2,)))
+
+
+def _spread(logits: Tensor, places: tuple[int, ...]) -> Tensor:
+    """(B,), the largest logit less the mean of those at other places of their order, as far as there are so many.
+
+    Of two classes the margin is all there is, and the spread 1.
+    """
+    ordered = logits.sort(1, descending=True).values
+    found = [ordered[:, place] for place in places if place < ordered.shape[1]]
+    return ordered[:, 0] - torch.stack(found).mean(0) if found else torch.ones_like(ordered[:, 0])
 
 
 def _dlr_towards(logits: Tensor, true: Tensor, target: Tensor) -> Tensor:
     """Croce and Hein 2020, equation 7: the targeted difference of logits ratio."""
-    ordered = logits.sort(1, descending=True).values
-    classes = ordered.shape[1]
-    scale = ordered[:, 0] - (ordered[:, min(2, classes - 1)] + ordered[:, min(3, classes - 1)]) / 2
-    return _ratio(_of(logits, target) - _of(logits, true), scale)
+    return _ratio(_of(logits, target) - _of(logits, true), _spread(logits, (2, 3)))
 
 
 def rival(clean_logits: Tensor, label: Tensor, rank: int) -> Tensor:

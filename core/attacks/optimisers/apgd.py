@@ -1,5 +1,6 @@
 """Auto-PGD (Croce and Hein 2020, algorithm 1): PGD with momentum that halves its step where it makes no progress."""
 
+import math
 from itertools import pairwise
 
 import torch
@@ -70,7 +71,7 @@ def checkpoints(steps: int) -> list[int]:
     while places[-1] < 1:
         distance = max(distance - 0.03, 0.06)
         places.append(places[-1] + distance)
-    found = sorted({-int(-place * steps // 1) for place in places})
+    found = sorted({math.ceil(round(place * steps, 6)) for place in places})
     return [place for place in found if place <= steps]
 
 
