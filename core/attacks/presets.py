@@ -20,6 +20,17 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Where it differs from the defaults of its kind."""
 
+    def facts(self) -> dict[str, Any]:
+        """What a list of attacks says of it: its paper, what its epsilon bounds, and its steps."""
+        attack = self.kind.model_validate(self.settings)
+        return {
+            "description": self.description,
+            "bounds": attack.constraint,
+            "steps": attack.total_steps,
+            "gradients_a_step": attack.gradients_a_step,
+            "options": sorted(self.kind.model_fields),
+        }
+
 
 PRESETS: dict[str, Preset] = {
     "fgsm": Preset("One step of epsilon along the gradient (Goodfellow et al. 2015; the first paper, section III.A)."),
