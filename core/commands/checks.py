@@ -16,6 +16,7 @@ from core.attacks import PRESETS
 from core.clouds.files import WRITABLE
 from core.commands.console import UsageError
 from core.datasets import REGISTRY
+from core.evaluation.auto import AUTO
 from core.models.checkpoints import builtin_models
 from core.runtime.devices import DeviceName, choose_device
 from core.runtime.files import FormatError
@@ -26,8 +27,8 @@ FIGURES = (".pdf", ".png", ".svg")
 
 def check_attack(name: str) -> None:
     """It is the name of a preset."""
-    if name not in PRESETS:
-        raise ValueError(f"There is no such attack; there are {', '.join(PRESETS)}.")
+    if name not in (*PRESETS, AUTO):
+        raise ValueError(f"There is no such attack; there are {', '.join((AUTO, *PRESETS))}.")
 
 
 def check_dataset(name: str) -> None:

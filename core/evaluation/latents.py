@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack, describe
 from core.datasets import Card, Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
+from core.evaluation.auto import AnyAttack
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
@@ -61,7 +61,7 @@ class LatentMap:
 def latent_map(
     model: Classifier,
     split: Split,
-    attack: Attack,
+    attack: AnyAttack,
     options: LatentOptions,
     tsne_options: TsneOptions,
     cancel: Cancel | None = None,
@@ -112,7 +112,7 @@ class MapSource:
 
     model: LoadedModel
     dataset: Card
-    attack: Attack
+    attack: AnyAttack
     options: LatentOptions
 
     def provenance(self, made: LatentMap, **more: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class MapSource:
         text = (
             f"One t-SNE map of the latents of {half:,} clean test clouds of {self.dataset.name} "
             f"({self.options.points:,} points each) and their adversarial versions. Model {self.model.name}; "
-            f"{describe(self.attack)}, seed {t.seed}. t-SNE: perplexity {t.perplexity:g}, seed {t.seed}, KL "
+            f"{self.attack.caption}, seed {t.seed}. t-SNE: perplexity {t.perplexity:g}, seed {t.seed}, KL "
             f"{made.map.kl:.2f} nats{'' if made.map.complete else f', stopped after {made.map.iterations} iterations'}."
         )
         if made.latent_separation is None or made.map_separation is None:
