@@ -356,5 +356,5 @@ def _loss(state: State) -> Tensor:
 def describe(attack: Attack) -> str:
     """An attack as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
     steps = attack.total_steps
-    budget = f"{attack.epsilon:.3g} {attack.epsilon_scale.unit}"
+    budget = attack.epsilon_scale.text(attack.epsilon)
     return f"{attack.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"

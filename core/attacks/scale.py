@@ -16,6 +16,10 @@ class EpsilonScale:
     step: float
     """One key press on a slider."""
 
+    def text(self, epsilon: float) -> str:
+        """A value with its unit."""
+        return f"{epsilon:.3g} {self.unit}"
+
 
 RADII = EpsilonScale("r", "unit-sphere radii", 0.3, 0.001)
 POINTS = EpsilonScale("%", "per cent of the points", 50.0, 0.1)

@@ -228,7 +228,7 @@ def evaluate_accuracy(
             assert state.at_clean is not None
             if clean_cache is not None:
                 clean_cache[start] = state.at_clean
-            before = _arrays(state.at_clean)
+            before, matched = _arrays(state.at_clean), state.clean.cpu().numpy()  # longer where points are added
             finished = _finished(attacked, attack, state, options.stop_on_success, cancel)
             if finished is None:
                 break
@@ -236,7 +236,7 @@ def evaluate_accuracy(
             if surrogate is not None:
                 before, after = _answers(model, points), _answers(model, adversarial)
             clean.append(before)
-            moved.append((*after, linf(points, adversarial), rmse(points, adversarial)))
+            moved.append((*after, linf(matched, adversarial), rmse(matched, adversarial)))
         done += len(chosen)
         yield Progress(done, len(rows), "clouds evaluated")
         if cancel and cancel.requested:
