@@ -72,7 +72,7 @@ class Scene:
     latent: Array
     """(D,) latent of the primary model at the adversarial cloud."""
     points: Array
-    """(N, 3) adversarial cloud."""
+    """(N, 3) adversarial cloud; longer than the clean one where points were added."""
     distances: Distances
     loss: float
     """Cross-entropy of the primary model to the attacked label at the adversarial cloud, in nats."""
@@ -95,7 +95,7 @@ class Scene:
     @property
     def displacement(self) -> Array:
         """(N,) how far each point moved, in unit-sphere radii."""
-        return np.linalg.norm(self.points - self.setup.cloud.points, axis=1)
+        return np.linalg.norm(self.points - _points(self.state.clean), axis=1)
 
     @property
     def label(self) -> int:
@@ -114,7 +114,7 @@ class Scene:
         """What a picture of both clouds shows."""
         setup = self.setup
         return (
-            f"{setup.cloud.name}, {len(self.points):,} points, clean and adversarial; "
+            f"{setup.cloud.name}, {len(setup.cloud.points):,} points, clean and adversarial; "
             f"{setup.attack.at(self.epsilon).caption}, seed {setup.seed}, made on "
             f"{setup.models[setup.primary].name}; after step {self.step}"
         )
@@ -129,7 +129,7 @@ class Scene:
             seed=setup.seed,
             complete=self.step >= setup.attack.total_steps,
             cloud=setup.cloud.name,
-            points=len(self.points),
+            points=len(setup.cloud.points),
             attacked=setup.models[setup.primary].name,
             label=setup.classes[self.label],
             target=None if setup.target is None else setup.classes[setup.target],
@@ -176,7 +176,7 @@ class Outcome:
         mine, other = self.scene, scene
         return (
             mine.attack_key == other.attack_key
-            and torch.equal(mine.state.clean, other.state.clean)
+            and np.array_equal(mine.setup.cloud.points, other.setup.cloud.points)
             and (self.exact or torch.equal(mine.state.best_unit_delta, other.state.best_unit_delta))
         )
 
@@ -192,8 +192,8 @@ def begin(setup: Setup) -> Scene:
     if any(tuple(model.card.classes) != setup.classes for model in setup.models):
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
     primary = setup.models[setup.primary]
-    x = torch.from_numpy(setup.cloud.points)[None].to(device_of(primary.module))
-    clean, latents, apart = _predict_all(setup, x, setup.cloud.points)
+    x = _clean(setup)
+    clean, latents, apart = _predict_all(setup, x, x)
     true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
     if setup.attack.goal == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
@@ -206,7 +206,7 @@ def begin(setup: Setup) -> Scene:
         bool(model.typical.unlike(row.max()[None], own[None])[0]) if model.typical else None
         for model, row, own in zip(setup.models, clean, latents, strict=True)
     )
-    return Scene(setup, state, clean, clean, latent, latent, setup.cloud.points, apart, loss, unlike)
+    return Scene(setup, state, clean, clean, latent, latent, _points(state.clean), apart, loss, unlike)
 
 
 def advance(scene: Scene) -> Scene:
@@ -239,13 +239,12 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
     """The scene's perturbation rescaled to every epsilon of a grid: ``Step``s, then ``Done`` with an ``Outcome``."""
     grid = np.asarray(epsilons, np.float32)
-    clean, unit_delta = scene.state.clean, scene.state.best_unit_delta
     answers: list[list[Array]] = [[] for _ in scene.setup.models]
     done, total = 0, len(grid) * len(scene.setup.models)
     for model, mine in zip(scene.setup.models, answers, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
-            part = torch.from_numpy(grid[start : start + _OUTCOME_BATCH]).to(unit_delta.device)
-            mine.append(_predict(model, clean + part[:, None, None] * unit_delta)[0])
+            part = [scene.setup.attack.refit(scene.state, float(each)) for each in grid[start : start + _OUTCOME_BATCH]]
+            mine.append(_predict(model, torch.cat([state.adversarial for state in part]))[0])
             done += len(part)
             yield Step(done, total)
             if cancel and cancel.requested:
@@ -275,7 +274,7 @@ def attacked_outcome(
 
 def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.Tensor | None:
     """The scene's cloud (1, N, 3) attacked at another epsilon; None if that was cancelled."""
-    clean, attack = scene.state.clean, scene.setup.attack.at(epsilon)
+    clean, attack = _clean(scene.setup), scene.setup.attack.at(epsilon)
     if epsilon == 0:
         return clean
     module = scene.setup.models[scene.setup.primary].module
@@ -297,8 +296,7 @@ def show(before: Scene, state: State) -> Scene:
     setup = before.setup
     finished = state.step >= setup.attack.total_steps
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
-    points = adversarial[0].cpu().numpy()
-    answers, latents, apart = _predict_all(setup, adversarial, points)
+    answers, latents, apart = _predict_all(setup, adversarial, state.clean)
     confidence = answers[setup.primary, int(state.label)]
     loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
     return replace(
@@ -306,20 +304,27 @@ def show(before: Scene, state: State) -> Scene:
         state=state,
         adversarial=answers,
         latent=latents[setup.primary],
-        points=points,
+        points=_points(adversarial),
         distances=apart,
         loss=loss,
     )
 
 
-def _predict_all(setup: Setup, x: torch.Tensor, points: Array) -> tuple[Array, list[Array], Distances]:
-    """All models' confidences (M, K), the latent (D,) of each, and the distances from the clean cloud.
+def _clean(setup: Setup) -> torch.Tensor:
+    """The clean cloud (1, N, 3) on the device of the attacked model."""
+    return torch.from_numpy(setup.cloud.points)[None].to(device_of(setup.models[setup.primary].module))
 
-    The cloud is given as x (1, N, 3) on the models' device and as points (N, 3).
-    """
+
+def _points(clouds: torch.Tensor) -> Array:
+    """(N, 3), the one cloud of a batch (1, N, 3)."""
+    return clouds[0].cpu().numpy()
+
+
+def _predict_all(setup: Setup, x: torch.Tensor, clean: torch.Tensor) -> tuple[Array, list[Array], Distances]:
+    """All models' confidences (M, K) in x (1, N, 3), the latent (D,) of each, and the distances from ``clean``."""
     apart, *answers = run_concurrently(
         [
-            partial(distances, setup.cloud.points, points),
+            partial(distances, _points(clean), _points(x)),
             *(partial(_predict, model, x) for model in setup.models),
         ]
     )

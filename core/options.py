@@ -68,11 +68,18 @@ def explain(error: ValidationError) -> str:
 
 
 def partial(name: str, *kinds: type[Options], without: Collection[str] = ()) -> type[Options]:
-    """The fields of ``kinds`` but some, within the same limits, all optional: what a person changed of a preset."""
-    fields: dict[str, Any] = {
-        name: (Annotated[field.annotation | None, *field.metadata, Field(description=field.description)], None)  # type: ignore[operator]
-        for kind in kinds
-        for name, field in kind.model_fields.items()
-        if name not in without
-    }
+    """The fields of ``kinds`` but some, all optional: what a person changed of a preset.
+
+    They are within the limits of their kind. Of a field that several kinds have, the first one's words are taken, and
+    its limits if the others have the same; where they differ, the kind that is made of the values checks them.
+    """
+    fields: dict[str, Any] = {}
+    for field_name in dict.fromkeys(each for kind in kinds for each in kind.model_fields if each not in without):
+        first, *others = [kind.model_fields[field_name] for kind in kinds if field_name in kind.model_fields]
+        alike = all((each.annotation, each.metadata) == (first.annotation, first.metadata) for each in others)
+        limits = first.metadata if alike else ()
+        fields[field_name] = (
+            Annotated[first.annotation | None, *limits, Field(description=first.description)],  # type: ignore[operator]
+            None,
+        )
     return create_model(name, __base__=Options, **fields)

@@ -120,7 +120,7 @@ def command(scene: Scene, preset: str, source: FileSource) -> str:
     setup = scene.setup
     model = setup.models[setup.primary]
     arguments = ["pointward", "attack", str(source.path), *source.orientation.words().split()]
-    arguments += ["--points", str(len(scene.points)), "--attack", preset]
+    arguments += ["--points", str(len(setup.cloud.points)), "--attack", preset]
     arguments += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
     for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]

@@ -33,6 +33,7 @@ from app.stage.orientation import OrientationController
 from app.stage.presenter import PairPresenter
 from app.stage.verdict import VerdictPanel
 from app.store import Store
+from app.views.groove import RADII
 from app.views.pair import PairView
 from app.workspaces.evaluation import EvaluationPanel
 from app.workspaces.latents import LatentsPanel
@@ -325,8 +326,9 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         settings.save_window(self)
+        if self.attack.epsilon.scale == RADII:  # epsilons of other attacks are those of their presets at the next start
+            settings.save(epsilon=self.store.epsilon)
         settings.save(
-            epsilon=self.store.epsilon,
             attack=self.store.preset,
             all_classes=self.actions_["all_classes"].isChecked(),
         )

@@ -22,10 +22,9 @@ from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
 from app.stage.attack_options import AttackOptions
 from app.stage.controller import AttackController
-from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
 from app.views.epsilon import EpsilonSlider
-from app.views.groove import OutcomeCurves
+from app.views.groove import OutcomeCurves, Scale
 from core.datasets.matching import class_index
 from core.runtime.text import printable
 
@@ -79,7 +78,6 @@ class AttackPanel(QWidget):
         self._scrubber.setRange(0, 0)
         self._scrubber.valueChanged.connect(controller.seek)
         self.epsilon = EpsilonSlider()
-        self.epsilon.setMaximum(EPSILON_MAX)
         self.epsilon.setValue(store.epsilon)
         self.epsilon.pressed.connect(controller.press)
         self.epsilon.moved.connect(controller.drag)
@@ -141,10 +139,12 @@ class AttackPanel(QWidget):
             self._goal.showPopup()
 
     def _choose_preset(self) -> None:
-        """A preset was chosen: it sets all options but the goal."""
+        """A preset was chosen: it sets all options but the goal, and epsilon if that has another unit."""
         from core.attacks import preset
 
-        self._set_attack(preset(self.preset.currentData(), epsilon=self._store.epsilon, goal=self._chosen_goal))
+        attack = preset(self.preset.currentData(), goal=self._chosen_goal)
+        same_unit = attack.epsilon_scale.unit == self.epsilon.scale.unit
+        self._set_attack(attack.at(self._store.epsilon) if same_unit else attack)
 
     def _change_options(self) -> None:
         """Another variant or goal was chosen: the other options keep their values."""
@@ -177,7 +177,12 @@ class AttackPanel(QWidget):
         self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
 
     def _show_in_strip(self, attack: Attack) -> None:
-        """Let the combo boxes of direction and goal show the attack's."""
+        """Let the combo boxes of direction and goal show the attack's, and the slider measure what its epsilon does."""
+        scale = Scale(**vars(attack.epsilon_scale))
+        if scale != self.epsilon.scale:
+            self.epsilon.setScale(scale)
+            self._store.set_epsilon(min(attack.epsilon, scale.highest))
+            self.epsilon.setValue(self._store.epsilon)
         direction = getattr(attack, "direction", None)
         self._variant.setVisible(direction is not None)
         with QSignalBlocker(self._variant), QSignalBlocker(self._goal):
@@ -236,7 +241,15 @@ class AttackPanel(QWidget):
         setup = outcome.scene.setup
         names = tuple(model.card.title for model in setup.models)
         label = setup.classes[outcome.scene.label]
-        curves = OutcomeCurves(outcome.epsilons, outcome.confidence, outcome.wrong, names, setup.primary, label)
+        curves = OutcomeCurves(
+            outcome.epsilons,
+            outcome.confidence,
+            outcome.wrong,
+            names,
+            setup.primary,
+            label,
+            min(2, self.epsilon.scale.decimals),
+        )
         self.epsilon.set_outcome(curves, "" if outcome.exact else "the attack's result, rescaled")
 
 

@@ -14,12 +14,10 @@ from core.events import Cancel, Event, result
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.live import Outcome
+    from core.live import Outcome, Scene
 
-EPSILON_MAX = 0.3
-"""Right end of the slider, in unit-sphere radii."""
-OUTCOME_GRID = tuple(np.linspace(0, EPSILON_MAX, 31))
-"""Epsilons at which the outcome is computed, in unit-sphere radii."""
+OUTCOME_PLACES = 31
+"""Epsilons at which the outcome is computed, from 0 to the end of the slider."""
 LONG_ATTACK_STEPS = 100
 """An attack of more steps runs as a job, and is not repeated at every epsilon of the grid."""
 
@@ -47,7 +45,7 @@ class OutcomeTracker:
         if store.scene.step == 0:  # the clean cloud has no perturbation
             return None
         self._swept_confidences = []
-        return partial(_run, partial(live.outcome, store.scene, OUTCOME_GRID, self._cancel))
+        return partial(_run, partial(live.outcome, store.scene, _grid(store.scene), self._cancel))
 
     def exact_work(self) -> Work | None:
         """The outcome of the attack repeated at every epsilon, which may take seconds; None if that is not needed."""
@@ -58,8 +56,8 @@ class OutcomeTracker:
             return None
         if present.scene.setup.attack.total_steps > LONG_ATTACK_STEPS:
             return None
-        sweep = partial(live.attacked_outcome, present.scene, OUTCOME_GRID, self._cancel, self._swept_confidences)
-        return partial(_run, sweep)
+        scene, done = present.scene, self._swept_confidences
+        return partial(_run, partial(live.attacked_outcome, scene, _grid(scene), self._cancel, done))
 
     def set_result(self, outcome: Outcome | None) -> None:
         """Put a computed outcome into the store; None if its computation was cancelled."""
@@ -74,6 +72,10 @@ class OutcomeTracker:
         """End the running computation. A sweep continues where it was when it is requested again."""
         self._cancel.request()
         self._cancel = Cancel()
+
+
+def _grid(scene: Scene) -> tuple[float, ...]:
+    return tuple(np.linspace(0, scene.setup.attack.epsilon_scale.highest, OUTCOME_PLACES))
 
 
 def _run(work: Callable[[], Iterator[Event]]) -> Outcome | None:

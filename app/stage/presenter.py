@@ -71,6 +71,7 @@ class PairPresenter(QObject):
     def _show_stale(self) -> None:
         scene = self._store.scene
         if scene is not None and scene.epsilon != self._store.epsilon:
-            self._pair.set_stale(True, f"shown: ε {scene.epsilon:.3f} – computing {self._store.epsilon:.3f}")
+            shown, wanted = map(scene.setup.attack.epsilon_scale.text, (scene.epsilon, self._store.epsilon))
+            self._pair.set_stale(True, f"shown: ε {shown} – computing {wanted}")
         elif self._controller.busy:
             self._pair.set_stale(True, "attacking…")

@@ -111,7 +111,7 @@ class UiDriver:
         assert groove is not None
 
         def at(epsilon: float) -> QPoint:
-            x = MARGIN + (groove.width() - 2 * MARGIN) * epsilon / slider.maximum
+            x = MARGIN + (groove.width() - 2 * MARGIN) * epsilon / slider.scale.highest
             return QPoint(round(x), groove.height() // 3)
 
         QTest.mousePress(groove, Qt.MouseButton.LeftButton, pos=at(start))

@@ -189,6 +189,11 @@ class CurveView(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(420, 200)
 
+    def set_x_label(self, label: str) -> None:
+        """Say what x is now."""
+        self._x_label = label
+        self._apply_theme()
+
     # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _apply_theme(self) -> None:

@@ -8,9 +8,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.views.groove import STEP, Groove, OutcomeCurves
-
-MAXIMUM = 0.3  # unit-sphere radii
+from app.views.groove import RADII, Groove, OutcomeCurves, Scale
 
 
 class _Number(QDoubleSpinBox):
@@ -28,7 +26,7 @@ class _Number(QDoubleSpinBox):
 
 
 class EpsilonSlider(QWidget):
-    """A slider and a number with one value: epsilon in unit-sphere radii, linear from 0 to `maximum`.
+    """A slider and a number with one value: epsilon, linear from 0 to the end of its scale.
 
     Mouse, keys, wheel and a typed number all emit `pressed`, then `moved` for every new value, then `released` with the
     last one. `setValue` emits nothing.
@@ -41,14 +39,12 @@ class EpsilonSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._groove = Groove()
-        self._number = _Number(decimals=3, singleStep=STEP, suffix=" r")
+        self._number = _Number()
         self._number.setKeyboardTracking(False)
         self._number.setLocale(QLocale.c())
         self._number.setFont(theme.tabular())
         self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._number.setAccessibleName("Epsilon in unit-sphere radii")
-        set_tooltip(self._number, "Epsilon in unit-sphere radii: the cloud's bounding sphere has radius 1")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_S)
@@ -57,7 +53,7 @@ class EpsilonSlider(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusProxy(self._groove)
         self.setAccessibleName("Epsilon")
-        self.setMaximum(MAXIMUM)
+        self.setScale(RADII)
         self._groove.sliderPressed.connect(self.pressed)
         self._groove.sliderReleased.connect(lambda: self.released.emit(self.value))
         self._groove.valueChanged.connect(self._on_groove_changed)
@@ -65,33 +61,31 @@ class EpsilonSlider(QWidget):
 
     @property
     def value(self) -> float:
-        """Epsilon in unit-sphere radii, a multiple of 0.001."""
-        return round(self._groove.value() * STEP, 3)
+        """Epsilon, a multiple of the scale's step."""
+        return round(self._groove.value() * self.scale.step, self.scale.decimals)
 
     def setValue(self, epsilon: float) -> None:
         """Set handle and number to `epsilon`, clipped to 0 and the maximum, without a signal."""
         with QSignalBlocker(self._groove):
-            self._groove.setValue(round(epsilon / STEP))
+            self._groove.setValue(round(epsilon / self.scale.step))
         self._show_number()
 
     @property
-    def maximum(self) -> float:
-        """Right end of the slider in unit-sphere radii."""
-        return round(self._groove.maximum() * STEP, 3)
+    def scale(self) -> Scale:
+        """What epsilon measures, its right end and its steps."""
+        return self._groove.scale
 
-    def setMaximum(self, epsilon: float) -> None:
-        """Set the right end; if that reduces the value, there is no signal either.
-
-        Raises
-        ------
-        ValueError
-            If `epsilon` is less than one step of 0.001.
-        """
-        if not epsilon >= STEP:
-            raise ValueError(f"the largest epsilon is {epsilon}; at least {STEP} is needed")
+    def setScale(self, scale: Scale) -> None:
+        """Measure epsilon on another scale; `setValue` is for after it. There is no signal."""
         with QSignalBlocker(self._groove), QSignalBlocker(self._number):
-            self._groove.setMaximum(round(epsilon / STEP))
-            self._number.setMaximum(self.maximum)
+            self._groove.set_scale(scale)
+            self._number.setDecimals(scale.decimals)
+            self._number.setSingleStep(scale.step)
+            self._number.setMaximum(scale.highest)
+            self._number.setSuffix(f" {scale.unit}")
+        self._number.setAccessibleName(f"Epsilon in {scale.words}")
+        meaning = ": the cloud's bounding sphere has radius 1" if scale.unit == RADII.unit else ""
+        set_tooltip(self._number, f"Epsilon in {scale.words}{meaning}")
         self._show_number()
 
     def set_outcome(self, outcome: OutcomeCurves | None, note: str = "") -> None:
@@ -108,7 +102,7 @@ class EpsilonSlider(QWidget):
 
     def _on_number_changed(self, epsilon: float) -> None:
         self.pressed.emit()
-        self._groove.setValue(round(epsilon / STEP))
+        self._groove.setValue(round(epsilon / self.scale.step))
         self.released.emit(self.value)
 
     def _show_number(self) -> None:

@@ -1,5 +1,6 @@
 """The epsilon slider's groove and handle, with the outcome over epsilon drawn as curves in the groove."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +28,30 @@ from app.shell.plain_text import show_tooltip
 from app.views.painting import translucent
 from core.runtime.text import printable
 
-STEP = 0.001  # unit-sphere radii: one key press, and one unit of the slider's integer value
 CURVE_HEIGHT, CAPTION_HEIGHT = 28, 14  # in pixels: of the curve, of the numbers under it
 MARGIN = 12  # in pixels, left and right of the curve, for half of the handle and of the last caption
 _KEYS = {
     *(Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down),
     *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Home, Qt.Key.Key_End),
 }
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What epsilon measures, and its steps: one key press, and one unit of the slider's integer value."""
+
+    unit: str
+    words: str
+    highest: float
+    step: float
+
+    @property
+    def decimals(self) -> int:
+        """Of a value in whole steps."""
+        return max(0, -math.floor(math.log10(self.step) + 1e-9))
+
+
+RADII = Scale("r", "unit-sphere radii", 0.3, 0.001)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +61,7 @@ class OutcomeCurves:
     Parameters
     ----------
     epsilons
-        (E,) rising, in unit-sphere radii.
+        (E,) rising.
     confidence
         (M, E) confidence in ``label``, 0 to 1.
     wrong
@@ -54,6 +72,8 @@ class OutcomeCurves:
         Index of the attacked model.
     label
         The class the attack moves away from.
+    decimals
+        Of epsilons in words.
 
     Raises
     ------
@@ -67,6 +87,7 @@ class OutcomeCurves:
     names: tuple[str, ...]
     primary: int
     label: str
+    decimals: int = 2
 
     def __post_init__(self) -> None:
         shape = (len(self.names), len(self.epsilons))
@@ -98,12 +119,13 @@ class OutcomeCurves:
 
     def _wrong_ranges_text(self, model: int) -> str:
         ends = [(self.epsilons[first], self.epsilons[last]) for first, last in self.wrong_ranges(model)]
-        ranges = [f"{first:.2f}" if first == last else f"{first:.2f} to {last:.2f}" for first, last in ends]
+        words = [[f"{epsilon:.{self.decimals}f}" for epsilon in dict.fromkeys(pair)] for pair in ends]
+        ranges = [" to ".join(pair) for pair in words]
         return f", another verdict at {', '.join(ranges)}" if ranges else ""
 
 
 class Groove(QAbstractSlider):
-    """A slider whose integer value is epsilon in multiples of `STEP`.
+    """A slider whose integer value is epsilon in steps of its scale.
 
     Mouse, keys and wheel all emit `sliderPressed`, `valueChanged`, `sliderReleased` in this order.
     """
@@ -116,9 +138,16 @@ class Groove(QAbstractSlider):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Epsilon in thousandths of a unit-sphere radius")
         self.set_outcome(None, "")
+        self.set_scale(RADII)
         theme.notifier.changed.connect(self._redraw)
+
+    def set_scale(self, scale: Scale) -> None:
+        """Measure epsilon on another scale; the value keeps its place only if that is one of the new one."""
+        self.scale = scale
+        self.setMaximum(round(scale.highest / scale.step))
+        self.setAccessibleName(f"Epsilon in steps of {scale.step:g} {scale.words}")
+        self._redraw()
 
     def set_outcome(self, outcome: OutcomeCurves | None, note: str) -> None:
         """Draw the curves of an outcome, or none, and a note over them."""
@@ -139,7 +168,7 @@ class Groove(QAbstractSlider):
 
     def _x(self, epsilon: float) -> float:
         area = self._curve_area()
-        return area.left() + area.width() * epsilon / (self.maximum() * STEP)
+        return area.left() + area.width() * epsilon / self.scale.highest
 
     def _value_at(self, x: float) -> int:
         """The slider's integer value at a position."""
@@ -193,8 +222,10 @@ class Groove(QAbstractSlider):
 
     def _tooltip(self, where: QPoint) -> str:
         """Epsilon at a position, and the predictions of the models there."""
-        epsilon = self._value_at(where.x()) * STEP
-        lines = [f"ε = {epsilon:.3f} unit-sphere radii", f"{50 * epsilon:.2f}\u2009% of the diameter"]
+        epsilon = self._value_at(where.x()) * self.scale.step
+        lines = [f"ε = {epsilon:.{self.scale.decimals}f} {self.scale.words}"]
+        if self.scale.unit == RADII.unit:
+            lines.append(f"{50 * epsilon:.2f}\u2009% of the diameter")
         return "\n".join(filter(None, (*lines, self._note, self._outcome.text_at(epsilon) if self._outcome else "")))
 
     # --- painting --------------------------------------------------------------------------------------------------
@@ -220,7 +251,7 @@ class Groove(QAbstractSlider):
         painter.fillPath(frame, now.raised)
         painter.setClipPath(frame)
         if self._outcome is None:
-            passed = self._x(self.value() * STEP) - area.left()
+            passed = self._x(self.value() * self.scale.step) - area.left()
             painter.fillRect(QRectF(area.left(), area.top(), passed, CURVE_HEIGHT), now.hover)
         else:
             self._paint_cached(painter, self._outcome)
@@ -297,13 +328,13 @@ class Groove(QAbstractSlider):
         painter.setFont(theme.tabular(theme.font(theme.CAPTION_PX)))
         painter.setPen(theme.current().muted)
         parts = next(n for n in (3, 4, 5, 1) if self.maximum() % n == 0)  # so that the numbers are short
-        for epsilon in np.linspace(0, self.maximum() * STEP, parts + 1):
+        for epsilon in np.linspace(0, self.scale.highest, parts + 1):
             box = QRect(round(self._x(epsilon)) - 30, CURVE_HEIGHT, 60, CAPTION_HEIGHT)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{epsilon:.3g}")
 
     def _paint_handle(self, painter: QPainter) -> None:
         now = theme.current()
-        x = self._x(self.value() * STEP)
+        x = self._x(self.value() * self.scale.step)
         handle = QRectF(x - 4, 1, 8, CURVE_HEIGHT - 2)
         painter.setPen(QPen(now.accent if self.hasFocus() else now.panel, 2))
         painter.setBrush(now.text if self.isEnabled() else now.disabled)

@@ -85,7 +85,7 @@ class ComparisonView(QSplitter):
         self.top_k[0].link_x(self.top_k[1])
         self.boxes = BoxPlotView()
         self.sweep = CurveView(
-            "Epsilon (r)", "Accuracy", y_unit="%", y_range=(0, 100), empty="The sweep was left out or stopped."
+            "Epsilon", "Accuracy", y_unit="%", y_range=(0, 100), empty="The sweep was left out or stopped."
         )
         self.matrix = MatrixView()
         self.pager = Pager("cloud")
@@ -201,7 +201,8 @@ class ComparisonView(QSplitter):
                 if not swept:
                     raise ValueError("There is no sweep to export: it was left out or stopped.")
                 lines = {name: curve.shares for name, curve in swept.items()}
-                return figures.robustness_curves(next(iter(swept.values())).epsilons, lines)
+                words = self.comparison.attack.epsilon_scale.words
+                return figures.robustness_curves(next(iter(swept.values())).epsilons, lines, words)
             case _:
                 before, after = measured[self.model.currentData()].report.sides
                 return figures.confusion_pair(before.confusion(), after.confusion(), self.comparison.classes)
@@ -250,6 +251,7 @@ class ComparisonView(QSplitter):
                 self.boxes.set_boxes(titles, clean, adversarial, scale)
             case "sweep":
                 self.sweep.clear()
+                self.sweep.set_x_label(f"Epsilon ({self.comparison.attack.epsilon_scale.unit})")
                 for each, style in zip(measured, cycle(STYLES)):
                     if each.sweep is not None:
                         self.sweep.set_series(
@@ -281,7 +283,8 @@ class ComparisonView(QSplitter):
         assert measured.sweep is not None
         row = int(np.argmin(abs(measured.sweep.epsilons - epsilon)))
         wrong = np.flatnonzero(~measured.sweep.correct[row])
-        self._offer_clouds(measured, 1, wrong, f"misclassified at ε {epsilon:.3g} r", epsilon)
+        budget = self.comparison.attack.epsilon_scale.text(epsilon)
+        self._offer_clouds(measured, 1, wrong, f"misclassified at ε {budget}", epsilon)
 
     def _pick_cell(self, side: int, true: int, predicted: int) -> None:
         assert self.comparison is not None

@@ -11,7 +11,6 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.shell.progress import Status
 from app.shell.widgets import Label, button, check_box, swap_visible
-from app.stage.outcome_tracker import EPSILON_MAX
 from app.store import Store
 from app.workspaces.base import Workspace
 from app.workspaces.comparison import ComparisonView
@@ -220,7 +219,9 @@ class EvaluationPanel(Workspace):
         stale = self.view.comparison is not None and self._shown_request != latest
         self.stale.setVisible(stale)
         self.view.set_stale(stale)
-        attack = f"{self._store.preset.upper()} at ε {self._store.epsilon:.3f} r"
+        present = self._store.attack
+        budget = present.epsilon_scale.text(self._store.epsilon) if present is not None else ""
+        attack = f"{self._store.preset.upper()} at ε {budget}"
         if done:
             self.status.setText(self._title)
             set_tooltip(self.start, f"Measure anew, with {attack}")
@@ -253,8 +254,11 @@ class EvaluationPanel(Workspace):
             self.info.emit(f"{model} is not in the list of models any more: open it again to see its attack.")
             return
         self._store.set_primary(model)
-        if epsilon is not None:
-            self._store.set_epsilon(min(epsilon, EPSILON_MAX))
+        measured, present = self.view.comparison, self._store.attack
+        if epsilon is not None and measured is not None and present is not None:
+            scale = present.epsilon_scale
+            if scale.unit == measured.attack.epsilon_scale.unit:
+                self._store.set_epsilon(min(epsilon, scale.highest))
         self._store.set_cloud(cloud)
 
     def _export_figure(self) -> None:

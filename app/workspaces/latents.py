@@ -249,7 +249,9 @@ class LatentsPanel(Workspace):
         elif self.result is not None and self._result_request is not None:
             result = self.result
             clean_share, adversarial_share = (100 * share for share in result.accuracy)
-            text = f"{len(result.labels) // 2} clouds, ε {self._result_request.epsilon:.3f} · "
+            request = self._result_request
+            budget = request.settings.attack.epsilon_scale.text(request.epsilon)
+            text = f"{len(result.labels) // 2} clouds, ε {budget} · "
             text += f"accuracy {clean_share:.1f} % clean, {adversarial_share:.1f} % adversarial"
             classes = self._result_request.dataset.card.classes
             if len(np.unique(result.labels)) < len(classes):

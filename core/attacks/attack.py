@@ -13,8 +13,11 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from core.attacks.constraint import PROJECTIONS, ConstraintName, inside_unit_ball, random_unit_delta, rmse
+from core.attacks.constraint import PROJECTIONS, TANGENT, ConstraintName, inside_unit_ball, random_unit_delta, rmse
 from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.geometric.neighbours import normals, tangential
+from core.attacks.objective import Aim
+from core.attacks.scale import RADII, EpsilonScale
 from core.attacks.state import State, Stop
 from core.events import Cancel, Done, Event, Step
 from core.models import Classifier
@@ -86,6 +89,11 @@ class Attack(Options):
         return False
 
     @property
+    def epsilon_scale(self) -> EpsilonScale:
+        """What epsilon measures."""
+        return RADII
+
+    @property
     def description(self) -> str:
         """What it does, as a part of a caption."""
         return type(self).__name__
@@ -94,7 +102,8 @@ class Attack(Options):
     def caption(self) -> str:
         """It as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
         steps = self.total_steps
-        return f"{self.description} at epsilon {self.epsilon:.3g} r, {steps} step{'s' if steps > 1 else ''}"
+        budget = self.epsilon_scale.text(self.epsilon)
+        return f"{self.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"
 
     @property
     def gradients_a_step(self) -> int:
@@ -114,6 +123,22 @@ class Attack(Options):
     def first_slots(self, state: State) -> dict[str, Tensor]:
         """Slots before the first step of a start."""
         return {}
+
+    def geometry(self, clean: Tensor) -> dict[str, Tensor]:
+        """What it has to know of the shapes of clean clouds (B, N, 3), for ``State.geometry``."""
+        return {"normals": normals(clean)} if self.constraint in TANGENT else {}
+
+    def allowed(self, moves: Tensor, state: State) -> Tensor:
+        """The part of moves or gradients (B, N, 3) along which points may move at all: a linear map."""
+        return tangential(moves, state.geometry["normals"]) if self.constraint in TANGENT else moves
+
+    def random_move(self, state: State, start: int) -> Tensor:
+        """A random perturbation (B, N, 3), in units of epsilon, at which a start begins."""
+        moves = [
+            random_unit_delta(self.constraint, cloud.shape, int(seed) + start, cloud)
+            for cloud, seed in zip(state.clean, state.seed, strict=True)
+        ]
+        return self.bounded(torch.stack(moves), state)
 
     def maximised(self, model: Classifier, state: State) -> Value | None:
         """What it maximises; None: the cross-entropy to the label."""
@@ -154,6 +179,7 @@ class Attack(Options):
         zero, none = torch.zeros_like(clean), torch.zeros_like(y)
         known = at_clean or evaluate(model, clean, y, gradient=True)
         state = State(clean, y, self.epsilon, zero, known, zero, known, known, seed, none, none, none, none)
+        state = replace(state, geometry=self.geometry(clean))
         if (value := self.maximised(model, state)) is not None:
             known = evaluate(model, clean, y, gradient=True, objective=value)
             state = replace(state, evaluation=known, best=known, at_clean=known)
@@ -176,7 +202,7 @@ class Attack(Options):
         gradient = more and self.needs_gradient(after)
         current = evaluate(
             model,
-            state.clean + state.epsilon * proposal.unit_delta,
+            state.moved(proposal.unit_delta),
             state.label,
             gradient=gradient,
             objective=self.maximised(model, state),
@@ -204,15 +230,11 @@ class Attack(Options):
         start, first = self.start_of(state.step), self.step_of_start(state.step) == 0
         if not first or (start == 0 and not self.random_start):
             return state
-        moves = [
-            random_unit_delta(self.constraint, cloud.shape, int(seed) + start, cloud)
-            for cloud, seed in zip(state.clean, state.seed, strict=True)
-        ]
-        unit_delta = self.bounded(torch.stack(moves), state)
+        unit_delta = self.random_move(state, start)
         gradient = self.needs_gradient(state)
         evaluation = evaluate(
             model,
-            state.clean + state.epsilon * unit_delta,
+            state.moved(unit_delta),
             state.label,
             gradient=gradient,
             objective=self.maximised(model, state),
@@ -228,10 +250,22 @@ class Attack(Options):
 
     def bounded(self, unit_delta: Tensor, state: State) -> Tensor:
         """The closest perturbation (B, N, 3), in units of epsilon, that is inside the budget."""
-        unit_delta = PROJECTIONS[self.constraint](unit_delta)
+        unit_delta = PROJECTIONS[self.constraint](self.allowed(unit_delta, state))
         if self.unit_ball and state.epsilon > 0:
             unit_delta = inside_unit_ball(state.clean, state.epsilon * unit_delta) / state.epsilon
         return unit_delta
+
+    def aim(self, state: State) -> Aim:
+        """What objectives are told of the clouds."""
+        return Aim(state.label, self.goal == "targeted", state.at_clean, self.start_of(state.step))
+
+    def at_iterate(self, model: Classifier, state: State) -> tuple[Evaluation, int]:
+        """The model at the iterate, with the gradient of what is maximised, and the passes that this took."""
+        known = state.evaluation
+        if known is not None and known.gradient is not None:
+            return known, 0
+        value = self.maximised(model, state)
+        return evaluate(model, state.current, state.label, gradient=True, objective=value), 1
 
     def _best(self, state: State, unit_delta: Tensor, current: Evaluation) -> tuple[Tensor, Evaluation]:
         current = current.without_gradient()

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack, Proposal
-from core.attacks.constraint import rmse
+from core.attacks.constraint import TANGENT, rmse
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.evaluation import Value
-from core.attacks.objective import OBJECTIVES, Aim, ObjectiveName, discriminator_term
+from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
+from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
 from core.attacks.optimisers import OPTIMISERS, Iterate, Optimiser, Variant
 from core.attacks.sources import SourceName, gradient_from
 from core.attacks.state import State
@@ -51,6 +52,12 @@ class GradientAttack(Attack):
         low=0.0,
         advanced=True,
     )
+    regulariser: RegulariserName = option(
+        None, "What the cloud's shape loses is taken off the objective; empty takes nothing off.", advanced=True
+    )
+    regulariser_weight: float = option(
+        1.0, "What a square radius of that loss is worth beside the objective.", low=0.0, advanced=True
+    )
     discriminator_weight: float = option(
         0.0,
         "What passing the model's discriminator is worth beside the objective (adaptive to Defense-PointNet).",
@@ -77,6 +84,7 @@ class GradientAttack(Attack):
             and not (self.random_start or self.unit_ball)
             and self.gradient == "plain"
             and self.optimiser != "apgd"
+            and self.constraint not in TANGENT
         )
 
     @property
@@ -84,7 +92,7 @@ class GradientAttack(Attack):
         plain = type(self).model_fields
         names = [
             getattr(self, name)
-            for name in ("objective", "gradient", "optimiser")
+            for name in ("objective", "regulariser", "gradient", "optimiser")
             if getattr(self, name) != plain[name].default
         ]
         return " ".join([self.direction, *names, "attack"])
@@ -101,6 +109,8 @@ class GradientAttack(Attack):
             names.add("variant")
         if self.gradient == "plain":
             names.add("draws")
+        if self.regulariser is None:
+            names.add("regulariser_weight")
         if optimiser.has_own_length:
             names |= {"step_size", "total_step", "first_step"}
         elif self.first_step is not None:
@@ -109,17 +119,24 @@ class GradientAttack(Attack):
             names.add("total_step")
         return frozenset(names)
 
+    def geometry(self, clean: Tensor) -> dict[str, Tensor]:
+        known = super().geometry(clean)
+        return known if self.regulariser is None else known | REGULARISERS[self.regulariser].of_clean(clean)
+
     def maximised(self, model: Classifier, state: State) -> Value | None:
-        targeted = self.goal == "targeted"
-        if self.objective == "ce" and not (targeted or self.rmse_weight or self.discriminator_weight):
+        weighted = self.regulariser or self.rmse_weight or self.discriminator_weight
+        if self.objective == "ce" and self.goal == "untargeted" and not weighted:
             return None
-        aim = Aim(state.label, targeted, state.at_clean, self.start_of(state.step))
+        aim = self.aim(state)
 
         def value(output: Output, clouds: Tensor) -> Tensor:
             total = OBJECTIVES[self.objective].value(output, aim)
             if self.rmse_weight and state.epsilon > _NO_BUDGET:
                 distance = torch.linalg.vector_norm(clouds - state.clean, dim=(1, 2))  # its gradient at 0 is 0
                 total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
+            if self.regulariser is not None:
+                lost = REGULARISERS[self.regulariser].value(clouds, state.clean, state.geometry)
+                total = total - self.regulariser_weight * lost
             if self.discriminator_weight:
                 total = total + self.discriminator_weight * discriminator_term(model, output.latent)
             return total
@@ -142,7 +159,7 @@ class GradientAttack(Attack):
         ahead, evaluation, passes = optimiser.look_ahead(at), state.evaluation, 0
         if ahead is not None or self.gradient != "plain" or evaluation is None or evaluation.gradient is None:
             place = state.unit_delta if ahead is None else ahead
-            at = replace(at, cloud=state.clean + state.epsilon * place)
+            at = replace(at, cloud=state.moved(place))
             found = gradient_from(
                 self.gradient,
                 model,
@@ -182,7 +199,7 @@ class GradientAttack(Attack):
             momentum=self.momentum if self.momentum is not None else own or 0.0,
             variant=self.variant,
             cloud=state.current,
-            normalise=DIRECTIONS[self.direction],
+            normalise=lambda gradient: DIRECTIONS[self.direction](self.allowed(gradient, state)),
             project=lambda unit_delta: self.bounded(unit_delta, state),
         )
 
@@ -201,6 +218,7 @@ class GradientAttack(Attack):
         unit_delta, none = torch.zeros_like(x) if unit_delta is None else unit_delta, torch.zeros_like(y)
         seed = torch.zeros(len(x), dtype=torch.long)
         state = State(x, y, self.epsilon, unit_delta, None, unit_delta, None, None, seed, none, none, none, none)
+        state = replace(state, geometry=self.geometry(x))
         return replace(state, slots=self.first_slots(state))
 
     def last_iterate(

@@ -7,7 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-ConstraintName = Literal["linf", "per-point-l2", "rmse", "l2", "none"]
+ConstraintName = Literal["linf", "per-point-l2", "rmse", "l2", "tangent", "tangent-l2", "none"]
+
+TANGENT: frozenset[ConstraintName] = frozenset({"tangent", "tangent-l2"})
+"""Those under which points move in the tangent planes of the clean cloud alone."""
 
 
 def _shrink(unit_delta: Tensor, norm: Tensor, radius: float) -> Tensor:
@@ -16,6 +19,10 @@ def _shrink(unit_delta: Tensor, norm: Tensor, radius: float) -> Tensor:
 
 def _per_point_l2(unit_delta: Tensor) -> Tensor:
     return _shrink(unit_delta, unit_delta.norm(dim=-1, keepdim=True), 1.0)
+
+
+def _per_point_linf(unit_delta: Tensor) -> Tensor:
+    return _shrink(unit_delta, unit_delta.abs().amax(dim=-1, keepdim=True), 1.0)
 
 
 def _l2(unit_delta: Tensor, radius: float = 1.0) -> Tensor:
@@ -31,11 +38,14 @@ PROJECTIONS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
     "per-point-l2": _per_point_l2,
     "rmse": _rmse,
     "l2": _l2,
+    "tangent": _per_point_linf,
+    "tangent-l2": _per_point_l2,
     "none": lambda unit_delta: unit_delta,
 }
 """Perturbation (B, N, 3) in units of epsilon -> the closest one inside the budget. linf: every coordinate at most 1;
 per-point-l2: every point's length at most 1; rmse: the root mean square over the 3N coordinates at most 1; l2: the
-length of all of them together at most 1, which is an RMSE of 1 / sqrt(3N)."""
+length of all of them together at most 1, which is an RMSE of 1 / sqrt(3N). tangent and tangent-l2: as linf and
+per-point-l2, of moves in tangent planes, which are shortened point by point so that they stay in them."""
 
 NORMS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
     "linf": lambda delta: delta.abs().amax((-2, -1)),
@@ -44,6 +54,7 @@ NORMS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
     "l2": lambda delta: delta.norm(dim=(-2, -1)),
 }
 """Perturbation (B, N, 3) -> its size (B,) in the norm that a constraint of this name bounds."""
+NORMS |= {"tangent": NORMS["linf"], "tangent-l2": NORMS["per-point-l2"]}
 
 
 def rmse(delta: Tensor) -> Tensor:

@@ -14,22 +14,39 @@ def average_over_duplicates(clouds: Tensor, gradient: Tensor) -> Tensor:
     A maximum over points passes its gradient on to one of several equal ones, and which is up to the layer. If that one
     moved alone the others would still hold the maximum, and a cloud that was resampled with repeats would seem robust.
     """
-    if not _alike(clouds[..., 0].sort(1).values).any():  # usual in a cloud, and found out in half the time
+    group = places(clouds)
+    if group is None:
         return gradient
+    rows = group[..., None].expand_as(gradient)
+    total = torch.zeros_like(gradient).scatter_add_(1, rows, gradient)
+    count = torch.zeros_like(gradient).scatter_add_(1, rows, torch.ones_like(gradient))
+    return (total / count.clamp_min(1)).gather(1, rows)
+
+
+@torch.no_grad()
+def first_at_place(clouds: Tensor) -> Tensor:
+    """(B, N), for each point of clouds (B, N, 3) the first that lies where it does: itself, unless it is a repeat."""
+    rows = torch.arange(clouds.shape[1], device=clouds.device).expand(clouds.shape[:2])
+    group = places(clouds)
+    if group is None:
+        return rows
+    return torch.zeros_like(group).scatter_reduce_(1, group, rows, "amin", include_self=False).gather(1, group)
+
+
+def places(clouds: Tensor) -> Tensor | None:
+    """(B, N), a number of 0..N-1 for the place of each point, the same for points on one another; None if none are."""
+    if not _alike(clouds[..., 0].sort(1).values).any():  # usual in a cloud, and found out in half the time
+        return None
     points = (clouds if clouds.dtype == torch.float64 else clouds.float()) + 0.0  # without a negative zero
     bits = points.contiguous().view(torch.int64 if points.dtype == torch.float64 else torch.int32).long()
     bits = bits ^ (bits >> 32 & 0xFFFFFFFF)  # of round numbers in double precision the lower half is all zeros
     ordered, order = (bits * torch.tensor(_HASH, device=clouds.device)).sum(2).sort(1)
     again = _alike(ordered)
     if not again.any():
-        return gradient
+        return None
     first = torch.ones_like(ordered, dtype=torch.bool)
     first[:, 1:] = ~again
-    group = torch.empty_like(order).scatter_(1, order, first.cumsum(1) - 1)
-    places = group[..., None].expand_as(gradient)
-    total = torch.zeros_like(gradient).scatter_add_(1, places, gradient)
-    count = torch.zeros_like(gradient).scatter_add_(1, places, torch.ones_like(gradient))
-    return (total / count.clamp_min(1)).gather(1, places)
+    return torch.empty_like(order).scatter_(1, order, first.cumsum(1) - 1)
 
 
 def _alike(ordered: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.attacks.evaluation import Evaluation
+from core.attacks.evaluation import Evaluation, Value
 from core.models import Output
 from core.models.discriminator import REAL
 from core.options import OneOf
@@ -52,6 +52,10 @@ def _largest_other(logits: Tensor, classes: Tensor) -> Tensor:
 def _margin(output: Output, aim: Aim) -> Tensor:
     difference = _largest_other(output.logits, aim.label) - _of(output.logits, aim.label)
     return -difference if aim.targeted else difference
+
+
+def _hinge(output: Output, aim: Aim) -> Tensor:
+    return _margin(output, aim).clamp_max(0)
 
 
 def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
@@ -102,12 +106,18 @@ def _latent(output: Output, aim: Aim) -> Tensor:
 OBJECTIVES: dict[str, Objective] = {
     "ce": Objective("cross-entropy to the true class, or its negative to the wanted one", _cross_entropy),
     "margin": Objective("largest other logit minus the true one (Carlini and Wagner 2017)", _margin),
+    "hinge": Objective("margin as far as 0, where the model is fooled (Carlini and Wagner 2017, kappa 0)", _hinge),
     "dlr": Objective("margin over the spread of the logits, which no scale of them hides (Croce and Hein 2020)", _dlr),
     "dlr-targeted": Objective("DLR towards one wrong class at each start, the most probable first", _dlr_targeted),
     "latent": Objective("distance of the latent from that of the clean cloud (needs a random start)", _latent),
 }
 
 ObjectiveName = Annotated[str, OneOf(OBJECTIVES)]
+
+
+def value_of(name: str, aim: Aim) -> Value | None:
+    """An objective as what is maximised; None for what is maximised anyway, the cross-entropy to the true class."""
+    return None if name == "ce" and not aim.targeted else lambda output, _: OBJECTIVES[name].value(output, aim)
 
 
 def discriminator_term(model: object, latent: Tensor) -> Tensor:

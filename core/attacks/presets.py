@@ -8,6 +8,12 @@ from core.attacks.attack import Attack
 from core.attacks.composed import GradientAttack
 from core.attacks.constraint import ConstraintName
 from core.attacks.direction import Direction
+from core.attacks.geometric.adding import AddAttack
+from core.attacks.geometric.dropping import DropAttack
+from core.attacks.geometric.frequency import FrequencyAttack
+from core.attacks.scale import DEGREES
+from core.attacks.semantic.transformation import TransformAttack
+from core.attacks.semantic.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Preset:
             "options": sorted(self.kind.model_fields),
         }
 
+
+_ADAM: dict[str, Any] = {"direction": "raw", "optimiser": "adam", "constraint": "per-point-l2", "step_size": 0.01}
 
 PRESETS: dict[str, Preset] = {
     "fgsm": Preset("One step of epsilon along the gradient (Goodfellow et al. 2015; the first paper, section III.A)."),
@@ -96,6 +104,51 @@ PRESETS: dict[str, Preset] = {
             ("adabelief", 1 / 16, 10),
             ("m-svag", 0.01 / 16, 8),
         )
+    },
+    "knn": Preset(
+        "Adam on the margin, less what leaves the surface (kNN attack, Tsai et al. 2020), each point within epsilon.",
+        settings=_ADAM | {"steps": 100, "objective": "margin", "regulariser": "knn"},
+    ),
+    "geoa3": Preset(
+        "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature (GeoA3, Wen et al. 2020; its search "
+        "for their weight is left out).",
+        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 10.0},
+    ),
+    "si-adv": Preset(
+        "Moves in the tangent planes of the clean cloud alone (shape-invariant attack, Huang et al. 2022, white-box).",
+        settings={
+            "steps": 50,
+            "objective": "margin",
+            "direction": "l2",
+            "constraint": "tangent-l2",
+            "step_size": 0.007,
+        },
+    ),
+    "aof": Preset(
+        "Adam on the low frequencies of the cloud, of itself and of these alone (AOF, Liu et al. 2022).",
+        FrequencyAttack,
+        _ADAM | {"steps": 100, "objective": "margin"},
+    ),
+    "add": Preset(
+        "Adds points on the most critical ones and moves them by Adam, near the surface (Xiang et al. 2019).",
+        AddAttack,
+        {
+            "steps": 100,
+            "objective": "hinge",
+            "direction": "raw",
+            "optimiser": "adam",
+            "regulariser": "chamfer",
+            "regulariser_weight": 500.0,
+        },
+    ),
+    "drop": Preset(
+        "Drops the points of the highest saliency, some in each step (Zheng et al. 2019).",
+        DropAttack,
+    ),
+    **{
+        name: Preset(f"The worst of a range of transforms: the cloud {row.description}.", TransformAttack, settings)
+        for name, row in TRANSFORMS.items()
+        for settings in [{"transform": name, "epsilon": 30.0 if row.scale is DEGREES else 10.0}]
     },
 }
 

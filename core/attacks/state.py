@@ -54,18 +54,24 @@ class State:
     """(B,), steps made on each cloud."""
     slots: Mapping[str, Tensor] = field(default_factory=dict)
     """What the attack keeps from step to step, by name; the first dimension of each is that of the batch."""
+    geometry: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the attack has to know of the shapes of the clean clouds, by name, in the same way; found once."""
     step: int = 0
     """Steps made, over all starts."""
+
+    def moved(self, unit_delta: Tensor) -> Tensor:
+        """(B, N, 3), the clean clouds with a perturbation, which may be of a higher precision than they are."""
+        return (self.clean + self.epsilon * unit_delta).to(self.clean.dtype)
 
     @property
     def current(self) -> Tensor:
         """(B, N, 3), the current iterate."""
-        return self.clean + self.epsilon * self.unit_delta
+        return self.moved(self.unit_delta)
 
     @property
     def adversarial(self) -> Tensor:
         """(B, N, 3), the result: the best iterate."""
-        return self.clean + self.epsilon * self.best_unit_delta
+        return self.moved(self.best_unit_delta)
 
     def of(self, rows: Tensor) -> "State":
         """The same state of some of the clouds: an index (M,) or a mask (B,)."""
@@ -73,8 +79,9 @@ class State:
         parts: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
         for name in ("evaluation", "best", "at_clean"):
             parts[name] = getattr(self, name) and getattr(self, name).of(rows)
-        slots = {name: value[rows] for name, value in self.slots.items()}
-        return replace(self, **parts, slots=slots, seed=self.seed[rows.to(self.seed.device)])
+        for name in ("slots", "geometry"):
+            parts[name] = {key: value[rows] for key, value in getattr(self, name).items()}
+        return replace(self, **parts, seed=self.seed[rows.to(self.seed.device)])
 
     def where(self, mask: Tensor, other: "State") -> "State":
         """This state of the clouds of a mask (B,), the other of the rest; both of one attack at one step."""

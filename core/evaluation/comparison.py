@@ -37,7 +37,9 @@ class ComparisonOptions(EvaluationOptions):
     budgets: int | None = option(
         7, "Budgets of the epsilon sweep, evenly spaced from 0; empty leaves it out.", low=3, high=100
     )
-    sweep_to: float = option(0.3, "Largest budget of the epsilon sweep.", unit="r", low=0.001, high=2.0)
+    sweep_to: float | None = option(
+        None, "Largest budget of the epsilon sweep; empty is that of the slider.", unit="ε", low=0.001, high=180.0
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +130,14 @@ class Comparison:
 
     def table(self) -> Table:
         """A line for each model."""
-        lines = [measured.cells() for measured in self.measured]
+        lines, scale = [measured.cells() for measured in self.measured], self.attack.epsilon_scale
+        highest = self.options.sweep_to or scale.highest
         return Table(
             self.caption,
             list(lines[0]),
             [list(line.values()) for line in lines],
             f"Intervals: Wilson's, in %. r: unit-sphere radii. ECE: expected calibration error, {BINS} bins. "
-            f"Area: mean adversarial accuracy over epsilon from 0 to {self.options.sweep_to:g} r.",
+            f"Area: mean adversarial accuracy over epsilon from 0 to {scale.text(highest)}.",
         )
 
     def records(self) -> dict[str, NDArray[Any]]:
@@ -184,7 +187,8 @@ def compare(
     _check(models, attack)
     dataset = matched(dataset, models[0].card.classes)
     split = dataset.split(options.split)
-    budgets = [] if options.budgets is None else np.linspace(0, options.sweep_to, options.budgets)[1:].tolist()
+    highest = options.sweep_to or attack.epsilon_scale.highest
+    budgets = [] if options.budgets is None else np.linspace(0, highest, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
     swept = n * (1 if budgets and attack.linear_in_epsilon else len(budgets))
     total, done = len(models) * (n + swept), 0

@@ -35,7 +35,7 @@ def judge(
     """
     n = len(made.row)
     sides: list[Predictions] = []
-    for clouds in (split.points[made.row, : made.clouds.shape[1]], made.clouds):
+    for clouds in (split.points[made.row, : options.points], made.clouds):
         found = yield from forward(
             predictions(model, clouds, options.batch_size, cancel), before=n * len(sides), weight=n, total=2 * n
         )

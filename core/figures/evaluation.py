@@ -43,15 +43,19 @@ def top_k(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], width: float = PAGE
 
 
 @styled
-def robustness_curves(epsilons: ArrayLike, curves: Mapping[str, ArrayLike], width: float = COLUMN) -> Figure:
+def robustness_curves(
+    epsilons: ArrayLike, curves: Mapping[str, ArrayLike], unit: str = "unit-sphere radii", width: float = COLUMN
+) -> Figure:
     """Accuracy of every model over the budget of an attack.
 
     Parameters
     ----------
     epsilons : (E,)
-        Rising, in unit-sphere radii.
+        Rising.
     curves : mapping
         From a model's name to its accuracies (E,), 0 to 1.
+    unit : str
+        What epsilon is measured in.
     width : float
         Inches.
     """
@@ -61,7 +65,7 @@ def robustness_curves(epsilons: ArrayLike, curves: Mapping[str, ArrayLike], widt
     looks = {name: look(index, len(budgets)) for index, name in enumerate(curves)}
     for name, values in curves.items():
         axes.plot(budgets, 100 * np.asarray(values, dtype=np.float64), **looks[name])
-    axes.set(xlabel="Epsilon (unit-sphere radii)", ylabel="Accuracy (%)", ylim=(0, 101))
+    axes.set(xlabel=f"Epsilon ({unit})", ylabel="Accuracy (%)", ylim=(0, 101))
     ground(axes)
     _legend(figure, looks)
     return figure

@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from app.shell import theme
 from app.views.epsilon import EpsilonSlider
-from app.views.groove import CURVE_HEIGHT, MARGIN, OutcomeCurves
+from app.views.groove import CURVE_HEIGHT, MARGIN, RADII, OutcomeCurves, Scale
 from tests.app.inspection import pixels, tooltip, where
 from tests.app.mouse import move_mouse
 
@@ -173,11 +173,45 @@ def test_setting_the_value_from_code_emits_no_signal(slider: EpsilonSlider, numb
     assert slider.value == number.value() == 0.123
     slider.setValue(7.0)
     assert slider.value == 0.3
-    slider.setMaximum(0.05)
-    assert slider.value == slider.maximum == number.value() == 0.05
     assert log.read() == []
-    with pytest.raises(ValueError, match=r"at least 0\.001"):
-        slider.setMaximum(0.0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "text", "key", "page"),
+    [
+        (Scale("°", "degrees", 180.0, 1.0), "30 °", 31.0, 40.0),
+        (Scale("%", "per cent of the points", 50.0, 0.1), "30.0 %", 30.1, 31.0),
+    ],
+)
+def test_epsilon_of_another_unit_has_its_own_steps_end_and_words(
+    slider: EpsilonSlider,
+    groove: QAbstractSlider,
+    number: QDoubleSpinBox,
+    scale: Scale,
+    text: str,
+    key: float,
+    page: float,
+) -> None:
+    log = SignalLog(slider)
+    slider.setValue(0.3)
+    slider.setScale(scale)
+    slider.setValue(30.0)
+    assert log.read() == [], "set from code"
+    assert (slider.value, number.text()) == (30.0, text)
+    assert number.accessibleName() == f"Epsilon in {scale.words}"
+    assert f"ε = {30:.{scale.decimals}f} {scale.words}" in tooltip(groove, place(groove, 30.0, scale.highest))
+    assert "diameter" not in tooltip(groove, place(groove, 30.0, scale.highest))
+    groove.setFocus()
+    QTest.keyClick(groove, Qt.Key.Key_Right)
+    assert slider.value == key
+    slider.setValue(30.0)
+    QTest.keyClick(groove, Qt.Key.Key_PageUp)
+    assert slider.value == page
+    QTest.keyClick(groove, Qt.Key.Key_End)
+    assert slider.value == scale.highest == number.value()
+    slider.setScale(RADII)
+    slider.setValue(0.1)
+    assert number.text() == "0.100 r"
 
 
 def test_the_groove_is_orange_where_the_verdict_is_another(slider: EpsilonSlider, groove: QAbstractSlider) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QStyle, QStyleOptionComboBox, QWidget
 
-from app.stage.outcome_tracker import EPSILON_MAX
+from app.views.groove import RADII
 from tests.app import inspection
 from tests.app.mouse import move_mouse
 from tests.app.window_fixtures import LEFT, person, shapes, shared_window
@@ -104,7 +104,7 @@ def test_arrow_keys_move_epsilon_by_a_thousandth_and_a_page_by_ten(person):
     QTest.keyClick(person.groove, Qt.Key.Key_Home)
     assert person.wait_for_scene().distances.linf == 0
     QTest.keyClick(person.groove, Qt.Key.Key_End)
-    assert person.wait_for_scene().epsilon == EPSILON_MAX
+    assert person.wait_for_scene().epsilon == RADII.highest
 
 
 def test_an_iterative_attack_is_rescaled_during_the_drag_and_run_after_the_release(person):
@@ -146,7 +146,7 @@ def test_the_groove_shows_the_outcome_of_all_models_over_epsilon(person):
     outcome = person.store.outcome
     assert outcome.confidence.shape == (3, len(outcome.epsilons))
     assert outcome.epsilons[0] == 0
-    assert outcome.epsilons[-1] == pytest.approx(EPSILON_MAX)
+    assert outcome.epsilons[-1] == pytest.approx(RADII.highest)
     assert person.groove._outcome is not None
     assert not person.groove._note
 

@@ -243,7 +243,7 @@ class Person:
 
     def groove_position(self, epsilon: float) -> QPoint:
         """Position of the handle at this epsilon."""
-        groove, maximum = self.groove, self.window.attack.epsilon.maximum
+        groove, maximum = self.groove, self.window.attack.epsilon.scale.highest
         return QPoint(round(MARGIN + (groove.width() - 2 * MARGIN) * epsilon / maximum), groove.height() // 3)
 
     def press_slider(self, epsilon: float) -> None:

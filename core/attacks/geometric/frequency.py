@@ -1,0 +1,85 @@
+"""The attack on low frequencies (AOF, Liu et al. 2022): smooth bends of a cloud that change what it is taken for.
+
+The frequencies of a cloud are those of the Laplacian of its graph of neighbours. Moves are kept to the lowest, and what
+is attacked is, in part, the cloud with nothing but these, which carries over to other models.
+"""
+
+import torch
+from torch import Tensor
+
+from core.attacks.attack import Proposal
+from core.attacks.composed import GradientAttack
+from core.attacks.evaluation import Value
+from core.attacks.geometric.neighbours import neighbours
+from core.attacks.objective import OBJECTIVES
+from core.attacks.state import State
+from core.models import Classifier, Output, eval_view
+from core.options import option
+
+NEIGHBOURS = 30
+"""Of each point in the graph, as in the authors' code."""
+
+
+class FrequencyAttack(GradientAttack):
+    """A gradient attack whose moves are of low frequency, as far as the budget does not cut them short."""
+
+    frequencies: int = option(100, "How many of the lowest frequencies of the cloud may change.", low=1, high=100_000)
+    smooth_share: float = option(
+        0.25,
+        "Share of the objective that is asked of the cloud of these frequencies alone (gamma of the paper).",
+        low=0.0,
+        high=1.0,
+    )
+
+    @property
+    def linear_in_epsilon(self) -> bool:
+        return False
+
+    @property
+    def description(self) -> str:
+        return f"low-frequency {super().description}"
+
+    def geometry(self, clean: Tensor) -> dict[str, Tensor]:
+        return super().geometry(clean) | {"waves": waves(clean, self.frequencies)}
+
+    def allowed(self, moves: Tensor, state: State) -> Tensor:
+        return super().allowed(smoothed(moves, state.geometry["waves"]), state)
+
+    def maximised(self, model: Classifier, state: State) -> Value:
+        whole, aim = super().maximised(model, state), self.aim(state)
+
+        def value(output: Output, clouds: Tensor) -> Tensor:
+            objective = OBJECTIVES[self.objective].value
+            total = objective(output, aim) if whole is None else whole(output, clouds)
+            if not self.smooth_share:
+                return total
+            with eval_view(model) as ask:
+                smooth = objective(ask(smoothed(clouds, state.geometry["waves"])), aim)
+            return (1 - self.smooth_share) * total + self.smooth_share * smooth
+
+        return value
+
+    def propose(self, model: Classifier, state: State) -> Proposal:
+        found = super().propose(model, state)
+        passes = 1 if self.smooth_share else 0  # of the smooth cloud, where the loop counts those of the cloud
+        return Proposal(found.unit_delta, found.slots, 2 * found.forwards + passes, 2 * found.backwards + passes)
+
+
+@torch.no_grad()
+def waves(clean: Tensor, count: int) -> Tensor:
+    """The lowest frequencies of clouds (B, N, 3): orthonormal columns (B, N, count), all N where there are fewer.
+
+    Eigenvectors of the Laplacian of the graph whose edges join neighbours, with weights exp(-square distance).
+    """
+    points = clean.shape[1]
+    joined = torch.zeros(len(clean), points, points, dtype=torch.bool, device=clean.device)
+    joined.scatter_(2, neighbours(clean, NEIGHBOURS), True)
+    apart = torch.cdist(clean, clean, compute_mode="donot_use_mm_for_euclid_dist").square()
+    weight = torch.exp(-apart) * (joined | joined.mT)
+    laplacian = torch.diag_embed(weight.sum(2)) - weight
+    return torch.linalg.eigh(laplacian).eigenvectors[..., :count]
+
+
+def smoothed(points: Tensor, waves: Tensor) -> Tensor:
+    """Points or moves (B, N, 3) with their low frequencies alone, given as orthonormal columns (B, N, F)."""
+    return waves @ (waves.mT @ points)

@@ -1,0 +1,32 @@
+"""What epsilon measures under an attack."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpsilonScale:
+    """The unit of an attack's epsilon, and how far sliders and sweeps of it go."""
+
+    unit: str
+    """Behind a number."""
+    words: str
+    """What it is."""
+    highest: float
+    """End of sliders and sweeps; an attack may allow more."""
+    step: float
+    """One key press on a slider."""
+
+    def text(self, epsilon: float) -> str:
+        """A value with its unit."""
+        return f"{epsilon:.3g} {self.unit}"
+
+
+RADII = EpsilonScale("r", "unit-sphere radii", 0.3, 0.001)
+POINTS = EpsilonScale("%", "per cent of the points", 50.0, 0.1)
+DEGREES = EpsilonScale("°", "degrees", 180.0, 1.0)
+SHARE = EpsilonScale("%", "per cent", 50.0, 0.1)
+
+
+def points_of(per_cent: float, points: int) -> int:
+    """So many of a number of points, rounded down."""
+    return int(per_cent * points / 100 + 1e-9)
