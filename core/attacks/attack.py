@@ -98,6 +98,11 @@ class Attack(Options):
         """What it does, as a part of a caption."""
         return type(self).__name__
 
+    @property
+    def gradients_a_step(self) -> int:
+        """Backward passes that a step takes for each cloud."""
+        return 0
+
     def at(self, epsilon: float) -> Self:
         """The same attack with another budget."""
         return self.model_copy(update={"epsilon": epsilon})

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack, Proposal
-from core.attacks.constraint import PROJECTIONS, TANGENT, rmse
+from core.attacks.constraint import TANGENT, rmse
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.evaluation import Value
 from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
@@ -96,6 +96,10 @@ class GradientAttack(Attack):
             if getattr(self, name) != plain[name].default
         ]
         return " ".join([self.direction, *names, "attack"])
+
+    @property
+    def gradients_a_step(self) -> int:
+        return {"plain": 1, "neighbours": self.draws + 1}.get(self.gradient, self.draws)
 
     def unused(self) -> frozenset[str]:
         optimiser, names = OPTIMISERS[self.optimiser], set()
@@ -206,8 +210,16 @@ class GradientAttack(Attack):
 
     def unit_delta_of(self, gradient: Tensor) -> Tensor:
         """The perturbation (B, N, 3) in units of epsilon, of an attack that is linear in it, from its gradient."""
-        direction = DIRECTIONS[self.direction](gradient)
-        return PROJECTIONS[self.constraint](direction)
+        state = self._unevaluated(torch.zeros_like(gradient), gradient.new_zeros(len(gradient), dtype=torch.long))
+        return OPTIMISERS[self.optimiser].advance(replace(self._iterate(state), gradient=gradient))[0]
+
+    def _unevaluated(self, x: Tensor, y: Tensor, unit_delta: Tensor | None = None) -> State:
+        """A state of clouds (B, N, 3) and labels (B,) that no model was asked about."""
+        unit_delta, none = torch.zeros_like(x) if unit_delta is None else unit_delta, torch.zeros_like(y)
+        seed = torch.zeros(len(x), dtype=torch.long)
+        state = State(x, y, self.epsilon, unit_delta, None, unit_delta, None, None, seed, none, none, none, none)
+        state = replace(state, geometry=self.geometry(x))
+        return replace(state, slots=self.first_slots(state))
 
     def last_iterate(
         self,
@@ -224,12 +236,7 @@ class GradientAttack(Attack):
         value : what to maximise in the place of the objective.
         unit_delta : Tensor (B, N, 3), where to start, in units of epsilon; the clean clouds otherwise.
         """
-        zero, none = torch.zeros_like(x), torch.zeros_like(y)
-        unit_delta = zero if unit_delta is None else unit_delta
-        seed = torch.zeros(len(x), dtype=torch.long)
-        state = State(x, y, self.epsilon, unit_delta, None, unit_delta, None, None, seed, none, none, none, none)
-        state = replace(state, geometry=self.geometry(x))
-        state = replace(state, slots=self.first_slots(state))
+        state = self._unevaluated(x, y, unit_delta)
         for _ in range(self.steps):
             proposal = self._proposal(model, state, value or self.maximised(model, state))
             state = replace(state, unit_delta=proposal.unit_delta, slots=proposal.slots, step=state.step + 1)

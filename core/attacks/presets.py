@@ -26,6 +26,18 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Where it differs from the defaults of its kind."""
 
+    def facts(self) -> dict[str, Any]:
+        """What a list of attacks says of it: its paper, what its epsilon bounds, and its steps."""
+        attack = self.kind.model_validate(self.settings)
+        return {
+            "description": self.description,
+            "bounds": attack.constraint,
+            "epsilon": attack.epsilon_scale.words,
+            "steps": attack.total_steps,
+            "gradients_a_step": attack.gradients_a_step,
+            "options": sorted(self.kind.model_fields),
+        }
+
 
 _ADAM: dict[str, Any] = {"direction": "raw", "optimiser": "adam", "constraint": "per-point-l2", "step_size": 0.01}
 

@@ -13,10 +13,12 @@ from pydantic import ValidationError
 
 from core.commands import (  # noqa: F401  importing a command adds it
     attack,
+    attacks,
     datasets,
     doctor,
     evaluate,
     reproduce,
+    sets,
     train,
     tsne,
 )

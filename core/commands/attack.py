@@ -1,13 +1,17 @@
 """``pointward attack``."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
 
 from core import live
 from core.clouds.files import read_cloud, write_cloud
 from core.clouds.frames import frame_record, turned
+from core.commands.checks import check_cloud, check_dataset, check_folder, check_there, require, validated
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
-from core.commands.shared import FGSM, AttackChoice, CloudFile, Count, Device, InputFile, Json, ModelName, Seed, cli
+from core.commands.sets import attack_dataset
+from core.commands.shared import FGSM, AttackChoice, Count, DataRoot, Device, Json, ModelName, Seed, Trial, cli
 from core.evaluation.orientation import expected_up
 from core.models.checkpoints import load_model, resolve_model
 from core.results.records import write_provenance
@@ -16,25 +20,32 @@ from core.runtime.devices import choose_device
 
 @cli.command
 def attack(
-    file: InputFile,
+    file: Annotated[Path | None, validated(check_there)] = None,
     *,
     model: ModelName = "pointnet-simple",
+    dataset: Annotated[str | None, validated(check_dataset)] = None,
+    data_root: DataRoot = None,
+    clouds: Count = None,
     choice: AttackChoice = FGSM,
     true_class: str | None = None,
     target: str | None = None,
     points: Count = None,
     orientation: OrientationChoice = AS_SUPPLIED,
     seed: Seed = 0,
-    out: CloudFile = None,
+    out: Path | None = None,
     device: Device = "auto",
     as_json: Json = False,
-) -> None:
-    """Attack one cloud or mesh, print the verdicts, and write the adversarial cloud.
+) -> int:
+    """Attack one cloud or mesh and print the verdicts; or all test clouds of a dataset, for `pointward judge`.
 
     Parameters
     ----------
     file
         A cloud (.ply .pcd .xyz .txt .pts .npy .npz .h5) or a mesh (.off .obj .stl .ply), sampled by area.
+    dataset
+        Dataset whose test clouds are attacked in the place of a file.
+    clouds
+        Test clouds of the dataset to use; the default is all.
     model
         A built-in model, a run folder or a .safetensors file.
     true_class
@@ -47,8 +58,22 @@ def attack(
         Source of the sampling and of random restarts.
     out
         File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
-        goes into a file beside it, OUT.json.
+        goes into a file beside it, OUT.json. Of a dataset, the folder for all clouds; what is there is gone on with.
     """
+    if dataset is not None:
+        if file is not None or target is not None or true_class is not None or out is None:
+            raise UsageError("attack --dataset takes no file and no class, and needs --out FOLDER.")
+        require(check_folder, out)
+        trial = Trial(
+            model, dataset=dataset, data_root=data_root, orientation=orientation, choice=choice, device=device
+        )
+        return attack_dataset(trial, out, clouds, points, seed, as_json)
+    if file is None:
+        raise UsageError("attack needs a file, or --dataset.")
+    if clouds is not None or data_root is not None:
+        raise UsageError("--clouds and --data-root go with --dataset.")
+    if out is not None:
+        require(check_cloud, out)
     chosen = choice.build(targeted=target is not None)
     loaded = load_model(resolve_model(model), choose_device(device))
     classes = loaded.card.classes
@@ -98,3 +123,4 @@ def attack(
         },
         as_json,
     )
+    return 0

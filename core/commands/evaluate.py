@@ -8,7 +8,8 @@ from cyclopts import Parameter
 from core.commands.console import UserError, follow, note, show
 from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli
 from core.datasets.matching import presence
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
 

@@ -14,7 +14,6 @@ from core.attacks import PRESETS, Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, frame_record
 from core.commands.checks import (
     check_attack,
-    check_cloud,
     check_dataset,
     check_device,
     check_figure,
@@ -66,8 +65,6 @@ AttackName = Annotated[str, validated(check_attack)]
 ModelName = Annotated[str, validated(check_model)]
 DatasetName = Annotated[str, validated(check_dataset)]
 Count = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
-InputFile = Annotated[Path, validated(check_there)]
-CloudFile = Annotated[Path | None, validated(check_cloud)]
 FigureFile = Annotated[Path | None, validated(check_figure)]
 TableFile = Annotated[Path | None, validated(check_table)]
 Folder = Annotated[Path, validated(check_folder)]

@@ -1,24 +1,18 @@
 """Clean and adversarial accuracy of a model on a split, with an answer for every cloud (first paper, Table I)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from core.attacks import Attack, Evaluation, State
-from core.clouds import linf, rmse
+from core.attacks import Evaluation
 from core.datasets import Split, choose_rows
-from core.events import Cancel, Done, Event, Progress
-from core.models import Classifier
-from core.models.predict import Predictions, device_of, predict
+from core.models.predict import Predictions
 from core.options import Options, option
 
 Array = NDArray[np.float32]
-Arrays = tuple[NDArray[Any], ...]
 
 
 CleanCache = dict[int, Evaluation]
@@ -182,78 +176,6 @@ class AccuracyReport:
         return columns
 
 
-def evaluate_accuracy(
-    model: Classifier,
-    split: Split,
-    attack: Attack | None = None,
-    options: EvaluationOptions | None = None,
-    cancel: Cancel | None = None,
-    *,
-    surrogate: Classifier | None = None,
-    clean_cache: CleanCache | None = None,
-) -> Iterator[Event]:
-    """Ask the model about clean clouds and, with an attack, about their adversarial versions.
-
-    Parameters
-    ----------
-    surrogate : the model that is attacked in the place of ``model``, which is asked about the clouds this gives: the
-        attack is transferred.
-    clean_cache : evaluations of the attacked model at clean clouds; missing batches are added.
-
-    Yields
-    ------
-    Progress after each batch, then Done with the ``AccuracyReport`` of the clouds that were reached; None if none was.
-
-    Raises
-    ------
-    ValueError
-        If the split holds no cloud, or clouds of fewer points than are asked for.
-    """
-    options = options or EvaluationOptions()
-    rows = chosen_clouds(split, options)
-    generator = torch.Generator().manual_seed(options.seed)
-    clean: list[Arrays] = []
-    moved: list[Arrays] = []
-    done = 0
-    for start in range(0, len(rows), options.batch_size):
-        chosen = rows[start : start + options.batch_size]
-        points = np.array(split.points[chosen, : options.points])
-        if attack is None:
-            clean.append(_answers(model, points))
-        else:
-            attacked = model if surrogate is None else surrogate
-            device = device_of(attacked)
-            clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
-            state = attack.start(attacked, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
-            assert state.at_clean is not None
-            if clean_cache is not None:
-                clean_cache[start] = state.at_clean
-            before, matched = _arrays(state.at_clean), state.clean.cpu().numpy()  # longer where points are added
-            finished = _finished(attacked, attack, state, options.stop_on_success, cancel)
-            if finished is None:
-                break
-            adversarial, after = finished
-            if surrogate is not None:
-                before, after = _answers(model, points), _answers(model, adversarial)
-            clean.append(before)
-            moved.append((*after, linf(matched, adversarial), rmse(matched, adversarial)))
-        done += len(chosen)
-        yield Progress(done, len(rows), "clouds evaluated")
-        if cancel and cancel.requested:
-            break
-    if not clean:
-        yield Done(None, complete=False)
-        return
-    labels = split.labels[rows[:done]]
-    logits, latent = _joined(clean)
-    left_out = len(split.copies) if options.without_copies else 0
-    report = AccuracyReport(rows[:done], LabelledPredictions(logits, latent, labels), copies_left_out=left_out)
-    if moved:
-        logits, latent, far, wide = _joined(moved)
-        report = replace(report, adversarial=AdversarialPredictions(logits, latent, labels, far, wide))
-    yield Done(report, complete=done == len(rows))
-
-
 def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]:
     """Rows of the split that are measured.
 
@@ -274,33 +196,6 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
                 f"Nothing is left to measure: all {len(split)} clouds of the split are copies of training clouds."
             )
     return rows[choose_rows(split.labels[rows], options.clouds or len(rows))]
-
-
-def _answers(model: Classifier, points: Array) -> Arrays:
-    answers = predict(model, points, len(points))
-    return answers.logits, answers.latent
-
-
-def _arrays(evaluation: Evaluation | None) -> Arrays:
-    assert evaluation is not None
-    return evaluation.logits.cpu().numpy(), evaluation.latent.cpu().numpy()
-
-
-def _finished(
-    model: Classifier, attack: Attack, state: State, stop_on_success: bool, cancel: Cancel | None
-) -> tuple[Array, Arrays] | None:
-    """The adversarial clouds (B, N, 3), and the model's answers to them; None if it was cancelled."""
-    parts = list(attack.finish(model, state, stop_on_success=stop_on_success, cancel=cancel))
-    if sum(len(part.rows) for part in parts) < len(state.label):
-        return None
-    order = torch.cat([part.rows for part in parts]).argsort().cpu().numpy()
-    adversarial = np.concatenate([part.state.adversarial.cpu().numpy() for part in parts])[order]
-    logits, latent = _joined([_arrays(part.state.best) for part in parts])
-    return adversarial, (logits[order], latent[order])
-
-
-def _joined(parts: list[Arrays]) -> Arrays:
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _described(kind: str, verdicts: LabelledPredictions) -> dict[str, Any]:

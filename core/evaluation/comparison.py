@@ -16,9 +16,9 @@ from core.evaluation.accuracy import (
     EvaluationOptions,
     Rate,
     chosen_clouds,
-    evaluate_accuracy,
 )
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.sweep import Sweep, sweep
 from core.events import Cancel, Done, Event, Step, forward

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack, describe
 from core.datasets import Card, Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
 from core.events import Cancel, Done, Event, Note, Step, forward

@@ -14,7 +14,7 @@ from core.runtime.devices import describe_device
 def measurement_provenance(
     models: Sequence[LoadedModel],
     dataset: Card | None,
-    attack: Attack,
+    attack: Attack | None,
     *,
     seed: int,
     complete: bool = True,
@@ -32,7 +32,7 @@ def measurement_provenance(
         "dataset_name": dataset.name if dataset is not None else None,
         "dataset_frame": dataset.frame if dataset is not None else None,
         **provenance(
-            {"attack": attack, **options},
+            {**({} if attack is None else {"attack": attack}), **options},
             seed=seed,
             dataset=dataset.fingerprint if dataset is not None else None,
             weights={model.name: model.sha256 for model in models},

@@ -10,7 +10,8 @@ from scipy.integrate import trapezoid
 
 from core.attacks import Attack, GradientAttack
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.onestep import OneStepResult, one_step
 from core.events import Cancel, Done, Event, forward
 from core.models import Classifier

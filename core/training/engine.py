@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.datasets import Dataset, Split
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, forward
 from core.models import NonFiniteError, build
 from core.models.checkpoints import BEST, MOST_CLASSES

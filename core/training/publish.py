@@ -10,7 +10,8 @@ from torch import nn
 
 from core.attacks import preset
 from core.datasets import Dataset
-from core.evaluation.accuracy import AccuracyReport, CleanCache, EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, CleanCache, EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Event, forward
 from core.models.checkpoints import LoadedModel, ModelCard, load_model, read_card, resolve_model, save_builtin
 from core.models.typical import Typical

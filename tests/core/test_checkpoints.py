@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from core.attacks import preset
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.events import result
 from core.models import build, checkpoints
 from core.models.checkpoints import (

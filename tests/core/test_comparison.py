@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from core.attacks import preset
-from core.evaluation.accuracy import evaluate_accuracy
 from core.evaluation.comparison import Comparison, ComparisonOptions, compare
 from core.evaluation.confidence import DEFINITIONS, reliability
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.sweep import sweep
 from core.events import Cancel, Done, Progress, Step, result
 from core.models.checkpoints import LoadedModel, ModelCard
@@ -178,9 +178,9 @@ def test_the_train_split_and_all_of_its_clouds(models: tuple[LoadedModel, ...]) 
 @pytest.mark.parametrize(
     ("after", "kept", "swept"),
     [
-        ("First: clouds evaluated", 0, 0),
+        ("First: clouds attacked", 0, 0),
         ("sweep of First: clouds moved", 1, 0),
-        ("Second: clouds evaluated", 1, 1),
+        ("Second: clouds attacked", 1, 1),
         ("sweep of Second: clouds moved", 2, 1),
     ],
 )

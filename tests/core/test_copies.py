@@ -8,7 +8,8 @@ import pytest
 
 from core.datasets import Dataset
 from core.datasets.copies import EXACT, TOLERANCE, nearest_copies, order_statistics
-from core.evaluation.accuracy import EvaluationOptions, chosen_clouds, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions, chosen_clouds
+from core.evaluation.judge import evaluate_accuracy
 from core.events import result
 from tests.core.test_datasets import opened, shared
 from tests.core.toys import settled_pointnet, toy_split

@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from sklearn.metrics import silhouette_score
 
 from core.datasets import Dataset, Split, choose_rows
-from core.evaluation.accuracy import LabelledPredictions, evaluate_accuracy
+from core.evaluation.accuracy import LabelledPredictions
 from core.evaluation.bootstrap import Estimate
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.onestep import FGSM, one_step
 from core.evaluation.probe import MODES
 from core.events import Cancel, Done, Event, Note, Progress, result

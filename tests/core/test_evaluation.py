@@ -15,8 +15,9 @@ from core.evaluation.accuracy import (
     EvaluationOptions,
     LabelledPredictions,
     Rate,
-    evaluate_accuracy,
 )
+from core.evaluation.judge import evaluate_accuracy, judge
+from core.evaluation.make import make_set
 from core.events import Cancel, Done, Progress, result
 from core.models import Output, build
 from core.results.records import plain
@@ -143,7 +144,8 @@ def test_transferred_the_attack_is_made_on_one_model_and_judged_by_another(model
     attack, split = preset("fgsm", epsilon=0.1), toy_split(20)
     options = EvaluationOptions(points=48, batch_size=8)
     own = result(evaluate_accuracy(model, split, attack, options))
-    report = result(evaluate_accuracy(extents, split, attack, options, surrogate=model))
+    made = result(make_set(model, split, attack, options))
+    report = result(judge(extents, split, made, options))
     assert report.clean.accuracy == Rate(20, 20)
     np.testing.assert_array_equal(report.adversarial.linf, own.adversarial.linf)
     x, y = torch.from_numpy(split.points[:, :48].copy()), torch.from_numpy(split.labels)
@@ -178,7 +180,7 @@ def test_a_subset_is_spread_over_the_classes_and_its_rows_are_told(model: nn.Mod
 def test_stopping_keeps_the_clouds_that_were_reached(model: nn.Module) -> None:
     cancel = Cancel()
     stream = evaluate_accuracy(model, toy_split(20), preset("fgsm"), EvaluationOptions(points=32, batch_size=8), cancel)
-    assert next(stream) == Progress(8, 20, "clouds evaluated")
+    assert next(stream) == Progress(8, 20, "clouds attacked")
     cancel.request()
     done = list(stream)[-1]
     assert isinstance(done, Done)

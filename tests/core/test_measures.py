@@ -18,10 +18,10 @@ from core.evaluation.accuracy import (
     EvaluationOptions,
     LabelledPredictions,
     Rate,
-    evaluate_accuracy,
 )
 from core.evaluation.bootstrap import bootstrap
 from core.evaluation.confidence import DEFINITIONS, reliability
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.onestep import FGSM, NOISES, fgsm_variants, one_step
 from core.evaluation.probe import MODES, fresh_discriminator, latents_in_modes, probe
 from core.evaluation.sweep import Sweep, sweep

@@ -13,9 +13,11 @@ from core import live
 from core.attacks import evaluate, preset
 from core.clouds import Cloud
 from core.commands import run
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.comparison import ComparisonOptions, compare
+from core.evaluation.judge import evaluate_accuracy, judge
 from core.evaluation.latents import LatentOptions, latent_map
+from core.evaluation.make import make_set
 from core.evaluation.onestep import FGSM, one_step
 from core.evaluation.probe import probe
 from core.evaluation.sweep import sweep
@@ -62,8 +64,10 @@ def _card(name: str) -> Any:
 MEASURES: dict[str, Callable[[LoadedModel], Iterator[Event]]] = {
     "clean accuracy": lambda model: evaluate_accuracy(model.module, SPLIT, None, OPTIONS),
     "adversarial accuracy": lambda model: evaluate_accuracy(model.module, SPLIT, ATTACK, OPTIONS),
-    "transfer to it": lambda model: evaluate_accuracy(model.module, SPLIT, ATTACK, OPTIONS, surrogate=sound().module),
-    "transfer from it": lambda model: evaluate_accuracy(sound().module, SPLIT, ATTACK, OPTIONS, surrogate=model.module),
+    "transfer to it": lambda model: judge(
+        model.module, SPLIT, result(make_set(sound().module, SPLIT, ATTACK, OPTIONS)), OPTIONS
+    ),
+    "transfer from it": lambda model: make_set(model.module, SPLIT, ATTACK, OPTIONS),
     "one step": lambda model: one_step(model.module, SPLIT, FGSM, [("sign", 0.1)], OPTIONS),
     "sweep": lambda model: sweep(model.module, SPLIT, ATTACK, [0.1, 0.2], OPTIONS),
     "comparison": lambda model: compare([sound(), model], DATASET, ATTACK, ComparisonOptions(points=32, clouds=12)),

@@ -14,7 +14,8 @@ import pytest
 
 from core.commands import run
 from core.datasets import Dataset, open_dataset
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.events import Note, Progress, result
 from core.models import build
 from core.studies.defense_pointnet.options import ReproduceOptions, recipe

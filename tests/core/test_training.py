@@ -10,7 +10,8 @@ from lightning_fabric import Fabric
 from pydantic import ValidationError
 
 from core.datasets import Dataset, Split
-from core.evaluation.accuracy import EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, build
 from core.models.checkpoints import load_model, read_card, resolve_model

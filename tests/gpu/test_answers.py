@@ -14,7 +14,8 @@ from core import live
 from core.attacks import State, preset
 from core.clouds import Cloud
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
+from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.latents import LatentMap, LatentOptions, latent_map
 from core.evaluation.tsne import TsneOptions
 from core.events import result

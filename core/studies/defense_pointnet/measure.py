@@ -18,9 +18,10 @@ from core.evaluation.accuracy import (
     LabelledPredictions,
     Rate,
     chosen_clouds,
-    evaluate_accuracy,
 )
+from core.evaluation.judge import evaluate_accuracy, judge, left_out
 from core.evaluation.latents import LatentMap, joint_map
+from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
 from core.evaluation.onestep import FGSM, Cell, OneStepResult, fgsm_variants, one_step
 from core.evaluation.probe import MODES, PROBED, probe
 from core.evaluation.sweep import Sweep, swept
@@ -39,7 +40,7 @@ MAPPING = 6
 SWEEP = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 """Budgets beside 0."""
 
-VERSION = 3
+VERSION = 4
 """Of the measurements: raised when one of them changes, so that results of before are made anew."""
 
 
@@ -81,29 +82,23 @@ class Measured:
     """How often a fresh discriminator is right about latents of test clouds, in each of the probe's ``MODES``."""
 
 
-def _whole(report: AccuracyReport) -> Arrays:
+def _arrays(report: AccuracyReport) -> Arrays:
+    """A report without its latents."""
     clean, moved = report.sides
     return {
         "row": report.row,
         "label": clean.label,
         "copies_left_out": np.array(report.copies_left_out),
         "clean": clean.logits,
-        "clean_latent": clean.latent,
         "adversarial": moved.logits,
-        "adversarial_latent": moved.latent,
         "linf": moved.linf,
         "rmse": moved.rmse,
     }
 
 
-def _without_latents(report: AccuracyReport) -> Arrays:
-    arrays = _whole(report)
-    # copied, for a view of no column would keep the whole array alive
-    return {name: array[:, :0].copy() if name.endswith("_latent") else array for name, array in arrays.items()}
-
-
 def _report(arrays: Arrays) -> AccuracyReport:
-    clean, moved = ((arrays[side], arrays[f"{side}_latent"], arrays["label"]) for side in ("clean", "adversarial"))
+    none = np.empty((len(arrays["row"]), 0), np.float32)
+    clean, moved = ((arrays[side], none, arrays["label"]) for side in ("clean", "adversarial"))
     return AccuracyReport(
         arrays["row"],
         LabelledPredictions(*clean),
@@ -112,8 +107,8 @@ def _report(arrays: Arrays) -> AccuracyReport:
     )
 
 
-WHOLE = ArrayCodec(_whole, _report)
-REPORT = ArrayCodec(_without_latents, _report)
+MADE = ArrayCodec[AdversarialSet](columns_of, lambda arrays: joined([dict(arrays)]))
+REPORT = ArrayCodec(_arrays, _report)
 RATES = ArrayCodec[Mapping[str, Rate]](
     lambda rates: {mode: np.array([rate.hits, rate.n]) for mode, rate in rates.items()},
     lambda arrays: {mode: Rate(*map(int, arrays[mode])) for mode in MODES},
@@ -152,9 +147,9 @@ def measuring_work(clouds: int, shown: int, pgd_steps: int) -> int:
 def _weights(clouds: int, shown: int, pgd_steps: int) -> dict[str, int]:
     """The passes of each part of ``measure``."""
     return {
-        "fgsm": 4 * clouds,
+        "adversarial": 4 * clouds,
         "pgd": (1 + 3 * pgd_steps) * clouds,
-        "transfer": 5 * clouds,
+        "transfer": 2 * clouds,
         "one-step": (2 + len({*fgsm_variants(PAPER_EPSILONS), *_sweep_of("sign")})) * clouds,
         "separation": (1 + 3 * pgd_steps) * shown,
         "discriminator": 11 * (min(PROBED, clouds) + clouds),
@@ -164,7 +159,7 @@ def _weights(clouds: int, shown: int, pgd_steps: int) -> dict[str, int]:
 def measure(
     entry: Entry,
     model: LoadedModel,
-    simple: LoadedModel | None,
+    transferred: AdversarialSet | None,
     history: tuple[list[dict[str, float]], int],
     dataset: Dataset,
     attack: GradientAttack,
@@ -176,8 +171,8 @@ def measure(
 ) -> Generator[Event, None, Measured]:
     """Measure one model on the test split; returns the ``Measured``.
 
-    ``simple`` is the model whose adversarial clouds are transferred, None where there is no other; ``shown`` is the
-    number of the clouds whose classes' separation is measured.
+    ``transferred`` are the clouds made on the simple model of the same seed, None where there is no other; ``shown`` is
+    the number of the clouds whose classes' separation is measured.
     """
     module, test = model.module, dataset.split("test")
     base = {"weights": model.sha256, "dataset": dataset.card.fingerprint, "options": options.model_dump()}
@@ -193,12 +188,10 @@ def measure(
     width, cache = entry.options.discriminator_width, CleanCache()
     until_success = options.model_copy(update={"stop_on_success": True})
     plain_key, strong_key = attack.model_dump(), [pgd.model_dump(), until_success.model_dump()]
-    fgsm = yield from part(
-        "fgsm",
-        WHOLE,
-        plain_key,
-        lambda: evaluate_accuracy(module, test, attack, options, cancel, clean_cache=cache),
+    made = yield from adversarial_set(
+        entry, model, dataset, attack, options, weights["adversarial"], work, cancel, cache
     )
+    fgsm = made.report(left_out(test, options))
     strong = yield from part(
         "pgd",
         REPORT,
@@ -206,15 +199,13 @@ def measure(
         lambda: evaluate_accuracy(module, test, pgd, until_success, cancel, clean_cache=cache),
     )
     transfer = None
-    if simple is None:
+    if transferred is None:
         work.skip(weights["transfer"])
     else:
-        surrogate = simple.module
+        clouds = transferred
+        digest = hashlib.sha256(clouds.clouds.tobytes()).hexdigest()
         transfer = yield from part(
-            "transfer",
-            REPORT,
-            [plain_key, simple.sha256],
-            lambda: evaluate_accuracy(module, test, attack, options, cancel, surrogate=surrogate),
+            "transfer", REPORT, [plain_key, digest], lambda: judge(module, test, clouds, options, cancel)
         )
     paper, curve, own = fgsm_variants(PAPER_EPSILONS), _sweep_of(attack.direction), (attack.direction, attack.epsilon)
     cells = sorted({*paper, *curve} - {own})  # some are of both
@@ -241,6 +232,34 @@ def measure(
     )
     sweep = sweep.from_zero(fgsm.clean.correct)
     return Measured(entry, model, *history, fgsm, strong, transfer, table, sweep, separations, fresh)
+
+
+def adversarial_set(
+    entry: Entry,
+    model: LoadedModel,
+    dataset: Dataset,
+    attack: GradientAttack,
+    options: EvaluationOptions,
+    weight: int,
+    work: CheckpointedWork,
+    cancel: Cancel | None,
+    clean_cache: CleanCache | None = None,
+) -> Generator[Event, None, AdversarialSet]:
+    """What the paper's attack makes of the test clouds on one model; it is made once and then read."""
+    key = {
+        "weights": model.sha256,
+        "dataset": dataset.card.fingerprint,
+        "options": options.model_dump(),
+        "version": VERSION,
+        "attack": attack.model_dump(),
+    }
+    return work.checkpoint(
+        f"measured/{entry.name}/adversarial",
+        key,
+        weight,
+        MADE,
+        lambda: make_set(model.module, dataset.split("test"), attack, options, cancel, clean_cache=clean_cache),
+    )
 
 
 def shown_clouds(report: AccuracyReport, count: int) -> NDArray[np.int64]:

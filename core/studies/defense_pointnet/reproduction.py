@@ -17,6 +17,7 @@ from core.studies.defense_pointnet.measure import (
     MAPPING,
     Measured,
     MeasuredMap,
+    adversarial_set,
     measure,
     measure_map,
     measuring_work,
@@ -117,11 +118,18 @@ def _reproduced(
     maps: dict[str, MeasuredMap] = {}
     for entry in entries:
         model = models[entry.name]
-        simple = models.get(f"simple-seed{entry.options.seed}", models.get("simple-seed0"))
+        simple = f"simple-seed{entry.options.seed}"
+        simple = simple if simple in models else "simple-seed0"
+        transferred = None
+        if simple in models and simple != entry.name:
+            source = next(each for each in entries if each.name == simple)
+            transferred = yield from adversarial_set(
+                source, models[simple], dataset, attack, evaluation, 0, work, cancel
+            )
         each = yield from measure(
             entry,
             model,
-            simple if simple is not model else None,
+            transferred,
             _history(entry),
             dataset,
             attack,

@@ -1,0 +1,14 @@
+"""``pointward attacks``."""
+
+from core.attacks import PRESETS
+from core.commands.console import show
+from core.commands.shared import Json, cli
+
+
+@cli.command
+def attacks(*, as_json: Json = False) -> None:
+    """List the attacks: what each does and who described it, what epsilon bounds, and what a step costs."""
+    if as_json:
+        show({name: row.facts() for name, row in PRESETS.items()}, as_json)
+        return
+    show({name: row.description for name, row in PRESETS.items()}, as_json)

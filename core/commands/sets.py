@@ -1,0 +1,153 @@
+"""``pointward attack --dataset``, which makes a set of adversarial clouds, and ``pointward judge`` of it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from core.commands.checks import check_model, check_there, require, validated
+from core.commands.console import UsageError, UserError, follow, note, show
+from core.commands.shared import STOPPED, DataRoot, Device, Json, TableFile, Trial, cli, find_dataset
+from core.datasets.matching import matched
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
+from core.evaluation.judge import judge as judged
+from core.evaluation.make import COLUMNS, AdversarialSet, make_set, read_set
+from core.evaluation.provenance import measurement_provenance
+from core.evaluation.set_folder import SetFolder, SetRecord
+from core.models.checkpoints import load_model, resolve_model
+from core.results.records import write_csv, write_provenance
+from core.runtime.devices import choose_device
+
+
+def attack_dataset(trial: Trial, out: Path, clouds: int | None, points: int | None, seed: int, as_json: bool) -> int:
+    """Attack the test clouds of a dataset and keep the adversarial ones in the folder ``out``; the exit code."""
+    model, data, attack, frame = trial.open()
+    options = EvaluationOptions(clouds=clouds, points=model.card.points if points is None else points, seed=seed)
+    provenance = measurement_provenance(
+        [model], data.card, attack, seed=seed, preset=trial.choice.attack, evaluation=options, class_names=trial.classes
+    )
+    record = SetRecord(
+        preset=trial.choice.attack,
+        attack=attack.model_dump(),
+        surrogate=model.name,
+        weights=model.sha256,
+        dataset=data.card.name,
+        fingerprint=data.card.fingerprint,
+        evaluation=options.model_dump(),
+    )
+    folder = SetFolder(out, COLUMNS)
+    folder.begin(record, provenance)
+    made, complete = follow(
+        lambda cancel: make_set(model.module, data.split("test"), attack, options, cancel, parts=folder), "attacking"
+    )
+    if made is None:
+        raise UserError("Stopped before the first clouds were attacked.")
+    if complete:
+        folder.end()
+    else:
+        note(f"{len(made.row):,} clouds are in {out}; the same command goes on from there.")
+    show({**_described(record), **frame, **_facts(made), "complete": complete, "out": str(out)}, as_json)
+    return 0 if complete else STOPPED
+
+
+@cli.command
+def judge(
+    folder: Annotated[Path, validated(check_there)],
+    *,
+    model: Annotated[list[str], Parameter(negative="")],
+    data_root: DataRoot = None,
+    records: TableFile = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> int:
+    """What models say of adversarial clouds that were made once, on any model, by `pointward attack --dataset`.
+
+    The success rate is the share of clouds that a model gets wrong, of all of them; of those that it knows clean; and
+    of those that both it and the attacked model know clean.
+
+    Parameters
+    ----------
+    folder
+        The adversarial set.
+    model
+        A built-in model, a run folder or a .safetensors file; may be given several times.
+    records
+        CSV file for one line per model and cloud; how it was made goes into a file beside it, RECORDS.json.
+    """
+    for name in model:
+        require(check_model, name)
+    made, record = read_set(folder)
+    if not record.complete:
+        note(f"The set is not complete: {len(made.row):,} clouds are judged.")
+    data = find_dataset(record.dataset, data_root)
+    if data.card.fingerprint != record.fingerprint:
+        raise UsageError(f"{record.dataset} is another version here than the one that the clouds were made of.")
+    options = EvaluationOptions.model_validate(record.evaluation)
+    loaded = [load_model(resolve_model(name), choose_device(device)) for name in model]
+    rows: dict[str, Any] = {}
+    columns: list[dict[str, Any]] = []
+    for each in loaded:
+        split = matched(data, each.card.classes).split(record.split)
+        report, complete = follow(
+            lambda cancel, each=each, split=split: judged(each.module, split, made, options, cancel),  # type: ignore[misc]
+            f"asking {each.name}",
+        )
+        if not complete:
+            return STOPPED
+        rows[each.name] = success_rates(report, made)
+        columns += [{"model": each.name, **dict(zip(report.records, line, strict=True))} for line in _lines(report)]
+    made_with = {
+        "set": _described(record),
+        **measurement_provenance(loaded, data.card, None, seed=options.seed, evaluation=options),
+    }
+    if records is not None:
+        write_csv(records, {name: [line[name] for line in columns] for name in columns[0]})
+        write_provenance(records, made_with)
+    show({**_described(record), **_facts(made), **rows, **({"provenance": made_with} if as_json else {})}, as_json)
+    return 0
+
+
+def success_rates(report: AccuracyReport, made: AdversarialSet) -> dict[str, Any]:
+    """Accuracies and attack success rates of a judged set, each with its number of clouds."""
+    clean, moved = report.sides
+    on_surrogate = made.clean_logits.argmax(1) == made.label
+    wrong, both = ~moved.correct, clean.correct & on_surrogate
+    return {
+        "clean_accuracy": clean.accuracy.value,
+        "adversarial_accuracy": moved.accuracy.value,
+        "success_of_all": Rate(int(wrong.sum()), len(wrong)).value,
+        "success_of_known": Rate(int((wrong & clean.correct).sum()), int(clean.correct.sum())).value,
+        "success_of_known_by_both": Rate(int((wrong & both).sum()), int(both.sum())).value,
+        "known": int(clean.correct.sum()),
+        "known_by_both": int(both.sum()),
+    }
+
+
+def _lines(report: AccuracyReport) -> list[tuple[Any, ...]]:
+    return list(zip(*report.records.values(), strict=True))
+
+
+def _described(record: SetRecord) -> dict[str, Any]:
+    return {
+        "attack": record.preset,
+        **record.attack,
+        "surrogate": record.surrogate,
+        "dataset": record.dataset,
+        "split": record.split,
+        "points": record.evaluation.get("points"),
+        "seed": record.evaluation.get("seed"),
+    }
+
+
+def _facts(made: AdversarialSet) -> dict[str, Any]:
+    return {
+        "n": len(made.row),
+        "surrogate_fooled": float(made.success.mean()),
+        "linf_max": float(made.linf.max()),
+        "per_point_l2_mean": float(made.per_point_l2.mean()),
+        "l2_mean": float(made.l2.mean()),
+        "rmse_mean": float(made.rmse.mean()),
+        "zero_gradient_mean": float(made.zero_gradient.mean()),
+        "forwards_mean": float(made.forwards.mean()),
+        "backwards_mean": float(made.backwards.mean()),
+    }

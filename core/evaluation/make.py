@@ -1,0 +1,235 @@
+"""Make once: what an attack on one model makes of given clouds, which any number of models can then judge."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.attacks import Attack, Ended, Evaluation
+from core.clouds import l2, linf, per_point_l2, rmse
+from core.datasets import Split
+from core.evaluation.accuracy import (
+    AccuracyReport,
+    AdversarialPredictions,
+    CleanCache,
+    EvaluationOptions,
+    LabelledPredictions,
+    chosen_clouds,
+)
+from core.evaluation.set_folder import Columns, SetFolder, SetRecord
+from core.events import Cancel, Done, Event, Progress
+from core.models import Classifier
+from core.models.predict import device_of
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class AdversarialSet:
+    """n adversarial clouds, how each was made, and what the attacked model, the surrogate, says of it.
+
+    Distances are in unit-sphere radii, recomputed from the clouds as they are stored.
+    """
+
+    row: NDArray[np.int64]
+    """(n,), places of the clean clouds in their split."""
+    label: NDArray[np.int64]
+    """(n,), true classes."""
+    clouds: Array
+    """(n, N, 3), never normalised again."""
+    clean_logits: Array
+    """(n, K), of the surrogate."""
+    clean_latent: Array
+    logits: Array
+    """(n, K), of the surrogate for the adversarial clouds."""
+    latent: Array
+    success: NDArray[np.bool_]
+    """(n,), whether the surrogate is fooled."""
+    stop: NDArray[np.int64]
+    """(n,), why the attack ended, a ``core.attacks.Stop``."""
+    iterations: NDArray[np.int64]
+    """(n,)"""
+    forwards: NDArray[np.int64]
+    """(n,), forward passes of the surrogate."""
+    backwards: NDArray[np.int64]
+    """(n,), backward passes."""
+    zero_gradient: NDArray[np.float64]
+    """(n,), share of the clean cloud's points at which the gradient is zero."""
+    linf: NDArray[np.float64]
+    per_point_l2: NDArray[np.float64]
+    l2: NDArray[np.float64]
+    rmse: NDArray[np.float64]
+    loss_trace: NDArray[np.float64]
+    """(n, T + 1), cross-entropy in nats of the iterates of T steps; NaN after the attack on a cloud ended."""
+    rmse_trace: NDArray[np.float64]
+    """(n, T + 1)"""
+    by: NDArray[np.str_]
+    """(n,), the attack that made it."""
+
+    def of(self, places: NDArray[np.int64]) -> Self:
+        """Some of the clouds, (m,)."""
+        return replace(self, **{part.name: getattr(self, part.name)[places] for part in fields(self)})
+
+    def report(self, copies_left_out: int = 0) -> AccuracyReport:
+        """What the surrogate itself says of the clouds, as the attack saw it."""
+        return AccuracyReport(
+            self.row,
+            LabelledPredictions(self.clean_logits, self.clean_latent, self.label),
+            self.judged(self.logits, self.latent),
+            copies_left_out,
+        )
+
+    def judged(self, logits: Array, latent: Array) -> AdversarialPredictions:
+        """A model's predictions for these clouds, with their distances."""
+        return AdversarialPredictions(logits, latent, self.label, self.linf, self.rmse)
+
+
+COLUMNS = tuple(part.name for part in fields(AdversarialSet))
+
+
+def read_set(folder: Path) -> tuple[AdversarialSet, SetRecord]:
+    """The clouds of a folder, and how they were made.
+
+    Raises
+    ------
+    FormatError
+        If it holds no adversarial set, or a damaged one.
+    """
+    store = SetFolder(folder, COLUMNS)
+    record = store.record()
+    return joined(store.batches()), record
+
+
+def make_set(
+    model: Classifier,
+    split: Split,
+    attack: Attack,
+    options: EvaluationOptions,
+    cancel: Cancel | None = None,
+    *,
+    clean_cache: CleanCache | None = None,
+    parts: SetFolder | None = None,
+) -> Iterator[Event]:
+    """Attack the chosen clouds of a split through the gradients of ``model``.
+
+    Parameters
+    ----------
+    clean_cache : evaluations of the model at clean clouds; missing batches are added.
+    parts : where batches are kept as they are made; those that are there are not made again.
+
+    Yields
+    ------
+    Progress after each batch, then Done with the ``AdversarialSet`` of the clouds that were reached; None if none was.
+    """
+    rows = chosen_clouds(split, options)
+    generator = torch.Generator().manual_seed(options.seed)
+    found: list[Columns] = []
+    done = 0
+    for start in range(0, len(rows), options.batch_size):
+        chosen = rows[start : start + options.batch_size]
+        columns = parts.read(start) if parts is not None else None
+        if columns is None:
+            columns = _batch(model, split, chosen, attack, options, generator, clean_cache, start, cancel)
+            if columns is None:
+                break
+            if parts is not None:
+                parts.write(start, columns)
+        else:
+            torch.zeros(len(chosen), dtype=torch.long).random_(generator=generator)  # the seeds that it was made with
+        found.append(columns)
+        done += len(chosen)
+        yield Progress(done, len(rows), "clouds attacked")
+        if cancel and cancel.requested:
+            break
+    yield Done(joined(found) if found else None, complete=done == len(rows))
+
+
+def joined(parts: list[Columns]) -> AdversarialSet:
+    """The set of several batches; traces are as long as the longest."""
+    return AdversarialSet(
+        **{
+            part.name: np.concatenate(_even([columns[part.name] for columns in parts]))
+            for part in fields(AdversarialSet)
+        }
+    )
+
+
+def columns_of(made: AdversarialSet) -> Columns:
+    return {part.name: getattr(made, part.name) for part in fields(made)}
+
+
+def _even(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Arrays with rows (n, T) of different T, filled up with NaN."""
+    if arrays[0].ndim != 2 or len({array.shape[1] for array in arrays}) == 1:
+        return arrays
+    most = max(array.shape[1] for array in arrays)
+    return [np.pad(array, ((0, 0), (0, most - array.shape[1])), constant_values=np.nan) for array in arrays]
+
+
+def _batch(
+    model: Classifier,
+    split: Split,
+    chosen: NDArray[np.int64],
+    attack: Attack,
+    options: EvaluationOptions,
+    generator: torch.Generator,
+    clean_cache: CleanCache | None,
+    start: int,
+    cancel: Cancel | None,
+) -> Columns | None:
+    """The columns of one batch; None if it was cancelled."""
+    points, device = np.array(split.points[chosen, : options.points]), device_of(model)
+    clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
+    state = attack.start(model, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
+    at_clean = state.at_clean
+    assert at_clean is not None
+    if clean_cache is not None:
+        clean_cache[start] = at_clean
+    parts = list(attack.finish(model, state, stop_on_success=options.stop_on_success, cancel=cancel))
+    if sum(len(part.rows) for part in parts) < len(label):
+        return None
+    made = _ordered([_ended(attack, part) for part in parts], torch.cat([part.rows for part in parts]))
+    clean, adversarial = state.clean.cpu().numpy(), made["clouds"]  # both longer where points are added
+    gradient = at_clean.gradient
+    still = (gradient == 0).all(2).double().mean(1) if gradient is not None else torch.zeros(len(label))
+    return {
+        "row": chosen,
+        "label": split.labels[chosen],
+        "clean_logits": at_clean.logits.cpu().numpy(),
+        "clean_latent": at_clean.latent.cpu().numpy(),
+        "zero_gradient": still.cpu().numpy(),
+        "by": np.full(len(label), attack.description),
+        "linf": linf(clean, adversarial),
+        "per_point_l2": per_point_l2(clean, adversarial),
+        "l2": l2(clean, adversarial),
+        "rmse": rmse(clean, adversarial),
+        **made,
+    }
+
+
+def _ended(attack: Attack, part: Ended) -> Columns:
+    state, best = part.state, part.state.best
+    assert isinstance(best, Evaluation)
+    columns = {
+        "clouds": state.adversarial,
+        "logits": best.logits,
+        "latent": best.latent,
+        "success": attack.fooled(best.prediction, state.label),
+        "stop": state.stop,
+        "iterations": state.iterations,
+        "forwards": state.forwards,
+        "backwards": state.backwards,
+        "loss_trace": part.loss.double(),
+        "rmse_trace": part.rmse.double(),
+    }
+    return {name: value.cpu().numpy() for name, value in columns.items()}
+
+
+def _ordered(parts: list[Columns], rows: torch.Tensor) -> Columns:
+    """Columns of clouds that ended in turn, in the order of the batch."""
+    order = rows.argsort().cpu().numpy()
+    return {name: np.concatenate(_even([part[name] for part in parts]))[order] for name in parts[0]}
