@@ -32,6 +32,7 @@ class Preset:
         return {
             "description": self.description,
             "bounds": attack.constraint,
+            "epsilon": attack.epsilon_scale.words,
             "steps": attack.total_steps,
             "gradients_a_step": attack.gradients_a_step,
             "options": sorted(self.kind.model_fields),

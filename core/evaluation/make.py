@@ -193,7 +193,7 @@ def _batch(
     if sum(len(part.rows) for part in parts) < len(label):
         return None
     made = _ordered([_ended(attack, part) for part in parts], torch.cat([part.rows for part in parts]))
-    adversarial, matched = made["clouds"], state.clean.cpu().numpy()  # which is longer where points are added
+    clean, adversarial = state.clean.cpu().numpy(), made["clouds"]  # both longer where points are added
     gradient = at_clean.gradient
     still = (gradient == 0).all(2).double().mean(1) if gradient is not None else torch.zeros(len(label))
     return {
@@ -203,10 +203,10 @@ def _batch(
         "clean_latent": at_clean.latent.cpu().numpy(),
         "zero_gradient": still.cpu().numpy(),
         "by": np.full(len(label), attack.description),
-        "linf": linf(matched, adversarial),
-        "per_point_l2": per_point_l2(matched, adversarial),
-        "l2": l2(matched, adversarial),
-        "rmse": rmse(matched, adversarial),
+        "linf": linf(clean, adversarial),
+        "per_point_l2": per_point_l2(clean, adversarial),
+        "l2": l2(clean, adversarial),
+        "rmse": rmse(clean, adversarial),
         **made,
     }
 

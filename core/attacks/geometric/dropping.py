@@ -46,6 +46,10 @@ class DropAttack(Attack):
     def description(self) -> str:
         return "point-dropping attack"
 
+    @property
+    def gradients_a_step(self) -> int:
+        return 1
+
     def unused(self) -> frozenset[str]:
         return frozenset({"constraint", "restarts", "random_start", "unit_ball", "stop_rmse"})
 

@@ -39,6 +39,10 @@ class FrequencyAttack(GradientAttack):
     def description(self) -> str:
         return f"low-frequency {super().description}"
 
+    @property
+    def gradients_a_step(self) -> int:
+        return super().gradients_a_step * (2 if self.smooth_share else 1)
+
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
         return super().geometry(clean) | {"waves": waves(clean, self.frequencies)}
 

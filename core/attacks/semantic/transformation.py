@@ -48,6 +48,10 @@ class TransformAttack(Attack):
     def description(self) -> str:
         return f"worst {self.transform}"
 
+    @property
+    def gradients_a_step(self) -> int:
+        return 1
+
     def unused(self) -> frozenset[str]:
         return frozenset({"constraint", "random_start", "unit_ball", "stop_rmse"})
 
