@@ -16,6 +16,7 @@ from core.commands import (  # noqa: F401  importing a command adds it
     datasets,
     doctor,
     evaluate,
+    models,
     reproduce,
     train,
     tsne,

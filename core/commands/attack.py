@@ -36,7 +36,7 @@ def attack(
     file
         A cloud (.ply .pcd .xyz .txt .pts .npy .npz .h5) or a mesh (.off .obj .stl .ply), sampled by area.
     model
-        A built-in model, a run folder or a .safetensors file.
+        A built-in or imported model, a run folder, or the file of a model.
     true_class
         The class to move away from; the default is the model's verdict on the clean cloud.
     target

@@ -32,10 +32,9 @@ class Frame(Options):
         return self.up in (None, "z") and self.normalisation != "cube" and self.scale == 1
 
     def words(self) -> str:
-        """As the options of a command: ``--up y --normalisation cube``."""
-        usual = Frame()
-        changed = {name: value for name, value in self.model_dump().items() if value != getattr(usual, name)}
-        return " ".join(f"--{name} {value}" for name, value in changed.items())
+        """As options of a command: ``--up=y --normalisation=cube``; without the equals sign -y would be one itself."""
+        usual = Frame().model_dump()
+        return " ".join(f"--{name}={value}" for name, value in self.model_dump().items() if value != usual[name])
 
 
 class Framed(nn.Module):

@@ -214,7 +214,7 @@ class TestFrames:
         torch.testing.assert_close(seen[-1].amax(1) + seen[-1].amin(1), torch.zeros(1, 3))
 
     def test_words_are_the_options_of_a_command(self) -> None:
-        assert Frame(up="y", normalisation="cube", scale=0.5).words() == "--up y --normalisation cube --scale 0.5"
+        assert Frame(up="y", normalisation="cube", scale=0.5).words() == "--up=y --normalisation=cube --scale=0.5"
         assert Frame().words() == ""
 
 

@@ -21,7 +21,7 @@ from core.models.importers.probing import probed
 from core.models.importers.sources import CARD, kind_of, sha256_of, split_factory
 from core.models.importers.trust import require_trust
 from core.models.importers.weights import read_state
-from core.results.records import read_as, write_json
+from core.results.records import write_json
 from core.runtime.files import readable
 
 
@@ -234,7 +234,7 @@ def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     if not path.name.endswith(CARD):
         candidate = examine(path)
         return candidate.loaded(candidate.card(ImportOptions()), path, device)
-    card = read_as(path, ModelCard, "the card of an imported model")
+    card = library.read_imported(path)
     if (source := card.source) is None:
         raise ModelError(f"{readable(path)} names no file of a model: import the model again.")
     file = path.parent / source.file

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from core.models.cards import ModelCard
+from core.models.checkpoints import read_card
 from core.models.importers.sources import CARD
+from core.results.records import read_as
 
 SAFETENSORS = ".safetensors"
 
@@ -26,3 +29,14 @@ def imported_models() -> dict[str, Path]:
         if not path.name.startswith(".")
     }
     return dict(sorted(found.items()))
+
+
+def read_imported(path: Path) -> ModelCard:
+    """The card of an imported model, without reading the model.
+
+    Raises
+    ------
+    ModelError, FormatError
+        If it is damaged.
+    """
+    return read_card(path) if path.suffix == SAFETENSORS else read_as(path, ModelCard, "the card of an imported model")

@@ -18,7 +18,8 @@ class ImportOptions(Frame):
 
     name: str | None = option(None, "Name in commands and lists; empty is that of the file.")
     classes: str | None = option(
-        None, "Names of its outputs in order, with commas between, or a file of them, one a line; empty: numbers."
+        None,
+        "Names of its outputs in order, with commas between, or a text file with one in each line; empty numbers them.",
     )
     points: int | None = option(
         None,
@@ -29,7 +30,7 @@ class ImportOptions(Frame):
     )
     layout: Layout | None = option(
         None,
-        "How it takes clouds: (B, 3, N), (B, N, 3), or a dict of pos (B, N, 3) and x (B, 3, N). Empty: found by trying.",
+        "How it takes clouds: (B, 3, N), (B, N, 3), or a dict of pos (B, N, 3) and x (B, 3, N); empty: found out.",
         advanced=True,
     )
 
