@@ -14,7 +14,7 @@ from app.jobs import Job
 from app.shell import settings
 from app.shell.forms import OptionsForm
 from app.shell.notify import ask, error_message
-from app.shell.widgets import Label
+from app.shell.widgets import Label, button
 from app.store import Store
 from core.events import Cancel, Done, Event, Progress
 from core.options import Options, option
@@ -40,8 +40,9 @@ class OptionsDialog(QDialog):
         self.form.set_value(options)
         self.problem = Label(role="error", wrap=True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.accept_button = buttons.addButton("Import", QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.accepted.connect(self._on_accepted)
+        self.accept_button = button("Import", "", self._on_accepted, role="primary")
+        buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.accept_button.setDefault(True)
         buttons.rejected.connect(self.reject)
         self.form.changed.connect(lambda: self.accept_button.setEnabled(self.form.value() is not None))
         column = QVBoxLayout(self)
@@ -96,8 +97,8 @@ class Importer(QObject):
         from core.models.importers import trust
 
         text = (
-            f"{readable(question.path)}\nSHA-256 {question.sha256}\n\nThe code in it, and what that imports from its "
-            "folder, can do whatever you can do. Run it only if you know what it does."
+            f"It is {readable(question.path)}, with the SHA-256 {question.sha256}. Its code, and what that imports "
+            "from its folder, can do whatever you can do: run it only if you know what it does."
         )
         if ask(self._window, f"Run the code in {readable(question.path.name)}?", text, "Run it", "Don't run it"):
             trust(question.path, question.sha256)

@@ -107,7 +107,7 @@ def test_python_code_runs_after_one_yes_that_names_file_and_hash(person, tmp_pat
     say(person)
     person.wait_until(lambda: seen, "the question")
     assert seen[0] == "Run the code in mine.py?"
-    assert str(path) in seen[1].replace("\\n", "\n")
+    assert str(path) in seen[1]
     assert sha256_of(path) in seen[1]
     person.wait_until(lambda: not person.busy(), "nothing to happen")
     assert not person.window.findChildren(OptionsDialog)

@@ -346,6 +346,15 @@ class TestHostileFiles:
             path.write_bytes(path.read_bytes()[:length])
             refused(path)
 
+    def test_a_script_that_crashes_the_library_is_a_sentence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = save_script(Little(), tmp_path / "little.pt")
+        monkeypatch.setattr("core.models.importers.graphs._MEMORY", 1 << 20)
+        assert "can't be used as TorchScript (it needs more than 1 MB of memory)" in refused(path)
+        monkeypatch.setattr("core.models.importers.graphs._SECONDS", 1)
+        assert "can't be used as TorchScript (it " in refused(path)
+
     def test_what_is_no_regular_file(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.pth")
         assert "named pipe" in refused(tmp_path / "pipe.pth")
@@ -657,6 +666,7 @@ class TestFactories:
 
 class TestLibrary:
     def candidate(self, tmp_path: Path) -> Candidate:
+        torch.manual_seed(0)
         return examine(save_script(Little(), tmp_path / "my little-one.v2.pt"))
 
     def test_a_model_is_called_as_its_file_where_nobody_says(self, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def why(error: BaseException) -> str:
     """What a stranger's code or graph says, in one line: a graph says it last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = shortened(printable(lines[-1]), 120).rstrip(".") if lines else ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return type(error).__name__ if not text or "pickle" in text else f"{type(error).__name__}: {text}"
 
 
 def arranged(clouds: Tensor, layout: Layout) -> Tensor | dict[str, Tensor]:

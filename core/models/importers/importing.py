@@ -14,7 +14,7 @@ from core.models.framed import framed
 from core.models.importers import library
 from core.models.importers.factories import factory_of, make_model
 from core.models.importers.families import family_of
-from core.models.importers.graphs import load_export, load_script
+from core.models.importers.graphs import load_export, load_script, try_script
 from core.models.importers.needs import NeededError
 from core.models.importers.options import POINTS, ImportOptions
 from core.models.importers.probing import probed
@@ -106,8 +106,13 @@ class Candidate:
         return LoadedModel(module if graph else module.to(device), card, self.sha256, path)
 
 
-def examine(source: Path | str, options: ImportOptions | None = None) -> Candidate:
+def examine(source: Path | str, options: ImportOptions | None = None, *, known: bool = False) -> Candidate:
     """Read the file of a foreign model, or ``FILE.py:FACTORY``, and find out how it is asked.
+
+    Parameters
+    ----------
+    known
+        Whether this content was examined before, so that it need not be tried in a process of its own.
 
     Raises
     ------
@@ -129,10 +134,15 @@ def examine(source: Path | str, options: ImportOptions | None = None) -> Candida
     if kind in ("python", "export"):
         require_trust(path, sha256)
     points, names = options.points or POINTS, options.class_names()
-    if kind == "python":
-        model = make_model(path, factory)
-    else:
-        model = load_script(path) if kind == "torchscript" else load_export(path)
+    match kind:
+        case "python":
+            model = make_model(path, factory)
+        case "export":
+            model = load_export(path)
+        case _:
+            if not known:
+                try_script(path, sha256, points)
+            model = load_script(path)
     try:
         found = probed(model, points, options.layout, len(names) if names else None)
     except NeededError as error:
@@ -209,6 +219,8 @@ def keep(candidate: Candidate, options: ImportOptions, folder: Path | None = Non
     if card.name in builtin_models():
         raise ModelError(f"{card.name} comes with the program: give the imported model another --name.")
     weights, beside = folder / f"{card.name}{library.SAFETENSORS}", folder / f"{card.name}{CARD}"
+    if readable(candidate.path) != str(candidate.path):
+        raise ModelError(f"The name of {readable(candidate.path)} is not UTF-8, so no card can hold it: rename it.")
     if candidate.kind == "weights":
         save_model(weights, candidate.module, card)
         beside.unlink(missing_ok=True)
@@ -242,7 +254,8 @@ def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     kind_of(file)
     if sha256_of(file) != source.sha256:
         raise ModelError(f"{readable(file)} is another file than {card.name} was imported from: import it again.")
-    candidate = examine(f"{file}:{source.factory}" if source.factory else file, options)
+    imported = path.parent == library.library_folder()
+    candidate = examine(f"{file}:{source.factory}" if source.factory else file, options, known=imported)
     if candidate.classes != len(card.classes):
         raise ModelError(f"{card.name} has {candidate.classes} outputs, and its card {len(card.classes)} classes.")
     return candidate.loaded(card, path, device)

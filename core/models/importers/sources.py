@@ -65,7 +65,7 @@ def kind_of(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
         raise ModelError(f"{readable(path)} is not a whole file of PyTorch; {ACCEPTED}.") from None
     names = [entry.filename for entry in entries]
     if sum(entry.file_size for entry in entries) > MOST_BYTES or len(set(names)) < len(names):
