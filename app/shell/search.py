@@ -24,7 +24,7 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from core.runtime.text import printable
 
-WIDTH = 560
+WIDTH, EXPLAINED_WIDTH = 560, 860
 ROWS = 10
 ROW_HEIGHT = 32
 ICON = 18
@@ -107,12 +107,12 @@ class SearchPopup(QFrame):
         column.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         column.addWidget(self._query_field)
         column.addWidget(self._list)
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(EXPLAINED_WIDTH if any(entry.explained for entry in entries) else WIDTH)
         self._filter("")
 
     def popup(self, place: QPoint | None = None, current: Any = None) -> None:
         """Show it at a place of the screen, or near the top of the window, with the focus in the query field."""
-        left = (self._window.width() - WIDTH) // 2
+        left = (self._window.width() - self.width()) // 2
         self.move(place or self._window.mapToGlobal(QPoint(left, 2 * theme.SPACE_XL)))
         keys = [entry.key for entry in self._entries]
         self._list.setCurrentRow(keys.index(current) if current in keys else 0)

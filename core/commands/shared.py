@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ from core.commands.checks import (
 from core.commands.console import Terminal, UsageError, follow, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
-from core.datasets.matching import matched, parse_names
+from core.datasets.matching import listed, matched, parse_names
 from core.evaluation.auto import AUTO, AnyAttack, AutoAttack
 from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
@@ -193,6 +193,15 @@ class AttackChoice:
 FGSM = AttackChoice()
 
 
+def named_after(model: LoadedModel, dataset: Dataset) -> LoadedModel:
+    """A model whose outputs have no names, with those of the dataset's classes if there are as many; said in a note."""
+    classes = dataset.card.classes
+    if not model.card.unnamed or len(classes) != len(model.card.classes):
+        return model
+    note(f"Nobody has named the {len(classes)} outputs of {model.name}: taken for {listed(classes, 3)} in that order.")
+    return replace(model, card=model.card.model_copy(update={"classes": classes}))
+
+
 @Parameter(n_tokens=1)
 def _class_names(type_: object, tokens: Sequence[Token]) -> dict[str, str]:
     return parse_names(tokens[0].value)
@@ -206,7 +215,7 @@ class Trial:
     Parameters
     ----------
     model
-        A built-in model, a run folder or a .safetensors file.
+        A built-in or imported model, a run folder, or the file of a model.
     dataset
         Dataset whose test clouds are used; the default is the one the model was trained on. It may have some of the
         model's classes alone.
@@ -256,6 +265,7 @@ class Trial:
             known=data.card.up_axis,
             found=self.orientation.automatic,
         )
+        model = named_after(model, data)
         unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
         frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
         return model, matched(data, model.card.classes, self.classes), attack, frame

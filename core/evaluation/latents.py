@@ -16,6 +16,7 @@ from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions
 from core.events import Cancel, Done, Event, Note, Step, forward
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel
+from core.models.predict import predict
 from core.options import Options, option
 
 if TYPE_CHECKING:
@@ -70,7 +71,14 @@ def latent_map(
 
     Yields ``Progress`` while attacking, ``Step`` with a ``LatentMap`` as the map forms (its first frames have no
     separation yet), and ``Done`` with the last one; stopped before the attack is over, ``Done(None)``.
+
+    Raises
+    ------
+    ValueError
+        If the model has no latent, or as ``tsne``.
     """
+    if not predict(model, split.points[:1, : options.points]).latent.shape[1]:
+        raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
     yield Note("attacking the test clouds")
     attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))
