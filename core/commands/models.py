@@ -61,10 +61,10 @@ def import_(
         raise UsageError("--check and --dataset belong together: it is tried on the test clouds of a dataset.")
     if dataset is not None:
         check_root(dataset, data_root)
-    options = options or ImportOptions()
+    options, source = options or ImportOptions(), Path(file).expanduser()
     if trust_code is not None:
-        _trust(split_factory(file)[0], trust_code)
-    candidate = examine(Path(file).expanduser(), options)
+        _trust(split_factory(source)[0], trust_code)
+    candidate = examine(source, options)
     card = candidate.card(options)
     search = _checked(candidate, options, find_dataset(dataset, data_root)) if dataset is not None else None
     path = keep(candidate, options)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from core.clouds.frames import STANDARD_UP
 from core.models.cards import Answer, Kind, Layout, ModelCard, ModelError, Source, numbered
-from core.models.checkpoints import LoadedModel, builtin_models, filled, load_model, save_model
+from core.models.checkpoints import LoadedModel, builtin_models, filled, save_model
 from core.models.framed import framed
 from core.models.importers import library
 from core.models.importers.factories import factory_of, make_model
@@ -84,7 +85,7 @@ class Candidate:
             options=dict(self.options),
             classes=names,
             points=self.points,
-            up_axis="z" if frame.up is not None else "unknown",
+            up_axis=STANDARD_UP if frame.up is not None else "unknown",
             source=Source(
                 file=readable(self.path.name if self.kind == "weights" else self.path.resolve()),
                 factory=self.factory,
@@ -206,16 +207,17 @@ def _of_weights(path: Path, sha256: str, options: ImportOptions) -> Candidate:
     )
 
 
-def keep(candidate: Candidate, options: ImportOptions, folder: Path | None = None) -> Path:
-    """Put a model into the library, or another folder: weights of ours as a file of ours, any other as a card that
-    names its file. One of the same name is replaced.
+def keep(candidate: Candidate, options: ImportOptions) -> Path:
+    """Put a model into the library: weights of ours as a file of ours, any other as a card that names its file.
+
+    One of the same name is replaced.
 
     Raises
     ------
     ModelError, FormatError
         As ``Candidate.card``; or if a model that comes with the program has the name.
     """
-    card, folder = candidate.card(options), folder or library.library_folder()
+    card, folder = candidate.card(options), library.library_folder()
     if card.name in builtin_models():
         raise ModelError(f"{card.name} comes with the program: give the imported model another --name.")
     weights, beside = folder / f"{card.name}{library.SAFETENSORS}", folder / f"{card.name}{CARD}"
@@ -228,11 +230,6 @@ def keep(candidate: Candidate, options: ImportOptions, folder: Path | None = Non
     write_json(beside, card)
     weights.unlink(missing_ok=True)
     return beside
-
-
-def import_model(source: Path | str, options: ImportOptions, device: torch.device | str = "cpu") -> LoadedModel:
-    """Examine a file and keep its model in the library; raises as ``examine`` and ``keep``."""
-    return load_model(keep(examine(source, options), options), device)
 
 
 def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
