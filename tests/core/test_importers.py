@@ -292,6 +292,22 @@ class TestHostileFiles:
         refused(path)
         assert not mark.exists()
 
+    def test_what_no_weights_are(self, tmp_path: Path) -> None:
+        around: dict[str, Any] = {}
+        around["model"] = around
+        state = published_pointnet(aligned=False).state_dict()
+        for content, said in (
+            (around, "holds no state dict"),
+            ([1, 2], "holds no state dict"),
+            ({"model_state_dict": {"fc3.weight": 3}}, "holds no state dict"),
+            (state | {"fc3.weight": torch.tensor(1.0)}, "fc3 gives it no 2 to 10,000 classes"),
+            (state | {"fc3.weight": torch.zeros(1).expand(10**9, 256)}, "fc3 gives it no 2 to 10,000 classes"),
+            (state | {"fc3.bias": torch.zeros(16).to_sparse()}, "it lacks fc3.bias"),
+            (state | {"feat.conv3.weight": torch.zeros(1).expand(10**9, 128, 1)}, "pool.linear.weight is (1000000000"),
+        ):
+            torch.save(content, tmp_path / "model.pth")
+            assert said in refused(tmp_path / "model.pth")
+
     def test_a_whole_module_is_refused_with_what_to_save_in_its_place(self, tmp_path: Path) -> None:
         torch.save(Little(), tmp_path / "whole.pt")
         assert "save model.state_dict() alone" in refused(tmp_path / "whole.pt")

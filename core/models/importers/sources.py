@@ -42,6 +42,8 @@ def is_foreign(path: Path) -> bool:
 def is_archive(path: Path) -> bool:
     """Whether a file, such as a .pts, is a ZIP archive, as PyTorch writes, and not text."""
     try:
+        if not path.is_file():  # opening a named pipe waits for ever
+            return False
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04"
     except OSError:
