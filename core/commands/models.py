@@ -61,22 +61,19 @@ def import_(
         raise UsageError("--check and --dataset belong together: it is tried on the test clouds of a dataset.")
     if dataset is not None:
         check_root(dataset, data_root)
-    options = options or ImportOptions()
+    options, source = options or ImportOptions(), Path(file).expanduser()
     if trust_code is not None:
-        _trust(split_factory(file)[0], trust_code)
-    candidate = examine(Path(file).expanduser(), options)
+        _trust(split_factory(source)[0], trust_code)
+    candidate = examine(source, options)
     card = candidate.card(options)
-    search = _checked(candidate, options, find_dataset(dataset, data_root)) if dataset is not None else None
+    search = _checked(candidate, card, find_dataset(dataset, data_root), options) if dataset is not None else None
     path = keep(candidate, options)
-    unsaid = (
-        *(["Its outputs have no names yet: --classes gives them."] if card.unnamed else []),
-        *(
-            []
-            if options.up
-            else ["Nobody said which axis is up, so clouds are given to it as they stand: --up, --check."]
-        ),
-    )
-    for text in (*candidate.notes, *unsaid):
+    notes = list(candidate.notes)
+    if card.unnamed:
+        notes.append("Its outputs have no names yet: --classes gives them.")
+    if options.up is None:
+        notes.append("Nobody said which axis it expects up, so clouds are given to it as they stand: --up, --check.")
+    for text in notes:
         note(text)
     show(
         {
@@ -84,7 +81,7 @@ def import_(
             "kept": str(path),
             **_facts(card),
             **({} if search is None else _found(search)),
-            **({"notes": [*candidate.notes, *unsaid], "trials": _trials(search)} if as_json else {}),
+            **({"notes": notes, "trials": _trials(search)} if as_json else {}),
         },
         as_json,
     )
@@ -99,8 +96,8 @@ def _trust(path: Path, yes: str) -> None:
     trust(path, sha256)
 
 
-def _checked(candidate: Candidate, options: ImportOptions, data: Dataset) -> FrameSearch:
-    names = options.class_names() and candidate.card(options).classes
+def _checked(candidate: Candidate, card: ModelCard, data: Dataset, options: ImportOptions) -> FrameSearch:
+    names = None if card.unnamed else card.classes
     search: FrameSearch | None = follow(
         lambda cancel: search_frame(candidate.module, options.frame, data, candidate.points, names, cancel),
         "trying frames",

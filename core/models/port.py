@@ -14,14 +14,12 @@ class Output(NamedTuple):
     """What a classifier says of a batch of clouds."""
 
     logits: Tensor
-    """(B, K), never log-probabilities."""
+    """(B, K), up to a constant for each cloud: log-probabilities of foreign models are taken as they are."""
     latent: Tensor
-    """(B, D), the global descriptor that the classifier's fully connected layers read; D is 0 where there is none."""
+    """(B, D), the global descriptor that the classifier's fully connected layers read.
 
-    @property
-    def has_latent(self) -> bool:
-        """Whether the model has a latent; without one everything works but a map of latents."""
-        return self.latent.shape[1] > 0
+    D is 0 for a foreign model whose latent can't be seen; everything works without one but a map of latents.
+    """
 
 
 @runtime_checkable

@@ -3,7 +3,8 @@
 Nothing that a file says is run or unpickled but the graph of a TorchScript file, and code that a person said yes to.
 """
 
-from core.models.importers.importing import Candidate, examine, import_model, keep, load_foreign
+from core.models.importers.candidate import Candidate
+from core.models.importers.importing import examine, keep, load_foreign
 from core.models.importers.library import imported_models
 from core.models.importers.needs import NeededError, UntrustedError
 from core.models.importers.options import ImportOptions
@@ -18,7 +19,6 @@ __all__ = [
     "NeededError",
     "UntrustedError",
     "examine",
-    "import_model",
     "imported_models",
     "is_archive",
     "is_foreign",

@@ -80,11 +80,8 @@ class Adapter(nn.Module):
         logits = logits.float()
         if self.way.answer == "probabilities":
             logits = logits.clamp_min(torch.finfo(logits.dtype).tiny).log()
-        if not self.has_latent:
-            return logits, logits.new_empty(len(clouds), 0)
-        latent: Tensor = _seen.latent
-        del _seen.latent
-        return logits, latent
+        latent = vars(_seen).pop("latent", None) if self.has_latent else None
+        return logits, logits.new_empty(len(clouds), 0) if latent is None else latent
 
 
 def _see(_: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -120,8 +117,10 @@ def why(error: BaseException) -> str:
 
 def arranged(clouds: Tensor, layout: Layout) -> Tensor | dict[str, Tensor]:
     """Clouds (B, N, 3) as a model of this layout takes them."""
+    if layout == "BN3":
+        return clouds
     turned = clouds.transpose(1, 2).contiguous()
-    return {"B3N": turned, "BN3": clouds, "dict": {"pos": clouds, "x": turned}}[layout]  # type: ignore[return-value]
+    return turned if layout == "B3N" else {"pos": clouds, "x": turned}
 
 
 def tables(answer: Any, count: int) -> dict[int | str | None, Tensor]:

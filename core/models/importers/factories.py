@@ -79,4 +79,4 @@ def make_model(path: Path, factory: str) -> nn.Module:
         raise ModelError(f"{readable(path)}:{factory} made no model ({why(error)}).") from None
     if not isinstance(model, nn.Module):
         raise ModelError(f"{readable(path)}:{factory} made a {type(model).__name__}, and an nn.Module is needed.")
-    return model.eval().requires_grad_(False)
+    return model.float().eval().requires_grad_(False)

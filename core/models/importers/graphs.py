@@ -22,7 +22,8 @@ _TOUCHES_FILES = re.compile(rb"\b(?:torch|aten)\.(?:from_file|save)\b|(?<![\w.])
 """Operations of a script that read or write files, and those that are not PyTorch's own."""
 
 
-_MEMORY, _SECONDS = 1536 << 20, 30
+_MEMORY, _SECONDS = 1536 << 20, 20
+"""Of that process beyond loading PyTorch, and with it."""
 
 
 @cache  # of a process that ended well

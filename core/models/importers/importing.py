@@ -1,17 +1,13 @@
 """From the file of a foreign model to a model like any other."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
-from core.models.cards import Answer, Kind, Layout, ModelCard, ModelError, Source, numbered
-from core.models.checkpoints import LoadedModel, builtin_models, filled, load_model, save_model
-from core.models.framed import framed
+from core.models.cards import ModelError
+from core.models.checkpoints import LoadedModel, builtin_models, filled, save_model
 from core.models.importers import library
+from core.models.importers.candidate import Candidate
 from core.models.importers.factories import factory_of, make_model
 from core.models.importers.families import family_of
 from core.models.importers.graphs import load_export, load_script, try_script
@@ -23,87 +19,6 @@ from core.models.importers.trust import require_trust
 from core.models.importers.weights import read_state
 from core.results.records import write_json
 from core.runtime.files import readable
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A foreign model that was read, before it is said what its outputs mean and which frame it takes."""
-
-    path: Path
-    sha256: str
-    kind: Kind
-    module: nn.Module
-    """A ``Classifier`` in the frame of its own training."""
-    classes: int
-    points: int
-    architecture: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    factory: str = ""
-    family: str = ""
-    layout: Layout = "B3N"
-    answer: Answer = "logits"
-    deterministic: bool = True
-    differentiable: bool = True
-    has_latent: bool = True
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know of it, a sentence each."""
-        said = {
-            f"Its weights are those of {self.family}.": bool(self.family),
-            "It gives probabilities: their logarithms are taken for logits, and gradients vanish where it is sure.": (
-                self.answer == "probabilities"
-            ),
-            "It gives log-probabilities, which are logits up to a constant.": self.answer == "log-probabilities",
-            "It gives another answer each time for the same cloud, so one attack is one draw.": not self.deterministic,
-            "No gradient of it reaches the points: it can be evaluated, but not attacked itself.": (
-                not self.differentiable
-            ),
-            "Its latent can't be seen, so there is no map of latents for it.": not self.has_latent,
-        }
-        return tuple(text for text, holds in said.items() if holds)
-
-    def card(self, options: ImportOptions) -> ModelCard:
-        """The card of the model that it becomes.
-
-        Raises
-        ------
-        ModelError, FormatError
-            If the name or the classes can't be its.
-        """
-        names = options.class_names() or numbered(self.classes)
-        if len(names) != self.classes:
-            raise ModelError(
-                f"{readable(self.path.name)} has {self.classes} outputs, and {len(names)} classes are named."
-            )
-        name, frame = options.name_for(self.path), options.frame
-        return ModelCard(
-            name=name,
-            title=name,
-            architecture=self.architecture,
-            options=dict(self.options),
-            classes=names,
-            points=self.points,
-            up_axis="z" if frame.up is not None else "unknown",
-            source=Source(
-                file=readable(self.path.name if self.kind == "weights" else self.path.resolve()),
-                factory=self.factory,
-                sha256=self.sha256,
-                kind=self.kind,
-                family=self.family,
-                layout=self.layout,
-                answer=self.answer,
-                deterministic=self.deterministic,
-                frame=frame,
-            ),
-        )
-
-    def loaded(self, card: ModelCard, path: Path, device: torch.device | str = "cpu") -> LoadedModel:
-        """The model with its card. A graph stays on the CPU, where it was loaded."""
-        assert card.source is not None
-        module = framed(self.module, card.source.frame).eval()
-        graph = self.kind in ("torchscript", "export")
-        return LoadedModel(module if graph else module.to(device), card, self.sha256, path)
 
 
 def examine(source: Path | str, options: ImportOptions | None = None, *, known: bool = False) -> Candidate:
@@ -206,16 +121,17 @@ def _of_weights(path: Path, sha256: str, options: ImportOptions) -> Candidate:
     )
 
 
-def keep(candidate: Candidate, options: ImportOptions, folder: Path | None = None) -> Path:
-    """Put a model into the library, or another folder: weights of ours as a file of ours, any other as a card that
-    names its file. One of the same name is replaced.
+def keep(candidate: Candidate, options: ImportOptions) -> Path:
+    """Put a model into the library: weights of ours as a file of ours, any other as a card that names its file.
+
+    One of the same name is replaced.
 
     Raises
     ------
     ModelError, FormatError
         As ``Candidate.card``; or if a model that comes with the program has the name.
     """
-    card, folder = candidate.card(options), folder or library.library_folder()
+    card, folder = candidate.card(options), library.library_folder()
     if card.name in builtin_models():
         raise ModelError(f"{card.name} comes with the program: give the imported model another --name.")
     weights, beside = folder / f"{card.name}{library.SAFETENSORS}", folder / f"{card.name}{CARD}"
@@ -228,11 +144,6 @@ def keep(candidate: Candidate, options: ImportOptions, folder: Path | None = Non
     write_json(beside, card)
     weights.unlink(missing_ok=True)
     return beside
-
-
-def import_model(source: Path | str, options: ImportOptions, device: torch.device | str = "cpu") -> LoadedModel:
-    """Examine a file and keep its model in the library; raises as ``examine`` and ``keep``."""
-    return load_model(keep(examine(source, options), options), device)
 
 
 def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:

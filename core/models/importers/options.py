@@ -1,6 +1,7 @@
 """What a person has to say of a foreign model, where its file does not."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from core.models.cards import MOST_CLASSES, Layout, ModelError, numbered
@@ -69,8 +70,9 @@ class ImportOptions(Frame):
             content = read_whole(file, 1 << 20, "a file with the name of a class in each line is expected")
             words = content.decode("utf-8", "replace").splitlines()
         names = tuple(word.strip() for word in words if word.strip())
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ModelError(f"Two of the classes are called {twice!r}: give each output a name of its own.")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ModelError(f"Two of the classes are called {twice[0]!r}: give each output a name of its own.")
         if not 2 <= len(names) <= MOST_CLASSES:
             raise ModelError(f"A classifier has from 2 to {MOST_CLASSES:,} classes, and {len(names):,} were named.")
         return names

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from core.models.cards import MOST_CLASSES
 from core.models.importers.weights import Built, State
 
 WRAPPER = "model_state_dict"
@@ -34,6 +35,8 @@ def build(state: State) -> Built:
         tensors = {ours: _linear(ours, state.tensors[theirs]) for ours, theirs in _names(aligned)}
     except KeyError as error:
         raise ValueError(f"it lacks {error.args[0]}") from None
+    if (classes := state.shape("fc3.weight")[:1]) < (2,) or classes > (MOST_CLASSES,):
+        raise ValueError(f"fc3 gives it no 2 to {MOST_CLASSES:,} classes")
     tensors |= {
         name.replace("running_mean", "num_batches_tracked"): torch.tensor(0)
         for name in list(tensors)
@@ -45,7 +48,7 @@ def build(state: State) -> Built:
         projects = (YANX27, FXIA22) if aligned else (FXIA22,)
     return Built(
         architecture="pointnet",
-        classes=state.shape("fc3.weight")[0],
+        classes=classes[0],
         options={"feature_transform": aligned},
         tensors=tensors,
         project=" or ".join(projects),

@@ -34,7 +34,8 @@ class PrivateModules(MetaPathFinder):
     def __init__(self, folder: Path) -> None:
         self._root = ModuleType(f"private_modules_{next(_numbers)}")
         self._root.__path__ = [str(folder)]
-        self._path_before = list(sys.path)
+        self._path_before: list[str] | None = None
+        """``sys.path`` before their code was first run; None while it is not."""
         self._builtins = vars(builtins) | {"__import__": self._import}
         sys.modules[self._root.__name__] = self._root
         sys.meta_path.insert(0, self)  # before the usual finders, which would find them in the same folder
@@ -42,11 +43,12 @@ class PrivateModules(MetaPathFinder):
     @contextmanager
     def loading(self) -> Iterator[None]:
         """While their code runs first: what it adds to ``sys.path`` is searched for it alone, and taken away there."""
+        before = self._path_before = list(sys.path)
         try:
             yield
         finally:
             self._take_over_path()
-            sys.path[:] = self._path_before
+            sys.path[:], self._path_before = before, None
 
     def module(self, name: str) -> ModuleType:
         """The module of this name in the folder; raises whatever its code raises."""
@@ -84,8 +86,9 @@ class PrivateModules(MetaPathFinder):
         return builtins.__import__(name, globals, locals, fromlist or (), level)
 
     def _take_over_path(self) -> None:
-        known = {*self._path_before, *self._root.__path__}
-        self._root.__path__ += [entry for entry in sys.path if entry not in known]
+        if self._path_before is not None:
+            known = {*self._path_before, *self._root.__path__}
+            self._root.__path__ += [entry for entry in sys.path if entry not in known]
 
 
 class _Loader(SourceFileLoader):

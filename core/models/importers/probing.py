@@ -43,7 +43,7 @@ def probed(model: nn.Module, points: int, layout: Layout | None = None, classes:
     Raises
     ------
     ModelError
-        If it takes clouds in no such way, gives no logits, or some that are not finite.
+        If it takes clouds in no such way, gives no logits, or some that are not finite or of the whole batch.
     NeededError
         If it takes them in several ways, or gives several tables that may be logits.
     """
@@ -56,8 +56,12 @@ def probed(model: nn.Module, points: int, layout: Layout | None = None, classes:
         way = Way(way.layout, way.place, _answer(first), way.singly)
         count = first.shape[1]
         adapter = Adapter(model, way, _last_linear(model, way, clouds, count))
-        apart = float((first - second).abs().max())
-        same = apart <= _NEAR * max(float(first.abs().max()), 1)
+        near = _NEAR * max(float(first.abs().max()), 1)
+        same = bool(((first - second).abs() <= near).all())
+        if same and ((adapter(clouds[:1]).logits - adapter(clouds).logits[:1]).abs() > near).any():
+            raise ModelError(
+                "Its answer for a cloud depends on the others in the batch, as in training mode: make it in eval mode."
+            )
         return Probed(adapter, count, same, _differentiable(adapter, clouds))
 
 

@@ -15,7 +15,8 @@ WEIGHTS = (".pt", ".pth", ".pts", ".pt2", ".ckpt", ".t7", ".tar")
 """Ends of names under which people keep what PyTorch has saved; what it is, is read off the content."""
 ENDINGS = (*WEIGHTS, ".py", CARD)
 ACCEPTED = "accepted are state dicts (.pth .pt .safetensors), TorchScript and torch.export files, and FILE.py:FACTORY"
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 29
+"""Of a file, packed and unpacked: what reads it holds it up to three times."""
 
 _FACTORY = re.compile(r"(.*\.py):([^\W\d]\w*)", re.DOTALL | re.IGNORECASE)
 
@@ -42,6 +43,8 @@ def is_foreign(path: Path) -> bool:
 def is_archive(path: Path) -> bool:
     """Whether a file, such as a .pts, is a ZIP archive, as PyTorch writes, and not text."""
     try:
+        if not path.is_file():  # opening a named pipe waits for ever
+            return False
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04"
     except OSError:

@@ -75,15 +75,15 @@ def read_state(path: Path) -> State:
     ModelError
         If there is none, or it could only be loaded by running what is in the file.
     """
-    content: Any = read_tensors(path) if path.suffix.lower() == ".safetensors" else _unpickled(path)
+    found: Any = read_tensors(path) if path.suffix.lower() == ".safetensors" else _unpickled(path)
+    content: Mapping[Any, Any] = found if isinstance(found, Mapping) else {}
     wrapper = ""
-    while isinstance(content, Mapping):
+    for _ in WRAPPERS:  # a stranger's may be wrapped in itself
         inner = next((name for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
         if inner is None:
             break
         content, wrapper = content[inner], inner
-    tensors = content.items() if isinstance(content, Mapping) else ()
-    named = {_plain(name): value for name, value in tensors if isinstance(name, str) and isinstance(value, Tensor)}
+    named = {_plain(name): value for name, value in content.items() if isinstance(name, str) and _usual(value)}
     if not named:
         raise ModelError(f"{readable(path)} holds no state dict: save model.state_dict(), or export it as TorchScript.")
     return State(named, wrapper)
@@ -94,6 +94,13 @@ def _plain(name: str) -> str:
     while name.startswith("module."):
         name = name.removeprefix("module.")
     return name
+
+
+def _usual(value: Any) -> bool:
+    """Whether it is a tensor as weights are: on the CPU, and neither sparse nor quantised."""
+    if not isinstance(value, Tensor):
+        return False
+    return value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
 
 
 def _unpickled(path: Path) -> Any:
