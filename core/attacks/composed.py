@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack, Proposal
-from core.attacks.constraint import TANGENT, rmse
+from core.attacks.constraint import NO_BUDGET, TANGENT, rmse
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.evaluation import Value
 from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
@@ -19,7 +19,6 @@ from core.attacks.state import State
 from core.models import Classifier, Output
 from core.options import OneOf, option
 
-_NO_BUDGET = 1e-9  # unit-sphere radii; dividing a step size by less would overflow
 _HALVINGS = 40  # of the interval that holds a calibrated step length, to a relative 1e-12
 
 
@@ -131,7 +130,7 @@ class GradientAttack(Attack):
 
         def value(output: Output, clouds: Tensor) -> Tensor:
             total = OBJECTIVES[self.objective].value(output, aim)
-            if self.rmse_weight and state.epsilon > _NO_BUDGET:
+            if self.rmse_weight and state.epsilon > NO_BUDGET:
                 distance = torch.linalg.vector_norm(clouds - state.clean, dim=(1, 2))  # its gradient at 0 is 0
                 total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
             if self.regulariser is not None:
@@ -204,7 +203,7 @@ class GradientAttack(Attack):
         )
 
     def _share(self, epsilon: float) -> float:
-        if self.step_size is not None and epsilon > _NO_BUDGET:
+        if self.step_size is not None and epsilon > NO_BUDGET:
             return self.step_size / epsilon
         return 1.0 if self.steps == 1 else self.total_step / self.steps
 

@@ -139,7 +139,7 @@ PRESETS: dict[str, Preset] = {
             "direction": "raw",
             "optimiser": "adam",
             "regulariser": "chamfer",
-            "regulariser_weight": 500.0,
+            "regulariser_weight": 50.0,
         },
     ),
     "drop": Preset(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.composed import GradientAttack
+from core.attacks.constraint import NO_BUDGET
 from core.attacks.duplicates import first_at_place
 from core.attacks.evaluation import Evaluation, evaluate
 from core.attacks.geometric.neighbours import at, ranked
@@ -75,7 +76,7 @@ class AddAttack(GradientAttack):
         for seed in state.seed:
             generator = torch.Generator().manual_seed(int(seed) + start)
             moves.append(torch.rand(state.clean.shape[1:], generator=generator, dtype=state.clean.dtype) * 2 - 1)
-        share = RESTART / state.epsilon if state.epsilon > 0 else 0.0
+        share = RESTART / state.epsilon if state.epsilon > NO_BUDGET else 0.0
         return self.bounded(share * torch.stack(moves).to(state.clean.device), state)
 
     def refit(self, state: State, epsilon: float) -> State:
