@@ -113,7 +113,7 @@ PRESETS: dict[str, Preset] = {
     "geoa3": Preset(
         "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature (GeoA3, Wen et al. 2020; its search "
         "for their weight is left out).",
-        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 10.0},
+        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 1000.0},
     ),
     "si-adv": Preset(
         "Moves in the tangent planes of the clean cloud alone (shape-invariant attack, Huang et al. 2022, white-box).",
@@ -139,7 +139,7 @@ PRESETS: dict[str, Preset] = {
             "direction": "raw",
             "optimiser": "adam",
             "regulariser": "chamfer",
-            "regulariser_weight": 50.0,
+            "regulariser_weight": 500.0,
         },
     ),
     "drop": Preset(
