@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.attacks import Attack, State, describe
+from core.attacks import Attack, State
 from core.clouds import Cloud, Distances, distances
 from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
@@ -120,7 +120,7 @@ class Scene:
         setup = self.setup
         return (
             f"{setup.cloud.name}, {len(setup.cloud.points):,} points, clean and adversarial; "
-            f"{describe(setup.attack.at(self.epsilon))}, seed {setup.seed}, made on "
+            f"{setup.attack.at(self.epsilon).caption}, seed {setup.seed}, made on "
             f"{setup.models[setup.primary].name}; after step {self.step}"
         )
 

@@ -116,14 +116,19 @@ def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Cal
 
 
 def command(scene: Scene, preset: str, source: FileSource) -> str:
-    """The command line that repeats the scene's attack on the file its cloud came from."""
+    """The command line that repeats the scene's attack on its cloud's file, without options of the preset."""
+    from core.attacks import preset as preset_named
+
     setup = scene.setup
     model = setup.models[setup.primary]
     arguments = ["pointward", "attack", str(source.path), *source.orientation.words().split()]
     arguments += ["--points", str(len(setup.cloud.points)), "--attack", preset]
     arguments += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
+    usual = preset_named(preset).model_dump()
     for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
-        arguments += [f"--{name.replace('_', '-')}", str(value)]
+        if name == "epsilon" or value != usual[name]:
+            word = name.replace("_", "-")
+            arguments += [f"--{'' if value else 'no-'}{word}"] if isinstance(value, bool) else [f"--{word}", str(value)]
     if setup.cloud.label is not None:
         arguments += ["--true-class", setup.classes[setup.cloud.label]]
     if setup.target is not None:

@@ -76,6 +76,7 @@ class TextBox(QLineEdit):
 
     def write(self, value: str | Path | None) -> None:
         self.setText("" if value is None else str(value))
+        self.setCursorPosition(0)  # a long text is read from its beginning
 
 
 class PathBox(QWidget):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import settings
+from app.shell.importing import Importer
 from app.shell.plain_text import button_text
 from app.stage.orientation import OrientationController
 from app.store import SPLIT, FileSource, Store
@@ -22,7 +23,7 @@ from core.clouds import SHOWN
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation
 from core.datasets import REGISTRY
 from core.datasets.matching import listed, presence, unknown_classes
-from core.events import Cancel, Event, Note, Progress
+from core.events import Cancel, Done, Event, Note, Progress
 from core.runtime.files import readable
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from core.datasets import Dataset
     from core.models.checkpoints import LoadedModel
 
-READABLE = "Clouds, meshes and weights (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors)"
+READABLE = (
+    "Clouds, meshes and models (*.ply *.pcd *.xyz *.txt *.pts *.npy *.npz *.h5 *.off *.obj *.stl *.safetensors *.pth "
+    "*.pt *.pt2 *.ckpt *.t7 *.tar *.py *.pointward.json)"
+)
 
 
 class Opener(QObject):
@@ -49,6 +53,8 @@ class Opener(QObject):
         """Name and folder of the dataset that was requested last, and how it stands there."""
         self._to_be_found: set[Path] = set()
         """Paths of which it is to be found how their clouds stand."""
+        self._importer = Importer(store, self.submit, parent)
+        self._importer.info.connect(self.info)
         self._request_ids = itertools.count(1)
         self._newest_request = 0
         """Request id of the cloud that is shown; an older one that is read later is not shown."""
@@ -87,7 +93,9 @@ class Opener(QObject):
             ended.connect(lambda *_: self.datasetNotOpened.emit())
 
     def open_path(self, path: Path, orientation: Orientation | None = AS_IT_IS) -> None:
-        """Open a cloud, a mesh, weights or the folder of a run; a folder of class folders is opened as dataset.
+        """Open a cloud, a mesh, a model or the folder of a run; a folder of class folders is opened as dataset.
+
+        A model of another project is imported.
 
         ``orientation`` says how clouds stand in the files, and is remembered for the folder; None: that is to be found.
         """
@@ -128,6 +136,9 @@ class Opener(QObject):
     def _on_opened(self, path: Path, opened: Any, request_id: int) -> None:
         from core.clouds import Cloud
 
+        if opened is None:
+            self._importer.begin(str(path))
+            return
         settings.add_recent(path)
         if not isinstance(opened, Cloud):
             self._store.add_model(opened, primary=True)
@@ -164,7 +175,7 @@ class Opener(QObject):
                 f"The attacked model does not know {listed(unknown)}, and its verdicts name the classes it knows. "
                 "Train one in the Train tab."
             )
-        elif primary is not None and primary.card.dataset != name:
+        elif primary is not None and primary.card.dataset not in (None, name):
             present = presence(np.arange(len(dataset.card.classes)), primary.card.classes)
             self.info.emit(f"The attacked model was trained on {primary.card.dataset}: {present} in {name}.")
 
@@ -194,10 +205,10 @@ class Opener(QObject):
                 self.preparing.emit(f"{event.text[:1].upper()}{event.text[1:]}{share}")
 
 
-def _read(path: Path) -> Any:
-    from core.events import Done, Progress
+def _read(path: Path) -> Iterator[Event]:
+    """``Done`` with a cloud or a model; with None if it is a model that has to be imported."""
     from core.runtime.devices import choose_device
-    from core.runtime.opening import open_path
+    from core.runtime.opening import has_to_be_imported, open_path
 
     yield Progress(0, 1, f"reading {readable(path.name)}")
-    yield Done(open_path(path, choose_device("auto")))
+    yield Done(None if has_to_be_imported(path) else open_path(path, choose_device("auto")))

@@ -24,7 +24,7 @@ from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
 from app.shell.notify import LogPanel, Severity, Toasts, error_message
 from app.shell.opening import Opener
-from app.shell.palette import CommandPalette
+from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.widgets import Label, splitter, tool_button
 from app.stage.attack import AttackPanel
@@ -290,16 +290,13 @@ class Window(QMainWindow):
             "pause_job": lambda: self.strip.pause(),
             "stop_job": lambda: self.strip.stop(),
             "cancel_job": lambda: self.strip.cancel(),
-            "find_action": lambda: self._palette().popup(),
+            "find_action": lambda: command_palette(self, self.actions_).popup(),
             "first_steps": lambda: help.first_steps(self),
             "shortcuts": lambda: help.shortcuts(self),
             "show_log": self.log.show,
             "diagnostics": lambda: help.diagnostics(self, settings.cache_dir()),
             "about": lambda: help.about(self),
         }
-
-    def _palette(self) -> CommandPalette:
-        return CommandPalette(self, self.actions_)
 
     def _show_info(self, text: str) -> None:
         self.toasts.show(Severity.INFO, text)

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
+from app.stage.attack_chooser import AttackChooser
 from app.stage.attack_options import AttackOptions
 from app.stage.controller import AttackController
 from app.store import Store
@@ -53,7 +54,7 @@ class AttackPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._store, self._controller = store, controller
-        self.preset = _combo("Attack")
+        self.preset = AttackChooser()
         self._variant = _combo("Variant of FGSM")
         self._true_class = _combo("True class")
         set_tooltip(
@@ -113,8 +114,7 @@ class AttackPanel(QWidget):
         """Fill the combo boxes from core, which has been imported by now, and choose ``preset``."""
         from core.attacks import PRESETS, Direction, GradientAttack
 
-        for name, row in PRESETS.items():
-            add_item(self.preset, name.upper(), name, row.description)
+        self.preset.fill({name: row.description for name, row in PRESETS.items()})
         for variant in get_args(Direction):
             add_item(self._variant, VARIANT_NAMES[variant], variant)
         set_tooltip(self._variant, GradientAttack.model_fields["direction"].description or "")

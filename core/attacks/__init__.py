@@ -1,6 +1,6 @@
 """Attacks on point clouds: one loop, kinds of attack that find the next iterate, and the presets known by name."""
 
-from core.attacks.attack import Attack, Ended, Proposal, describe
+from core.attacks.attack import Attack, Ended, Proposal
 from core.attacks.composed import GradientAttack
 from core.attacks.constraint import NORMS, ConstraintName, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
@@ -24,7 +24,6 @@ __all__ = [
     "State",
     "Stop",
     "Value",
-    "describe",
     "evaluate",
     "fgsm",
     "preset",

@@ -99,6 +99,13 @@ class Attack(Options):
         return type(self).__name__
 
     @property
+    def caption(self) -> str:
+        """It as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
+        steps = self.total_steps
+        budget = self.epsilon_scale.text(self.epsilon)
+        return f"{self.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"
+
+    @property
     def gradients_a_step(self) -> int:
         """Backward passes that a step takes for each cloud."""
         return 0
@@ -356,10 +363,3 @@ def _loss(state: State) -> Tensor:
     if state.evaluation is None:
         return torch.full_like(state.clean[:, 0, 0], torch.nan)
     return state.evaluation.loss
-
-
-def describe(attack: Attack) -> str:
-    """An attack as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
-    steps = attack.total_steps
-    budget = attack.epsilon_scale.text(attack.epsilon)
-    return f"{attack.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"

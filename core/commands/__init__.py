@@ -17,6 +17,7 @@ from core.commands import (  # noqa: F401  importing a command adds it
     datasets,
     doctor,
     evaluate,
+    models,
     reproduce,
     sets,
     train,

@@ -47,7 +47,7 @@ def attack(
     clouds
         Test clouds of the dataset to use; the default is all.
     model
-        A built-in model, a run folder or a .safetensors file.
+        A built-in or imported model, a run folder, or the file of a model.
     true_class
         The class to move away from; the default is the model's verdict on the clean cloud.
     target

@@ -16,7 +16,9 @@ from core.attacks import PRESETS
 from core.clouds.files import WRITABLE
 from core.commands.console import UsageError
 from core.datasets import REGISTRY
+from core.evaluation.auto import AUTO
 from core.models.checkpoints import builtin_models
+from core.models.importers import imported_models, split_factory
 from core.runtime.devices import DeviceName, choose_device
 from core.runtime.files import FormatError
 
@@ -26,8 +28,8 @@ FIGURES = (".pdf", ".png", ".svg")
 
 def check_attack(name: str) -> None:
     """It is the name of a preset."""
-    if name not in PRESETS:
-        raise ValueError(f"There is no such attack; there are {', '.join(PRESETS)}.")
+    if name not in (*PRESETS, AUTO):
+        raise ValueError(f"There is no such attack; there are {', '.join((AUTO, *PRESETS))}.")
 
 
 def check_dataset(name: str) -> None:
@@ -37,13 +39,23 @@ def check_dataset(name: str) -> None:
 
 
 def check_model(name: str) -> None:
-    """It is a built-in model, or a file or folder that is there."""
+    """It is a built-in or imported model, or a file or folder that is there."""
     try:
         known = builtin_models()
     except FormatError:  # of the installation, not of the command line: the command itself will say so
         return
-    if name not in known and not os.path.exists(Path(name).expanduser()):
-        raise ValueError(f"There is no such model; give {', '.join(known)}, a .safetensors file or a run's folder.")
+    if name not in known | imported_models() and not _is_there(name):
+        raise ValueError(f"There is no such model; give {', '.join(known)}, one of `pointward models`, or a path.")
+
+
+def check_source(name: str) -> None:
+    """It is a file that is there, or FILE.py:FACTORY."""
+    if not _is_there(name):
+        raise ValueError(f"There is no file {name}.")
+
+
+def _is_there(name: str) -> bool:
+    return os.path.exists(split_factory(Path(name).expanduser())[0])
 
 
 def check_device(name: DeviceName) -> None:

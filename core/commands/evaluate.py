@@ -55,8 +55,10 @@ def evaluate(
         note(
             f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out."
         )
+    others = trial.others(model)
     report, complete = follow(
-        lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel), "evaluating"
+        lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel, surrogates=others),
+        "evaluating",
     )
     if report is None:
         raise UserError("Stopped before the first clouds were attacked.")

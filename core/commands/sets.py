@@ -10,8 +10,9 @@ from core.commands.console import UsageError, UserError, follow, note, show
 from core.commands.shared import STOPPED, DataRoot, Device, Json, TableFile, Trial, cli, find_dataset
 from core.datasets.matching import matched
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
+from core.evaluation.auto import adversarial_set
 from core.evaluation.judge import judge as judged
-from core.evaluation.make import COLUMNS, AdversarialSet, make_set, read_set
+from core.evaluation.make import COLUMNS, AdversarialSet, read_set
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.set_folder import SetFolder, SetRecord
 from core.models.checkpoints import load_model, resolve_model
@@ -37,8 +38,12 @@ def attack_dataset(trial: Trial, out: Path, clouds: int | None, points: int | No
     )
     folder = SetFolder(out, COLUMNS)
     folder.begin(record, provenance)
+    others = trial.others(model)
     made, complete = follow(
-        lambda cancel: make_set(model.module, data.split("test"), attack, options, cancel, parts=folder), "attacking"
+        lambda cancel: adversarial_set(
+            model.module, data.split("test"), attack, options, cancel, surrogates=others, parts=folder
+        ),
+        "attacking",
     )
     if made is None:
         raise UserError("Stopped before the first clouds were attacked.")

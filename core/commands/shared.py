@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token, validators
 from platformdirs import user_cache_path
 from pydantic import ValidationError
+from torch import nn
 
 from core.attacks import PRESETS, Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, frame_record
@@ -26,10 +27,11 @@ from core.commands.checks import (
 from core.commands.console import Terminal, UsageError, follow, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
-from core.datasets.matching import matched, parse_names
+from core.datasets.matching import listed, matched, parse_names
+from core.evaluation.auto import AUTO, AnyAttack, AutoAttack
 from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
-from core.models.checkpoints import LoadedModel, load_model, resolve_model
+from core.models.checkpoints import LoadedModel, builtin_models, load_model, resolve_model
 from core.options import explain, partial
 from core.results.records import versions
 from core.runtime.devices import DeviceName, choose_device
@@ -162,8 +164,19 @@ class AttackChoice:
     attack: AttackName = "fgsm"
     changes: Annotated[AttackChanges | None, Flat] = None  # type: ignore[valid-type]
 
+    def build_any(self) -> AnyAttack:
+        """The attack for many clouds, which may be ``auto``."""
+        if self.attack != AUTO:
+            return self.build()
+        values: dict[str, Any] = self.changes.model_dump(exclude_none=True) if self.changes is not None else {}
+        if foreign := values.keys() - AutoAttack.model_fields:
+            raise UsageError(f"auto takes --epsilon alone, and no --{min(foreign).replace('_', '-')}.")
+        return AutoAttack.model_validate(values)
+
     def build(self, targeted: bool = False) -> Attack:
         """The attack, ``targeted`` where the command line names the class to move towards."""
+        if self.attack == AUTO:
+            raise UsageError("auto is several attacks, for many clouds: `pointward evaluate` takes it.")
         values = self.changes.model_dump(exclude_none=True) if self.changes is not None else {}
         if targeted:
             values["goal"] = "targeted"
@@ -180,6 +193,15 @@ class AttackChoice:
 FGSM = AttackChoice()
 
 
+def named_after(model: LoadedModel, dataset: Dataset) -> LoadedModel:
+    """A model whose outputs have no names, with those of the dataset's classes if there are as many; said in a note."""
+    classes = dataset.card.classes
+    if not model.card.unnamed or len(classes) != len(model.card.classes):
+        return model
+    note(f"Nobody has named the {len(classes)} outputs of {model.name}: taken for {listed(classes, 3)} in that order.")
+    return replace(model, card=model.card.model_copy(update={"classes": classes}))
+
+
 @Parameter(n_tokens=1)
 def _class_names(type_: object, tokens: Sequence[Token]) -> dict[str, str]:
     return parse_names(tokens[0].value)
@@ -193,7 +215,7 @@ class Trial:
     Parameters
     ----------
     model
-        A built-in model, a run folder or a .safetensors file.
+        A built-in or imported model, a run folder, or the file of a model.
     dataset
         Dataset whose test clouds are used; the default is the one the model was trained on. It may have some of the
         model's classes alone.
@@ -210,9 +232,17 @@ class Trial:
     choice: AttackChoice = FGSM
     device: Device = "auto"
 
-    def open(self) -> tuple[LoadedModel, Dataset, Attack, dict[str, Any]]:
+    def others(self, model: LoadedModel) -> list[nn.Module]:
+        """The shipped models of the same classes, whose clouds ``auto`` tries on ``model``."""
+        if self.choice.attack != AUTO:
+            return []
+        device = choose_device(self.device)
+        others = [load_model(path, device) for name, path in builtin_models().items() if name != model.name]
+        return [other.module for other in others if other.card.classes == model.card.classes]
+
+    def open(self) -> tuple[LoadedModel, Dataset, AnyAttack, dict[str, Any]]:
         """The three, the dataset with the model's classes, and which frame the model expects and which was given."""
-        attack = self.choice.build()
+        attack = self.choice.build_any()
         if self.dataset is not None:
             check_root(self.dataset, self.data_root)
         path = resolve_model(self.model)
@@ -235,6 +265,7 @@ class Trial:
             known=data.card.up_axis,
             found=self.orientation.automatic,
         )
+        model = named_after(model, data)
         unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
         frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
         return model, matched(data, model.card.classes, self.classes), attack, frame

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack, preset
 from core.datasets import Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds
-from core.evaluation.judge import judge
+from core.evaluation.accuracy import CleanCache, EvaluationOptions, chosen_clouds
 from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
 from core.evaluation.set_folder import Columns, SetFolder
 from core.events import Cancel, Done, Event, Progress, forward
 from core.models import Classifier
+from core.models.predict import Predictions, predict
 from core.options import Options, option
 
+AUTO = "auto"
 NOT_FOOLED, CLEAN = "", "clean"
 BLOCK = 128
 """Clouds that go through all attacks before the next ones, and are kept together when it is stopped."""
@@ -59,8 +60,34 @@ class AutoAttack(Options):
         """The attack that is made on other models."""
         return preset("mi", epsilon=self.epsilon)
 
+    @property
+    def caption(self) -> str:
+        """It as a part of a title or caption."""
+        return f"auto ({', '.join(stage.name for stage in self.stages)}, transfer) at epsilon {self.epsilon:.3g} r"
+
     def at(self, epsilon: float) -> "AutoAttack":
         return self.model_copy(update={"epsilon": epsilon})
+
+
+AnyAttack = Attack | AutoAttack
+"""What clouds can be attacked with by the thousand."""
+
+
+def adversarial_set(
+    model: Classifier,
+    split: Split,
+    attack: AnyAttack,
+    options: EvaluationOptions,
+    cancel: Cancel | None = None,
+    *,
+    surrogates: Sequence[Classifier] = (),
+    clean_cache: CleanCache | None = None,
+    parts: SetFolder | None = None,
+) -> Iterator[Event]:
+    """``make_set``, or ``auto_set``, which alone asks ``surrogates``."""
+    if isinstance(attack, AutoAttack):
+        return auto_set(model, split, attack, options, cancel, surrogates=surrogates, parts=parts)
+    return make_set(model, split, attack, options, cancel, clean_cache=clean_cache, parts=parts)
 
 
 def auto_set(
@@ -138,10 +165,7 @@ def _block(
             return None
         part: AdversarialSet = found.value
         if source is not model:
-            seen = yield from forward(judge(model, sub, part, chosen, cancel), weight=0, before=before, total=total)
-            if not seen.complete:
-                return None
-            part = _seen_by_another(part, seen.value)
+            part = _seen_by_another(part, *(predict(model, clouds) for clouds in (sub.points, part.clouds)))
         part = _named(part, name)
         made = replace(_clean_mistakes(part, points), row=block) if made is None else _improved(made, standing, part)
         before += passes * len(block)
@@ -157,16 +181,15 @@ def _named(made: AdversarialSet, name: str) -> AdversarialSet:
     return replace(made, by=np.where(made.success, name, NOT_FOOLED), loss_trace=none, rmse_trace=none)
 
 
-def _seen_by_another(made: AdversarialSet, report: AccuracyReport) -> AdversarialSet:
+def _seen_by_another(made: AdversarialSet, clean: Predictions, moved: Predictions) -> AdversarialSet:
     """A set made on another model, with what the attacked one says of it."""
-    clean, moved = report.sides
     return replace(
         made,
         clean_logits=clean.logits,
         clean_latent=clean.latent,
         logits=moved.logits,
         latent=moved.latent,
-        success=~moved.correct,
+        success=moved.prediction != made.label,
         forwards=np.ones_like(made.forwards),
         backwards=np.zeros_like(made.backwards),
     )

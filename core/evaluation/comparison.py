@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack, describe
+from core.attacks import Attack
 from core.clouds import Cloud
 from core.datasets import Dataset
 from core.datasets.matching import matched, presence
@@ -113,7 +113,7 @@ class Comparison:
             f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds of "
             f"{self.options.points:,} points{f' ({left_out} copies of training clouds left out)' if left_out else ''}"
             f"{f', {presence(report.clean.label, self.classes)}' if some else ''}; "
-            f"{describe(self.attack)}, seed {self.options.seed}"
+            f"{self.attack.caption}, seed {self.options.seed}"
         )
 
     def provenance(self) -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """Judge often: what models say of clean clouds, and of adversarial ones that were made once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack
 from core.datasets import Split
 from core.evaluation.accuracy import (
     AccuracyReport,
@@ -14,7 +13,8 @@ from core.evaluation.accuracy import (
     LabelledPredictions,
     chosen_clouds,
 )
-from core.evaluation.make import AdversarialSet, make_set
+from core.evaluation.auto import AnyAttack, adversarial_set
+from core.evaluation.make import AdversarialSet
 from core.events import Cancel, Done, Event, forward
 from core.models import Classifier
 from core.models.predict import Predictions, predictions
@@ -57,16 +57,18 @@ def judge(
 def evaluate_accuracy(
     model: Classifier,
     split: Split,
-    attack: Attack | None = None,
+    attack: AnyAttack | None = None,
     options: EvaluationOptions | None = None,
     cancel: Cancel | None = None,
     *,
+    surrogates: Sequence[Classifier] = (),
     clean_cache: CleanCache | None = None,
 ) -> Iterator[Event]:
     """Ask the model about clean clouds and, with an attack on it, about their adversarial versions.
 
     Parameters
     ----------
+    surrogates : other models, whose adversarial clouds ``auto`` tries on the model.
     clean_cache : evaluations of the model at clean clouds; missing batches are added.
 
     Yields
@@ -81,7 +83,8 @@ def evaluate_accuracy(
     options = options or EvaluationOptions()
     copies = left_out(split, options)
     if attack is not None:
-        found = yield from forward(make_set(model, split, attack, options, cancel, clean_cache=clean_cache))
+        making = adversarial_set(model, split, attack, options, cancel, surrogates=surrogates, clean_cache=clean_cache)
+        found = yield from forward(making)
         yield Done(found.value and found.value.report(copies), found.complete)
         return
     rows = chosen_clouds(split, options)

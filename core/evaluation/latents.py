@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attacks import Attack, describe
 from core.datasets import Card, Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
+from core.evaluation.auto import AnyAttack
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
 from core.events import Cancel, Done, Event, Note, Step, forward
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel
+from core.models.predict import predict
 from core.options import Options, option
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class LatentMap:
 def latent_map(
     model: Classifier,
     split: Split,
-    attack: Attack,
+    attack: AnyAttack,
     options: LatentOptions,
     tsne_options: TsneOptions,
     cancel: Cancel | None = None,
@@ -70,7 +71,14 @@ def latent_map(
 
     Yields ``Progress`` while attacking, ``Step`` with a ``LatentMap`` as the map forms (its first frames have no
     separation yet), and ``Done`` with the last one; stopped before the attack is over, ``Done(None)``.
+
+    Raises
+    ------
+    ValueError
+        If the model has no latent, or as ``tsne``.
     """
+    if not predict(model, split.points[:1, : options.points]).latent.shape[1]:
+        raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
     yield Note("attacking the test clouds")
     attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))
@@ -112,7 +120,7 @@ class MapSource:
 
     model: LoadedModel
     dataset: Card
-    attack: Attack
+    attack: AnyAttack
     options: LatentOptions
 
     def provenance(self, made: LatentMap, **more: Any) -> dict[str, Any]:
@@ -135,7 +143,7 @@ class MapSource:
         text = (
             f"One t-SNE map of the latents of {half:,} clean test clouds of {self.dataset.name} "
             f"({self.options.points:,} points each) and their adversarial versions. Model {self.model.name}; "
-            f"{describe(self.attack)}, seed {t.seed}. t-SNE: perplexity {t.perplexity:g}, seed {t.seed}, KL "
+            f"{self.attack.caption}, seed {t.seed}. t-SNE: perplexity {t.perplexity:g}, seed {t.seed}, KL "
             f"{made.map.kl:.2f} nats{'' if made.map.complete else f', stopped after {made.map.iterations} iterations'}."
         )
         if made.latent_separation is None or made.map_separation is None:

@@ -10,7 +10,8 @@ from core.clouds import Points
 from core.clouds.frames import Axis, Orientation, axis_named, right_angled, rotated
 from core.datasets import Dataset, choose_rows
 from core.events import Cancel, Done, Event, Progress
-from core.models.checkpoints import LoadedModel, ModelCard
+from core.models.cards import ModelCard
+from core.models.checkpoints import LoadedModel
 from core.models.predict import predict
 from core.models.typical import margin
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.attacks import Attack
 from core.datasets import Card
 from core.models.checkpoints import LoadedModel
 from core.models.predict import device_of
+from core.options import Options
 from core.results.records import provenance
 from core.runtime.devices import describe_device
 
@@ -14,7 +14,7 @@ from core.runtime.devices import describe_device
 def measurement_provenance(
     models: Sequence[LoadedModel],
     dataset: Card | None,
-    attack: Attack | None,
+    attack: Options | None,
     *,
     seed: int,
     complete: bool = True,

@@ -205,7 +205,7 @@ def one_thread() -> AbstractContextManager[None]:
 
 def _checked(latents: ArrayLike, perplexity: float) -> Floats:
     points = np.asarray(latents, dtype=np.float32)
-    if points.ndim != 2:
+    if points.ndim != 2 or not points.shape[1]:
         raise ValueError(f"Latents must be a table (points, dimensions), not an array of shape {points.shape}.")
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if bad.size:

@@ -8,23 +8,23 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from core.models import build, give_name
-from core.models.typical import Limits, Typical
+from core.models.cards import MOST_CARD_BYTES, ModelCard, ModelError, Text
+from core.models.framed import framed
+from core.models.typical import Typical
 from core.options import explain
 from core.results.records import read_as, write_json
 from core.runtime.devices import seeded
 from core.runtime.files import atomic_path, readable
-from core.runtime.text import sentence
 from resources import RESOURCES
 
 WEIGHTS = RESOURCES / "weights"
@@ -35,45 +35,6 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 
 _TRAINING = "training/"  # first part of the names of tensors that only a resumed training reads
 _TYPICAL = "typical/"  # and of those that tell what is typical of the training data
-
-
-Text = Annotated[str, Field(max_length=2000)]
-MOST_CLASSES = 10_000
-MOST_CARD_BYTES = 1 << 20
-
-
-class ModelError(ValueError):
-    """A model cannot be loaded or saved: one short, printable sentence that says what is wrong with which file."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(sentence(text))
-
-
-class ModelCard(BaseModel):
-    """What a file of weights is: how to build the model, what it was trained on, and how well it did."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: Text = Field(description="Short name, as typed in commands.")
-    title: Text = Field(description="Name for people.")
-    architecture: Text = Field(description="Name of the architecture.")
-    options: dict[str, Any] = Field({}, max_length=100, description="Options of the architecture.")
-    classes: Annotated[tuple[Text, ...], FailFast()] = Field(
-        min_length=2, max_length=MOST_CLASSES, description="Names of the outputs, in order."
-    )
-    regime: Text = Field(description="Training regime.")
-    points: int = Field(ge=1, le=100_000, description="Points per cloud in training.")
-    dataset: Text = Field(description="Name of the training set.")
-    fingerprint: Text = Field(description="Fingerprint of the training set.")
-    up_axis: Text = Field(description="Axis that points up in the training set.")
-    seed: int = Field(ge=0, lt=2**63, description="Seed of the training.")
-    epochs: int = Field(ge=0, le=1_000_000, description="Epochs these weights were trained for.")
-    command: str = Field("", max_length=10_000, description="Command that trained it.")
-    metrics: dict[Text, FiniteFloat] = Field({}, max_length=1000, description="Measurements of these weights.")
-    versions: dict[Text, Text] = Field({}, max_length=1000, description="Versions of the packages that trained it.")
-    created: Text = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    dtype: Literal["float32", "float16"] = Field("float32", description="Type the weights are stored in.")
-    typical: Limits | None = Field(None, description="What is typical of the training data, if that was measured.")
 
 
 class IndexEntry(BaseModel):
@@ -168,13 +129,17 @@ def read_card(path: Path) -> ModelCard:
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
-    """Build the model a file describes and fill in its weights.
+    """Build the model a file describes and fill in its weights; a file of another project is read by the importers.
 
     Raises
     ------
     ModelError
         If the file is missing, damaged, not what its card says, or, for a built-in model, not the one that was shipped.
     """
+    from core.models import importers  # which read what they find with the functions of this module
+
+    if importers.is_foreign(path):
+        return importers.load_foreign(path, device)
     with _opened(path) as (file, card):
         tensors, typical = _weights(file), _part(file, _TYPICAL)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -184,13 +149,28 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
         raise ModelError(
             f"{readable(path)}: the file is not the one in index.json (its SHA-256 differs); install it again."
         )
+    module = filled(path, card.architecture, len(card.classes), card.options, tensors)
+    known = _typical(path, card, module, typical)
+    if card.source is not None:
+        module = framed(module, card.source.frame)
+    return LoadedModel(module.to(device), card, sha256, path, known)
+
+
+def filled(
+    path: Path, architecture: str, classes: int, options: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> nn.Module:
+    """The model of an architecture with the weights ``tensors`` that were read from ``path``, in eval mode.
+
+    Raises
+    ------
+    ModelError
+        If they are not those of such a model, or not finite.
+    """
     try:
         with seeded(0, torch.device("cpu")):  # so that a training beside this loses none of its random numbers
-            module = build(card.architecture, len(card.classes), card.options)
+            module = build(architecture, classes, options)
     except ValidationError as error:
-        raise ModelError(
-            f"{readable(path)}: the card's options do not fit {card.architecture}: {explain(error)}."
-        ) from None
+        raise ModelError(f"{readable(path)}: the card's options do not fit {architecture}: {explain(error)}.") from None
     except ValueError as error:
         raise ModelError(f"{readable(path)}: {error}") from None
     expected_shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -198,12 +178,12 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     wrong = sorted(name for name in shapes.keys() | expected_shapes if shapes.get(name) != expected_shapes.get(name))
     if wrong:
         found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
-        named = f"a {card.architecture} of {len(card.classes)} classes"
+        named = f"a {architecture} of {classes} classes"
         raise ModelError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
     strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
     if strange:
         raise ModelError(
-            f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {card.architecture} can."
+            f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {architecture} can."
         )
     infinite = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if infinite:
@@ -211,8 +191,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
             f"{readable(path)}: {infinite} holds values that are not finite, so the training had diverged."
         )
     module.load_state_dict(tensors)
-    module.eval()
-    return LoadedModel(module.to(device), card, sha256, path, _typical(path, card, module, typical))
+    return module.eval()
 
 
 def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
@@ -246,22 +225,24 @@ def save_builtin(module: nn.Module, card: ModelCard, typical: Typical | None = N
     path = WEIGHTS / f"{card.name}.safetensors"
     save_model(path, module, card, half=True, typical=typical)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = IndexEntry(title=card.title, dataset=card.dataset, sha256=sha256)
+    entry = IndexEntry(title=card.title, dataset=card.dataset or "unknown", sha256=sha256)
     write_json(WEIGHTS / "index.json", {**_index(), path.name: entry})
     return path
 
 
 def resolve_model(source: str | Path) -> Path:
-    """The file of weights that a person means: a built-in model's name, a file, or the folder of a training run.
+    """The file that a person means: the name of a built-in or imported model, a file, or the folder of a training run.
 
     Raises
     ------
     ModelError
         If it is none of them.
     """
+    from core.models import importers
+
     builtin = builtin_models()
-    if str(source) in builtin:
-        return builtin[str(source)]
+    if (named := (importers.imported_models() | builtin).get(str(source))) is not None:
+        return named
     path = Path(source).expanduser()
     if path.is_dir():
         if not (path / BEST).is_file():
@@ -269,10 +250,11 @@ def resolve_model(source: str | Path) -> Path:
                 f"{readable(path)} is not the folder of a training run with a finished epoch: it has no {BEST}."
             )
         return path / BEST
-    if not path.is_file():
+    if not importers.split_factory(path)[0].is_file():
         known = ", ".join(builtin) or "none is installed"
         raise ModelError(
-            f"There is no model {str(source)!r}: give a built-in one ({known}), a .safetensors file or a run's folder."
+            f"There is no model {str(source)!r}: give a built-in one ({known}), one of `pointward models`, a file or a "
+            "run's folder."
         )
     return path
 
@@ -282,20 +264,40 @@ def _index() -> dict[str, IndexEntry]:
     return read_as(path, dict[str, IndexEntry], "an index of weights") if path.is_file() else {}
 
 
+def has_card(path: Path) -> bool:
+    """Whether a safetensors file is one of this program; raises as ``read_card`` if it is damaged."""
+    with _safetensors(path) as file:
+        return "card" in (file.metadata() or {})
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of any safetensors file; raises as ``read_card`` if it is damaged."""
+    with _safetensors(path) as file:
+        return _weights(file)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
+    with _safetensors(path) as file:
+        text = (file.metadata() or {}).get("card", "null")
+        if len(text) > MOST_CARD_BYTES:
+            raise ModelError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
+        try:
+            card = ModelCard.model_validate_json(text)
+        except ValidationError as error:
+            raise ModelError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
+        yield file, card
+
+
+@contextmanager
+def _safetensors(path: Path) -> Iterator[Any]:
     try:
         with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
-            text = (file.metadata() or {}).get("card", "null")
-            if len(text) > MOST_CARD_BYTES:
-                raise ModelError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
-            yield file, ModelCard.model_validate_json(text)
+            yield file
     except FileNotFoundError:
         raise ModelError(f"{readable(path)}: there is no such file of weights.") from None
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{readable(path)}: not a whole safetensors file ({error}).") from None
-    except ValidationError as error:
-        raise ModelError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
 
 
 @contextmanager

@@ -16,7 +16,12 @@ class Output(NamedTuple):
     logits: Tensor
     """(B, K), never log-probabilities."""
     latent: Tensor
-    """(B, D), the global descriptor that the classifier's fully connected layers read."""
+    """(B, D), the global descriptor that the classifier's fully connected layers read; D is 0 where there is none."""
+
+    @property
+    def has_latent(self) -> bool:
+        """Whether the model has a latent; without one everything works but a map of latents."""
+        return self.latent.shape[1] > 0
 
 
 @runtime_checkable

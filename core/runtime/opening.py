@@ -1,4 +1,4 @@
-"""What a path is: a cloud or mesh, weights, or the folder of a training run."""
+"""What a path is: a cloud or mesh, a model, or the folder of a training run."""
 
 from pathlib import Path
 
@@ -8,11 +8,13 @@ import torch
 from core.clouds import SHOWN, Cloud
 from core.clouds.files import read_cloud
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
+from core.models.importers import is_archive, is_foreign
+from core.models.importers.sources import CARD
 from core.models.predict import predict
 
 
 def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedModel:
-    """Read a cloud or mesh in the unit sphere, or the model in a file of weights or a run's folder.
+    """Read a cloud or mesh in the unit sphere, or the model in a file or a run's folder.
 
     Raises
     ------
@@ -20,9 +22,22 @@ def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedM
         If it is neither, or damaged; one sentence with the path and what is accepted. ``NonFiniteError`` if it is a
         model that can't predict even a sphere.
     """
-    if path.is_dir() or path.suffix.lower() == ".safetensors":
+    if path.is_dir() or path.name.lower().endswith((".safetensors", CARD)):
         model = load_model(resolve_model(path), device)
-        sphere = np.random.default_rng(0).normal(size=(1, SHOWN, 3)).astype(np.float32)
+        sphere = np.random.default_rng(0).normal(size=(1, model.card.points, 3)).astype(np.float32)
         predict(model.module, sphere / np.linalg.norm(sphere, axis=2, keepdims=True))
         return model
     return read_cloud(path, SHOWN)
+
+
+def has_to_be_imported(path: Path) -> bool:
+    """Whether a path is that of a model of another project, of which a person has to say something first.
+
+    Raises
+    ------
+    ModelError
+        If it is a safetensors file that is not whole.
+    """
+    if path.is_dir() or path.name.endswith(CARD) or not is_foreign(path):
+        return False
+    return path.suffix.lower() != ".pts" or is_archive(path)  # clouds have this ending too

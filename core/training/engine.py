@@ -10,7 +10,8 @@ from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, forward
 from core.models import NonFiniteError, build
-from core.models.checkpoints import BEST, MOST_CLASSES
+from core.models.cards import MOST_CLASSES
+from core.models.checkpoints import BEST
 from core.models.discriminator import build_discriminator
 from core.runtime.devices import choose_device, describe_device, seeded
 from core.runtime.files import readable

@@ -13,7 +13,8 @@ from core.datasets import Dataset
 from core.evaluation.accuracy import AccuracyReport, CleanCache, EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Event, forward
-from core.models.checkpoints import LoadedModel, ModelCard, load_model, read_card, resolve_model, save_builtin
+from core.models.cards import ModelCard
+from core.models.checkpoints import LoadedModel, load_model, read_card, resolve_model, save_builtin
 from core.models.typical import Typical
 from core.runtime.files import atomic_path
 from core.training.options import TrainOptions

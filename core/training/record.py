@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationError
 
 from core.clouds.frames import AS_IT_IS, Axis, Orientation
-from core.models.checkpoints import ModelCard
+from core.models.cards import ModelCard
 from core.options import explain
 from core.results.records import read_as, read_jsonl
 from core.runtime.files import FormatError, readable
@@ -136,5 +136,15 @@ def dataset_of_run(folder: Path) -> DatasetPlace:
 
 
 def dataset_of_weights(weights: Path, card: ModelCard) -> DatasetPlace:
-    """The dataset that weights were trained on; where it was found is known of those in a run's folder."""
-    return dataset_of_run(weights.parent) if run_exists(weights.parent) else DatasetPlace(card.dataset)
+    """The dataset that weights were trained on; where it was found is known of those in a run's folder.
+
+    Raises
+    ------
+    ValueError
+        As ``read_run``, or if the card does not say, as that of an imported model.
+    """
+    if run_exists(weights.parent):
+        return dataset_of_run(weights.parent)
+    if card.dataset is None:
+        raise ValueError(f"{card.name} does not say what it was trained on: say with --dataset what it is tried on.")
+    return DatasetPlace(card.dataset)

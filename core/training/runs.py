@@ -19,7 +19,8 @@ from pathlib import Path
 
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Card
-from core.models.checkpoints import BEST, LAST, ModelCard, load_training, read_card, save_model
+from core.models.cards import ModelCard
+from core.models.checkpoints import BEST, LAST, load_training, read_card, save_model
 from core.results.records import append_jsonl, provenance, read_jsonl, write_json
 from core.runtime.devices import choose_device, describe_device
 from core.runtime.files import atomic_path, readable, sweep
@@ -174,12 +175,12 @@ class Run:
         for field in ("architecture", "options", "classes", "regime", "seed", "fingerprint"):
             if getattr(card, field) != getattr(own, field):
                 raise self._unusable(LAST, f"it is of another run, with another {field}")
-        return card.epochs
+        return card.epochs or 0
 
     def _epoch_of_best_weights(self) -> int:
         """The epoch that the kept best weights are of; 0 if there are none, or they are damaged."""
         try:
-            return read_card(self.folder / BEST).epochs
+            return read_card(self.folder / BEST).epochs or 0
         except ValueError:
             return 0
 

@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,7 +49,12 @@ def stage(qapp, qtbot):
         return store.scene is not None and not controller.busy and store.scene.epsilon == store.epsilon
 
     yield SimpleNamespace(
-        store=store, jobs=jobs, controller=controller, cloud=cloud, settled=settled, until=qtbot.waitUntil
+        store=store,
+        jobs=jobs,
+        controller=controller,
+        cloud=cloud,
+        settled=settled,
+        until=partial(qtbot.waitUntil, timeout=60_000),
     )
     assert controller.close()
     assert jobs.close()

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QScrollArea, QToolButton, QVBoxLayou
 from app.shell import theme
 from app.shell.fields import CheckBox, ComboBox, NumberBox, PathBox, TextBox
 from app.shell.forms import OptionsForm
-from core.attacks import Attack
+from core.attacks import GradientAttack
 from core.evaluation.latents import LatentOptions
 from core.evaluation.tsne import TsneOptions
 from core.options import Options, option
@@ -319,7 +319,7 @@ def test_that_a_number_field_accepts_any_text_and_any_step(qapp, text, steps):
         box.read()
 
 
-@pytest.mark.parametrize("kind", [Attack, LatentOptions, TsneOptions, TrainOptions])
+@pytest.mark.parametrize("kind", [GradientAttack, LatentOptions, TsneOptions, TrainOptions])
 def test_that_every_set_of_options_of_core_has_a_form(qtbot, kind):
     form = OptionsForm(kind)
     qtbot.addWidget(form)

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QLineEdit, QListWidget, QMainWindow
 
 from app.shell import theme
 from app.shell.actions import ACTIONS, build
-from app.shell.palette import CommandPalette, score
+from app.shell.palette import command_palette
+from app.shell.search import SearchPopup, score
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def window(qtbot, called):
 
 @pytest.fixture
 def palette(window, qtbot):
-    palette = CommandPalette(window, window.made)
+    palette = command_palette(window, window.made)
     palette.popup()
     qtbot.waitUntil(palette.isVisible)
     return palette
@@ -102,7 +103,7 @@ def test_that_escape_closes_and_runs_nothing(palette, qtbot, called):
 
 def test_that_a_disabled_action_is_shown_and_cannot_be_run(window, qtbot, called):
     window.made["stop_job"].setEnabled(False)
-    palette = CommandPalette(window, window.made)
+    palette = command_palette(window, window.made)
     palette.popup()
     qtbot.keyClicks(field(palette), "stop and keep")
     assert rows(palette)[0] == "Jobs: Stop and keep"
@@ -121,7 +122,7 @@ def test_that_a_query_without_match_lists_nothing_and_enter_does_nothing(palette
 
 def test_that_a_closed_palette_is_deleted(palette, window, qtbot):
     palette.close()
-    qtbot.waitUntil(lambda: window.findChildren(CommandPalette) == [])
+    qtbot.waitUntil(lambda: window.findChildren(SearchPopup) == [])
 
 
 @given(st.text("abc ", max_size=6), st.text("abc ", max_size=12))
@@ -135,7 +136,7 @@ def test_that_the_palette_looks_as_it_should_in_both_schemes(qapp, window, qtbot
     theme.apply(qapp, scheme)
     for key in ("stop_job", "step_back"):
         window.made[key].setEnabled(False)
-    palette = CommandPalette(window, window.made)
+    palette = command_palette(window, window.made)
     palette.popup()
     qtbot.keyClicks(field(palette), "st")
     shot(palette, f"palette-{scheme}")

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QStyle, QStyleOptionComboBox, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDoubleSpinBox,
+    QLineEdit,
+    QListWidget,
+    QStyle,
+    QStyleOptionComboBox,
+    QWidget,
+)
 
+from app.shell.search import SearchPopup
 from app.views.groove import RADII
+from core.attacks import PRESETS, preset
 from tests.app import inspection
 from tests.app.mouse import move_mouse
 from tests.app.window_fixtures import LEFT, person, shapes, shared_window
@@ -345,3 +355,20 @@ def test_a_failed_attack_gives_one_message_and_clears_the_scene(person, monkeypa
         assert not person.window.controller.busy
     person.window.controller.release(0.2)
     assert person.wait_for_scene().epsilon == 0.2
+
+
+def test_an_attack_is_found_by_what_it_does(person):
+    panel = person.window.attack
+    person.click(panel.preset)
+    popup = person.window.findChild(SearchPopup)
+    person.wait_until(popup.isVisible, "the list of attacks")
+    field = popup.findChild(QLineEdit)
+    assert popup.findChild(QListWidget).count() == len(PRESETS)
+    QTest.keyClicks(field, "momentum iter")
+    QTest.keyClicks(field, "\b" * 13)
+    QTest.keyClicks(field, "kurakin")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert panel.preset.currentText() == "BIM"
+    scene = person.wait_for_scene()
+    assert scene.setup.attack == preset("bim", epsilon=person.window.store.epsilon)
+    assert person.window.findChild(SearchPopup) is None or not person.window.findChild(SearchPopup).isVisible()

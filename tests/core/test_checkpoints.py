@@ -145,8 +145,8 @@ class TestDamagedFiles:
         assert "not a whole safetensors file" in self.refused(weights)
 
     def test_another_kind_of_file(self, tmp_path: Path) -> None:
-        (tmp_path / "model.pth").write_bytes(b"PK\x03\x04" + bytes(100))
-        assert "not a whole safetensors file" in self.refused(tmp_path / "model.pth")
+        (tmp_path / "model.bin").write_bytes(b"PK\x03\x04" + bytes(100))
+        assert "not a whole safetensors file" in self.refused(tmp_path / "model.bin")
 
     def test_a_header_that_claims_too_much(self, weights: Path) -> None:
         weights.write_bytes(struct.pack("<Q", 2**62) + weights.read_bytes()[8:])

@@ -93,10 +93,16 @@ def test_that_the_example_runs(title: str, program: Path, own_files: Path) -> No
                 execute([str(program / "main.py"), *words], own_files, program)
 
 
-def test_that_an_attack_a_model_and_a_dataset_are_shown() -> None:
-    assert [title.removeprefix("How to add ") for title in EXAMPLES] == ["an attack", "a model", "a dataset"]
+def test_that_each_kind_of_addition_is_shown() -> None:
+    kinds = ["an attack", "an optimiser", "a model", "a dataset"]
+    assert [title.removeprefix("How to add ") for title in EXAMPLES] == kinds
     for title in EXAMPLES:
         assert {block.language for block in blocks(title)} >= {"diff", "sh"}
+
+
+def test_that_an_optimiser_is_at_most_thirty_lines() -> None:
+    [example] = [block for block in blocks("How to add an optimiser") if block.language == "python"]
+    assert len(example.text.splitlines()) <= 30
 
 
 def test_that_every_room_is_described() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from core.clouds.files import MESH_POINTS, READABLE, read_cloud
 from core.datasets import REGISTRY, open_dataset
 from core.events import Done
-from tests.fuzz import grammars, own_files
+from tests.fuzz import foreign_models, grammars, own_files
 from tests.fuzz.mutators import json_text, mutate, mutate_json
 from tests.fuzz.target import Target, refusals
 
@@ -116,6 +116,7 @@ def targets(only: Iterable[str] = ()) -> list[Target]:
         _modelnet(".h5"),
         _lists(),
         *own_files.TARGETS,
+        *foreign_models.TARGETS,
     ]
     only = tuple(only)
     return [target for target in found if not only or any(word in target.name for word in only)]

@@ -14,7 +14,7 @@ from tests.fuzz.harness import Limits, Tally, campaign
 from tests.fuzz.target import Refused, Target, case
 from tests.fuzz.targets import targets
 
-SLICE = (".", "modelnet40", "shapenetpart", "options", "command lines")
+SLICE = (".", "modelnet40", "shapenetpart", "options", "command lines", "foreign weights")
 
 
 def explained(tallies: dict[str, Tally]) -> str:

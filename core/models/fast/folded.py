@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.peaks import Peaks
+from core.models.framed import Framed
 from core.models.port import Classifier, Output, evaluating
 from core.models.zoo.pointnet import PointLayer, PointNet, TNet
 
@@ -42,9 +43,13 @@ def eval_view(model: Classifier) -> Iterator[Classifier]:
 
     Clouds get a gradient through it, weights need not. For a PointNet on the CPU it is a ``FoldedPointNet``, which is
     made again when the weights have changed in a way PyTorch's version counters see (optimisers, ``load_state_dict``,
-    in-place operations, but not writes through ``.data``); any other model is used itself.
+    in-place operations, but not writes through ``.data``), also behind a ``Framed``; any other model is used itself.
     """
-    if type(model) is PointNet and _on_cpu(model) and not torch.is_autocast_enabled("cpu"):
+    if type(model) is Framed:
+        framed = model
+        with eval_view(framed.model) as ask:
+            yield lambda clouds: ask(framed.place(clouds))
+    elif type(model) is PointNet and _on_cpu(model) and not torch.is_autocast_enabled("cpu"):
         yield _cached_folded(model)
     else:
         with evaluating(model):

@@ -171,4 +171,4 @@ def _history(entry: Entry) -> tuple[list[dict[str, float]], int]:
     card, _, state = load_training(entry.folder / LAST)
     if (steps := state.get("adam/0/0/step")) is None:
         raise ValueError(f"{readable(entry.folder / LAST)} has no state of the optimiser: restore it, or train anew.")
-    return read_metrics(entry.folder, card.epochs), int(steps)
+    return read_metrics(entry.folder, card.epochs or 0), int(steps)

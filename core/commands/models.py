@@ -1,0 +1,143 @@
+"""``pointward models``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from core.commands.checks import check_dataset, check_source, validated
+from core.commands.console import UsageError, follow, note, show
+from core.commands.shared import DataRoot, Flat, Json, check_root, cli, find_dataset
+from core.datasets import Dataset
+from core.evaluation.framing import FrameSearch, search_frame
+from core.models.cards import ModelCard
+from core.models.checkpoints import builtin_models, read_card
+from core.models.importers import Candidate, ImportOptions, examine, imported_models, keep, split_factory, trust
+from core.models.importers.library import read_imported
+from core.models.importers.sources import kind_of, sha256_of
+
+models = App(name="models", help="List the models, or import one of another project.", help_format="plaintext")
+cli.command(models)
+
+
+@models.default
+def list_models(*, as_json: Json = False) -> None:
+    """List the models that come with the program and those that were imported."""
+    listed: dict[str, Any] = {name: _facts(read_card(path)) for name, path in builtin_models().items()}
+    for name, path in imported_models().items():
+        try:
+            listed[name] = _facts(read_imported(path))
+        except ValueError as error:
+            listed[name] = {"problem": str(error)}
+    show(listed, as_json)
+
+
+@models.command(name="import")
+def import_(
+    file: Annotated[str, validated(check_source)],
+    *,
+    options: Annotated[ImportOptions | None, Flat] = None,
+    trust_code: str | None = None,
+    check: Annotated[bool, Parameter(negative="")] = False,
+    dataset: Annotated[str | None, validated(check_dataset)] = None,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Import a model of another project, and keep it under a name that every command takes.
+
+    Parameters
+    ----------
+    file
+        A state dict (.pth .pt .safetensors) whose names are known, a file of TorchScript or torch.export, or
+        FILE.py:FACTORY, a function or class that makes an nn.Module.
+    trust_code
+        A yes to running the code in a Python file or one of torch.export: its SHA-256, or "yes".
+    check
+        Try it on test clouds over the axis that is up and what clouds are scaled to, and propose what fits best.
+    dataset
+        Dataset of those clouds.
+    """
+    if check != (dataset is not None):
+        raise UsageError("--check and --dataset belong together: it is tried on the test clouds of a dataset.")
+    if dataset is not None:
+        check_root(dataset, data_root)
+    options = options or ImportOptions()
+    if trust_code is not None:
+        _trust(split_factory(file)[0], trust_code)
+    candidate = examine(Path(file).expanduser(), options)
+    card = candidate.card(options)
+    search = _checked(candidate, options, find_dataset(dataset, data_root)) if dataset is not None else None
+    path = keep(candidate, options)
+    unsaid = (
+        *(["Its outputs have no names yet: --classes gives them."] if card.unnamed else []),
+        *(
+            []
+            if options.up
+            else ["Nobody said which axis is up, so clouds are given to it as they stand: --up, --check."]
+        ),
+    )
+    for text in (*candidate.notes, *unsaid):
+        note(text)
+    show(
+        {
+            "name": card.name,
+            "kept": str(path),
+            **_facts(card),
+            **({} if search is None else _found(search)),
+            **({"notes": [*candidate.notes, *unsaid], "trials": _trials(search)} if as_json else {}),
+        },
+        as_json,
+    )
+
+
+def _trust(path: Path, yes: str) -> None:
+    """Remember the yes to code."""
+    kind_of(path)
+    sha256 = sha256_of(path)
+    if yes.lower() not in ("yes", sha256):
+        raise UsageError(f"--trust-code is not the SHA-256 of {path.name}, which is {sha256}.")
+    trust(path, sha256)
+
+
+def _checked(candidate: Candidate, options: ImportOptions, data: Dataset) -> FrameSearch:
+    names = options.class_names() and candidate.card(options).classes
+    search: FrameSearch | None = follow(
+        lambda cancel: search_frame(candidate.module, options.frame, data, candidate.points, names, cancel),
+        "trying frames",
+    )[0]
+    if search is None:
+        raise KeyboardInterrupt
+    note(f"In the frame that was said: {search.trials[0].accuracy}; in the best: {search.best.accuracy}.")
+    if search.proposal:
+        note(f"Import it again with: {search.proposal}")
+    return search
+
+
+def _facts(card: ModelCard) -> dict[str, Any]:
+    """What is listed of a model."""
+    facts: dict[str, Any] = {
+        "architecture": card.architecture,
+        "classes": len(card.classes),
+        "points": card.points,
+        "dataset": card.dataset,
+    }
+    if (source := card.source) is None:
+        return facts
+    return facts | {
+        "file": source.file,
+        "sha256": source.sha256,
+        "layout": source.layout,
+        "answer": source.answer,
+        "deterministic": source.deterministic,
+        **source.frame.model_dump(),
+    }
+
+
+def _found(search: FrameSearch) -> dict[str, Any]:
+    said, best = search.trials[0].accuracy, search.best.accuracy
+    return {"accuracy": said.value, "best_accuracy": best.value, "clouds": best.n, "proposal": search.proposal}
+
+
+def _trials(search: FrameSearch | None) -> list[dict[str, Any]]:
+    """Every frame that was tried."""
+    return [{**trial.frame.model_dump(), "accuracy": trial.accuracy.value} for trial in search.trials] if search else []

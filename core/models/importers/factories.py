@@ -1,0 +1,82 @@
+"""Models that a function or class in a Python file makes; the file runs only after a yes to its content."""
+
+import ast
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from torch import nn
+
+from core.models.cards import ModelError
+from core.models.importers.adapter import why
+from core.models.importers.needs import NeededError
+from core.models.importers.private import PrivateModules
+from core.models.importers.sources import source_text
+from core.runtime.files import readable
+
+
+def factory_of(path: Path, name: str) -> str:
+    """The name of what makes the model: that which is given, or the only one there is. Nothing of the file is run.
+
+    Raises
+    ------
+    NeededError
+        If it is not given and there are several.
+    ModelError, FormatError
+        If the file is not Python, or has none.
+    """
+    if name:
+        return name
+    found = candidates(path)
+    if not found:
+        raise ModelError(f"{readable(path)} has no function or class that makes a model without arguments; add one.")
+    if len(found) > 1:
+        names = ", ".join(found[:8])
+        raise NeededError("factory", f"{readable(path.name)} has several: write {path.name}:NAME, of {names}.", found)
+    return found[0]
+
+
+def candidates(path: Path) -> tuple[str, ...]:
+    """Functions, and classes with a base, at the top of a Python file that can be called without arguments."""
+    try:
+        body = ast.parse(source_text(path)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ModelError(f"{readable(path)} is not a Python file that can be read.") from None
+    return tuple(
+        part.name
+        for part in body
+        if isinstance(part, ast.FunctionDef | ast.ClassDef) and not part.name.startswith("_") and _plain(part)
+    )
+
+
+def _plain(part: ast.FunctionDef | ast.ClassDef) -> bool:
+    if isinstance(part, ast.ClassDef):
+        made = next((each for each in part.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
+        return bool(part.bases) and (made is None or _required(made) <= 1)
+    return _required(part) == 0
+
+
+def _required(function: ast.FunctionDef) -> int:
+    """Arguments without a default."""
+    arguments = function.args
+    without = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return without + sum(default is None for default in arguments.kw_defaults)
+
+
+def make_model(path: Path, factory: str) -> nn.Module:
+    """Run a trusted Python file and make its model. Its modules stay private to it.
+
+    Raises
+    ------
+    ModelError
+        If its code fails, or makes no ``nn.Module``.
+    """
+    modules = PrivateModules(path.resolve().parent)
+    try:
+        with modules.loading(), redirect_stdout(sys.stderr):  # standard output is for results
+            model = getattr(modules.module(path.stem), factory)()
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{readable(path)}:{factory} made no model ({why(error)}).") from None
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"{readable(path)}:{factory} made a {type(model).__name__}, and an nn.Module is needed.")
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,82 @@
+"""The PointNets of yanx27/Pointnet_Pointnet2_pytorch and fxia22/pointnet.pytorch, as ours.
+
+Both projects define one function (T-Nets of widths 64-128-1024-512-256, the global feature a maximum over points
+without ReLU, batch norm between every linear layer and its ReLU) under the same names; what they add, a log-softmax,
+changes logits by a constant. Their convolutions of size one are linear layers shared by all points.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from core.models.importers.weights import Built, State
+
+WRAPPER = "model_state_dict"
+"""The entry under which yanx27's training keeps the weights; fxia22's keeps them bare."""
+YANX27, FXIA22 = "yanx27/Pointnet_Pointnet2_pytorch", "fxia22/pointnet.pytorch"
+_POINTS = {YANX27: 1024, FXIA22: 2500}
+
+
+def build(state: State) -> Built:
+    """The PointNet in a state dict.
+
+    Raises
+    ------
+    ValueError
+        If it reads more than coordinates, or lacks weights.
+    """
+    channels = state.shape("feat.conv1.weight")[1:2]
+    if channels == (6,):
+        raise ValueError("it reads normals, and clouds here are coordinates alone: use one trained without normals")
+    aligned = any(name.startswith("feat.fstn.") for name in state.tensors)
+    try:
+        tensors = {ours: _linear(ours, state.tensors[theirs]) for ours, theirs in _names(aligned)}
+    except KeyError as error:
+        raise ValueError(f"it lacks {error.args[0]}") from None
+    tensors |= {
+        name.replace("running_mean", "num_batches_tracked"): torch.tensor(0)
+        for name in list(tensors)
+        if name.endswith("running_mean")
+    }
+    if state.wrapper == WRAPPER:
+        projects: tuple[str, ...] = (YANX27,)
+    else:
+        projects = (YANX27, FXIA22) if aligned else (FXIA22,)
+    return Built(
+        architecture="pointnet",
+        classes=state.shape("fc3.weight")[0],
+        options={"feature_transform": aligned},
+        tensors=tensors,
+        project=" or ".join(projects),
+        points=tuple(_POINTS[project] for project in projects),
+    )
+
+
+def _linear(name: str, tensor: Tensor) -> Tensor:
+    """The weight (K, C, 1) of a convolution of size one as that of a linear layer, (K, C)."""
+    return tensor.squeeze(2) if name.endswith("linear.weight") and tensor.dim() == 3 else tensor
+
+
+def _names(aligned: bool) -> Iterator[tuple[str, str]]:
+    """Names of our tensors, and theirs."""
+    for ours, theirs in _layers(aligned):
+        parts = ("weight", "bias", "running_mean", "running_var") if "bn" in theirs else ("weight", "bias")
+        yield from ((f"{ours}.{part}", f"{theirs}.{part}") for part in parts)
+
+
+def _layers(aligned: bool) -> Iterator[tuple[str, str]]:
+    alignments = {"input_transform": "feat.stn", **({"feature_transform": "feat.fstn"} if aligned else {})}
+    for ours, theirs in alignments.items():
+        yield from _convolutions((f"{ours}.points.0", f"{ours}.points.1", f"{ours}.pool"), theirs)
+        heads = {0: "fc1", 1: "bn4", 3: "fc2", 4: "bn5", 6: "fc3"}
+        yield from ((f"{ours}.head.{place}", f"{theirs}.{name}") for place, name in heads.items())
+    yield from _convolutions(("first", "second", "pool"), "feat")
+    classifier = {0: "fc1", 1: "bn1", 3: "fc2", 5: "bn2", 7: "fc3"}
+    yield from ((f"classifier.{place}", name) for place, name in classifier.items())
+
+
+def _convolutions(ours: tuple[str, ...], theirs: str) -> Iterator[tuple[str, str]]:
+    for place, name in enumerate(ours, 1):
+        yield f"{name}.linear", f"{theirs}.conv{place}"
+        yield f"{name}.norm", f"{theirs}.bn{place}"

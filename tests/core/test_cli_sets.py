@@ -1,0 +1,101 @@
+"""``attack --dataset``, ``judge``, ``attacks`` and ``--attack auto``, as a person types them, on a small folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.attacks import PRESETS
+from core.commands import run
+from core.evaluation.make import read_set
+from tests.core.test_cli import answer, complaint, private_cache, shapes, trained
+
+__all__ = ["private_cache", "shapes", "trained"]  # fixtures
+
+
+@pytest.fixture
+def made(trained: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    out = tmp_path / "set"
+    words = ["attack", "--dataset", "folder", "--data-root", str(shapes), "--model", str(trained), "--attack", "bim"]
+    report = answer(capsys, *words, "--steps", "3", "--epsilon", "0.3", "--out", str(out))
+    assert report["n"] == 48
+    assert report["linf_max"] <= 0.3 + 1e-6
+    assert report["complete"] is True
+    return out
+
+
+def test_a_set_is_judged_by_any_model(
+    made: Path, trained: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "lines.csv"
+    report = answer(
+        capsys, "judge", str(made), "--model", str(trained), "--data-root", str(shapes), "--records", str(table)
+    )
+    [own] = [value for key, value in report.items() if isinstance(value, dict) and "success_of_all" in value]
+    clouds, _ = read_set(made)
+    assert own["adversarial_accuracy"] == pytest.approx(1 - clouds.success.mean())
+    right = clouds.clean_logits.argmax(1) == clouds.label
+    assert own["known"] == own["known_by_both"] == right.sum()
+    assert own["success_of_known"] == pytest.approx(clouds.success[right].mean())
+    assert len(table.read_text().splitlines()) == 49
+    assert json.loads(table.with_name("lines.csv.json").read_text())["set"]["attack"] == "bim"
+
+
+def test_a_set_whose_parts_are_missing_is_finished_by_the_same_command(
+    made: Path, trained: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, _ = read_set(made)
+    parts = sorted(made.glob("clouds-*.npz"))
+    parts[1].unlink()
+    words = ["attack", "--dataset", "folder", "--data-root", str(shapes), "--model", str(trained), "--attack", "bim"]
+    answer(capsys, *words, "--steps", "3", "--epsilon", "0.3", "--out", str(made))
+    after, _ = read_set(made)
+    np.testing.assert_array_equal(after.clouds, before.clouds)
+    code, said = complaint(capsys, *words, "--steps", "4", "--epsilon", "0.3", "--out", str(made))
+    assert code == 1
+    assert "holds another adversarial set" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["attack"], "attack needs a file, or --dataset"),
+        (["attack", "--dataset", "shapes16"], "needs --out FOLDER"),
+        (["attack", "--dataset", "shapes16", "--out", "set", "--target", "chair"], "takes no file and no class"),
+        (["judge", "nowhere", "--model", "pointnet-simple"], "There is no file or folder nowhere"),
+        (["judge", ".", "--model", "nobody"], "There is no such model"),
+        (["evaluate", "pointnet-simple", "--attack", "auto", "--steps", "3"], "auto takes --epsilon alone"),
+        (["evaluate", "pointnet-simple", "--attack", "pgd", "--optimiser", "sgd"], "there is no such name; there are"),
+    ],
+)
+def test_wrong_use_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = complaint(capsys, *words)
+    assert code == 2
+    assert sentence in said
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1, 2]", '{"preset": 3}', "no json"])
+def test_a_damaged_record_is_one_sentence(
+    content: str, made: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made / "set.json").write_text(content)
+    code, said = complaint(capsys, "judge", str(made), "--model", str(trained))
+    assert code == 1
+    assert "set.json" in said
+
+
+def test_every_attack_is_listed_with_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = answer(capsys, "attacks")
+    assert list(listed) == list(PRESETS)
+    assert all({"description", "bounds", "steps", "gradients_a_step", "options"} <= set(row) for row in listed.values())
+    assert run(["attacks"]) == 0
+    assert "Goodfellow" in capsys.readouterr().out
+
+
+def test_auto_is_no_weaker_than_pgd(trained: Path, shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", str(trained), "--dataset", "folder", "--data-root", str(shapes), "--epsilon", "0.2"]
+    pgd = answer(capsys, *words, "--clouds", "12", "--attack", "pgd", "--steps", "5")
+    auto = answer(capsys, *words, "--clouds", "12", "--attack", "auto")
+    assert auto["adversarial_accuracy"] <= pgd["adversarial_accuracy"]
+    assert auto["linf_max"] <= 0.2 + 1e-6
