@@ -24,9 +24,13 @@ from core.attacks.geometric.regularisers import (
     hausdorff,
     to_nearest,
 )
+from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.judge import judge
+from core.evaluation.make import make_set
+from core.events import result
 from core.models import Output
 from tests.core.test_attacks import linear
-from tests.core.toys import attacked, settled_pointnet, toy_batch, trained_pointnet
+from tests.core.toys import attacked, settled_pointnet, toy_batch, toy_split, trained_pointnet
 
 N = 40
 MOVING = ("knn", "geoa3", "si-adv", "aof")
@@ -271,6 +275,16 @@ class TestAdding:
             assert torch.equal(other.adversarial[:, N + count :], state.clean[:, N + count :])
             assert torch.equal(other.adversarial[:, :N], x)
 
+    def test_a_set_of_lengthened_clouds_is_made_and_judged(self) -> None:
+        options, split = EvaluationOptions(points=N, batch_size=4), toy_split(6)
+        model = settled_pointnet(N).float()
+        made = result(make_set(model, split, quick("add", epsilon=50.0, objective="margin"), options))
+        assert made.clouds.shape == (6, N + N // 2, 3)
+        assert ((made.linf > 0) & (made.linf < 1)).all()
+        report = result(judge(model, split, made, options))
+        np.testing.assert_allclose(report.clean.logits, made.clean_logits, atol=1e-5)
+        np.testing.assert_allclose(report.adversarial.logits, made.logits, atol=1e-5)
+
     def test_more_than_noise(self, trained: nn.Module) -> None:
         x, y = toy_batch(24, 48, 5)
         state = attacked(quick("add", steps=30, epsilon=100.0, step_size=0.03, regulariser_weight=0.0), trained, x, y)
@@ -433,7 +447,8 @@ class TestAll:
     @pytest.mark.parametrize("name", MOVING)
     def test_more_than_noise(self, trained: nn.Module, name: str) -> None:
         x, y = toy_batch(24, 48, 5)
-        state = attacked(quick(name, steps=20, epsilon=0.4, step_size=0.03), trained, x, y)
+        attack = quick(name, steps=20, epsilon=0.4, step_size=0.03, regulariser_weight=1.0)
+        state = attacked(attack, trained, x, y)
         assert state.best is not None
         noise = 0.4 * nn.functional.normalize(points(24, 48).float(), dim=2)
         wrong = trained(x + noise).logits.argmax(1) != y

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.attacks import NORMS, PRESETS, ConstraintName, GradientAttack, State, Stop, preset
-from core.attacks.composed import calibrated
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.optimisers.apgd import checkpoints
 from core.attacks.sources import CHANGES, SourceName
+from core.attacks.step_length import calibrated
 from core.models import Output
 from tests.core.test_attacks import N, batch, linear
 from tests.core.toys import attacked, settled_pointnet, toy_batch

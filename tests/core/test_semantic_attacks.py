@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from core.attacks import NORMS, PRESETS, describe, preset
+from core.attacks import NORMS, PRESETS, preset
 from core.attacks.semantic.transformation import TransformAttack
 from core.attacks.semantic.transforms import TRANSFORMS
 from tests.core.test_attacks import N, batch, linear
@@ -209,7 +209,7 @@ def test_each_transform_is_a_preset_whose_epsilon_has_its_unit() -> None:
     units = {name: preset(name).epsilon_scale.unit for name in TRANSFORMS}
     assert units == {name: "°" if name in ("rotate", "rotate-z", "twist") else "%" for name in TRANSFORMS}
     assert all(preset(name).epsilon <= preset(name).epsilon_scale.highest for name in PRESETS)
-    assert describe(preset("twist", epsilon=20.0)) == "worst twist at epsilon 20 °, 20 steps"
-    assert describe(preset("drop", epsilon=5.0)) == "point-dropping attack at epsilon 5 %, 20 steps"
+    assert preset("twist", epsilon=20.0).caption == "worst twist at epsilon 20 °, 20 steps"
+    assert preset("drop", epsilon=5.0).caption == "point-dropping attack at epsilon 5 %, 20 steps"
     with pytest.raises(ValueError, match="there is no such name; there are rotate"):
         preset("rotate", transform="bend")
