@@ -120,9 +120,14 @@ class GradientAttack(Attack):
         known = super().geometry(clean)
         return known if self.regulariser is None else known | REGULARISERS[self.regulariser].of_clean(clean)
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
+    @property
+    def maximises_loss(self) -> bool:
+        """Whether it maximises the cross-entropy to the true class and nothing else."""
         weighted = self.regulariser or self.rmse_weight or self.discriminator_weight
-        if self.objective == "ce" and self.goal == "untargeted" and not weighted:
+        return self.objective == "ce" and self.goal == "untargeted" and not weighted
+
+    def maximised(self, model: Classifier, state: State) -> Value | None:
+        if self.maximises_loss:
             return None
         aim = self.aim(state)
 

@@ -95,6 +95,17 @@ def test_added_points_are_shown_and_the_clean_cloud_stays(person):
     assert len(person.wait_for_scene().points) == len(clean) + int(person.store.epsilon * len(clean) / 100 + 1e-9)
 
 
+def test_another_direction_keeps_a_constraint_that_is_not_its_own(person):
+    panel = person.window.attack
+    for name, constraint in (("SI-ADV", "tangent-l2"), ("ADD", "none")):
+        person.choose(panel.preset, name)
+        person.type_option(panel._form._form, "steps", "2")
+        person.choose(panel._variant, "sign")
+        attack = person.wait_for_scene().setup.attack
+        assert (attack.direction, attack.constraint, attack.steps) == ("sign", constraint, 2)
+        assert panel._form.value() is not None
+
+
 def test_the_next_start_shows_the_attack_at_an_epsilon_of_its_own_unit(shapes, tmp_path):
     with open_window(shapes, tmp_path) as own:
         own.window.attack.epsilon.setValue(0.2)

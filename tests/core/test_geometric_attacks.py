@@ -275,6 +275,11 @@ class TestAdding:
             assert torch.equal(other.adversarial[:, N + count :], state.clean[:, N + count :])
             assert torch.equal(other.adversarial[:, :N], x)
 
+    def test_what_would_measure_its_steps_in_numbers_of_points_is_refused(self) -> None:
+        for changes in ({"optimiser": "apgd"}, {"first_step": 0.1}):
+            with pytest.raises(ValueError, match="steps of step_size"):
+                preset("add", **changes)
+
     def test_a_set_of_lengthened_clouds_is_made_and_judged(self) -> None:
         options, split = EvaluationOptions(points=N, batch_size=4), toy_split(6)
         model = settled_pointnet(N).float()
