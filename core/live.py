@@ -93,9 +93,14 @@ class Scene:
         return self.state.evaluation is not None or self.setup.attack.linear_in_epsilon
 
     @property
+    def origin(self) -> Array:
+        """(N, 3) where each point of the adversarial cloud comes from: the clean cloud, lengthened if that is."""
+        return _points(self.state.clean)
+
+    @property
     def displacement(self) -> Array:
         """(N,) how far each point moved, in unit-sphere radii."""
-        return np.linalg.norm(self.points - _points(self.state.clean), axis=1)
+        return np.linalg.norm(self.points - self.origin, axis=1)
 
     @property
     def label(self) -> int:

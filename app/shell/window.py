@@ -323,7 +323,9 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         settings.save_window(self)
-        if self.attack.epsilon.scale == RADII:  # epsilons of other attacks are those of their presets at the next start
+        if (
+            self.attack.epsilon.scale.unit == RADII.unit
+        ):  # epsilons of other attacks are those of their presets at the next start
             settings.save(epsilon=self.store.epsilon)
         settings.save(
             attack=self.store.preset,

@@ -148,14 +148,15 @@ class AttackPanel(QWidget):
 
     def _change_options(self) -> None:
         """Another variant or goal was chosen: the other options keep their values."""
-        from core.attacks import BUDGET
+        from core.attacks import constraint_for
 
         attack = self._form.value() or self._store.attack
         assert attack is not None
         changes: dict[str, Any] = {"epsilon": self._store.epsilon, "goal": self._chosen_goal}
         direction = self._variant.currentData()
         if direction != getattr(attack, "direction", direction):
-            changes |= {"direction": direction, "constraint": BUDGET[direction]}
+            constraint = constraint_for(direction, type(attack), attack.constraint)
+            changes |= {"direction": direction, "constraint": constraint}
         self._set_attack(attack.model_copy(update=changes))
 
     @property

@@ -66,13 +66,15 @@ class PairView(QWidget):
 
     # --- data ------------------------------------------------------------------------------------------------------
 
-    def set_pair(self, clean: ArrayLike, adversarial: ArrayLike | None = None) -> None:
+    def set_pair(self, clean: ArrayLike, adversarial: ArrayLike | None = None, origin: ArrayLike | None = None) -> None:
         """Show a cloud and its adversarial version. The clean view is not redrawn if its cloud is the same.
 
         Parameters
         ----------
         clean, adversarial
             (N, 3) and (M, 3), in unit-sphere radii. If M = N, point i of one belongs to point i of the other.
+        origin
+            (M, 3), where the points of ``adversarial`` were, if not at those of ``clean``.
 
         Raises
         ------
@@ -80,16 +82,17 @@ class PairView(QWidget):
             For arrays of another shape or with values that are not finite.
         """
         clean = np.asarray(clean, np.float32)
+        origin = clean if origin is None else np.asarray(origin, np.float32)
         if not np.array_equal(clean, self.clean.points):
             self.clean.set_points(clean)
         if adversarial is None:
             self.adversarial.set_points(np.empty((0, 3)))
-        elif np.shape(adversarial) == np.shape(clean):
-            displacements = np.linalg.norm(np.subtract(adversarial, clean), axis=1)
+        elif np.shape(adversarial) == np.shape(origin):
+            displacements = np.linalg.norm(np.subtract(adversarial, origin), axis=1)
             top = _round_up(float(displacements.max(initial=0.0)))
-            self.adversarial.set_points(adversarial, origin=clean, values=displacements, limits=(0.0, top))
+            self.adversarial.set_points(adversarial, origin=origin, values=displacements, limits=(0.0, top))
         else:
-            self.adversarial.set_points(adversarial, origin=clean)
+            self.adversarial.set_points(adversarial, origin=origin)
 
     def clear(self) -> None:
         """Empty both views."""

@@ -5,7 +5,7 @@ from core.attacks.composed import GradientAttack
 from core.attacks.constraint import NORMS, ConstraintName, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.evaluation import Evaluation, Value, evaluate
-from core.attacks.presets import BUDGET, PRESETS, Preset, fgsm, preset
+from core.attacks.presets import BUDGET, PRESETS, Preset, constraint_for, fgsm, preset
 from core.attacks.state import State, Stop
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "State",
     "Stop",
     "Value",
+    "constraint_for",
     "evaluate",
     "fgsm",
     "preset",

@@ -8,20 +8,17 @@ import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack, Proposal
-from core.attacks.constraint import TANGENT, rmse
+from core.attacks.constraint import NO_BUDGET, TANGENT
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.evaluation import Value
 from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
 from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
-from core.attacks.optimisers import OPTIMISERS, Iterate, Optimiser, Variant
+from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.sources import SourceName, gradient_from
 from core.attacks.state import State
+from core.attacks.step_length import calibrated
 from core.models import Classifier, Output
 from core.options import OneOf, option
-
-_NO_BUDGET = 1e-9  # unit-sphere radii; dividing a step size by less would overflow
-_HALVINGS = 40  # of the interval that holds a calibrated step length, to a relative 1e-12
-
 
 OptimiserName = Annotated[str, OneOf(OPTIMISERS)]
 
@@ -123,15 +120,20 @@ class GradientAttack(Attack):
         known = super().geometry(clean)
         return known if self.regulariser is None else known | REGULARISERS[self.regulariser].of_clean(clean)
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
+    @property
+    def maximises_loss(self) -> bool:
+        """Whether it maximises the cross-entropy to the true class and nothing else."""
         weighted = self.regulariser or self.rmse_weight or self.discriminator_weight
-        if self.objective == "ce" and self.goal == "untargeted" and not weighted:
+        return self.objective == "ce" and self.goal == "untargeted" and not weighted
+
+    def maximised(self, model: Classifier, state: State) -> Value | None:
+        if self.maximises_loss:
             return None
         aim = self.aim(state)
 
         def value(output: Output, clouds: Tensor) -> Tensor:
             total = OBJECTIVES[self.objective].value(output, aim)
-            if self.rmse_weight and state.epsilon > _NO_BUDGET:
+            if self.rmse_weight and state.epsilon > NO_BUDGET:
                 distance = torch.linalg.vector_norm(clouds - state.clean, dim=(1, 2))  # its gradient at 0 is 0
                 total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
             if self.regulariser is not None:
@@ -204,7 +206,7 @@ class GradientAttack(Attack):
         )
 
     def _share(self, epsilon: float) -> float:
-        if self.step_size is not None and epsilon > _NO_BUDGET:
+        if self.step_size is not None and epsilon > NO_BUDGET:
             return self.step_size / epsilon
         return 1.0 if self.steps == 1 else self.total_step / self.steps
 
@@ -241,26 +243,3 @@ class GradientAttack(Attack):
             proposal = self._proposal(model, state, value or self.maximised(model, state))
             state = replace(state, unit_delta=proposal.unit_delta, slots=proposal.slots, step=state.step + 1)
         return state.current
-
-
-def calibrated(optimiser: Optimiser, at: Iterate, first_step: float) -> Tensor:
-    """The step length (B, 1, 1) in units of epsilon with which a first step has this RMSE, in units of epsilon.
-
-    The budget cuts steps short, so the length is found by halving an interval; where the RMSE is out of reach, because
-    the gradient is zero on too many points, the length is the one at which nothing more is gained.
-    """
-    low, high = at.gradient.new_zeros(len(at.gradient)), at.gradient.new_ones(len(at.gradient))
-
-    def moved(length: Tensor) -> Tensor:
-        return rmse(optimiser.advance(replace(at, share=length[:, None, None]))[0] - at.unit_delta)
-
-    for _ in range(_HALVINGS):  # of a raw gradient even a huge multiple may be a small step
-        short = moved(high) < first_step
-        if not short.any():
-            break
-        high = torch.where(short, 4 * high, high)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        short = moved(middle) < first_step
-        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    return ((low + high) / 2)[:, None, None]

@@ -9,6 +9,9 @@ from torch import Tensor
 
 ConstraintName = Literal["linf", "per-point-l2", "rmse", "l2", "tangent", "tangent-l2", "none"]
 
+NO_BUDGET = 1e-9
+"""An epsilon not above this is none: what is not in its units, divided by it, would overflow."""
+
 TANGENT: frozenset[ConstraintName] = frozenset({"tangent", "tangent-l2"})
 """Those under which points move in the tangent planes of the clean cloud alone."""
 

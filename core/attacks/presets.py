@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from core.attacks.attack import Attack
 from core.attacks.composed import GradientAttack
-from core.attacks.constraint import ConstraintName
+from core.attacks.constraint import TANGENT, ConstraintName
 from core.attacks.direction import Direction
 from core.attacks.geometric.adding import AddAttack
 from core.attacks.geometric.dropping import DropAttack
@@ -113,7 +113,7 @@ PRESETS: dict[str, Preset] = {
     "geoa3": Preset(
         "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature (GeoA3, Wen et al. 2020; its search "
         "for their weight is left out).",
-        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 10.0},
+        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 1000.0},
     ),
     "si-adv": Preset(
         "Moves in the tangent planes of the clean cloud alone (shape-invariant attack, Huang et al. 2022, white-box).",
@@ -163,10 +163,19 @@ BUDGET: dict[Direction, ConstraintName] = {
 """What epsilon bounds under each reading of FGSM."""
 
 
+def constraint_for(direction: Direction, kind: type[Attack], present: ConstraintName) -> ConstraintName:
+    """What epsilon bounds when an attack of a kind and a constraint gets another direction: what the direction does.
+
+    But tangent planes stay, and so does the constraint of a kind that has no other.
+    """
+    fits = BUDGET[direction] in get_args(kind.model_fields["constraint"].annotation)
+    return BUDGET[direction] if fits and present not in TANGENT else present
+
+
 def preset(name: str, **changes: Any) -> Attack:
     """The attack ``name`` with some fields changed.
 
-    Where the direction is changed, the constraint follows it unless it is given.
+    Where the direction is changed, the constraint follows it unless it is given, see ``constraint_for``.
 
     Raises
     ------
@@ -180,8 +189,9 @@ def preset(name: str, **changes: Any) -> Attack:
     values = {key: value for key, value in changes.items() if value is not None}
     if foreign := values.keys() - row.kind.model_fields:
         raise ValueError(f"The attack {name} has no option {min(foreign)}; it has: {', '.join(row.kind.model_fields)}.")
-    if "direction" in values:
-        values = {"constraint": BUDGET[values["direction"]]} | values
+    if values.get("direction") in BUDGET:
+        present = row.settings.get("constraint", row.kind.model_fields["constraint"].default)
+        values = {"constraint": constraint_for(values["direction"], row.kind, present)} | values
     return row.kind.model_validate({**row.settings, **values})
 
 

@@ -20,7 +20,7 @@ from core.evaluation.accuracy import (
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
-from core.evaluation.sweep import Sweep, sweep
+from core.evaluation.sweep import Sweep, needs_one_gradient, sweep
 from core.events import Cancel, Done, Event, Step, forward
 from core.models.checkpoints import LoadedModel
 from core.options import option
@@ -190,7 +190,7 @@ def compare(
     highest = options.sweep_to or attack.epsilon_scale.highest
     budgets = [] if options.budgets is None else np.linspace(0, highest, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
-    swept = n * (1 if budgets and attack.linear_in_epsilon else len(budgets))
+    swept = n * (1 if budgets and needs_one_gradient(attack) else len(budgets))
     total, done = len(models) * (n + swept), 0
     measured: list[Measured] = []
     for model in models:

@@ -42,6 +42,11 @@ class Sweep:
         return Sweep(np.append(0.0, self.epsilons), np.vstack([clean, self.correct]))
 
 
+def needs_one_gradient(attack: Attack) -> bool:
+    """Whether one gradient of the loss at each clean cloud serves all budgets."""
+    return isinstance(attack, GradientAttack) and attack.linear_in_epsilon and attack.maximises_loss
+
+
 def sweep(
     model: Classifier,
     split: Split,
@@ -64,7 +69,8 @@ def sweep(
     """
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
-    if isinstance(attack, GradientAttack) and attack.linear_in_epsilon and attack.objective == "ce":
+    if needs_one_gradient(attack):
+        assert isinstance(attack, GradientAttack)
         cells = [("", epsilon) for epsilon in epsilons]
         found = yield from forward(one_step(model, split, {"": attack}, cells, options, cancel))
         yield Done(swept(found.value), found.complete)

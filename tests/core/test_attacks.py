@@ -316,6 +316,8 @@ class TestPresets:
         ]
         assert constraints == ["linf", "none", "none", "per-point-l2", "rmse"]
         assert preset("fgsm", direction="l2", constraint="linf").constraint == "linf"
+        assert preset("si-adv", direction="per-point").constraint == "tangent-l2"
+        assert preset("add", direction="sign").constraint == "none"
 
     def test_unknown_names_and_wrong_values_are_refused(self) -> None:
         with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, mi, ni, pgd"):

@@ -202,3 +202,32 @@ def test_a_step_of_fixed_size_is_no_more_exact_when_rescaled(models: tuple[Loade
     assert live.refit(scene, 0.2).distances.linf == pytest.approx(0.1, abs=1e-6)
     assert attacked(given, 0.2).scene.distances.linf == pytest.approx(0.05, abs=1e-6)
     assert not live.refit(scene, 0.2).exact
+
+
+def test_added_points_are_behind_the_others_and_come_from_points_of_the_cloud(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("add", steps=3, objective="margin"))
+    scene = attacked(given, 25.0).scene
+    clean = given.cloud.points
+    assert scene.points.shape == (80, 3)
+    assert np.array_equal(scene.points[:64], clean)
+    assert {tuple(point) for point in scene.origin.tolist()} == {tuple(point) for point in clean.tolist()}
+    assert (scene.displacement[:64] == 0).all()
+    assert (scene.displacement[64:] > 0).all()
+    assert scene.provenance()["options"]["points"] == 64
+    whole: live.Outcome = result(live.attacked_outcome(scene, [0.0, 25.0]))
+    assert np.allclose(whole.confidence[:, 1], scene.adversarial[:, scene.label], atol=1e-5)
+    assert whole.holds_for(live.refit(scene, 10.0))
+    again = attacked(given, 10.0).scene
+    assert len(again.points) == 70
+
+
+@pytest.mark.parametrize("name", ["twist", "drop", "add"])
+def test_the_outcome_of_what_is_not_proportional_to_epsilon_is_what_the_slider_shows(
+    models: tuple[LoadedModel, ...], name: str
+) -> None:
+    scene = attacked(setup(models, preset(name, steps=4)), 40.0).scene
+    outcome: live.Outcome = result(live.outcome(scene, [0.0, 10.0, 40.0]))
+    for place, epsilon in enumerate((0.0, 10.0, 40.0)):
+        shown = live.refit(scene, epsilon)
+        assert np.allclose(outcome.confidence[:, place], shown.adversarial[:, scene.label], atol=1e-5)
+    assert np.allclose(outcome.confidence[:, 0], scene.clean[:, scene.label], atol=1e-5)

@@ -1,6 +1,7 @@
 """Top-k, confusion, confidence, sweeps, fgsm_variants, bootstrap and the fresh discriminator, against closed forms."""
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +126,16 @@ class TestSweep:
         split, attack, epsilons = toy_split(20, 32), preset("fgsm"), [0.0, 0.05, 0.2]
         found: Sweep = result(sweep(model, split, attack, epsilons, OPTIONS))
         for epsilon, right in zip(epsilons, found.correct, strict=True):
+            report = result(evaluate_accuracy(model, split, attack.at(epsilon), OPTIONS))
+            np.testing.assert_array_equal(right, report.adversarial.correct)
+
+    @pytest.mark.parametrize("changes", [{"objective": "margin"}, {"regulariser": "knn", "regulariser_weight": 1e3}])
+    def test_one_step_of_another_objective_is_not_taken_for_that_of_the_loss(
+        self, model: torch.nn.Module, changes: dict[str, Any]
+    ) -> None:
+        split, attack = toy_split(20, 32), preset("fgsm", direction="l2", **changes)
+        found: Sweep = result(sweep(model, split, attack, [0.1, 0.3], OPTIONS))
+        for epsilon, right in zip((0.1, 0.3), found.correct, strict=True):
             report = result(evaluate_accuracy(model, split, attack.at(epsilon), OPTIONS))
             np.testing.assert_array_equal(right, report.adversarial.correct)
 

@@ -11,6 +11,7 @@ from core.attacks import Attack, State
 from core.datasets import Card, Dataset, Split
 from core.events import result
 from core.models import Classifier, build
+from core.models.checkpoints import load_model, resolve_model
 from core.training import RunResult, TrainOptions, train
 
 CLASSES = ("ball", "plate", "cigar")
@@ -71,6 +72,15 @@ def settled_pointnet(points: int) -> nn.Module:
     for seed in range(10):
         model(toy_batch(8, points, seed)[0])
     return model.double().eval()
+
+
+def trained_pointnet(folder: Path) -> nn.Module:
+    """A PointNet that knows the toys, trained in the folder within some seconds."""
+    toy_run(folder, epochs=12)
+    model = load_model(resolve_model(folder)).module
+    x, y = toy_batch(24, 48, 5)
+    assert (model(x).logits.argmax(1) == y).float().mean() > 0.9
+    return model
 
 
 def attacked(attack: Attack, model: Classifier, x: torch.Tensor, y: torch.Tensor, seed: int = 0) -> State:

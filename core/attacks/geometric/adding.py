@@ -5,15 +5,18 @@ of the clean cloud.
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from core.attacks.composed import GradientAttack
+from core.attacks.constraint import NO_BUDGET
 from core.attacks.duplicates import first_at_place
 from core.attacks.evaluation import Evaluation, evaluate
 from core.attacks.geometric.neighbours import at, ranked
+from core.attacks.optimisers import OPTIMISERS
 from core.attacks.scale import POINTS, EpsilonScale, points_of
 from core.attacks.state import State
 from core.models import Classifier
@@ -30,6 +33,14 @@ class AddAttack(GradientAttack):
     constraint: Literal["none"] = option("none", "Epsilon is the number of added points.", advanced=True)
     unit_ball: bool = option(True, "Let no added point leave the unit sphere.", advanced=True)
     step_size: float = option(0.01, "Length of one step.", unit="r", low=0.0)
+
+    @model_validator(mode="after")
+    def _steps_have_a_length(self) -> Self:
+        if self.first_step is not None or OPTIMISERS[self.optimiser].has_own_length:
+            raise ValueError(
+                "added points move by steps of step_size: no first_step and no optimiser that settles the length itself"
+            )
+        return self
 
     @property
     def linear_in_epsilon(self) -> bool:
@@ -75,7 +86,7 @@ class AddAttack(GradientAttack):
         for seed in state.seed:
             generator = torch.Generator().manual_seed(int(seed) + start)
             moves.append(torch.rand(state.clean.shape[1:], generator=generator, dtype=state.clean.dtype) * 2 - 1)
-        share = RESTART / state.epsilon if state.epsilon > 0 else 0.0
+        share = RESTART / state.epsilon if state.epsilon > NO_BUDGET else 0.0
         return self.bounded(share * torch.stack(moves).to(state.clean.device), state)
 
     def refit(self, state: State, epsilon: float) -> State:

@@ -49,17 +49,19 @@ class FrequencyAttack(GradientAttack):
     def allowed(self, moves: Tensor, state: State) -> Tensor:
         return super().allowed(smoothed(moves, state.geometry["waves"]), state)
 
-    def maximised(self, model: Classifier, state: State) -> Value:
+    @property
+    def maximises_loss(self) -> bool:
+        return super().maximises_loss and not self.smooth_share
+
+    def maximised(self, model: Classifier, state: State) -> Value | None:
         whole, aim = super().maximised(model, state), self.aim(state)
+        if whole is None or not self.smooth_share:
+            return whole
 
         def value(output: Output, clouds: Tensor) -> Tensor:
-            objective = OBJECTIVES[self.objective].value
-            total = objective(output, aim) if whole is None else whole(output, clouds)
-            if not self.smooth_share:
-                return total
             with eval_view(model) as ask:
-                smooth = objective(ask(smoothed(clouds, state.geometry["waves"])), aim)
-            return (1 - self.smooth_share) * total + self.smooth_share * smooth
+                smooth = OBJECTIVES[self.objective].value(ask(smoothed(clouds, state.geometry["waves"])), aim)
+            return (1 - self.smooth_share) * whole(output, clouds) + self.smooth_share * smooth
 
         return value
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from core.attacks.attack import Attack, Proposal
+from core.attacks.constraint import NO_BUDGET
 from core.attacks.evaluation import Evaluation, Value, evaluate
 from core.attacks.objective import ObjectiveName, value_of
 from core.attacks.optimisers.base import quotient
@@ -108,7 +109,7 @@ class TransformAttack(Attack):
 
     def _unit_delta(self, state: State, parameters: Tensor) -> Tensor:
         """The perturbation (B, N, 3) by parameters (B, P), both in units of epsilon."""
-        if state.epsilon == 0:
+        if state.epsilon <= NO_BUDGET:
             return torch.zeros_like(state.clean)
         return (self._transform(state.clean, state.epsilon * parameters) - state.clean) / state.epsilon
 
