@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from core.commands import (  # noqa: F401  importing a command adds it
     attack,
     datasets,
+    defend,
     doctor,
     evaluate,
     reproduce,

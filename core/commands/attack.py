@@ -1,15 +1,34 @@
 """``pointward attack``."""
 
 from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
 
 from core import live
 from core.clouds.files import read_cloud, write_cloud
 from core.clouds.frames import frame_record, turned
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
-from core.commands.shared import FGSM, AttackChoice, CloudFile, Count, Device, InputFile, Json, ModelName, Seed, cli
+from core.commands.shared import (
+    FGSM,
+    AttackChoice,
+    CloudFile,
+    Count,
+    DefenseName,
+    Device,
+    InputFile,
+    Json,
+    ModelName,
+    Seed,
+    behind,
+    cli,
+    undefended,
+)
+from core.evaluation.draws import DRAWS, judge_draws
 from core.evaluation.orientation import expected_up
-from core.models.checkpoints import load_model, resolve_model
+from core.models.checkpoints import LoadedModel, load_model, resolve_model
+from core.models.port import draws_anew
 from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
@@ -19,6 +38,7 @@ def attack(
     file: InputFile,
     *,
     model: ModelName = "pointnet-simple",
+    defense: DefenseName = None,
     choice: AttackChoice = FGSM,
     true_class: str | None = None,
     target: str | None = None,
@@ -36,7 +56,7 @@ def attack(
     file
         A cloud (.ply .pcd .xyz .txt .pts .npy .npz .h5) or a mesh (.off .obj .stl .ply), sampled by area.
     model
-        A built-in model, a run folder or a .safetensors file.
+        A built-in model, a run folder or a .safetensors file; behind a defence as modelnet16-pgd+sor.
     true_class
         The class to move away from; the default is the model's verdict on the clean cloud.
     target
@@ -50,7 +70,8 @@ def attack(
         goes into a file beside it, OUT.json.
     """
     chosen = choice.build(targeted=target is not None)
-    loaded = load_model(resolve_model(model), choose_device(device))
+    bare, before = undefended(model, defense)
+    loaded = load_model(resolve_model(bare), choose_device(device))
     classes = loaded.card.classes
     for name in (target, true_class):
         if name is not None and name not in classes:
@@ -63,7 +84,7 @@ def attack(
     else:
         hint = look_for_turn(loaded, "The file", [supplied.points])
     frame = frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic)
-    cloud = replace(supplied, label=label)
+    cloud, loaded = replace(supplied, label=label), behind(before, loaded)
     setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
     attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
     if not complete:
@@ -81,6 +102,7 @@ def attack(
         {
             "file": str(file),
             "model": loaded.name,
+            **({"defense": loaded.defense} if loaded.defense else {}),
             "attack": choice.attack,
             **chosen.model_dump(),
             "points": len(cloud.points),
@@ -91,6 +113,7 @@ def attack(
             "adversarial": verdict[1],
             "fooled": scene.fooled()[0],
             "unlike_training_data": scene.unlike[0],
+            **_draws(loaded, scene),
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
@@ -98,3 +121,12 @@ def attack(
         },
         as_json,
     )
+
+
+def _draws(model: LoadedModel, scene: live.Scene) -> dict[str, Any]:
+    """Of a model that draws, the shares of fresh draws in which its verdict is the label; nothing of another."""
+    if not draws_anew(model.module):
+        return {}
+    clouds, label = np.stack([scene.setup.cloud.points, scene.points]), np.array([scene.label, scene.label])
+    clean, adversarial = judge_draws(model.module, clouds, label, DRAWS, scene.setup.seed).share.tolist()
+    return {"right_in_draws": {"draws": DRAWS, "clean": clean, "adversarial": adversarial}}

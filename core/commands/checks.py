@@ -16,6 +16,7 @@ from core.attacks import PRESETS
 from core.clouds.files import WRITABLE
 from core.commands.console import UsageError
 from core.datasets import REGISTRY
+from core.defenses import names
 from core.models.checkpoints import builtin_models
 from core.runtime.devices import DeviceName, choose_device
 from core.runtime.files import FormatError
@@ -36,14 +37,33 @@ def check_dataset(name: str) -> None:
         raise ValueError(f"There is no such dataset; there are {', '.join(REGISTRY)}.")
 
 
+def is_model(name: str) -> bool:
+    """Whether it is a built-in model, or a file or folder that is there."""
+    return name in builtin_models() or os.path.exists(Path(name).expanduser())
+
+
 def check_model(name: str) -> None:
-    """It is a built-in model, or a file or folder that is there."""
+    """It is a model, maybe behind a defence: "modelnet16-pgd+sor"."""
     try:
-        known = builtin_models()
+        model, defense = names.split(name, is_model)
+        known = is_model(model)
     except FormatError:  # of the installation, not of the command line: the command itself will say so
         return
-    if name not in known and not os.path.exists(Path(name).expanduser()):
-        raise ValueError(f"There is no such model; give {', '.join(known)}, a .safetensors file or a run's folder.")
+    if not known:
+        choices = ", ".join(builtin_models())
+        raise ValueError(f"There is no such model; give {choices}, a .safetensors file or a run's folder.")
+    if defense:
+        names.parse(defense)
+
+
+def check_defense(text: str) -> None:
+    """It is a defence with its settings."""
+    names.parse(text)
+
+
+def check_defenses(text: str) -> None:
+    """It is one or more of them."""
+    names.parse_several(text)
 
 
 def check_device(name: DeviceName) -> None:

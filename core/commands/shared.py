@@ -16,18 +16,22 @@ from core.commands.checks import (
     check_attack,
     check_cloud,
     check_dataset,
+    check_defense,
     check_device,
     check_figure,
     check_folder,
     check_model,
     check_table,
     check_there,
+    is_model,
     validated,
 )
 from core.commands.console import Terminal, UsageError, follow, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
 from core.datasets.matching import matched, parse_names
+from core.defenses import DEFENSES, names
+from core.defenses.base import Defense
 from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
@@ -64,6 +68,13 @@ Flat = Parameter(name="*")
 AttackChanges = partial(Attack)
 AttackName = Annotated[str, validated(check_attack)]
 ModelName = Annotated[str, validated(check_model)]
+DefenseName = Annotated[
+    str | None,
+    validated(
+        check_defense,
+        help=f"Input defence before the model: {', '.join(DEFENSES)}; with settings as sor:k=2,alpha=1.1.",
+    ),
+]
 DatasetName = Annotated[str, validated(check_dataset)]
 Count = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
 InputFile = Annotated[Path, validated(check_there)]
@@ -181,6 +192,26 @@ class AttackChoice:
 FGSM = AttackChoice()
 
 
+def undefended(model: str, defense: str | None = None) -> tuple[str, Defense | None]:
+    """The name of a model without the defence typed after it; and the defence, by that or by --defense.
+
+    Raises
+    ------
+    UsageError
+        If there are both.
+    """
+    name, typed = names.split(model, is_model)
+    if typed and defense:
+        raise UsageError(f"{model} names a defence already: leave out --defense.")
+    text = typed or defense
+    return name, names.parse(text) if text else None
+
+
+def behind(defense: Defense | None, model: LoadedModel) -> LoadedModel:
+    """The model behind the defence, if there is one."""
+    return model if defense is None else names.protected(model, defense)
+
+
 @Parameter(n_tokens=1)
 def _class_names(type_: object, tokens: Sequence[Token]) -> dict[str, str]:
     return parse_names(tokens[0].value)
@@ -194,7 +225,7 @@ class Trial:
     Parameters
     ----------
     model
-        A built-in model, a run folder or a .safetensors file.
+        A built-in model, a run folder or a .safetensors file; behind a defence as modelnet16-pgd+sor.
     dataset
         Dataset whose test clouds are used; the default is the one the model was trained on. It may have some of the
         model's classes alone.
@@ -211,12 +242,13 @@ class Trial:
     choice: AttackChoice = FGSM
     device: Device = "auto"
 
-    def open(self) -> tuple[LoadedModel, Dataset, Attack, dict[str, Any]]:
+    def open(self, defense: str | None = None) -> tuple[LoadedModel, Dataset, Attack, dict[str, Any]]:
         """The three, the dataset with the model's classes, and which frame the model expects and which was given."""
         attack = self.choice.build()
+        bare, before = undefended(self.model, defense)
         if self.dataset is not None:
             check_root(self.dataset, self.data_root)
-        path = resolve_model(self.model)
+        path = resolve_model(bare)
         model = load_model(path, choose_device(self.device))
         name, root, stands = self.dataset, self.data_root, AS_IT_IS
         if name is None:
@@ -238,4 +270,4 @@ class Trial:
         )
         unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
         frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
-        return model, matched(data, model.card.classes, self.classes), attack, frame
+        return behind(before, model), matched(data, model.card.classes, self.classes), attack, frame

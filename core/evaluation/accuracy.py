@@ -1,7 +1,8 @@
 """Clean and adversarial accuracy of a model on a split, with an answer for every cloud (first paper, Table I)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,11 @@ from scipy.special import log_softmax
 from core.attacks import Attack, Evaluation, State
 from core.clouds import linf, rmse
 from core.datasets import Split, choose_rows
+from core.evaluation.draws import DRAWS, Draws, judge
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
-from core.models.predict import Predictions, device_of, predict
+from core.models.port import draws_anew, reseeded
+from core.models.predict import Predictions, device_of
 from core.options import Options, option
 
 Array = NDArray[np.float32]
@@ -43,13 +46,20 @@ class EvaluationOptions(Options):
     )
     seed: int = option(0, "Source of an attack's random starts.", low=0, high=2**31 - 1, advanced=True)
     batch_size: int = option(32, "Clouds in one pass.", unit="clouds", low=1, high=4096, advanced=True)
+    draws: int = option(
+        DRAWS,
+        "Fresh draws that judge a model with a random defence; others are asked once.",
+        low=1,
+        high=1000,
+        advanced=True,
+    )
 
 
 @dataclass(frozen=True)
 class Rate:
-    """``hits`` of ``n`` clouds."""
+    """``hits`` of ``n`` clouds; of a model that draws, their mean over the draws."""
 
-    hits: int
+    hits: float
     n: int
 
     @property
@@ -64,7 +74,7 @@ class Rate:
             return 0.0, 1.0
         from scipy.stats import binomtest  # half a second to import, which a window's start should not pay
 
-        low, high = binomtest(self.hits, self.n).proportion_ci(0.95, method="wilson")
+        low, high = binomtest(round(self.hits), self.n).proportion_ci(0.95, method="wilson")
         return float(low), float(high)
 
     def __str__(self) -> str:
@@ -78,10 +88,13 @@ class LabelledPredictions(Predictions):
 
     label: NDArray[np.int64]
     """(n,), the true classes."""
+    draws: Draws | None = field(default=None, kw_only=True)
+    """How a model that draws is judged, of whose first draw the predictions are; None of any other."""
 
     def of(self, places: NDArray[np.int64]) -> Self:
         """The answers to some of the clouds, (m,)."""
-        return replace(self, **{part.name: getattr(self, part.name)[places] for part in fields(self)})
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return replace(self, **{name: value[places] for name, value in parts.items() if value is not None})
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -90,7 +103,9 @@ class LabelledPredictions(Predictions):
 
     @property
     def accuracy(self) -> Rate:
-        return Rate(int(self.correct.sum()), len(self.label))
+        """Of a model that draws, the mean over its draws."""
+        hits = int(self.correct.sum()) if self.draws is None else float(self.draws.share.sum())
+        return Rate(hits, len(self.label))
 
     @property
     def rank(self) -> NDArray[np.int64]:
@@ -200,6 +215,8 @@ def evaluate_accuracy(
         attack is transferred.
     clean_cache : evaluations of the attacked model at clean clouds; missing batches are added.
 
+    A model that draws is judged by fresh draws, not by those that an attack has seen.
+
     Yields
     ------
     Progress after each batch, then Done with the ``AccuracyReport`` of the clouds that were reached; None if none was.
@@ -212,6 +229,8 @@ def evaluate_accuracy(
     options = options or EvaluationOptions()
     rows = chosen_clouds(split, options)
     generator = torch.Generator().manual_seed(options.seed)
+    attacked = reseeded(model if surrogate is None else surrogate, options.seed)
+    ask = partial(_answers, model, options)
     clean: list[Arrays] = []
     moved: list[Arrays] = []
     done = 0
@@ -219,9 +238,8 @@ def evaluate_accuracy(
         chosen = rows[start : start + options.batch_size]
         points = np.array(split.points[chosen, : options.points])
         if attack is None:
-            clean.append(_answers(model, points))
+            clean.append(ask(points, split.labels[chosen]))
         else:
-            attacked = model if surrogate is None else surrogate
             device = device_of(attacked)
             clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
             state = attack.start(attacked, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
@@ -229,14 +247,15 @@ def evaluate_accuracy(
             if clean_cache is not None:
                 clean_cache[start] = state.evaluation
             before = _arrays(state.evaluation)
-            finished = _finished(attacked, attack, state, options.stop_on_success, cancel)
-            if finished is None:
+            stop_on_success = options.stop_on_success and not draws_anew(attacked)  # the next draw may not be fooled
+            ended = finished(attacked, attack, state, stop_on_success, cancel)
+            if ended is None:
                 break
-            adversarial, after = finished
-            if surrogate is not None:
-                before, after = _answers(model, points), _answers(model, adversarial)
+            adversarial, after = ended
+            if surrogate is not None or draws_anew(model):
+                before, after = (ask(each, split.labels[chosen]) for each in (points, adversarial))
             clean.append(before)
-            moved.append((*after, linf(points, adversarial), rmse(points, adversarial)))
+            moved.append((linf(points, adversarial), rmse(points, adversarial), *after))
         done += len(chosen)
         yield Progress(done, len(rows), "clouds evaluated")
         if cancel and cancel.requested:
@@ -245,12 +264,14 @@ def evaluate_accuracy(
         yield Done(None, complete=False)
         return
     labels = split.labels[rows[:done]]
-    logits, latent = _joined(clean)
+    logits, latent, *correct = _joined(clean)
     left_out = len(split.copies) if options.without_copies else 0
-    report = AccuracyReport(rows[:done], LabelledPredictions(logits, latent, labels), copies_left_out=left_out)
+    answers = LabelledPredictions(logits, latent, labels, draws=_draws(correct))
+    report = AccuracyReport(rows[:done], answers, copies_left_out=left_out)
     if moved:
-        logits, latent, far, wide = _joined(moved)
-        report = replace(report, adversarial=AdversarialPredictions(logits, latent, labels, far, wide))
+        far, wide, logits, latent, *correct = _joined(moved)
+        worse = AdversarialPredictions(logits, latent, labels, far, wide, draws=_draws(correct))
+        report = replace(report, adversarial=worse)
     yield Done(report, complete=done == len(rows))
 
 
@@ -276,9 +297,14 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
     return rows[choose_rows(split.labels[rows], options.clouds or len(rows))]
 
 
-def _answers(model: Classifier, points: Array) -> Arrays:
-    answers = predict(model, points, len(points))
-    return answers.logits, answers.latent
+def _answers(model: Classifier, options: EvaluationOptions, points: Array, labels: NDArray[np.int64]) -> Arrays:
+    """Logits and latents, and of a model that draws whether it is right in each draw."""
+    answers, draws = judge(model, points, labels, options.draws, options.seed, len(points))
+    return (answers.logits, answers.latent, *([draws.correct] if draws_anew(model) else []))
+
+
+def _draws(correct: list[NDArray[Any]]) -> Draws | None:
+    return Draws(correct[0]) if correct else None
 
 
 def _arrays(evaluation: Evaluation | None) -> Arrays:
@@ -286,7 +312,7 @@ def _arrays(evaluation: Evaluation | None) -> Arrays:
     return evaluation.logits.cpu().numpy(), evaluation.latent.cpu().numpy()
 
 
-def _finished(
+def finished(
     model: Classifier, attack: Attack, state: State, stop_on_success: bool, cancel: Cancel | None
 ) -> tuple[Array, Arrays] | None:
     """The adversarial clouds (B, N, 3), and the model's answers to them; None if it was cancelled."""
@@ -310,6 +336,11 @@ def _described(kind: str, verdicts: LabelledPredictions) -> dict[str, Any]:
         f"{kind}_interval": verdicts.accuracy.interval,
         f"{kind}_confidence": float(verdicts.confidence.mean()),
         f"{kind}_loss": float(verdicts.loss.mean()),
+        **(
+            {f"{kind}_spread": draws.spread, f"{kind}_draws": draws.accuracies.tolist()}
+            if (draws := verdicts.draws)
+            else {}
+        ),
     }
 
 
@@ -319,4 +350,5 @@ def _columns(kind: str, verdicts: LabelledPredictions) -> dict[str, NDArray[Any]
         f"{kind}_confidence": verdicts.confidence,
         f"{kind}_true_confidence": verdicts.true_confidence,
         f"{kind}_loss": verdicts.loss,
+        **({f"{kind}_share_of_draws": verdicts.draws.share} if verdicts.draws else {}),
     }

@@ -60,6 +60,16 @@ WRONG = [
     (("tsne", "pointnet-simple", "--out", "x.bad"), "ends in .pdf or .png or .svg"),
     (("tsne", "pointnet-simple", "--coordinates", "x.bad"), "ends in .csv"),
     (("tsne", "pointnet-simple", "--out", "x.pdf", "--perplexity", "0"), "perplexity"),
+    (("evaluate", "pointnet-simple+fog"), "There is no defence 'fog'; there are srs, sor, knn, quantise."),
+    (("evaluate", "nothing-there+sor"), "There is no such model"),
+    (("evaluate", "pointnet-simple", "--defense", "sor:k=0"), "k: input should be greater than or equal to 1"),
+    (("evaluate", "pointnet-simple+sor", "--defense", "srs"), "names a defence already: leave out --defense"),
+    (("attack", "cloud.xyz", "--defense", "sor:depth=3"), "depth: extra inputs are not permitted"),
+    (("attack", "cloud.xyz", "--model", "pointnet-simple+srs:share=2"), "share: input should be less than or equal to"),
+    (("defend", "pointnet-simple", "--defenses", "srs,fog"), "There is no defence 'fog'"),
+    (("defend", "pointnet-simple", "--defenses", ","), "At least one defence is needed"),
+    (("defend", "pointnet-simple+sor"), "Defences are tried before a model without one"),
+    (("defend", "pointnet-simple", "--out", "x.bad"), "ends in .csv"),
     (("datasets", "imagenet"), "There is no such dataset"),
     (("datasets", "modelnet40"), "modelnet40 needs --data-root"),
     (("datasets", "shapes16", "--sheet", "x.bad"), "ends in .pdf or .png or .svg"),
@@ -154,6 +164,7 @@ OUTPUTS = [
     ("tour", "--out", "file.txt"),
     ("open", "nowhere.off"),
     ("doctor", "--threads", "0"),
+    ("defend", "pointnet-simple", "--out", "x.bad"),
 ]
 """Of each command as it is started, main's own included."""
 
