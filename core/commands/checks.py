@@ -56,16 +56,6 @@ def check_model(name: str) -> None:
         names.parse(defense)
 
 
-def check_defense(text: str) -> None:
-    """It is a defence with its settings."""
-    names.parse(text)
-
-
-def check_defenses(text: str) -> None:
-    """It is one or more of them."""
-    names.parse_several(text)
-
-
 def check_device(name: DeviceName) -> None:
     """PyTorch can use it here."""
     choose_device(name)
@@ -116,7 +106,7 @@ def check_cloud(path: Path) -> None:
     _check_file(path)
 
 
-def validated(check: Callable[[Any], None], **parameter: Any) -> Parameter:
+def validated(check: Callable[[Any], object], **parameter: Any) -> Parameter:
     """A parameter whose value passes a check, where one is given."""
 
     def validate(_: Any, value: Any) -> None:

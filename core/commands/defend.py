@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from core.commands.checks import check_defenses, validated
+from core.commands.checks import validated
 from core.commands.console import UsageError, UserError, follow, show, write
 from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli, undefended
 from core.defenses import DEFENSES, names
@@ -15,7 +15,7 @@ from core.results.records import write_csv, write_provenance
 def defend(
     trial: Trial,
     *,
-    defenses: Annotated[str, validated(check_defenses)] = ",".join(DEFENSES),
+    defenses: Annotated[str, validated(names.parse_several)] = ",".join(DEFENSES),
     clouds: Count = 200,
     points: Count = None,
     draws: Count = None,

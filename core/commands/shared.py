@@ -16,7 +16,6 @@ from core.commands.checks import (
     check_attack,
     check_cloud,
     check_dataset,
-    check_defense,
     check_device,
     check_figure,
     check_folder,
@@ -71,7 +70,7 @@ ModelName = Annotated[str, validated(check_model)]
 DefenseName = Annotated[
     str | None,
     validated(
-        check_defense,
+        names.parse,
         help=f"Input defence before the model: {', '.join(DEFENSES)}; with settings as sor:k=2,alpha=1.1.",
     ),
 ]

@@ -19,17 +19,15 @@ from core.datasets import Split
 from core.defenses import Defended, Defense
 from core.defenses.names import heading, written
 from core.evaluation.accuracy import EvaluationOptions, Rate, chosen_clouds, finished
+from core.evaluation.claims import claim
 from core.evaluation.draws import Draws, averaged, judge_draws
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
-from core.models.port import reseeded
+from core.models.port import draws_anew, reseeded
 from core.models.predict import device_of
 from core.options import option
 from core.results.checkpointed import StoppedEarly
 from core.results.tables import Cell, Table
-
-_WEAK = 0.05
-"""Share of the clouds by which a straight attack has to fall behind before that is said."""
 
 Array = NDArray[np.float32]
 
@@ -134,40 +132,6 @@ class DefenseStudy:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def claim(
-    name: str,
-    *,
-    undefended: float,
-    oblivious: float,
-    straight: float,
-    adaptive: float,
-    clean: float,
-    defended_clean: float,
-) -> str:
-    """What is left of the claim that a defence defends, in one sentence; all accuracies as shares in 0..1.
-
-    Who knows the defence can use any of the three attacks, so that the least accuracy counts.
-
-    Parameters
-    ----------
-    name : of the defence.
-    undefended : accuracy under attack without it.
-    oblivious, straight, adaptive : accuracies with it.
-    clean, defended_clean : accuracies on clean clouds without and with it.
-    """
-    known = min(oblivious, straight, adaptive)
-    price = f"{100 * abs(clean - defended_clean):.1f}"
-    verb = "costs" if defended_clean <= clean else "gains"
-    parts = [
-        f"{name[:1].upper()}{name[1:]} keeps {100 * oblivious:.0f} % against clouds that were made without knowing it, "
-        f"and {100 * known:.0f} % against an attacker who does, where {100 * undefended:.0f} % are kept without it",
-        f"it {verb} {price} points of clean accuracy" if price != "0.0" else "it costs no clean accuracy",
-    ]
-    if straight - known >= _WEAK:
-        parts.append(f"a straight attack alone would have shown {100 * straight:.0f} %")
-    return f"{'; '.join(parts)}."
-
-
 def try_defenses(
     model: nn.Module,
     split: Split,
@@ -189,31 +153,31 @@ def try_defenses(
     """
     rows = chosen_clouds(split, options)
     points, labels = np.array(split.points[rows, : options.points]), split.labels[rows]
-    attacks = 1 + sum(1 + _hides(defense) for defense in defenses.values())
-    bench = _Bench(device_of(model), points, labels, attack, options, cancel, attacks * len(rows))
+    attacks = 1 + sum(1 + (_draws(model, defense) or defense.flat) for defense in defenses.values())
+    bench = _Bench(model, points, labels, attack, options, cancel, attacks * len(rows))
     tried: list[Tried] = []
     study = None
     try:
-        moved = yield from bench.attacked(model, "without a defence", until_fooled=False)
+        moved = yield from bench.attacked(model, "without a defence", until_fooled=False)  # for others to judge too
         bare = DefenseStudy(rows, labels, bench.judged(model, points), bench.judged(model, moved), ())
         for name, defense in defenses.items():
-            tried.append((yield from bench.tried(model, name, defense, moved)))
+            tried.append((yield from bench.tried(name, defense, moved)))
             study = replace(bare, tried=tuple(tried))
     except StoppedEarly:
         pass
     yield Done(study, complete=len(tried) == len(defenses))
 
 
-def _hides(defense: Defense) -> bool:
-    """Whether the straight attack is not the adaptive one already."""
-    return defense.random or defense.flat
+def _draws(model: nn.Module, defense: Defense) -> bool:
+    return defense.random or draws_anew(model)
 
 
 @dataclass
 class _Bench:
     """Attacks models on the same clouds, and judges them."""
 
-    device: torch.device
+    model: nn.Module
+    """Without a defence."""
     points: Array
     """(n, N, 3)"""
     labels: NDArray[np.int64]
@@ -224,18 +188,16 @@ class _Bench:
     """Clouds to be attacked, over all attacks."""
     done: int = 0
 
-    def tried(self, model: nn.Module, name: str, defense: Defense, moved: Array) -> Generator[Event, None, Tried]:
+    def tried(self, name: str, defense: Defense, moved: Array) -> Generator[Event, None, Tried]:
         """Try one defence; ``moved`` are the clouds made on the bare model."""
-        straight, adaptive = (Defended(model, defense, gradient).eval() for gradient in ("straight", "bpda"))
-        clean, oblivious = (self.judged(straight, clouds) for clouds in (self.points, moved))
-        made = yield from self.attacked(straight, f"{name}, straight", until_fooled=not defense.random)
-        through = self.judged(straight, made)
-        if not _hides(defense):
+        straight, adaptive = (Defended(self.model, defense, gradient).eval() for gradient in ("straight", "bpda"))
+        draws = _draws(self.model, defense)
+        made = yield from self.attacked(straight, f"{name}, straight", until_fooled=not draws)
+        clean, oblivious, through = (self.judged(straight, clouds) for clouds in (self.points, moved, made))
+        if not (draws or defense.flat):  # the gradient is the same
             return Tried(defense, clean, oblivious, through, through)
-        surrogate = (
-            averaged(adaptive.reseeded(self.options.seed), self.options.averaged) if defense.random else adaptive
-        )
-        made = yield from self.attacked(surrogate, f"{name}, adaptive", until_fooled=not defense.random)
+        surrogate = averaged(adaptive.reseeded(self.options.seed), self.options.averaged) if draws else adaptive
+        made = yield from self.attacked(surrogate, f"{name}, adaptive", until_fooled=not draws)
         return Tried(defense, clean, oblivious, through, self.judged(adaptive, made))
 
     def attacked(self, model: Classifier, text: str, *, until_fooled: bool) -> Generator[Event, None, Array]:
@@ -246,10 +208,10 @@ class _Bench:
         StoppedEarly
         """
         model, generator = reseeded(model, self.options.seed), torch.Generator().manual_seed(self.options.seed)
-        made = []
+        device, made = device_of(self.model), []
         for start in range(0, len(self.points), self.options.batch_size):
             part = slice(start, start + self.options.batch_size)
-            clouds, label = (torch.from_numpy(each[part]).to(self.device) for each in (self.points, self.labels))
+            clouds, label = (torch.from_numpy(each[part]).to(device) for each in (self.points, self.labels))
             state = self.attack.start(model, clouds, label, generator)
             ended = finished(model, self.attack, state, until_fooled, self.cancel)
             if ended is None:

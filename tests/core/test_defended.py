@@ -22,7 +22,8 @@ from core.defenses import Defended
 from core.defenses.names import parse, protected
 from core.defenses.srs import RandomSampling
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, evaluate_accuracy
-from core.evaluation.defended import DefendOptions, DefenseStudy, claim, try_defenses
+from core.evaluation.claims import claim
+from core.evaluation.defended import DefendOptions, DefenseStudy, try_defenses
 from core.evaluation.draws import Draws, averaged, draw_seeds, judge_draws
 from core.events import Cancel, Done, Event, Progress, result
 from core.models import Output
