@@ -135,6 +135,15 @@ class Store(QObject):
                 self.primary = name  # a person's own model stays the attacked one if its classes fit
         self.modelsChanged.emit()
 
+    def replace_model(self, model: LoadedModel, by: LoadedModel) -> None:
+        """Put another model in the place of one, attacked and shown as that was."""
+        self.models = tuple(by if known is model else known for known in self.models)
+        if model.name in self.shown:
+            self.shown = self.shown - {model.name} | {by.name}
+        if model.name == self.primary:
+            self.primary = by.name
+        self.modelsChanged.emit()
+
     def set_shown(self, name: str, shown: bool) -> None:
         self.shown = self.shown | {name} if shown else self.shown - {name}
         self.modelsChanged.emit()

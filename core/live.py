@@ -18,6 +18,7 @@ from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
 from core.models import eval_view, require_finite
 from core.models.checkpoints import LoadedModel
+from core.models.port import draws_anew
 from core.models.predict import device_of
 from core.models.typical import UNLIKE
 from core.runtime.threads import run_concurrently
@@ -303,7 +304,10 @@ def show(before: Scene, state: State) -> Scene:
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
     answers, latents, apart = _predict_all(setup, adversarial, state.clean)
     confidence = answers[setup.primary, int(state.label)]
-    loss = float(evaluation.loss) if evaluation is not None else float(-np.log(max(confidence, 1e-38)))
+    if evaluation is None or draws_anew(setup.models[setup.primary].module):  # the attack's own is of another draw
+        loss = float(-np.log(max(confidence, 1e-38)))
+    else:
+        loss = float(evaluation.loss)
     return replace(
         before,
         state=state,

@@ -123,7 +123,10 @@ def command(scene: Scene, preset: str, source: FileSource) -> str:
     model = setup.models[setup.primary]
     arguments = ["pointward", "attack", str(source.path), *source.orientation.words().split()]
     arguments += ["--points", str(len(setup.cloud.points)), "--attack", preset]
-    arguments += ["--model", model.name if model.path is None or model.shipped else str(model.path)]
+    bare = model.bare or model
+    arguments += ["--model", bare.name if model.path is None or model.shipped else str(model.path)]
+    if model.defense:
+        arguments += ["--defense", model.defense]
     usual = preset_named(preset).model_dump()
     for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
         if name == "epsilon" or value != usual[name]:

@@ -24,6 +24,7 @@ from app.shell import theme
 from app.shell.orientation import OrientationPanel
 from app.shell.plain_text import tooltip_text
 from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, radio_button
+from app.stage.defense import DefenseChoice
 from app.stage.orientation import OrientationController
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
@@ -168,6 +169,8 @@ class LibraryPanel(QWidget):
         bottom.addWidget(self.orientation)
         bottom.addWidget(Label("Models", "title"))
         bottom.addLayout(self._models)
+        self.defense = DefenseChoice(store)
+        bottom.addWidget(self.defense)
         bottom.addWidget(self._open)
         column.addWidget(self._top)
         column.addWidget(self._pages, 1)

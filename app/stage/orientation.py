@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.clouds import Cloud, Points
     from core.datasets import Dataset
     from core.evaluation.orientation import Search
+    from core.models.checkpoints import LoadedModel
 
 MAX_HINTS = 8  # that are kept, so that going back to a file does not search again
 
@@ -67,8 +68,14 @@ class OrientationController(QObject):
     @property
     def expected(self) -> Axis | None:
         """The axis that the attacked model expects up, the usual one without a model; None if its card doesn't say."""
-        model = self._store.primary_model
+        model = self._model
         return STANDARD_UP if model is None else axis_named(model.card.up_axis)
+
+    @property
+    def _model(self) -> LoadedModel | None:
+        """The attacked model, without a defence: what it knows of its training data holds for the clouds alone."""
+        model = self._store.primary_model
+        return model.bare or model if model is not None else None
 
     @property
     def has_subject(self) -> bool:
@@ -127,7 +134,7 @@ class OrientationController(QObject):
     def _key(self) -> tuple[object, str]:
         """The subject, and the name of the model that is asked about it."""
         source = self._store.source
-        return source.supplied if source is not None else self.dataset, self._store.primary
+        return source.supplied if source is not None else self.dataset, self._model.name if self._model else ""
 
     def _on_changed(self, *_: object) -> None:
         store = self._store
@@ -143,7 +150,7 @@ class OrientationController(QObject):
 
     def _look(self) -> None:
         """Look for a hint, which only models can give whose files tell what is typical of their training data."""
-        key, model = self._key(), self._store.primary_model
+        key, model = self._key(), self._model
         stored = axis_named(self.dataset.card.up_axis) if self.dataset is not None else None
         if stored is not None:
             self._keep(key, Orientation(stored) if stored != self.expected else None)
@@ -158,7 +165,7 @@ class OrientationController(QObject):
     def _search(self, title: str, take: Callable[[Search], None], *, finding: bool = False) -> None:
         from core.evaluation.orientation import search_turn
 
-        model, clouds = self._store.primary_model, self._samples()
+        model, clouds = self._model, self._samples()
         if model is None or not clouds:
             return
         self._stop()

@@ -15,6 +15,7 @@ from core.commands import (  # noqa: F401  importing a command adds it
     attack,
     attacks,
     datasets,
+    defend,
     doctor,
     evaluate,
     models,

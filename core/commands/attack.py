@@ -2,7 +2,9 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+
+import numpy as np
 
 from core import live
 from core.clouds.files import read_cloud, write_cloud
@@ -11,9 +13,25 @@ from core.commands.checks import check_cloud, check_dataset, check_folder, check
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.sets import attack_dataset
-from core.commands.shared import FGSM, AttackChoice, Count, DataRoot, Device, Json, ModelName, Seed, Trial, cli
+from core.commands.shared import (
+    FGSM,
+    AttackChoice,
+    Count,
+    DataRoot,
+    DefenseName,
+    Device,
+    Json,
+    ModelName,
+    Seed,
+    Trial,
+    behind,
+    cli,
+    undefended,
+)
+from core.evaluation.draws import DRAWS, judge_draws
 from core.evaluation.orientation import expected_up
-from core.models.checkpoints import load_model, resolve_model
+from core.models.checkpoints import LoadedModel, load_model, resolve_model
+from core.models.port import draws_anew
 from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
@@ -23,6 +41,7 @@ def attack(
     file: Annotated[Path | None, validated(check_there)] = None,
     *,
     model: ModelName = "pointnet-simple",
+    defense: DefenseName = None,
     dataset: Annotated[str | None, validated(check_dataset)] = None,
     data_root: DataRoot = None,
     clouds: Count = None,
@@ -47,7 +66,7 @@ def attack(
     clouds
         Test clouds of the dataset to use; the default is all.
     model
-        A built-in or imported model, a run folder, or the file of a model.
+        A built-in or imported model, a run folder, or the file of a model; behind a defence as modelnet16-pgd+sor.
     true_class
         The class to move away from; the default is the model's verdict on the clean cloud.
     target
@@ -67,7 +86,7 @@ def attack(
         trial = Trial(
             model, dataset=dataset, data_root=data_root, orientation=orientation, choice=choice, device=device
         )
-        return attack_dataset(trial, out, clouds, points, seed, as_json)
+        return attack_dataset(trial, out, clouds, points, seed, as_json, defense)
     if file is None:
         raise UsageError("attack needs a file, or --dataset.")
     if clouds is not None or data_root is not None:
@@ -75,7 +94,8 @@ def attack(
     if out is not None:
         require(check_cloud, out)
     chosen = choice.build(targeted=target is not None)
-    loaded = load_model(resolve_model(model), choose_device(device))
+    bare, before = undefended(model, defense)
+    loaded = load_model(resolve_model(bare), choose_device(device))
     classes = loaded.card.classes
     for name in (target, true_class):
         if name is not None and name not in classes:
@@ -88,7 +108,7 @@ def attack(
     else:
         hint = look_for_turn(loaded, "The file", [supplied.points])
     frame = frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic)
-    cloud = replace(supplied, label=label)
+    cloud, loaded = replace(supplied, label=label), behind(before, loaded)
     setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
     attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
     if not complete:
@@ -106,6 +126,7 @@ def attack(
         {
             "file": str(file),
             "model": loaded.name,
+            **({"defense": loaded.defense} if loaded.defense else {}),
             "attack": choice.attack,
             **chosen.model_dump(),
             "points": len(cloud.points),
@@ -116,6 +137,7 @@ def attack(
             "adversarial": verdict[1],
             "fooled": scene.fooled()[0],
             "unlike_training_data": scene.unlike[0],
+            **_draws(loaded, scene),
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
@@ -124,3 +146,15 @@ def attack(
         as_json,
     )
     return 0
+
+
+def _draws(model: LoadedModel, scene: live.Scene) -> dict[str, Any]:
+    """Of a model that draws, the shares of fresh draws in which its verdict is the label; nothing of another."""
+    if not draws_anew(model.module):
+        return {}
+    label, seed = np.array([scene.label]), scene.setup.seed
+    clean, adversarial = (  # one by one, for some attacks add points
+        judge_draws(model.module, points[None], label, DRAWS, seed).mean
+        for points in (scene.setup.cloud.points, scene.points)
+    )
+    return {"right_in_draws": {"draws": DRAWS, "clean": clean, "adversarial": adversarial}}

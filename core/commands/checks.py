@@ -16,6 +16,7 @@ from core.attacks import PRESETS
 from core.clouds.files import WRITABLE
 from core.commands.console import UsageError
 from core.datasets import REGISTRY
+from core.defenses import names
 from core.evaluation.auto import AUTO
 from core.models.checkpoints import builtin_models
 from core.models.importers import imported_models, split_factory
@@ -38,14 +39,23 @@ def check_dataset(name: str) -> None:
         raise ValueError(f"There is no such dataset; there are {', '.join(REGISTRY)}.")
 
 
+def is_model(name: str) -> bool:
+    """Whether it is a built-in or imported model, or a file or folder that is there."""
+    return name in builtin_models() | imported_models() or _is_there(name)
+
+
 def check_model(name: str) -> None:
-    """It is a built-in or imported model, or a file or folder that is there."""
+    """It is a model, maybe behind a defence: "modelnet16-pgd+sor"."""
     try:
-        known = builtin_models()
+        model, defense = names.split(name, is_model)
+        known = is_model(model)
     except FormatError:  # of the installation, not of the command line: the command itself will say so
         return
-    if name not in known | imported_models() and not _is_there(name):
-        raise ValueError(f"There is no such model; give {', '.join(known)}, one of `pointward models`, or a path.")
+    if not known:
+        choices = ", ".join(builtin_models())
+        raise ValueError(f"There is no such model; give {choices}, one of `pointward models`, or a path.")
+    if defense:
+        names.parse(defense)
 
 
 def check_source(name: str) -> None:
@@ -108,7 +118,7 @@ def check_cloud(path: Path) -> None:
     _check_file(path)
 
 
-def validated(check: Callable[[Any], None], **parameter: Any) -> Parameter:
+def validated(check: Callable[[Any], object], **parameter: Any) -> Parameter:
     """A parameter whose value passes a check, where one is given."""
 
     def validate(_: Any, value: Any) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 from cyclopts import Parameter
 
 from core.commands.console import UserError, follow, note, show
-from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli
+from core.commands.shared import STOPPED, Count, DefenseName, Json, Seed, TableFile, Trial, cli
 from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.draws import DRAWS
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
@@ -22,6 +23,8 @@ def evaluate(
     points: Count = None,
     without_copies: Annotated[bool, Parameter(negative="")] = False,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
+    defense: DefenseName = None,
+    fresh_draws: Count = None,
     seed: Seed = 0,
     records: TableFile = None,
     as_json: Json = False,
@@ -38,18 +41,21 @@ def evaluate(
         Leave out test clouds that are copies of training clouds; the result says how many.
     stop_on_success
         End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
+    fresh_draws
+        Fresh draws that judge a model with a random defence; the default is 10.
     seed
-        Source of random restarts.
+        Source of random restarts and draws.
     records
         CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """
-    model, data, attack, frame = trial.open()
+    model, data, attack, frame = trial.open(defense)
     options = EvaluationOptions(
         clouds=clouds,
         points=model.card.points if points is None else points,
         without_copies=without_copies,
         stop_on_success=stop_on_success,
         seed=seed,
+        fresh_draws=DRAWS if fresh_draws is None else fresh_draws,
     )
     if data.card.copies and not without_copies:
         note(
@@ -79,6 +85,7 @@ def evaluate(
     shown = {
         "model": model.name,
         "weights": model.sha256,
+        **({"defense": model.defense} if model.defense else {}),
         "dataset": data.card.name,
         "fingerprint": data.card.fingerprint,
         "attack": trial.choice.attack,

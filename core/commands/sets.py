@@ -3,11 +3,26 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from cyclopts import Parameter
+from numpy.typing import NDArray
 
 from core.commands.checks import check_model, check_there, require, validated
 from core.commands.console import UsageError, UserError, follow, note, show
-from core.commands.shared import STOPPED, DataRoot, Device, Json, TableFile, Trial, cli, find_dataset
+from core.commands.shared import (
+    STOPPED,
+    Count,
+    DataRoot,
+    DefenseName,
+    Device,
+    Json,
+    TableFile,
+    Trial,
+    behind,
+    cli,
+    find_dataset,
+    undefended,
+)
 from core.datasets.matching import matched
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
 from core.evaluation.auto import adversarial_set
@@ -16,13 +31,22 @@ from core.evaluation.make import COLUMNS, AdversarialSet, read_set
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.set_folder import SetFolder, SetRecord
 from core.models.checkpoints import load_model, resolve_model
+from core.models.port import draws_anew
 from core.results.records import write_csv, write_provenance
 from core.runtime.devices import choose_device
 
 
-def attack_dataset(trial: Trial, out: Path, clouds: int | None, points: int | None, seed: int, as_json: bool) -> int:
+def attack_dataset(
+    trial: Trial,
+    out: Path,
+    clouds: int | None,
+    points: int | None,
+    seed: int,
+    as_json: bool,
+    defense: str | None,
+) -> int:
     """Attack the test clouds of a dataset and keep the adversarial ones in the folder ``out``; the exit code."""
-    model, data, attack, frame = trial.open()
+    model, data, attack, frame = trial.open(defense)
     options = EvaluationOptions(clouds=clouds, points=model.card.points if points is None else points, seed=seed)
     provenance = measurement_provenance(
         [model], data.card, attack, seed=seed, preset=trial.choice.attack, evaluation=options, class_names=trial.classes
@@ -51,6 +75,10 @@ def attack_dataset(trial: Trial, out: Path, clouds: int | None, points: int | No
         folder.end()
     else:
         note(f"{len(made.row):,} clouds are in {out}; the same command goes on from there.")
+    if draws_anew(model.module):
+        note(
+            "The model draws anew at every call: it was fooled in draws that the attack saw; judge tells of fresh ones."
+        )
     show({**_described(record), **frame, **_facts(made), "complete": complete, "out": str(out)}, as_json)
     return 0 if complete else STOPPED
 
@@ -60,6 +88,8 @@ def judge(
     folder: Annotated[Path, validated(check_there)],
     *,
     model: Annotated[list[str], Parameter(negative="")],
+    defense: DefenseName = None,
+    fresh_draws: Count = None,
     data_root: DataRoot = None,
     records: TableFile = None,
     device: Device = "auto",
@@ -75,7 +105,12 @@ def judge(
     folder
         The adversarial set.
     model
-        A built-in model, a run folder or a .safetensors file; may be given several times.
+        A built-in or imported model, a run folder, or the file of a model, behind a defence as modelnet16-pgd+sor; may
+        be given several times.
+    defense
+        Input defence before all of them.
+    fresh_draws
+        Fresh draws that judge a model with a random defence; the default is 10.
     records
         CSV file for one line per model and cloud; how it was made goes into a file beside it, RECORDS.json.
     """
@@ -87,8 +122,13 @@ def judge(
     data = find_dataset(record.dataset, data_root)
     if data.card.fingerprint != record.fingerprint:
         raise UsageError(f"{record.dataset} is another version here than the one that the clouds were made of.")
-    options = EvaluationOptions.model_validate(record.evaluation)
-    loaded = [load_model(resolve_model(name), choose_device(device)) for name in model]
+    options = EvaluationOptions.model_validate(
+        record.evaluation | ({"fresh_draws": fresh_draws} if fresh_draws else {})
+    )
+    loaded = []
+    for name in model:
+        bare, before = undefended(name, defense)
+        loaded.append(behind(before, load_model(resolve_model(bare), choose_device(device))))
     rows: dict[str, Any] = {}
     columns: list[dict[str, Any]] = []
     for each in loaded:
@@ -106,26 +146,38 @@ def judge(
         **measurement_provenance(loaded, data.card, None, seed=options.seed, evaluation=options),
     }
     if records is not None:
-        write_csv(records, {name: [line[name] for line in columns] for name in columns[0]})
+        names = dict.fromkeys(name for line in columns for name in line)  # of a model that draws there are more
+        write_csv(records, {name: [line.get(name, np.nan) for line in columns] for name in names})
         write_provenance(records, made_with)
     show({**_described(record), **_facts(made), **rows, **({"provenance": made_with} if as_json else {})}, as_json)
     return 0
 
 
 def success_rates(report: AccuracyReport, made: AdversarialSet) -> dict[str, Any]:
-    """Accuracies and attack success rates of a judged set, each with its number of clouds."""
+    """Accuracies and attack success rates of a judged set, each with its number of clouds.
+
+    Of a model that draws, clouds are counted in every draw, the numbers are their means, and the spreads are there too.
+    """
     clean, moved = report.sides
     on_surrogate = made.clean_logits.argmax(1) == made.label
-    wrong, both = ~moved.correct, clean.correct & on_surrogate
+    wrong, known = ~moved.in_draws, clean.in_draws
+    both = known & on_surrogate[:, None]
     return {
         "clean_accuracy": clean.accuracy.value,
         "adversarial_accuracy": moved.accuracy.value,
-        "success_of_all": Rate(int(wrong.sum()), len(wrong)).value,
-        "success_of_known": Rate(int((wrong & clean.correct).sum()), int(clean.correct.sum())).value,
+        **({"fresh_draws": wrong.shape[1], "clean_spread": clean.draws.spread} if clean.draws else {}),
+        **({"adversarial_spread": moved.draws.spread} if moved.draws else {}),
+        "success_of_all": Rate(int(wrong.sum()), wrong.size).value,
+        "success_of_known": Rate(int((wrong & known).sum()), int(known.sum())).value,
         "success_of_known_by_both": Rate(int((wrong & both).sum()), int(both.sum())).value,
-        "known": int(clean.correct.sum()),
-        "known_by_both": int(both.sum()),
+        "known": _clouds(known),
+        "known_by_both": _clouds(both),
     }
+
+
+def _clouds(counted: NDArray[np.bool_]) -> int | float:
+    """How many of n clouds there are, in the mean of R draws (n, R)."""
+    return int(counted.sum()) if counted.shape[1] == 1 else float(counted.mean(axis=1).sum())
 
 
 def _lines(report: AccuracyReport) -> list[tuple[Any, ...]]:

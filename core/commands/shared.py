@@ -22,12 +22,15 @@ from core.commands.checks import (
     check_model,
     check_table,
     check_there,
+    is_model,
     validated,
 )
 from core.commands.console import Terminal, UsageError, follow, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
 from core.datasets.matching import listed, matched, parse_names
+from core.defenses import DEFENSES, names
+from core.defenses.base import Defense
 from core.evaluation.auto import AUTO, AnyAttack, AutoAttack
 from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
@@ -65,6 +68,13 @@ Flat = Parameter(name="*")
 AttackChanges = partial("AttackChanges", *{row.kind: None for row in PRESETS.values()})
 AttackName = Annotated[str, validated(check_attack)]
 ModelName = Annotated[str, validated(check_model)]
+DefenseName = Annotated[
+    str | None,
+    validated(
+        names.parse,
+        help=f"Input defence before the model: {', '.join(DEFENSES)}; with settings as sor:k=2,alpha=1.1.",
+    ),
+]
 DatasetName = Annotated[str, validated(check_dataset)]
 Count = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
 FigureFile = Annotated[Path | None, validated(check_figure)]
@@ -202,6 +212,26 @@ def named_after(model: LoadedModel, dataset: Dataset) -> LoadedModel:
     return replace(model, card=model.card.model_copy(update={"classes": classes}))
 
 
+def undefended(model: str, defense: str | None = None) -> tuple[str, Defense | None]:
+    """The name of a model without the defence typed after it; and the defence, by that or by --defense.
+
+    Raises
+    ------
+    UsageError
+        If there are both.
+    """
+    name, typed = names.split(model, is_model)
+    if typed and defense:
+        raise UsageError(f"{model} names a defence already: leave out --defense.")
+    text = typed or defense
+    return name, names.parse(text) if text else None
+
+
+def behind(defense: Defense | None, model: LoadedModel) -> LoadedModel:
+    """The model behind the defence, if there is one."""
+    return model if defense is None else names.protected(model, defense)
+
+
 @Parameter(n_tokens=1)
 def _class_names(type_: object, tokens: Sequence[Token]) -> dict[str, str]:
     return parse_names(tokens[0].value)
@@ -215,7 +245,7 @@ class Trial:
     Parameters
     ----------
     model
-        A built-in or imported model, a run folder, or the file of a model.
+        A built-in or imported model, a run folder, or the file of a model; behind a defence as modelnet16-pgd+sor.
     dataset
         Dataset whose test clouds are used; the default is the one the model was trained on. It may have some of the
         model's classes alone.
@@ -240,12 +270,13 @@ class Trial:
         others = [load_model(path, device) for name, path in builtin_models().items() if name != model.name]
         return [other.module for other in others if other.card.classes == model.card.classes]
 
-    def open(self) -> tuple[LoadedModel, Dataset, AnyAttack, dict[str, Any]]:
+    def open(self, defense: str | None = None) -> tuple[LoadedModel, Dataset, AnyAttack, dict[str, Any]]:
         """The three, the dataset with the model's classes, and which frame the model expects and which was given."""
         attack = self.choice.build_any()
+        bare, before = undefended(self.model, defense)
         if self.dataset is not None:
             check_root(self.dataset, self.data_root)
-        path = resolve_model(self.model)
+        path = resolve_model(bare)
         model = load_model(path, choose_device(self.device))
         name, root, stands = self.dataset, self.data_root, AS_IT_IS
         if name is None:
@@ -268,4 +299,4 @@ class Trial:
         model = named_after(model, data)
         unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
         frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
-        return model, matched(data, model.card.classes, self.classes), attack, frame
+        return behind(before, model), matched(data, model.card.classes, self.classes), attack, frame

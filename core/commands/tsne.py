@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 
 from core.commands.console import UsageError, UserError, follow, show
-from core.commands.shared import STOPPED, FigureFile, Flat, Json, TableFile, Trial, cli
+from core.commands.shared import STOPPED, DefenseName, FigureFile, Flat, Json, TableFile, Trial, cli
 from core.datasets.matching import presence
 from core.evaluation import latents
 from core.evaluation.tsne import Separation, TsneOptions
@@ -21,6 +21,7 @@ def tsne(
     coordinates: TableFile = None,
     clouds: Annotated[latents.LatentOptions | None, Flat] = None,
     options: Annotated[TsneOptions | None, Flat] = None,
+    defense: DefenseName = None,
     as_json: Json = False,
 ) -> int:
     """The pair of Figures 8 and 9: one map of a model's latents of clean and adversarial test clouds.
@@ -36,7 +37,7 @@ def tsne(
 
     if out is None and coordinates is None:
         raise UsageError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
-    model, data, attack, frame = trial.open()
+    model, data, attack, frame = trial.open(defense)
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(
         lambda cancel: latents.latent_map(model.module, data.split("test"), attack, clouds, options, cancel), "mapping"
@@ -54,6 +55,7 @@ def tsne(
     shown = {
         "model": model.name,
         "weights": model.sha256,
+        **({"defense": model.defense} if model.defense else {}),
         "dataset": data.card.name,
         "fingerprint": data.card.fingerprint,
         "attack": trial.choice.attack,

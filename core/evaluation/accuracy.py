@@ -1,6 +1,6 @@
 """Clean and adversarial accuracy of a model on a split, with an answer for every cloud (first paper, Table I)."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 
 from core.attacks import Evaluation
 from core.datasets import Split, choose_rows
+from core.evaluation.draws import DRAWS, Draws
 from core.models.predict import Predictions
 from core.options import Options, option
 
@@ -37,13 +38,20 @@ class EvaluationOptions(Options):
     )
     seed: int = option(0, "Source of an attack's random starts.", low=0, high=2**31 - 1, advanced=True)
     batch_size: int = option(32, "Clouds in one pass.", unit="clouds", low=1, high=4096, advanced=True)
+    fresh_draws: int = option(
+        DRAWS,
+        "Fresh draws that judge a model with a random defence; others are asked once.",
+        low=1,
+        high=1000,
+        advanced=True,
+    )
 
 
 @dataclass(frozen=True)
 class Rate:
-    """``hits`` of ``n`` clouds."""
+    """``hits`` of ``n`` clouds; of a model that draws, their mean over the draws."""
 
-    hits: int
+    hits: float
     n: int
 
     @property
@@ -58,7 +66,7 @@ class Rate:
             return 0.0, 1.0
         from scipy.stats import binomtest  # half a second to import, which a window's start should not pay
 
-        low, high = binomtest(self.hits, self.n).proportion_ci(0.95, method="wilson")
+        low, high = binomtest(round(self.hits), self.n).proportion_ci(0.95, method="wilson")
         return float(low), float(high)
 
     def __str__(self) -> str:
@@ -72,10 +80,13 @@ class LabelledPredictions(Predictions):
 
     label: NDArray[np.int64]
     """(n,), the true classes."""
+    draws: Draws | None = field(default=None, kw_only=True)
+    """How a model that draws is judged, of whose first draw the predictions are; None of any other."""
 
     def of(self, places: NDArray[np.int64]) -> Self:
         """The answers to some of the clouds, (m,)."""
-        return replace(self, **{part.name: getattr(self, part.name)[places] for part in fields(self)})
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return replace(self, **{name: value[places] for name, value in parts.items() if value is not None})
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -83,8 +94,19 @@ class LabelledPredictions(Predictions):
         return np.equal(self.prediction, self.label)
 
     @property
+    def in_draws(self) -> NDArray[np.bool_]:
+        """(n, R), whether the model is right in each of R draws; (n, 1) of one that does not draw."""
+        return self.correct[:, None] if self.draws is None else self.draws.correct
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """(n,), the share of the draws in which the model is right: 0 or 1 of one that does not draw."""
+        return np.asarray(self.in_draws.mean(axis=1))
+
+    @property
     def accuracy(self) -> Rate:
-        return Rate(int(self.correct.sum()), len(self.label))
+        """Of a model that draws, the mean over its draws."""
+        return Rate(int(self.correct.sum()) if self.draws is None else float(self.share.sum()), len(self.label))
 
     @property
     def rank(self) -> NDArray[np.int64]:
@@ -204,6 +226,11 @@ def _described(kind: str, verdicts: LabelledPredictions) -> dict[str, Any]:
         f"{kind}_interval": verdicts.accuracy.interval,
         f"{kind}_confidence": float(verdicts.confidence.mean()),
         f"{kind}_loss": float(verdicts.loss.mean()),
+        **(
+            {f"{kind}_spread": draws.spread, f"{kind}_draws": draws.accuracies.tolist()}
+            if (draws := verdicts.draws)
+            else {}
+        ),
     }
 
 
@@ -213,4 +240,5 @@ def _columns(kind: str, verdicts: LabelledPredictions) -> dict[str, NDArray[Any]
         f"{kind}_confidence": verdicts.confidence,
         f"{kind}_true_confidence": verdicts.true_confidence,
         f"{kind}_loss": verdicts.loss,
+        **({f"{kind}_share_of_draws": verdicts.draws.share} if verdicts.draws else {}),
     }

@@ -3,6 +3,9 @@
 In the manner of AutoAttack (Croce and Hein 2020): white-box attacks with two objectives, one that looks for the nearest
 boundary, one that asks for no gradient, and clouds transferred from other models. Each attacks what is still classified
 correctly after those before it. No attack clamps a cloud to a box, for clouds have none.
+
+Of a model that draws, the minimum is that of the share of fresh draws in which it is right, a cloud is attacked on
+while there is any such draw, and it is fooled if it is wrong in most of them.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -15,11 +18,13 @@ from numpy.typing import NDArray
 from core.attacks import Attack, preset
 from core.datasets import Split
 from core.evaluation.accuracy import CleanCache, EvaluationOptions, chosen_clouds
+from core.evaluation.draws import predictions_in_draws
 from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
 from core.evaluation.set_folder import Columns, SetFolder
-from core.events import Cancel, Done, Event, Progress, forward
+from core.events import Cancel, Done, Event, Progress, forward, result
 from core.models import Classifier
-from core.models.predict import Predictions, predict
+from core.models.port import draws_anew
+from core.models.predict import Predictions
 from core.options import Options, option
 
 AUTO = "auto"
@@ -148,7 +153,7 @@ def _block(
     """The set of one block of clouds; None if it was stopped. ``before`` of ``total`` passes are done before it."""
     points, labels = split.points[block, : options.points], split.labels[block]
     chosen = options.model_copy(update={"clouds": None, "without_copies": False, "stop_on_success": True})
-    standing, made = np.arange(len(block)), None
+    standing, made, right = np.arange(len(block)), None, np.ones(len(block))
     tried = [(stage.name, stage.passes, model, stage.attack) for stage in attack.stages]
     for place, other in enumerate(surrogates, 1):
         tried.append((f"mi from model {place}", TRANSFERRED, other, attack.transferred))
@@ -164,12 +169,20 @@ def _block(
         if not found.complete:
             return None
         part: AdversarialSet = found.value
+        share = 1.0 - part.success
+        if source is not model or draws_anew(model):
+            part, share = _asked_afresh(part, model, options)
         if source is not model:
-            part = _seen_by_another(part, *(predict(model, clouds) for clouds in (sub.points, part.clouds)))
+            part = replace(part, forwards=np.ones_like(part.forwards), backwards=np.zeros_like(part.backwards))
         part = _named(part, name)
-        made = replace(_clean_mistakes(part, points), row=block) if made is None else _improved(made, standing, part)
+        if made is None:
+            wrong = _clean_mistakes(part, points, model, options)
+            made, right = _with_clean(replace(part, row=block), points, wrong), np.where(wrong, 0.0, share)
+        else:
+            made = _improved(made, standing, part, share < right[standing])
+            right[standing] = np.minimum(share, right[standing])
         before += passes * len(block)
-        standing = np.flatnonzero(~made.success)
+        standing = np.flatnonzero(right > 0)
         if not len(standing):
             break
     return made
@@ -181,23 +194,37 @@ def _named(made: AdversarialSet, name: str) -> AdversarialSet:
     return replace(made, by=np.where(made.success, name, NOT_FOOLED), loss_trace=none, rmse_trace=none)
 
 
-def _seen_by_another(made: AdversarialSet, clean: Predictions, moved: Predictions) -> AdversarialSet:
-    """A set made on another model, with what the attacked one says of it."""
-    return replace(
-        made,
-        clean_logits=clean.logits,
-        clean_latent=clean.latent,
-        logits=moved.logits,
-        latent=moved.latent,
-        success=moved.prediction != made.label,
-        forwards=np.ones_like(made.forwards),
-        backwards=np.zeros_like(made.backwards),
-    )
+def _in_fresh_draws(
+    model: Classifier, clouds: NDArray[np.float32], label: NDArray[np.int64], options: EvaluationOptions
+) -> tuple[Predictions, NDArray[np.float64]]:
+    """A model's predictions (in its first draw), and the shares (n,) of draws in which they are right.
+
+    The draws are others than those by which clouds are judged in the end: the least of several shares is a lucky one.
+    """
+    asking = predictions_in_draws(model, clouds, label, options.fresh_draws, options.seed + 1, options.batch_size)
+    answers, draws = result(asking)
+    return answers, draws.share
 
 
-def _clean_mistakes(made: AdversarialSet, points: NDArray[np.float32]) -> AdversarialSet:
-    """With the clean cloud itself in place of the adversarial one where the model is wrong about it already."""
-    wrong = made.clean_logits.argmax(1) != made.label
+def _asked_afresh(
+    made: AdversarialSet, model: Classifier, options: EvaluationOptions
+) -> tuple[AdversarialSet, NDArray[np.float64]]:
+    """A set with what a model says of it in fresh draws, and the shares (n,) of these in which it is right."""
+    moved, share = _in_fresh_draws(model, made.clouds, made.label, options)
+    return replace(made, logits=moved.logits, latent=moved.latent, success=share < 0.5), share
+
+
+def _clean_mistakes(
+    made: AdversarialSet, points: NDArray[np.float32], model: Classifier, options: EvaluationOptions
+) -> NDArray[np.bool_]:
+    """(n,), of which clean clouds (n, N, 3) the model is wrong, in every draw."""
+    if draws_anew(model):
+        return _in_fresh_draws(model, points, made.label, options)[1] == 0
+    return np.asarray(made.clean_logits.argmax(1) != made.label)
+
+
+def _with_clean(made: AdversarialSet, points: NDArray[np.float32], wrong: NDArray[np.bool_]) -> AdversarialSet:
+    """With the clean cloud itself in place of the adversarial one where the model is ``wrong`` about it already."""
     same = {"logits": made.clean_logits, "latent": made.clean_latent, "clouds": points}
     changed = {name: _rows(wrong, value, getattr(made, name)) for name, value in same.items()}
     zero = {name: np.where(wrong, 0, getattr(made, name)) for name in ("linf", "per_point_l2", "l2", "rmse")}
@@ -205,15 +232,17 @@ def _clean_mistakes(made: AdversarialSet, points: NDArray[np.float32]) -> Advers
     return replace(made, **changed, **zero, by=by, success=success)
 
 
-def _improved(made: AdversarialSet, standing: NDArray[np.int64], part: AdversarialSet) -> AdversarialSet:
-    """With the clouds of a later attack, on those still standing, where it fooled the model."""
-    fooled = np.zeros(len(made.row), dtype=bool)
-    fooled[standing[part.success]] = True
+def _improved(
+    made: AdversarialSet, standing: NDArray[np.int64], part: AdversarialSet, better: NDArray[np.bool_]
+) -> AdversarialSet:
+    """With the clouds of a later attack, on those still standing, where they are ``better``."""
+    mask = np.zeros(len(made.row), dtype=bool)
+    mask[standing] = better
     places = np.zeros(len(made.row), dtype=np.int64)
     places[standing] = np.arange(len(standing))
     later = part.of(places)
     names = (field.name for field in fields(made) if field.name not in ("row", "label", "clean_logits", "clean_latent"))
-    return replace(made, **{name: _rows(fooled, getattr(later, name), getattr(made, name)) for name in names})
+    return replace(made, **{name: _rows(mask, getattr(later, name), getattr(made, name)) for name in names})
 
 
 def _rows(mask: NDArray[np.bool_], one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:

@@ -137,8 +137,15 @@ class Comparison:
             list(lines[0]),
             [list(line.values()) for line in lines],
             f"Intervals: Wilson's, in %. r: unit-sphere radii. ECE: expected calibration error, {BINS} bins. "
-            f"Area: mean adversarial accuracy over epsilon from 0 to {scale.text(highest)}.",
+            f"Area: mean adversarial accuracy over epsilon from 0 to {scale.text(highest)}.{self._drawn}",
         )
+
+    @property
+    def _drawn(self) -> str:
+        """How models that draw were judged, where there are any."""
+        drawing = [measured.model.card.title for measured in self.measured if measured.report.clean.draws]
+        several = f"means over {self.options.fresh_draws} draws; all else is of one draw."
+        return f" Accuracies of {', '.join(drawing)}: {several}" if drawing else ""
 
     def records(self) -> dict[str, NDArray[Any]]:
         """One line per model and cloud, as the columns of a table; from them the table above can be computed."""

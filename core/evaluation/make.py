@@ -20,9 +20,11 @@ from core.evaluation.accuracy import (
     LabelledPredictions,
     chosen_clouds,
 )
+from core.evaluation.draws import Draws
 from core.evaluation.set_folder import Columns, SetFolder, SetRecord
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
+from core.models.port import draws_anew, reseeded
 from core.models.predict import device_of
 
 Array = NDArray[np.float32]
@@ -31,6 +33,9 @@ Array = NDArray[np.float32]
 @dataclass(frozen=True, eq=False)
 class AdversarialSet:
     """n adversarial clouds, how each was made, and what the attacked model, the surrogate, says of it.
+
+    Of a surrogate that draws, that is what it said in the draws that the attack saw: lucky ones, so that only fresh
+    draws can judge it.
 
     Distances are in unit-sphere radii, recomputed from the clouds as they are stored.
     """
@@ -83,9 +88,9 @@ class AdversarialSet:
             copies_left_out,
         )
 
-    def judged(self, logits: Array, latent: Array) -> AdversarialPredictions:
+    def judged(self, logits: Array, latent: Array, draws: Draws | None = None) -> AdversarialPredictions:
         """A model's predictions for these clouds, with their distances."""
-        return AdversarialPredictions(logits, latent, self.label, self.linf, self.rmse)
+        return AdversarialPredictions(logits, latent, self.label, self.linf, self.rmse, draws=draws)
 
 
 COLUMNS = tuple(part.name for part in fields(AdversarialSet))
@@ -115,6 +120,9 @@ def make_set(
     parts: SetFolder | None = None,
 ) -> Iterator[Event]:
     """Attack the chosen clouds of a split through the gradients of ``model``.
+
+    A model that draws does so in each batch by a sequence that ``options.seed`` gives. Its clouds are attacked to the
+    end, whatever ``options`` say: it may not be fooled in the next draw.
 
     Parameters
     ----------
@@ -182,6 +190,7 @@ def _batch(
     cancel: Cancel | None,
 ) -> Columns | None:
     """The columns of one batch; None if it was cancelled."""
+    model, until_fooled = reseeded(model, options.seed + start), options.stop_on_success and not draws_anew(model)
     points, device = np.array(split.points[chosen, : options.points]), device_of(model)
     clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
     state = attack.start(model, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
@@ -189,7 +198,7 @@ def _batch(
     assert at_clean is not None
     if clean_cache is not None:
         clean_cache[start] = at_clean
-    parts = list(attack.finish(model, state, stop_on_success=options.stop_on_success, cancel=cancel))
+    parts = list(attack.finish(model, state, stop_on_success=until_fooled, cancel=cancel))
     if sum(len(part.rows) for part in parts) < len(label):
         return None
     made = _ordered([_ended(attack, part) for part in parts], torch.cat([part.rows for part in parts]))

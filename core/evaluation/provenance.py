@@ -28,9 +28,11 @@ def measurement_provenance(
     seed : source of the attack's random starts, and of what else is random.
     options : all others of the operation, by name; under ``options`` beside those of the attack.
     """
+    defenses = {model.name: model.defense for model in models if model.defense}
     return {
         "dataset_name": dataset.name if dataset is not None else None,
         "dataset_frame": dataset.frame if dataset is not None else None,
+        **({"defenses": defenses} if defenses else {}),
         **provenance(
             {**({} if attack is None else {"attack": attack}), **options},
             seed=seed,

@@ -57,6 +57,10 @@ class LoadedModel:
     """The file."""
     typical: Typical | None = None
     """What is typical of the training data, if the file tells."""
+    defense: str = ""
+    """The defence that it is behind, with all settings, as it is typed in commands."""
+    bare: "LoadedModel | None" = None
+    """The same without the defence, if it is behind one."""
 
     def __post_init__(self) -> None:
         give_name(self.module, self.card.name)

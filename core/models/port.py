@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,35 @@ class Classifier(Protocol):
     """A callable from clouds (B, N, 3) in the unit sphere to ``Output``; attacks ask for no more than this."""
 
     def __call__(self, clouds: Tensor, /) -> Output: ...
+
+
+class RandomClassifier(Classifier, Protocol):
+    """A classifier that draws at every call, and answers otherwise at each."""
+
+    @property
+    def deterministic(self) -> bool:
+        """False."""
+
+    def reseeded(self, seed: int, /) -> Classifier:
+        """The same with a sequence of draws of its own, which this seed begins."""
+
+    def drawn(self, seed: int, /) -> Classifier:
+        """The same with one draw, always that of this seed."""
+
+
+def draws_anew(model: Classifier) -> TypeGuard[RandomClassifier]:
+    """Whether a model draws at every call; one that does not say so does not."""
+    return not getattr(model, "deterministic", True)
+
+
+def reseeded(model: Classifier, seed: int) -> Classifier:
+    """The model with a sequence of draws of its own, if it draws: what is measured with it can be repeated."""
+    return model.reseeded(seed) if draws_anew(model) else model
+
+
+def drawn(model: Classifier, seed: int) -> Classifier:
+    """The model with the draw of this seed at every call, if it draws."""
+    return model.drawn(seed) if draws_anew(model) else model
 
 
 class NonFiniteError(ValueError):

@@ -54,3 +54,15 @@ def test_a_name_already_in_use_gets_a_number_and_a_hidden_model_stays_hidden() -
     store.set_shipped((model("simple"),))
     assert [known.name for known in store.models] == ["simple", "simple 2", "other"]
     assert store.shown == {"simple", "other"}
+
+
+def test_a_model_in_the_place_of_another_is_attacked_and_shown_as_that_was() -> None:
+    store = Store()
+    store.set_shipped((model("a"), model("b"), model("c")))
+    store.set_shown("b", False)
+    for name in ("a", "b"):
+        before = next(known for known in store.models if known.name == name)
+        store.replace_model(before, replace(before, card=before.card.model_copy(update={"name": f"{name}+sor"})))
+    assert [known.name for known in store.models] == ["a+sor", "b+sor", "c"]
+    assert store.primary == "a+sor"
+    assert store.shown == {"a+sor", "c"}

@@ -175,6 +175,39 @@ def test_a_model_of_other_classes_is_shown_alone_and_the_target_class_is_reset(p
     assert scene.setup.attack.goal == "untargeted"
 
 
+def test_the_attacked_model_is_put_behind_a_defence_and_taken_back(person):
+    choice, bare = person.window.library.defense, person.store.primary_model
+    others = person.store.models[1:]
+    person.choose(choice, "SOR")
+    scene = person.wait_for_scene()
+    attacked = scene.setup.models[scene.setup.primary]
+    assert (attacked.name, attacked.bare) == (f"{bare.name}+sor", bare)
+    assert person.store.models == (attacked, *others), "in the place of the bare one"
+    assert f"{bare.card.title} + SOR" in person.window.verdict.view.accessibleDescription()
+    person.click(person.window.library._models.itemAtPosition(2, 0).widget(), QPoint(8, 8))
+    person.wait_for_scene()
+    assert choice.currentText() == "no defence", "the defence is that of one model"
+    person.click(person.window.library._models.itemAtPosition(1, 0).widget(), QPoint(8, 8))
+    person.wait_for_scene()
+    assert choice.currentText() == "SOR"
+    person.choose(choice, "no defence")
+    scene = person.wait_for_scene()
+    assert scene.setup.models[scene.setup.primary] is bare
+
+
+def test_the_copied_command_puts_the_model_behind_the_defence_too(person, box, capsys):
+    drop(person, box)
+    cloud_named(person, "box")
+    person.choose(person.window.library.defense, "smoothing")
+    scene = person.wait_for_scene()
+    person.window.actions_["copy_command"].trigger()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert run([*words[1:], "--json"]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["model"] == "pointnet-simple+knn"
+    assert output["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial[0].max()), abs=1e-3)
+
+
 # --- files --------------------------------------------------------------------------------------------------------
 
 

@@ -70,9 +70,15 @@ def test_that_no_module_is_outside_a_room() -> None:
 
 
 def test_that_evaluation_models_and_attacks_do_not_know_training() -> None:
-    for room in ("evaluation", "models", "attacks"):
+    for room in ("evaluation", "models", "attacks", "defenses"):
         for path in (ROOT / "core" / room).rglob("*.py"):
             assert "core.training" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_that_models_and_defences_know_no_attacks() -> None:
+    for room in ("models", "defenses"):
+        for path in (ROOT / "core" / room).rglob("*.py"):
+            assert "core.attacks" not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_that_panels_load_no_torch_when_imported() -> None:

@@ -40,7 +40,7 @@ def test_that_commands_can_be_typed(page: Path, tmp_path: Path, monkeypatch: pyt
     """Options and their values are checked, as when they are typed where the files are that they name, and nothing is
     run. (What CONTRIBUTING.md shows is run by ``test_contributing``, with a program that was changed as it says.)"""
     monkeypatch.chdir(tmp_path)
-    for file in ("chair.off", "mine.pth", "runs/mine/best.safetensors", "DIR/file", "FURNITURE/file"):
+    for file in ("chair.off", "mine.pth", "runs/mine/best.safetensors", "made/set.json", "DIR/file", "FURNITURE/file"):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).touch()
     for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):

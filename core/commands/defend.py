@@ -1,0 +1,107 @@
+"""``pointward defend``."""
+
+from typing import Annotated
+
+from core.commands.checks import validated
+from core.commands.console import UsageError, UserError, follow, show, write
+from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli, undefended
+from core.defenses import DEFENSES, names
+from core.evaluation.defended import DefendOptions, DefenseStudy, try_defenses
+from core.evaluation.provenance import measurement_provenance
+from core.results.records import write_csv, write_provenance
+
+
+@cli.command
+def defend(
+    trial: Trial,
+    *,
+    defenses: Annotated[str, validated(names.parse_several)] = ",".join(DEFENSES),
+    clouds: Count = 200,
+    points: Count = None,
+    fresh_draws: Count = None,
+    averaged: Count = None,
+    seed: Seed = 0,
+    out: TableFile = None,
+    records: TableFile = None,
+    as_json: Json = False,
+) -> int:
+    """What input defences are worth, against attackers who do not know them and who do, and one sentence on each.
+
+    Parameters
+    ----------
+    defenses
+        Defences to try before the model, separated by commas, with settings as srs,sor:k=3,alpha=1.5.
+    clouds
+        Test clouds to use.
+    points
+        Points of each cloud; the default is what the model was trained with.
+    fresh_draws
+        Fresh draws by which a random defence is judged; the default is 10.
+    averaged
+        Draws whose mean the adaptive attack on a random defence follows in each step; the default is 8.
+    seed
+        Source of random restarts and draws.
+    out
+        CSV file for the table; how it was made goes into a file beside it, OUT.json.
+    records
+        CSV file for one line per defence and cloud, and in the same way a file beside it.
+    """
+    if undefended(trial.model)[1] is not None:
+        raise UsageError("Defences are tried before a model without one: leave out what follows the model's name.")
+    model, data, attack, frame = trial.open()
+    chosen = {
+        "clouds": clouds,
+        "points": points or model.card.points,
+        "fresh_draws": fresh_draws,
+        "averaged": averaged,
+        "seed": seed,
+    }
+    options = DefendOptions.model_validate({name: value for name, value in chosen.items() if value is not None})
+    tried = names.parse_several(defenses)
+    study, complete = follow(
+        lambda cancel: try_defenses(model.module, data.split("test"), attack, tried, options, cancel), "defending"
+    )
+    if study is None:
+        raise UserError("Stopped before the first defence was tried.")
+    assert isinstance(study, DefenseStudy)
+    made_with = measurement_provenance(
+        [model],
+        data.card,
+        attack,
+        seed=seed,
+        complete=complete,
+        preset=trial.choice.attack,
+        evaluation=options,
+        defenses=[names.written(defense, whole=True) for defense in tried.values()],
+        class_names=trial.classes,
+    )
+    table = study.table(f"{model.name} on {data.card.name}, {trial.choice.attack}: {attack.caption}")
+    if out is not None:
+        table.write(out)
+        write_provenance(out, made_with)
+    if records is not None:
+        write_csv(records, study.records())
+        write_provenance(records, made_with)
+    if as_json:
+        facts = {
+            "model": model.name,
+            "weights": model.sha256,
+            "dataset": data.card.name,
+            "fingerprint": data.card.fingerprint,
+            "attack": trial.choice.attack,
+            **attack.model_dump(),
+            "seed": seed,
+            "points": options.points,
+            "n": len(study.row),
+            "fresh_draws": options.fresh_draws,
+            "averaged": options.averaged,
+            **frame,
+            "undefended": {"clean": study.clean.mean, "attacked": study.attacked.mean},
+            "defenses": study.summary(),
+            "complete": complete,
+            "provenance": made_with,
+        }
+        show(facts, as_json)
+    else:
+        write("\n".join([table.markdown(), *(study.claim(each) for each in study.tried)]))
+    return 0 if complete else STOPPED

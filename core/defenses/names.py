@@ -1,0 +1,107 @@
+"""How defences are typed: "sor", "sor:k=3,alpha=1.5", and after the name of a model, "modelnet16-pgd+sor"."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from core.defenses import DEFENSES, Defended, Defense
+from core.models.checkpoints import LoadedModel
+from core.options import explain
+
+
+def parse(text: str) -> Defense:
+    """The defence that is typed so.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or it has no such setting.
+    """
+    name, _, settings = text.partition(":")
+    if name not in DEFENSES:
+        raise ValueError(f"There is no defence {name!r}; there are {', '.join(DEFENSES)}.")
+    pairs = [pair.partition("=") for pair in settings.split(",") if pair]
+    try:
+        return DEFENSES[name].options.model_validate({key.strip(): value.strip() for key, _, value in pairs})
+    except ValidationError as error:
+        example = written(DEFENSES[name].options(), whole=True)
+        raise ValueError(f"{explain(error)}; settings are given as {example}.") from None
+
+
+def parse_several(text: str) -> dict[str, Defense]:
+    """Defences separated by commas, "srs,sor:k=3,alpha=1.5,knn": as typed, each by its ``written`` form.
+
+    Raises
+    ------
+    ValueError
+        If one is not a defence, or none is given.
+    """
+    parts: list[str] = []
+    for word in text.split(","):
+        if parts and "=" in word and ":" not in word:  # a further setting of the one before
+            parts[-1] += f",{word}"
+        elif word:
+            parts.append(word.strip())
+    if not parts:
+        raise ValueError(f"At least one defence is needed; there are {', '.join(DEFENSES)}.")
+    return {written(defense): defense for defense in map(parse, parts)}
+
+
+def written(defense: Defense, *, whole: bool = False) -> str:
+    """As it is typed: with the settings that are not the default ones, or with the ``whole`` of them."""
+    settings = defense.model_dump(exclude_defaults=not whole)
+    name = name_of(defense)
+    return f"{name}:{','.join(f'{key}={value}' for key, value in settings.items())}" if settings else name
+
+
+def heading(defense: Defense) -> str:
+    """Its title, with the settings that are not the default ones: "SOR (k=3)"."""
+    settings = written(defense).partition(":")[2]
+    return DEFENSES[name_of(defense)].title + (f" ({settings.replace(',', ', ')})" if settings else "")
+
+
+def name_of(defense: Defense) -> str:
+    """Its name in ``DEFENSES``."""
+    return next(name for name, spec in DEFENSES.items() if type(defense) is spec.options)
+
+
+def split(model: str, known: Callable[[str], bool]) -> tuple[str, str]:
+    """The name of a model and the defence typed after it, "" where there is none.
+
+    Parameters
+    ----------
+    known : whether there is a model of a name; a whole name that is known is not split, whatever it contains.
+    """
+    if not known(model):
+        for place, letter in enumerate(model):
+            if letter == "+" and place and known(model[:place]):
+                return model[:place], model[place + 1 :]
+    return model, ""
+
+
+def protected(model: LoadedModel, defense: Defense) -> LoadedModel:
+    """The model behind a defence. An attack follows its adaptive gradient ("bpda").
+
+    Card and hash are those of the model; name and title say the defence too. What is typical of the training data was
+    measured without it, and is left out.
+
+    Raises
+    ------
+    ValueError
+        If the model is behind a defence already.
+    """
+    if model.bare is not None:
+        raise ValueError(f"{model.name} is behind a defence already: a model takes one.")
+    names = {
+        "name": f"{model.card.name}+{written(defense)}",
+        "title": f"{model.card.title} + {heading(defense)}",
+    }
+    return replace(
+        model,
+        module=Defended(model.module, defense).eval(),
+        card=model.card.model_copy(update=names),
+        typical=None,
+        defense=written(defense, whole=True),
+        bare=model,
+    )
