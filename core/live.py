@@ -245,12 +245,13 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
     """The scene's perturbation rescaled to every epsilon of a grid: ``Step``s, then ``Done`` with an ``Outcome``."""
     grid = np.asarray(epsilons, np.float32)
+    state, refit = scene.state, scene.setup.attack.refit
     answers: list[list[Array]] = [[] for _ in scene.setup.models]
     done, total = 0, len(grid) * len(scene.setup.models)
     for model, mine in zip(scene.setup.models, answers, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
-            part = [scene.setup.attack.refit(scene.state, float(each)) for each in grid[start : start + _OUTCOME_BATCH]]
-            mine.append(_predict(model, torch.cat([state.adversarial for state in part]))[0])
+            part = grid[start : start + _OUTCOME_BATCH].tolist()
+            mine.append(_predict(model, torch.cat([refit(state, epsilon).adversarial for epsilon in part]))[0])
             done += len(part)
             yield Step(done, total)
             if cancel and cancel.requested:

@@ -32,9 +32,11 @@ class Proposal:
     """(B, N, 3)"""
     slots: dict[str, Tensor]
     """After this step."""
-    forwards: int = 0
-    """Passes that finding it took, for each cloud."""
-    backwards: int = 0
+    forwards: Tensor | int = 0
+    """Passes that finding it took, for all clouds or for each (B,)."""
+    backwards: Tensor | int = 0
+    evaluation: Evaluation | None = None
+    """The model at it, where that is known already: then it is not asked again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,11 @@ class Attack(Options):
     constraint: ConstraintName = option("linf", "What epsilon bounds.", advanced=True)
     steps: int = option(1, "Steps from each start.", low=1, high=10_000)
     restarts: int = option(
-        0, "Further starts at a random point of the budget; the best iterate of all counts.", low=0, high=100
+        0,
+        "Further starts: at a random point of the budget, towards the next class, or with another weight of a search; "
+        "the best iterate of all counts.",
+        low=0,
+        high=100,
     )
     random_start: bool = option(
         False, "Make the first start at a random point, too, instead of at the clean cloud.", advanced=True
@@ -148,6 +154,10 @@ class Attack(Options):
         """Whether ``propose`` wants the gradient at the iterate that ``state`` is about to reach."""
         return False
 
+    def starts_at_random(self, start: int) -> bool:
+        """Whether the loop puts a start, counted from 0, at a random point of the budget."""
+        return start > 0 or self.random_start
+
     def accepts(self, proposed: Evaluation, state: State) -> Tensor | None:
         """(B,) bool: whose iterate becomes what was proposed; None: all."""
         return None
@@ -177,13 +187,13 @@ class Attack(Options):
             seed.random_(2**62, generator=generator)
         clean = x.detach()
         zero, none = torch.zeros_like(clean), torch.zeros_like(y)
-        known = at_clean or evaluate(model, clean, y, gradient=True)
-        state = State(clean, y, self.epsilon, zero, known, zero, known, known, seed, none, none, none, none)
+        state = State(clean, y, self.epsilon, zero, at_clean, zero, at_clean, at_clean, seed, none, none, none, none)
         state = replace(state, geometry=self.geometry(clean))
-        if (value := self.maximised(model, state)) is not None:
-            known = evaluate(model, clean, y, gradient=True, objective=value)
+        gradient, value = self.needs_gradient(state), self.maximised(model, state)
+        if at_clean is None or value is not None:
+            known = evaluate(model, clean, y, gradient=gradient, objective=value)
             state = replace(state, evaluation=known, best=known, at_clean=known)
-        return replace(state, forwards=none + 1, backwards=none + 1, slots=self.first_slots(state))
+        return replace(state, forwards=none + 1, backwards=none + gradient, slots=self.first_slots(state))
 
     def start_of(self, step: int) -> int:
         """Which start a step belongs to, from 0; steps beyond the plan belong to the last."""
@@ -200,7 +210,7 @@ class Attack(Options):
         after = replace(state, step=state.step + 1, slots=proposal.slots)
         more = after.step < self.total_steps and self.step_of_start(after.step) > 0
         gradient = more and self.needs_gradient(after)
-        current = evaluate(
+        current = proposal.evaluation or evaluate(
             model,
             state.moved(proposal.unit_delta),
             state.label,
@@ -219,7 +229,7 @@ class Attack(Options):
             evaluation=current,
             best_unit_delta=best_unit_delta,
             best=best,
-            forwards=state.forwards + 1 + proposal.forwards,
+            forwards=state.forwards + (proposal.evaluation is None) + proposal.forwards,
             backwards=state.backwards + gradient + proposal.backwards,
             iterations=state.iterations + 1,
         )
@@ -228,7 +238,7 @@ class Attack(Options):
     def _begun(self, model: Classifier, state: State) -> State:
         """The state at the beginning of a start, if one begins."""
         start, first = self.start_of(state.step), self.step_of_start(state.step) == 0
-        if not first or (start == 0 and not self.random_start):
+        if not first or not self.starts_at_random(start):
             return state
         unit_delta = self.random_move(state, start)
         gradient = self.needs_gradient(state)
@@ -334,8 +344,12 @@ class Attack(Options):
             yield Ended(index, state, torch.stack(losses, 1), torch.stack(sizes, 1))
 
     def refit(self, state: State, epsilon: float) -> State:
-        """The best perturbation rescaled to another budget, without evaluating a model; see ``linear_in_epsilon``."""
-        return replace(state, epsilon=epsilon, unit_delta=state.best_unit_delta, evaluation=None, best=None)
+        """The best perturbation rescaled to another budget, without evaluating a model; see ``linear_in_epsilon``.
+
+        Clouds that had ended may go on, for there the reason may not hold.
+        """
+        stop = state.stop.clamp_max(Stop.STEPS)
+        return replace(state, epsilon=epsilon, unit_delta=state.best_unit_delta, evaluation=None, best=None, stop=stop)
 
     def run(
         self,

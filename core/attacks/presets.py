@@ -11,6 +11,11 @@ from core.attacks.direction import Direction
 from core.attacks.geometric.adding import AddAttack
 from core.attacks.geometric.dropping import DropAttack
 from core.attacks.geometric.frequency import FrequencyAttack
+from core.attacks.minimal.carlini_wagner import CarliniWagner
+from core.attacks.minimal.deepfool import DeepFool
+from core.attacks.minimal.fab import FAB
+from core.attacks.query.random import RandomAttack
+from core.attacks.query.square import SquareAttack
 from core.attacks.scale import DEGREES
 from core.attacks.semantic.transformation import TransformAttack
 from core.attacks.semantic.transforms import TRANSFORMS
@@ -151,6 +156,35 @@ PRESETS: dict[str, Preset] = {
         for name, row in TRANSFORMS.items()
         for settings in [{"transform": name, "epsilon": 30.0 if row.scale is DEGREES else 10.0}]
     },
+    "square": Preset(
+        "Random search over patches of points; it asks for no gradient (Square attack, Andriushchenko et al. 2020).",
+        kind=SquareAttack,
+        settings={"steps": 1000},
+    ),
+    "random-sign": Preset("Epsilon along each axis with a random sign, the control of L-infinity.", kind=RandomAttack),
+    "gaussian": Preset(
+        "Normal noise with an RMSE of epsilon, the control of that budget.",
+        kind=RandomAttack,
+        settings={"noise": "gaussian", "constraint": "rmse"},
+    ),
+    "random-search": Preset(
+        "The best of many random signs, the control of attacks by queries.", kind=RandomAttack, settings={"steps": 100}
+    ),
+    "deepfool": Preset(
+        "The nearest boundary as the gradients have it, step by step (Moosavi-Dezfooli et al. 2016).",
+        kind=DeepFool,
+        settings={"steps": 50, "norm": "l2", "constraint": "rmse"},
+    ),
+    "fab": Preset(
+        "The nearest cloud of each of the nine most probable wrong classes (FAB, Croce and Hein 2020).",
+        kind=FAB,
+        settings={"steps": 50, "restarts": 8},
+    ),
+    "cw": Preset(
+        "The smallest L2 norm that fools, by a search for its weight beside the margin (Carlini and Wagner 2017).",
+        kind=CarliniWagner,
+        settings={"steps": 100, "restarts": 8, "constraint": "rmse"},
+    ),
 }
 
 BUDGET: dict[Direction, ConstraintName] = {

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from core.attacks.draws import Generators, generators, normal, uniform
 from core.attacks.evaluation import Evaluation, Value, evaluate
 from core.models import Classifier
 
@@ -37,8 +38,7 @@ class Draw:
     """One changed copy of a batch."""
 
     epsilon: float
-    generators: list[torch.Generator]
-    """One for each cloud, so that it does not depend on the rest of the batch."""
+    generators: Generators
     index: int
     """Of the copy, from 0."""
 
@@ -47,26 +47,20 @@ Change = Callable[[Tensor, Draw], Tensor]
 """Clouds (B, N, 3) -> changed copies of them (B, N, 3), through which gradients pass."""
 
 
-def _uniform(draw: Draw, like: Tensor, *shape: int) -> Tensor:
-    """(B, *shape), uniform in [0, 1)."""
-    rows = [torch.rand(*shape, generator=generator, dtype=like.dtype) for generator in draw.generators]
-    return torch.stack(rows).to(like.device)
-
-
 def _diverse(clouds: Tensor, draw: Draw) -> Tensor:
     """Turned about all axes, scaled, and some points replaced by others; some copies are left as they are.
 
     The counterpart of resizing and padding images: what a cloud's class does not depend on.
     """
     count = clouds.shape[1]
-    angles = (2 * _uniform(draw, clouds, 3) - 1) * math.radians(DIVERSE_ANGLE)
-    scale = DIVERSE_SCALE + (1 - DIVERSE_SCALE) * _uniform(draw, clouds, 1)
-    order = _uniform(draw, clouds, count).argsort(1)
-    kept = (count * (DIVERSE_KEPT + (1 - DIVERSE_KEPT) * _uniform(draw, clouds, 1))).long().clamp_min(1)
+    angles = (2 * uniform(draw.generators, clouds, 3) - 1) * math.radians(DIVERSE_ANGLE)
+    scale = DIVERSE_SCALE + (1 - DIVERSE_SCALE) * uniform(draw.generators, clouds, 1)
+    order = uniform(draw.generators, clouds, count).argsort(1)
+    kept = (count * (DIVERSE_KEPT + (1 - DIVERSE_KEPT) * uniform(draw.generators, clouds, 1))).long().clamp_min(1)
     places = torch.arange(count, device=clouds.device)[None]
     chosen = order.gather(1, places % kept)  # a dropped point is taken for one that is kept, and so counts no more
     changed = clouds.gather(1, chosen[..., None].expand_as(clouds)) @ _rotation(angles) * scale[..., None]
-    return torch.where((_uniform(draw, clouds, 1) < DIVERSE_SHARE)[..., None], changed, clouds)
+    return torch.where((uniform(draw.generators, clouds, 1) < DIVERSE_SHARE)[..., None], changed, clouds)
 
 
 def _rotation(angles: Tensor) -> Tensor:
@@ -84,8 +78,7 @@ def _rotation(angles: Tensor) -> Tensor:
 
 def _translated(clouds: Tensor, draw: Draw) -> Tensor:
     """Shifted as a whole. On images a kernel over the gradient gives this mean; points have no grid for one."""
-    rows = [torch.randn(1, 3, generator=generator, dtype=clouds.dtype) for generator in draw.generators]
-    return clouds + SHIFT * torch.stack(rows).to(clouds.device)
+    return clouds + SHIFT * normal(draw.generators, clouds, 1, 3)
 
 
 def _scaled(clouds: Tensor, draw: Draw) -> Tensor:
@@ -95,7 +88,7 @@ def _scaled(clouds: Tensor, draw: Draw) -> Tensor:
 
 def _neighbour(clouds: Tensor, draw: Draw) -> Tensor:
     width = NEIGHBOURHOOD * draw.epsilon
-    return clouds + width * (2 * _uniform(draw, clouds, *clouds.shape[1:]) - 1)
+    return clouds + width * (2 * uniform(draw.generators, clouds, *clouds.shape[1:]) - 1)
 
 
 CHANGES: dict[SourceName, tuple[str, Change]] = {
@@ -145,10 +138,10 @@ def gradient_from(
         evaluation = evaluate(model, clouds, label, gradient=True, objective=objective)
         assert evaluation.gradient is not None
         return Gradient(evaluation.gradient, evaluation, None, 1)
-    generators = [torch.Generator().manual_seed(int(each)) for each in seed]
+    each = generators(seed)
     mean = torch.zeros_like(clouds)
     for index in range(draws):
-        change = partial(_changed, CHANGES[source][1], Draw(epsilon, generators, index))
+        change = partial(_changed, CHANGES[source][1], Draw(epsilon, each, index))
         found = evaluate(model, clouds, label, gradient=True, objective=objective, change=change).gradient
         assert found is not None
         mean += found / draws

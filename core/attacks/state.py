@@ -20,6 +20,8 @@ class Stop(IntEnum):
     LOSS = 3
     RMSE = 4
     PATIENCE = 5
+    FOUND = 6
+    """Its search is over: more steps would find nothing nearer."""
 
 
 @dataclass(frozen=True, eq=False)

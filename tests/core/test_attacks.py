@@ -8,36 +8,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from core.attacks import BUDGET, NORMS, PRESETS, ConstraintName, Direction, GradientAttack, evaluate, preset
+from core.attacks import BUDGET, NORMS, PRESETS, ConstraintName, Direction, GradientAttack, Stop, evaluate, preset
 from core.attacks.duplicates import average_over_duplicates
 from core.events import Cancel, Done, Step
 from core.models import Output
-from tests.core.toys import attacked, settled_pointnet, toy_batch
+from tests.core.toys import attacked, batch, linear, settled_pointnet, toy_batch
 
 N = 20
-
-
-def linear(classes: int = 2, seed: int = 0) -> tuple[nn.Module, Tensor]:
-    """Logits that are linear in the points, and their weights (K, N, 3)."""
-    torch.manual_seed(seed)
-    layer = nn.Linear(3 * N, classes).double()
-
-    class Linear(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = layer
-
-        def forward(self, clouds: Tensor) -> Output:
-            logits = self.layer(clouds.flatten(1))
-            return Output(logits, logits)
-
-    return Linear(), layer.weight.detach().view(classes, N, 3)
-
-
-def batch(count: int = 5, classes: int = 2) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    clouds = torch.rand(count, N, 3, generator=generator, dtype=torch.float64) * 1.2 - 0.6
-    return clouds, torch.arange(count) % classes
 
 
 class TestClosedForms:
@@ -138,6 +115,15 @@ class TestBudget:
         further = attack.step(self.model, refitted)
         for state in (refitted, further):
             assert (NORMS[attack.constraint](state.adversarial - x) <= 0.05 + 1e-6).all()
+        assert further.best is not None
+
+    def test_after_refit_clouds_that_had_ended_can_go_on(self) -> None:
+        x, y = batch(3, 3)
+        attack = preset("pgd", epsilon=0.2, steps=4, restarts=0, stop_loss=0.0)
+        ended = attacked(attack, self.model, x, y)
+        assert (ended.stop == Stop.LOSS).all()
+        further = attack.step(self.model, attack.refit(ended, 0.1))
+        assert further.iterations.tolist() == [2] * 3
         assert further.best is not None
 
 
@@ -320,8 +306,8 @@ class TestPresets:
         assert preset("add", direction="sign").constraint == "none"
 
     def test_unknown_names_and_wrong_values_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="no attack 'cw'; the known ones are: fgsm, bim, mi, ni, pgd"):
-            preset("cw")
+        with pytest.raises(ValueError, match="no attack 'jsma'; the known ones are: fgsm, bim, mi, ni, pgd"):
+            preset("jsma")
         with pytest.raises(ValidationError, match="epsilon"):
             preset("fgsm", epsilon=-1)
 

@@ -9,9 +9,10 @@ from torch import nn
 
 from core.attacks import Attack, State
 from core.datasets import Card, Dataset, Split
+from core.datasets.shapes16 import make_shape
 from core.events import result
-from core.models import Classifier, build
-from core.models.checkpoints import load_model, resolve_model
+from core.models import Classifier, Output, build
+from core.models.checkpoints import builtin_models, load_model, resolve_model
 from core.training import RunResult, TrainOptions, train
 
 CLASSES = ("ball", "plate", "cigar")
@@ -81,6 +82,42 @@ def trained_pointnet(folder: Path) -> nn.Module:
     x, y = toy_batch(24, 48, 5)
     assert (model(x).logits.argmax(1) == y).float().mean() > 0.9
     return model
+
+
+def shipped_pointnet(
+    name: str = "pointnet-simple", points: int = 96, count: int = 6
+) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """A model that comes with the program, in double precision, and clouds (B, N, 3) whose classes (B,) it knows."""
+    loaded = load_model(builtin_models()[name])
+    model = loaded.module.double()
+    shapes = [make_shape(kind, 5, points=points) for kind in loaded.card.classes]
+    x, y = torch.from_numpy(np.stack(shapes)).double(), torch.arange(len(shapes))
+    known = (model(x).logits.argmax(1) == y).nonzero()[:count, 0]
+    return model, x[known], y[known]
+
+
+def linear(classes: int = 2, seed: int = 0, points: int = 20) -> tuple[nn.Module, torch.Tensor]:
+    """Logits that are linear in the points, and their weights (K, N, 3)."""
+    torch.manual_seed(seed)
+    layer = nn.Linear(3 * points, classes).double()
+
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, clouds: torch.Tensor) -> Output:
+            logits = self.layer(clouds.flatten(1))
+            return Output(logits, logits)
+
+    return Linear(), layer.weight.detach().view(classes, points, 3)
+
+
+def batch(count: int = 5, classes: int = 2, points: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random clouds (B, N, 3) and labels (B,)."""
+    generator = torch.Generator().manual_seed(1)
+    clouds = torch.rand(count, points, 3, generator=generator, dtype=torch.float64) * 1.2 - 0.6
+    return clouds, torch.arange(count) % classes
 
 
 def attacked(attack: Attack, model: Classifier, x: torch.Tensor, y: torch.Tensor, seed: int = 0) -> State:

@@ -1,0 +1,71 @@
+"""FAB, the fast adaptive boundary attack (Croce and Hein 2020), towards one class after another."""
+
+import torch
+from torch import Tensor
+
+from core.attacks.attack import Proposal
+from core.attacks.draws import at_points, generators, order_along, uniform
+from core.attacks.evaluation import Value, evaluate
+from core.attacks.minimal.boundary import BoundaryAttack
+from core.attacks.optimisers.base import quotient
+from core.attacks.state import State
+from core.models import Classifier
+from core.options import option
+
+
+class FAB(BoundaryAttack):
+    """Algorithm 1 of the paper in its targeted form, which asks for one gradient a step, not for one of each class.
+
+    A step goes to the boundary, a little beyond it (eta - 1 is ``overshoot``), and a little towards where the boundary
+    is nearest to the clean cloud; from a point that fools, the search goes back towards the clean cloud. Each start is
+    for one wrong class, the most probable first; when all have had theirs, further starts are at random points. There
+    is no box of images, so the projection onto a boundary is one line.
+
+    Unlike the paper's, the gradient is taken where the model was asked last, not where the search went back to. So a
+    step is one pass forward and one backward, in half of the time, and on the shipped models the clouds that it finds
+    are as near (in the mean of eight clouds between 1 % nearer and 3 % farther).
+    """
+
+    overshoot: float = option(0.05, "How far each step goes beyond the boundary, as a share of it.", low=0.0, high=1.0)
+    towards_clean: float = option(
+        0.1, "Largest share of the way to the clean cloud's own boundary point (alpha max).", low=0.0, high=1.0
+    )
+    backward: float = option(
+        0.9, "Share of a fooling perturbation that the search goes on from (beta).", low=0.0, high=1.0
+    )
+
+    def maximised(self, model: Classifier, state: State) -> Value:
+        start = self.start_of(state.step)
+        return lambda output, _: self.differences(output, state, [start])[:, 0]
+
+    def search(self, model: Classifier, state: State) -> Proposal:
+        if self.step_of_start(state.step) == 0:
+            point, passes = self._first(state), 1
+            found = evaluate(
+                model, state.clean + point, state.label, gradient=True, objective=self.maximised(model, state)
+            )
+            assert found.gradient is not None
+            origin, value, gradient = point, found.objective, found.gradient
+        else:
+            point, passes = state.slots["point"], 0
+            origin = torch.where(state.slots["counts"][:, None, None], self.backward * point, point)
+            value, gradient = state.slots["value"], state.slots["gradient"]
+        clean_value = value - (gradient * point).sum((1, 2))
+        value = clean_value + (gradient * origin).sum((1, 2))
+        share = quotient(value.abs(), value.abs() + clean_value.abs()).clamp_max(self.towards_clean)
+        place = (1 - share)[:, None, None] * origin
+        way = (1 - share) * value + share * clean_value
+        place = place - (1 + self.overshoot) * way[:, None, None] * self.steepest(gradient)
+        further = self.step_of_start(state.step + 1) > 0
+        return self.tried(model, state, place, {}, gradient=further, forwards=passes, backwards=passes)
+
+    def _first(self, state: State) -> Tensor:
+        """(B, N, 3), where a start begins: at the clean cloud, or half as far as is of interest."""
+        assert state.at_clean is not None
+        zero, classes = torch.zeros_like(state.clean), state.at_clean.logits.shape[1] - 1
+        if self.start_of(state.step) < (1 if self.goal == "targeted" else classes):
+            return zero
+        draw = generators(state.seed, state.step)
+        move = at_points(2 * uniform(draw, zero, *zero.shape[1:]) - 1, order_along(state.clean, draw))
+        far = state.slots["distance"].clamp_max(state.epsilon) / 2
+        return (far / self.size(move))[:, None, None] * move

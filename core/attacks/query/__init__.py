@@ -1,0 +1,1 @@
+"""Attacks that ask a model for its answers alone, never for a gradient."""

@@ -1,0 +1,29 @@
+"""What attacks without gradients share."""
+
+from torch import Tensor
+
+from core.attacks.attack import Attack
+from core.attacks.constraint import NORMS
+from core.attacks.evaluation import Value
+from core.attacks.objective import OBJECTIVES, Aim
+from core.attacks.state import State
+from core.models import Classifier
+
+
+class QueryAttack(Attack):
+    """Every step is one query: the largest other logit less the true one is all that it learns of the model."""
+
+    def unused(self) -> frozenset[str]:
+        return frozenset({"random_start"})
+
+    def maximised(self, model: Classifier, state: State) -> Value:
+        aim = Aim(state.label, self.goal == "targeted", state.at_clean)
+        return lambda output, _: OBJECTIVES["margin"].value(output, aim)
+
+    def starts_at_random(self, start: int) -> bool:
+        return False
+
+    def filled(self, move: Tensor) -> Tensor:
+        """A perturbation (B, N, 3) scaled until its norm is epsilon: its RMSE, where there is no constraint."""
+        size = NORMS["rmse" if self.constraint == "none" else self.constraint](move)
+        return move / size[:, None, None]
