@@ -113,7 +113,7 @@ class Attack(Options):
 
     @property
     def gradients_a_step(self) -> int:
-        """Backward passes that a step takes for each cloud."""
+        """Backward passes that a step takes for each cloud, about."""
         return 0
 
     def at(self, epsilon: float) -> Self:

@@ -312,7 +312,7 @@ class TestResume:
         reproduced(folder)
         assert first.read_bytes() == whole
 
-    @pytest.mark.parametrize("moment", [3, 30, 60, 95])
+    @pytest.mark.parametrize("moment", [60, *(pytest.param(moment, marks=pytest.mark.long) for moment in (3, 30, 95))])
     def test_killed_anywhere_it_ends_with_the_same_tables(
         self, tmp_path: Path, unbroken: tuple[Path, list[Event]], moment: int
     ) -> None:
@@ -351,6 +351,7 @@ for count, _ in enumerate(reproduce(toy_dataset(96, 60), options, {TRAINING!r}, 
         reproduced(tmp_path)
         assert tables_of(tmp_path) == tables_of(unbroken[0])
 
+    @pytest.mark.long
     def test_more_seeds_are_added_to_what_is_there(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         trained = unbroken[0] / "runs"  # holds defense too, which is not asked for
         reproduced(tmp_path, runs=[trained], options={"seeds": 2, "regimes": ("simple", "adversarial")})
@@ -373,6 +374,7 @@ class TestOddInput:
         with pytest.raises(ValueError, match="has points = 32, so it can't go on with 1024"):
             list(reproduce(toy_dataset(96, 60), ReproduceOptions.model_validate(SMALL), without, tmp_path))
 
+    @pytest.mark.long
     def test_two_classes_and_one_regime_make_a_report(self, tmp_path: Path) -> None:
         whole = toy_dataset(96, 60)
         splits = {name: pairs_of(whole.split(name)) for name in ("train", "test")}
@@ -414,6 +416,7 @@ class TestFoundRuns:
             del row["Origin"]
         assert first == second
 
+    @pytest.mark.long
     def test_those_of_no_use_are_named(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         toy_run(tmp_path / "runs/odd", toy_dataset(48, 12), epochs=1)
         record = (tmp_path / "runs/odd/options.json").read_text()

@@ -98,6 +98,14 @@ class Negated(nn.Module):
         return Output(logits, logits)
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attacks of ``auto`` with a few steps each, which are enough for the toys."""
+    few = {"apgd-ce": 10, "apgd-t": 4, "fab": 4, "square": 20}
+    monkeypatch.setattr("core.evaluation.auto.STAGES", {name: {"steps": steps} for name, steps in few.items()})
+
+
+@pytest.mark.usefixtures("few_steps")
 class TestAuto:
     def test_it_is_at_least_as_strong_as_each_attack_on_each_cloud(self, model: nn.Module) -> None:
         auto = AutoAttack(epsilon=0.05)

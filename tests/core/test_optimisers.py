@@ -177,7 +177,7 @@ class TestStop:
         state = attacked(preset("pgd", steps=5, restarts=1), model, x, y)
         assert state.forwards.tolist() == [12, 12]  # clean, 5, the random start, 5
         assert state.backwards.tolist() == [10, 10]
-        assert attacked(preset("vmi", steps=4, draws=3), model, x, y).backwards.tolist() == [17, 17]
+        assert attacked(preset("vmi", steps=4, draws=3), model, x, y).backwards.tolist() == [16, 16]
 
 
 class TestSources:

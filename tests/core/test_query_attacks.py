@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.attacks import NORMS, Attack, State, preset
+from core.attacks.constraint import TANGENT
 from core.attacks.query.random import RandomAttack
 from core.attacks.query.square import HALVED_AT
 from core.events import Step
@@ -123,7 +124,7 @@ class TestSquare:
 
 class TestRandom:
     @pytest.mark.parametrize("noise", ["sign", "gaussian", "uniform"])
-    @pytest.mark.parametrize("constraint", NORMS)
+    @pytest.mark.parametrize("constraint", sorted(NORMS.keys() - TANGENT))  # noise fills no plane to its edge
     @given(epsilon=st.floats(0.0, 0.5))
     @settings(max_examples=5)
     def test_is_as_large_as_the_budget_allows(self, noise: str, constraint: str, epsilon: float) -> None:

@@ -136,6 +136,7 @@ def test_a_model_of_2500_points_is_tested_on_as_many(full: Full) -> None:
     assert len(report.row) == 16
 
 
+@pytest.mark.long
 def test_the_reproduction_trains_as_the_first_paper_does(full: Full, tmp_path: Path) -> None:
     """On 64 clouds, chosen by few others, so that it takes seconds; all else is the command without options."""
     options = ReproduceOptions(subset=64, pgd_steps=1, map_clouds=16)

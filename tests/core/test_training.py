@@ -13,7 +13,7 @@ from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
-from core.models import ARCHITECTURES, build
+from core.models import ARCHITECTURES, Output, build
 from core.models.checkpoints import load_model, read_card, resolve_model
 from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
 from core.results.records import read_json, read_jsonl
@@ -271,11 +271,11 @@ class TestInnerAttack:
         model, attack = settled_pointnet(64).float(), toy_options(attack_steps=1, epsilon=0.02).attack
         clean = model(x).logits.detach()
 
-        def gap(logits: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-            return divergence(clean, logits)
+        def gap(output: Output, _: torch.Tensor) -> torch.Tensor:
+            return divergence(clean, output.logits)
 
         torch.manual_seed(0)
-        moved, stuck = (perturbed(model, x, y, attack, loss=gap, random_start=start) for start in (True, False))
+        moved, stuck = (perturbed(model, x, y, attack, value=gap, random_start=start) for start in (True, False))
         reached = [float(divergence(clean, model(cloud).logits).sum().detach()) for cloud in (moved, stuck)]
         assert reached[0] > reached[1]
 
@@ -283,10 +283,10 @@ class TestInnerAttack:
         x, y = toy_batch()
         model, attack = settled_pointnet(64).float(), toy_options(attack_steps=5).attack
 
-        def first_logit(logits: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-            return logits[:, 0]
+        def first_logit(output: Output, _: torch.Tensor) -> torch.Tensor:
+            return output.logits[:, 0]
 
-        moved = perturbed(model, x, y, attack, loss=first_logit)
+        moved = perturbed(model, x, y, attack, value=first_logit)
         assert (model(moved).logits[:, 0] > model(x).logits[:, 0]).all()
 
     def test_the_regimes_of_many_steps_take_seven_unless_told_otherwise(self) -> None:

@@ -66,6 +66,10 @@ class MinimalAttack(Attack):
         distance = torch.zeros_like(zero[:, 0, 0]).masked_fill(~counts, torch.inf)
         return {"point": zero, "counts": counts, "nearest": zero, "distance": distance}
 
+    @property
+    def gradients_a_step(self) -> int:
+        return 1
+
     def propose(self, model: Classifier, state: State) -> Proposal:
         if (state.stop > Stop.STEPS).all():
             return Proposal(state.best_unit_delta, dict(state.slots), evaluation=self._judged(model, state))
