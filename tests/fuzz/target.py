@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from core.runtime.text import printable
+
 LONGEST = 300
 """Characters of a sentence that refuses a file."""
 
@@ -54,7 +56,7 @@ def sentence(text: str, most: int = LONGEST) -> str:
     """The text, which must be one."""
     assert text.strip(), "the message is empty"
     assert len(text) <= most, f"the message is too long: {text[:200]!r}"
-    assert text.isprintable(), f"the message has unprintable characters: {text[:200]!r}"
+    assert text == printable(text), f"the message has unprintable characters: {text[:200]!r}"
     assert "pickle" not in text, f"the message advises to unpickle: {text[:200]!r}"
     assert "read ()" not in text, f"the message gives no reason: {text[:200]!r}"
     return text
