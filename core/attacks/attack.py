@@ -7,7 +7,7 @@ second. This file holds the one loop; how the next iterate is found is what the 
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Self
 
 import torch
@@ -18,39 +18,10 @@ from core.attacks.evaluation import Evaluation, Value, evaluate
 from core.attacks.geometric.neighbours import normals, tangential
 from core.attacks.objective import Aim
 from core.attacks.scale import RADII, EpsilonScale
-from core.attacks.state import State, Stop
+from core.attacks.state import Ended, Proposal, State, Stop
 from core.events import Cancel, Done, Event, Step
 from core.models import Classifier
 from core.options import Options, option
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """What an attack wants to try next."""
-
-    unit_delta: Tensor
-    """(B, N, 3)"""
-    slots: dict[str, Tensor]
-    """After this step."""
-    forwards: Tensor | int = 0
-    """Passes that finding it took, for all clouds or for each (B,)."""
-    backwards: Tensor | int = 0
-    evaluation: Evaluation | None = None
-    """The model at it, where that is known already: then it is not asked again."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ended:
-    """Clouds whose attacks ended together."""
-
-    rows: Tensor
-    """(M,), their places in the batch."""
-    state: State
-    """Their last state."""
-    loss: Tensor
-    """(M, T + 1), the loss before the first and after each of T steps, in nats."""
-    rmse: Tensor
-    """(M, T + 1), the RMSE of the iterates, in unit-sphere radii."""
 
 
 class Attack(Options):

@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Attack, Proposal
+from core.attacks.attack import Attack
 from core.attacks.constraint import NO_BUDGET, TANGENT
 from core.attacks.direction import DIRECTIONS, Direction
 from core.attacks.evaluation import Value
@@ -15,7 +15,7 @@ from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
 from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.sources import SourceName, gradient_from
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.attacks.step_length import calibrated
 from core.models import Classifier, Output
 from core.options import OneOf, option

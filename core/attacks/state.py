@@ -96,5 +96,34 @@ class State:
         return replace(self, **parts, slots=slots)
 
 
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """What an attack wants to try next."""
+
+    unit_delta: Tensor
+    """(B, N, 3)"""
+    slots: dict[str, Tensor]
+    """After this step."""
+    forwards: Tensor | int = 0
+    """Passes that finding it took, for all clouds or for each (B,)."""
+    backwards: Tensor | int = 0
+    evaluation: Evaluation | None = None
+    """The model at it, where that is known already: then it is not asked again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Clouds whose attacks ended together."""
+
+    rows: Tensor
+    """(M,), their places in the batch."""
+    state: State
+    """Their last state."""
+    loss: Tensor
+    """(M, T + 1), the loss before the first and after each of T steps, in nats."""
+    rmse: Tensor
+    """(M, T + 1), the RMSE of the iterates, in unit-sphere radii."""
+
+
 def _where(mask: Tensor, one: Tensor, other: Tensor) -> Tensor:
     return torch.where(mask.view(-1, *[1] * (one.dim() - 1)), one, other)

@@ -10,13 +10,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Attack, Proposal
+from core.attacks.attack import Attack
 from core.attacks.duplicates import first_at_place
 from core.attacks.evaluation import Evaluation, Value
 from core.attacks.geometric.neighbours import at, nearest, ranked
 from core.attacks.objective import ObjectiveName, value_of
 from core.attacks.scale import POINTS, EpsilonScale, points_of
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 

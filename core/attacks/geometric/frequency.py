@@ -7,12 +7,11 @@ is attacked is, in part, the cloud with nothing but these, which carries over to
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Proposal
 from core.attacks.composed import GradientAttack
 from core.attacks.evaluation import Value
 from core.attacks.geometric.neighbours import neighbours
 from core.attacks.objective import OBJECTIVES
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier, Output, eval_view
 from core.options import option
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Attack, Proposal
+from core.attacks.attack import Attack
 from core.attacks.evaluation import Evaluation, Value, evaluate
 from core.attacks.objective import OBJECTIVES, Aim
-from core.attacks.state import State, Stop
+from core.attacks.state import Proposal, State, Stop
 from core.models import Classifier, Output
 
 _NO_BUDGET = 1e-9  # unit-sphere radii; dividing a perturbation by less would overflow

@@ -5,12 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Proposal
 from core.attacks.constraint import NORMS
 from core.attacks.evaluation import Evaluation, evaluate
 from core.attacks.minimal.base import MinimalAttack
 from core.attacks.optimisers import OPTIMISERS, Iterate
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 

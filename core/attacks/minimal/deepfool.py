@@ -3,10 +3,9 @@
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Proposal
 from core.attacks.duplicates import average_over_duplicates
 from core.attacks.minimal.boundary import BoundaryAttack
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier, eval_view, require_finite
 from core.options import option
 

@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Proposal
 from core.attacks.draws import at_points, generators, order_along, uniform
 from core.attacks.evaluation import Value, evaluate
 from core.attacks.minimal.boundary import BoundaryAttack
 from core.attacks.optimisers.base import quotient
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 

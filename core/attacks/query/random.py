@@ -4,10 +4,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from core.attacks.attack import Proposal
 from core.attacks.draws import Generators, at_points, generators, normal, order_along, signs, uniform
 from core.attacks.query.base import QueryAttack
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 

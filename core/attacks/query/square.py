@@ -6,12 +6,11 @@ from bisect import bisect_left
 import torch
 from torch import Tensor
 
-from core.attacks.attack import Proposal
 from core.attacks.draws import Generators, generators, order_along, signs, uniform
 from core.attacks.evaluation import Evaluation
 from core.attacks.optimisers.base import quotient
 from core.attacks.query.base import QueryAttack
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 

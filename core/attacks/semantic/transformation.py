@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from core.attacks.attack import Attack, Proposal
+from core.attacks.attack import Attack
 from core.attacks.constraint import NO_BUDGET
 from core.attacks.evaluation import Evaluation, Value, evaluate
 from core.attacks.objective import ObjectiveName, value_of
 from core.attacks.optimisers.base import quotient
 from core.attacks.scale import EpsilonScale
 from core.attacks.semantic.transforms import TRANSFORMS, Transform, TransformName
-from core.attacks.state import State
+from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 
