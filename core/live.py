@@ -133,7 +133,7 @@ class Scene:
             None,
             setup.attack.at(self.epsilon),
             seed=setup.seed,
-            complete=self.step >= setup.attack.total_steps,
+            complete=setup.attack.over(self.state),
             cloud=setup.cloud.name,
             points=len(setup.cloud.points),
             attacked=setup.models[setup.primary].name,
@@ -234,12 +234,11 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
     """
     changed = setup.attack.at(epsilon)
     scene = begin(replace(setup, attack=changed))
-    module, total = setup.models[setup.primary].module, changed.total_steps
-    made = list(states) or [scene.state]
-    while len(made) <= total and not (cancel and cancel.requested):
+    module, made = setup.models[setup.primary].module, list(states) or [scene.state]
+    while not (changed.over(made[-1]) or (cancel and cancel.requested)):
         made.append(changed.step(module, made[-1]))
-        yield Step(len(made) - 1, total, made[-1])
-    yield Done(AttackResult(tuple(made), show(scene, made[-1])), complete=len(made) > total)
+        yield Step(len(made) - 1, changed.total_steps, made[-1])
+    yield Done(AttackResult(tuple(made), show(scene, made[-1])), complete=changed.over(made[-1]))
 
 
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
@@ -301,7 +300,7 @@ def show(before: Scene, state: State) -> Scene:
     It shows the current iterate while the attack runs and, at its end, the best iterate, which is its result.
     """
     setup = before.setup
-    finished = state.step >= setup.attack.total_steps
+    finished = setup.attack.over(state)
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
     answers, latents, apart = _predict_all(setup, adversarial, state.clean)
     confidence = answers[setup.primary, int(state.label)]

@@ -333,10 +333,14 @@ class Attack(Options):
         """All steps: yields ``Step`` with each state, and at last ``Done`` with the last one."""
         state = self.start(model, x, y, generator)
         yield Step(0, self.total_steps, state)
-        while state.step < self.total_steps and not (cancel and cancel.requested):
+        while not (self.over(state) or (cancel and cancel.requested)):
             state = self.step(model, state)
             yield Step(state.step, self.total_steps, state)
-        yield Done(state, complete=state.step >= self.total_steps)
+        yield Done(state, complete=self.over(state))
+
+    def over(self, state: State) -> bool:
+        """Whether all steps are made, or a rule has stopped the attack on every cloud."""
+        return state.step >= self.total_steps or state.ended
 
     def fooled(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(B,) bool: whether a prediction is what the attack wants."""

@@ -66,6 +66,11 @@ class State:
         return (self.clean + self.epsilon * unit_delta).to(self.clean.dtype)
 
     @property
+    def ended(self) -> bool:
+        """Whether a rule has stopped the attack on every cloud, before its last step."""
+        return bool((self.stop > Stop.STEPS).all())
+
+    @property
     def current(self) -> Tensor:
         """(B, N, 3), the current iterate."""
         return self.moved(self.unit_delta)
