@@ -231,3 +231,15 @@ def test_the_outcome_of_what_is_not_proportional_to_epsilon_is_what_the_slider_s
         shown = live.refit(scene, epsilon)
         assert np.allclose(outcome.confidence[:, place], shown.adversarial[:, scene.label], atol=1e-5)
     assert np.allclose(outcome.confidence[:, 0], scene.clean[:, scene.label], atol=1e-5)
+
+
+def test_an_attack_that_a_rule_stops_is_over_and_shows_its_result(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("bim", steps=50, stop_rmse=0.5))
+    *steps, done = live.attack(given, 0.2)
+    assert isinstance(done, Done)
+    assert done.complete
+    assert len(steps) < 50
+    assert np.array_equal(done.value.scene.points, done.value.states[-1].adversarial[0].numpy())
+    assert done.value.scene.provenance()["complete"] is True
+    again = list(live.attack(given, 0.2, states=done.value.states))
+    assert len(again) == 1, "nothing is left to do"
