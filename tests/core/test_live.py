@@ -234,7 +234,7 @@ def test_the_outcome_of_what_is_not_proportional_to_epsilon_is_what_the_slider_s
 
 
 def test_an_attack_that_a_rule_stops_is_over_and_shows_its_result(models: tuple[LoadedModel, ...]) -> None:
-    given = setup(models, preset("bim", steps=50, stop_rmse=0.5))
+    given = setup(models, preset("bim", steps=50, stop_rmse=0.1))
     *steps, done = live.attack(given, 0.2)
     assert isinstance(done, Done)
     assert done.complete
