@@ -338,6 +338,7 @@ for count, _ in enumerate(reproduce(toy_dataset(96, 60), options, {TRAINING!r}, 
         reproduced(tmp_path)
         assert tables_of(tmp_path) == tables_of(unbroken[0])
 
+    @pytest.mark.long
     def test_stopped_it_says_so_and_goes_on(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         cancel = Cancel()
         events = []
@@ -408,6 +409,7 @@ def pairs_of(split: Split) -> Split:
 
 
 class TestFoundRuns:
+    @pytest.mark.long
     def test_runs_take_the_place_of_trainings(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         reproduced(tmp_path, runs=[unbroken[0] / "runs"])
         assert not (tmp_path / "runs").exists()
