@@ -27,7 +27,7 @@ from app.shell import settings, theme
 from app.shell.actions import ACTIONS
 from app.shell.application import make
 from app.shell.notify import ExceptionHook
-from app.shell.palette import CommandPalette
+from app.shell.search import SearchPopup
 from app.shell.window import COLLAPSE_WIDTH, Window
 from app.views.cloud import CloudView
 from core.datasets import REGISTRY
@@ -54,7 +54,7 @@ def inputs(person):
 
 def close_popups():
     for widget in QApplication.topLevelWidgets():
-        if isinstance(widget, QDialog | CommandPalette) and widget.isVisible():
+        if isinstance(widget, QDialog | SearchPopup) and widget.isVisible():
             widget.close()
     if (popup := QApplication.activePopupWidget()) is not None:
         popup.close()
@@ -99,7 +99,7 @@ def test_a_button_of_the_pair_view_has_a_menu_entry_a_shortcut_and_a_palette_ent
     person.click(button)
     assert not action.isChecked()
     person.press(Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    palette = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, CommandPalette))
+    palette = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, SearchPopup))
     field = palette.findChild(QLineEdit)
     QTest.keyClicks(field, letters)
     QTest.keyClick(field, Qt.Key.Key_Return)
