@@ -29,8 +29,12 @@ from core.commands.shared import CLOSED_OUTPUT, DEFECT, FAILED, STOPPED, WRONG_U
 from core.options import explain
 from core.runtime.devices import out_of_memory
 from core.runtime.files import atomic_path
+from core.runtime.text import shortened
 
 __all__ = ["cli", "run"]
+
+MOST_USAGE_CHARACTERS = 1000
+"""Of a sentence about a command line, which may list choices and repeat a person's own words."""
 
 
 def run(words: list[str]) -> int:
@@ -48,7 +52,7 @@ def run(words: list[str]) -> int:
         except ClosedOutputError:
             raise
         except Exception as error:
-            code, sentence = _explained(error)
+            code, sentence = explained(error)
             complain(sentence, help_of if code == WRONG_USE else "")
             return code
     except ClosedOutputError:
@@ -56,14 +60,15 @@ def run(words: list[str]) -> int:
         return CLOSED_OUTPUT
 
 
-def _explained(error: Exception) -> tuple[int, str]:
+def explained(error: Exception) -> tuple[int, str]:
     """Exit code and sentence."""
     if (sentence := out_of_memory(error)) is not None:
         return FAILED, sentence
     match error:
         case CycloptsError():
             cause = error.__cause__
-            return WRONG_USE, explain(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split())
+            text = explain(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split())
+            return WRONG_USE, shortened(text, MOST_USAGE_CHARACTERS)
         case UsageError():
             return WRONG_USE, str(error)
         case ValidationError():

@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from core import training
-from core.attacks import Attack
+from core.attacks import PRESETS
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.latents import LatentOptions
 from core.evaluation.tsne import TsneOptions
@@ -147,7 +147,8 @@ def _read_index(data: bytes, folder: Path, rng: random.Random) -> None:
 # Options and command lines
 
 
-_OPTIONS = (TrainOptions, Attack, EvaluationOptions, LatentOptions, TsneOptions, ReproduceOptions)
+_KINDS = tuple({row.kind: None for row in PRESETS.values()})
+_OPTIONS = (TrainOptions, *_KINDS, EvaluationOptions, LatentOptions, TsneOptions, ReproduceOptions)
 
 
 def _random_options(rng: random.Random) -> bytes:
@@ -174,12 +175,23 @@ def _validate_options(data: bytes, folder: Path, rng: random.Random) -> None:
             _ = options.attack
 
 
-LONGEST_WORDS = 10_000
-"""Characters of a sentence about a command line, which repeats a person's own words."""
-
-
 def _random_words(rng: random.Random) -> bytes:
-    command = rng.choice(("attack", "evaluate", "train", "tsne", "reproduce", "datasets", "doctor", "", "x"))
+    command = rng.choice(
+        (
+            "attack",
+            "attacks",
+            "evaluate",
+            "judge",
+            "defend",
+            "train",
+            "tsne",
+            "reproduce",
+            "datasets",
+            "doctor",
+            "",
+            "x",
+        )
+    )
     flags = [name.replace("_", "-") for options in _OPTIONS for name in options.model_fields]
     flags += [
         "json",
@@ -206,17 +218,15 @@ def _random_words(rng: random.Random) -> bytes:
 def _parse_words(data: bytes, folder: Path, rng: random.Random) -> None:
     from cyclopts import CycloptsError
 
-    from core.commands import cli
+    from core.commands import MOST_USAGE_CHARACTERS, cli, explained
 
     words = json.loads(data)
     try:
         cli.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        cause = error.__cause__
-        text = explain(cause) if isinstance(cause, ValidationError) else str(error)
-        raise Refused(sentence(printable(text), LONGEST_WORDS)) from None  # as it is shown
+        raise Refused(sentence(printable(explained(error)[1]), 4 * MOST_USAGE_CHARACTERS)) from None  # as it is shown
     except ValidationError as error:
-        raise Refused(sentence(printable(explain(error)), LONGEST_WORDS)) from None
+        raise Refused(sentence(printable(explain(error)), most=1000)) from None
 
 
 TARGETS = (
