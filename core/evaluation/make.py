@@ -196,8 +196,8 @@ def _batch(
     state = attack.start(model, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
     at_clean = state.at_clean
     assert at_clean is not None
-    if clean_cache is not None:
-        clean_cache[start] = at_clean
+    if clean_cache is not None and at_clean.gradient is not None and torch.equal(at_clean.objective, at_clean.loss):
+        clean_cache[start] = at_clean  # an attack with another objective has another gradient
     parts = list(attack.finish(model, state, stop_on_success=until_fooled, cancel=cancel))
     if sum(len(part.rows) for part in parts) < len(label):
         return None

@@ -1,6 +1,7 @@
 """Clouds that are made once and judged often, and the strongest attack on each."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from core.attacks import Stop, preset
 from core.clouds import distances
-from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.accuracy import CleanCache, EvaluationOptions
 from core.evaluation.auto import CLEAN, NOT_FOOLED, AutoAttack, auto_set
 from core.evaluation.judge import evaluate_accuracy, judge
 from core.evaluation.make import COLUMNS, AdversarialSet, make_set
@@ -87,6 +88,17 @@ def test_a_damaged_part_is_made_again(model: nn.Module, made: AdversarialSet, tm
     sorted(tmp_path.iterdir())[1].write_bytes(b"no archive")
     again = result(make_set(model, SPLIT, attack, OPTIONS, parts=parts))
     np.testing.assert_array_equal(again.clouds, made.clouds)
+
+
+@pytest.mark.parametrize("changes", [{"objective": "margin"}, {"gradient": "expectation", "draws": 1}])
+def test_only_gradients_of_the_loss_are_shared_with_other_measurements(
+    model: nn.Module, changes: dict[str, Any]
+) -> None:
+    cache: CleanCache = {}
+    result(make_set(model, SPLIT, preset("fgsm", **changes), OPTIONS, clean_cache=cache))
+    assert not cache
+    result(make_set(model, SPLIT, preset("fgsm"), OPTIONS, clean_cache=cache))
+    assert len(cache) == 3
 
 
 class Negated(nn.Module):
