@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -22,6 +23,8 @@ MOST_SECONDS = 10.0
 """Of processor time that a case may take."""
 READY = "ready"
 """The first message of a worker."""
+LATE = "late"
+"""The message of a worker that the time was up before all of its cases were run."""
 _STALLED = 120.0
 """Seconds on the clock after which a case that computes nothing hangs."""
 _ADDRESS_SPACE = 6 << 30
@@ -69,7 +72,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a campaign ends: after so many cases of each target, a tenth of slow ones, or after so many seconds."""
+    """When a campaign ends: after so many cases of each target, a tenth of slow ones, or with the first case that ends
+    after so many seconds."""
 
     cases: int | None = None
     seconds: float = 3600.0
@@ -80,11 +84,13 @@ class Limits:
 class _Worker:
     """A process that runs cases, and the case that it is at."""
 
-    def __init__(self, get_targets: Callable[[], Sequence[Target]], seed: int, limits: Limits) -> None:
+    def __init__(
+        self, get_targets: Callable[[], Sequence[Target]], seed: int, limits: Limits, deadline: float, folder: str
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         # not a daemon, for it has children
-        self.process = context.Process(target=_work, args=(theirs, get_targets, seed, limits))
+        self.process = context.Process(target=_work, args=(theirs, get_targets, seed, limits, deadline, folder))
         self.process.start()
         theirs.close()
         self.limits = limits
@@ -110,6 +116,9 @@ class _Worker:
                 self._begin()
                 if message == READY:
                     self.ready = True
+                    continue
+                if message == LATE:
+                    self.end = self.number
                     continue
                 yield message
                 self.number += 1
@@ -147,39 +156,43 @@ def campaign(
     """Fuzz the targets that ``get_targets``, a function of a module, returns; bad cases are saved in a folder."""
     targets = get_targets()
     tallies = {target.name: Tally() for target in targets}
-    chunks = _chunks(targets, tallies, limits)
-    pool = [_Worker(get_targets, seed, limits) for _ in range(workers)]
-    try:
-        while pool:
-            for worker in list(pool):
-                if worker.idle and (chunk := next(chunks, None)) is not None:
-                    worker.give(*chunk)
-                elif worker.idle:
-                    worker.stop()
-                    pool.remove(worker)
-            wait([worker.connection for worker in pool], timeout=1)
-            for worker in list(pool):
-                target = targets[worker.target]
-                for result in worker.results():
-                    tallies[target.name].add(result, worker.number)
-                    if result[0] in BAD:
-                        save.mkdir(parents=True, exist_ok=True)
-                        name = f"{target.name.replace(' ', '-').strip('.')}-{worker.number}"
-                        (save / name).write_bytes(case(target, seed, worker.number)[0])
-                if not worker.process.is_alive():
-                    pool.remove(worker)
-                    pool.append(fresh := _Worker(get_targets, seed, limits))
-                    if not worker.idle:
-                        fresh.give(worker.target, worker.number, worker.end)
-    finally:
-        for worker in pool:
-            worker.stop()
+    deadline = time.monotonic() + limits.seconds
+    chunks = _chunks(targets, tallies, limits, deadline)
+    with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as folder:
+        start = partial(_Worker, get_targets, seed, limits, deadline, folder)
+        pool = [start() for _ in range(workers)]
+        try:
+            while pool:
+                for worker in list(pool):
+                    if worker.idle and (chunk := next(chunks, None)) is not None:
+                        worker.give(*chunk)
+                    elif worker.idle:
+                        worker.stop()
+                        pool.remove(worker)
+                wait([worker.connection for worker in pool], timeout=1)
+                for worker in list(pool):
+                    target = targets[worker.target]
+                    for result in worker.results():
+                        tallies[target.name].add(result, worker.number)
+                        if result[0] in BAD:
+                            save.mkdir(parents=True, exist_ok=True)
+                            name = f"{target.name.replace(' ', '-').strip('.')}-{worker.number}"
+                            (save / name).write_bytes(case(target, seed, worker.number)[0])
+                    if not worker.process.is_alive():
+                        pool.remove(worker)
+                        pool.append(fresh := start())
+                        if not worker.idle:
+                            fresh.give(worker.target, worker.number, worker.end)
+        finally:
+            for worker in pool:
+                worker.stop()
     return tallies
 
 
-def _chunks(targets: Sequence[Target], tallies: dict[str, Tally], limits: Limits) -> Iterator[tuple[int, int, int]]:
+def _chunks(
+    targets: Sequence[Target], tallies: dict[str, Tally], limits: Limits, deadline: float
+) -> Iterator[tuple[int, int, int]]:
     """The next cases to run: target, first and end, of the target that had the least of its share of the time."""
-    deadline = time.monotonic() + limits.seconds
     wanted = sys.maxsize if limits.cases is None else limits.cases
     left = [wanted // 10 if target.slow else wanted for target in targets]
     given = [0] * len(targets)
@@ -198,8 +211,15 @@ def _chunks(targets: Sequence[Target], tallies: dict[str, Tally], limits: Limits
         left[place] -= count
 
 
-def _work(connection: Connection, get_targets: Callable[[], Sequence[Target]], seed: int, limits: Limits) -> None:
-    """What a worker does: run the cases that it is given until there are no more."""
+def _work(
+    connection: Connection,
+    get_targets: Callable[[], Sequence[Target]],
+    seed: int,
+    limits: Limits,
+    deadline: float,
+    folder: str,
+) -> None:
+    """What a worker does: run the cases that it is given until there are no more, or the time is up."""
     import resource
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -209,15 +229,18 @@ def _work(connection: Connection, get_targets: Callable[[], Sequence[Target]], s
     warnings.simplefilter("error")
     targets = get_targets()
     connection.send(READY)
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+    with tempfile.TemporaryDirectory(dir=folder) as own:
         while True:
             try:
                 place, first, end = connection.recv()
             except EOFError:
                 return
             for number in range(first, end):
+                if time.monotonic() > deadline:
+                    connection.send(LATE)
+                    break
                 try:
-                    result = run_case(targets[place], seed, number, Path(folder) / "case", limits)
+                    result = run_case(targets[place], seed, number, Path(own) / "case", limits)
                 except BaseException as error:
                     result = "other exception", 0.0, 0.0, _summary(error)
                 connection.send(result)

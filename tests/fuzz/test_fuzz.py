@@ -90,3 +90,16 @@ def test_every_way_to_end_badly_is_counted_and_its_case_is_saved(tmp_path):
     assert saved["crash-0"] == case(crash, 0, 0)[0]
     assert "KeyError in test_fuzz.py" in str(tallies["other exception"].bad)
     assert table(tallies).splitlines()[-1].split("|")[2].strip() == "7"
+
+
+def _rests(data: bytes, folder: Path, rng: random.Random) -> None:
+    time.sleep(0.3)  # which is no processor time, so that many such cases are given at once
+
+
+def _resting() -> Sequence[Target]:
+    return [Target("resting", _bytes, _rests)]
+
+
+def test_when_the_time_is_up_the_cases_that_were_not_begun_are_left(tmp_path):
+    tally = campaign(_resting, 0, Limits(10_000, seconds=5), 1, tmp_path / "bad")["resting"]
+    assert tally.cases == tally.ends["fine"] < 20, "ten thousand would take most of an hour"
