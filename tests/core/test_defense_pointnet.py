@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from core.evaluation.probe import MODES
 from core.events import Cancel, Done, Event, Note, Progress, result
 from core.results.checkpointed import _read_stored
 from core.results.records import read_json
+from core.studies.defense_pointnet import report
+from core.studies.defense_pointnet.figures import plates
 from core.studies.defense_pointnet.findings import Findings
 from core.studies.defense_pointnet.measure import REPORT
 from core.studies.defense_pointnet.options import PAPER, ReproduceOptions, recipe
@@ -64,6 +67,12 @@ def findings(unbroken: tuple[Path, list[Event]]) -> Findings:
     assert isinstance(done, Done)
     found: Findings = done.value
     return found
+
+
+@pytest.fixture
+def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report draws its first figure alone, for what is not about figures: all of them take half a minute."""
+    monkeypatch.setattr(report, "plates", lambda findings: islice(plates(findings), 1))
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:
@@ -172,6 +181,7 @@ class TestReport:
         told = accuracy(replace(findings, dataset=dataset, measured=[without, *findings.measured[1:]])).note
         assert "(3 that are copies of training clouds are left out); in" in told
 
+    @pytest.mark.usefixtures("one_figure")
     def test_copies_are_left_out_of_all_that_is_measured(self, tmp_path: Path) -> None:
         whole = toy_dataset(96, 30)
         splits = {**whole.splits, "test": replace(whole.split("test"), copies=np.arange(5))}
@@ -270,6 +280,7 @@ class TestReport:
         )
 
 
+@pytest.mark.usefixtures("one_figure")
 class TestRedFlag:
     def test_a_model_better_under_attack_is_flagged_with_what_decides(self, findings: Findings, tmp_path: Path) -> None:
         assert isinstance(red_flags(findings), list)
@@ -294,9 +305,11 @@ class TestRedFlag:
         assert "No model is better on adversarial clouds" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("one_figure")
 class TestResume:
-    def test_called_again_it_measures_nothing_anew(self, unbroken: tuple[Path, list[Event]]) -> None:
-        folder, _ = unbroken
+    def test_called_again_it_measures_nothing_anew(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
+        folder = tmp_path / "again"
+        shutil.copytree(unbroken[0], folder)
         before = {path: path.stat().st_mtime_ns for path in (folder / "measured").rglob("*.npz")}
         reproduced(folder)
         assert {path: path.stat().st_mtime_ns for path in (folder / "measured").rglob("*.npz")} == before
@@ -312,7 +325,8 @@ class TestResume:
         reproduced(folder)
         assert first.read_bytes() == whole
 
-    @pytest.mark.parametrize("moment", [60, *(pytest.param(moment, marks=pytest.mark.long) for moment in (3, 30, 95))])
+    @pytest.mark.long
+    @pytest.mark.parametrize("moment", [3, 30, 60, 95])
     def test_killed_anywhere_it_ends_with_the_same_tables(
         self, tmp_path: Path, unbroken: tuple[Path, list[Event]], moment: int
     ) -> None:

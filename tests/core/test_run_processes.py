@@ -25,7 +25,7 @@ from tests.core.toys import toy_dataset, toy_options, toy_run, toy_split
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "POINTWARD_THREADS": "1"}
 
 TRAIN = """
 import sys
