@@ -94,7 +94,8 @@ def _train(
     whole = dataset.split("train")
     rows, held = training_rows(dataset, options)
     validation = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
-    evaluation = EvaluationOptions(points=min(options.points, whole.points.shape[1]), batch_size=options.batch_size)
+    points = min(options.points, whole.points.shape[1])
+    evaluation = EvaluationOptions(points=points, batch_size=options.batch_size, stop_on_success=True)
     yield Note(
         f"{regime.title} of {options.model} on {dataset.card.name}: {len(rows):,} clouds to learn from, {len(held):,} "
         f"to validate, {options.points:,} points each. {describe_device(device)}."
@@ -121,7 +122,7 @@ def _train(
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
         validated = yield from forward(
-            evaluate_accuracy(learner.result, validation, options.attack, evaluation),
+            evaluate_accuracy(learner.result, validation, options.attack_of_validation, evaluation),
             before=done,
             weight=len(held),
             total=total,

@@ -7,9 +7,11 @@
 * ``.lock``: there while a process is training the run; see ``core.runtime.locks``.
 
 The best epoch is the first with the highest clean accuracy in the simple regime, and with the highest mean of clean and
-adversarial accuracy in the others. ``last.safetensors`` is the commit: an epoch counts once it is in there. Its metrics
-are written before, and its weights as the best ones after it. So a run killed at any instant repeats at most one epoch,
-with the same random numbers, and best weights that are missing are those of the last epoch and are written then.
+adversarial accuracy in the others, under ``TrainOptions.attack_of_validation``.
+
+``last.safetensors`` is the commit: an epoch counts once it is in there. Its metrics are written before, and its weights
+as the best ones after it. So a run killed at any instant repeats at most one epoch, with the same random numbers, and
+best weights that are missing are those of the last epoch and are written then.
 """
 
 import shlex

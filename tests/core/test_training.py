@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import ValidationError
 
+from core.attacks import Direction, preset
 from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
@@ -411,6 +412,16 @@ class TestOptions:
             0.2,
             7,
         )
+
+    @pytest.mark.parametrize("direction", get_args(Direction))
+    def test_the_attack_of_validation_has_the_same_budget(self, direction: str) -> None:
+        chosen = toy_options(regime="trades", direction=direction, attack_steps=3)
+        validated = chosen.attack_of_validation
+        assert (validated.epsilon, validated.constraint) == (chosen.attack.epsilon, chosen.attack.constraint)
+        assert (validated.steps, validated.optimiser) == (10, "apgd")
+        assert toy_options(regime="trades", validation_attack="training").attack_of_validation.steps == 7
+        assert toy_options(regime="defense").attack_of_validation == toy_options(regime="defense").attack
+        assert toy_options(regime="defense", validation_attack="apgd-ce").attack_of_validation.steps == 10
 
     def test_too_many_points_are_refused_before_anything_is_written(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="toys stores 64 points of each cloud, so 65 different ones"):
