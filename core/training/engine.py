@@ -121,6 +121,8 @@ def _train(
             if cancel and cancel.requested:
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
+        with seeded(batch.seed, device):
+            learner.settle()
         validated = yield from forward(
             evaluate_accuracy(learner.result, validation, options.attack_of_validation, evaluation),
             before=done,

@@ -97,6 +97,13 @@ class TrainOptions(Options):
         low=0.0,
         high=0.99999,
     )
+    weight_perturbation: float = option(
+        0.0,
+        "Length by which each layer's weights are moved up the loss before the gradient is taken, as a share of their "
+        "own, which flattens the loss around them (AWP, Wu et al. 2020, who take 0.005); 0 leaves them.",
+        low=0.0,
+        high=1.0,
+    )
 
     discriminator_width: int = option(
         256, "Hidden units of the discriminator.", unit="units", low=1, high=65_536, advanced=True

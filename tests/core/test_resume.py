@@ -23,7 +23,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 TIMES = {"seconds", "clouds_per_second"}
 
-EVERYTHING = {"regime": "defense-pgd", "feature_ramp": True, "averaging": 0.9, "epsilon_ramp": 2, "attack_steps": 2}
+EVERYTHING = {
+    "regime": "defense-pgd",
+    "feature_ramp": True,
+    "averaging": 0.9,
+    "weight_perturbation": 0.005,
+    "epsilon_ramp": 2,
+    "attack_steps": 2,
+}
 """Options of a run with every kind of state that has to survive."""
 
 

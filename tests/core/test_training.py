@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import ValidationError
+from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from core.attacks import Direction, preset
 from core.datasets import Dataset, Split
@@ -244,6 +246,86 @@ class TestLosses:
 
     def test_without_averaging_the_model_is_the_result(self, learner: Learner) -> None:
         assert learner.result is learner.model
+        x, y = toy_batch()
+        learner.learn(y, Feed(x, REAL))
+        before = deepcopy(learner.model.state_dict())
+        learner.settle()
+        assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
+
+    def test_the_batch_norm_of_the_average_settles_on_the_last_clouds_of_the_epoch(self) -> None:
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0})
+        chosen = toy_options(averaging=0.9, batch_size=512, weight_perturbation=0.01)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, chosen)
+        batches = [toy_batch(seed=seed) for seed in range(3)]
+        for x, y in batches:
+            learner.learn(y, Feed(x, REAL))
+        byhand = deepcopy(learner.result)
+        update_bn([x for x, _ in batches[-2:]], byhand)  # 2 batches of 512 are as many as it looks at
+        before = deepcopy(learner.result.state_dict())
+        learner.settle()
+        for name, value in learner.result.state_dict().items():
+            torch.testing.assert_close(value, byhand.state_dict()[name])
+            statistic = name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")
+            assert torch.equal(value, before[name]) is not statistic
+        learner.begin_epoch(2)
+        learner.learn(batches[0][1], Feed(batches[0][0], REAL))
+        byhand = deepcopy(learner.result)
+        update_bn([batches[0][0]], byhand)
+        learner.settle()
+        assert torch.equal(learner.result.pool.norm.running_mean, byhand.pool.norm.running_mean)
+
+    @pytest.mark.parametrize("regime", ["pgd", "trades"])
+    def test_the_gradient_is_taken_beside_the_weights_and_the_step_from_them(self, regime: str) -> None:
+        x, y = toy_batch()
+        moved = x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0}).train()
+        byhand, beside = deepcopy(model), deepcopy(model)
+
+        def loss(network: nn.Module) -> torch.Tensor:
+            if regime == "pgd":
+                return F.cross_entropy(network(moved).logits, y)
+            clean, other = network(x).logits, network(moved).logits
+            return F.cross_entropy(clean, y) + 3.0 * divergence(clean, other).mean()
+
+        at_weights = loss(byhand)
+        at_weights.backward()
+        with torch.no_grad():
+            for weight, mine in zip(beside.parameters(), byhand.parameters(), strict=True):
+                if weight.dim() > 1:
+                    weight += 0.01 * weight.norm() * mine.grad / mine.grad.norm()
+        beside.zero_grad()
+        loss(beside).backward()
+
+        chosen = toy_options(regime=regime, weight_perturbation=0.01)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, chosen)
+        if regime == "pgd":
+            learner.learn(y, Feed(moved, ADVERSARIAL))
+            assert learner.tally["loss_adversarial"] == pytest.approx(float(at_weights.detach()), rel=1e-5)
+        else:
+            learner.trades_step(y, x, moved)
+        for mine, other, there in zip(model.parameters(), byhand.parameters(), beside.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, there.grad, rtol=1e-3, atol=1e-5)
+            other.grad = mine.grad
+        torch.optim.Adam(byhand.parameters(), 1e-3).step()
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(value, byhand.state_dict()[name], rtol=1e-5, atol=1e-7)
+        assert int(model.pool.norm.num_batches_tracked) == (1 if regime == "pgd" else 2)
+
+    @pytest.mark.parametrize("regime", REGIMES)
+    def test_every_regime_learns_beside_the_weights_otherwise_than_at_them(self, learner: Learner, regime: str) -> None:
+        x, y = toy_batch()
+        found = []
+        for length in (0.0, 0.01):
+            chosen = toy_options(regime=regime, weight_perturbation=length, attack_steps=1)
+            judge = deepcopy(learner.discriminator) if REGIMES[regime].discriminator else None
+            each = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(learner.model), judge, chosen)
+            torch.manual_seed(1)
+            REGIMES[regime].learn(each, x, y)
+            found.append(each)
+        assert found[0].tally.keys() == found[1].tally.keys()
+        assert not torch.equal(found[0].model.pool.linear.weight, found[1].model.pool.linear.weight)
 
     def test_the_budget_can_grow_over_the_first_epochs(self, learner: Learner) -> None:
         chosen = toy_options(epochs=10, epsilon=0.2, epsilon_ramp=4)
