@@ -27,6 +27,11 @@ class TrainOptions(Options):
 
     model: Literal["pointnet"] = option("pointnet", "Architecture of the classifier.")
     model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
+    initial: str | None = option(
+        None,
+        "Weights to begin from: a model that is installed, a file or a run's folder; empty begins with random ones. "
+        "With another seed than theirs they may have learned the clouds kept for validation.",
+    )
     regime: RegimeName = option(
         "simple",
         "What it learns from. simple: clean clouds; adversarial: and their FGSM versions; defense: and a discriminator "

@@ -58,6 +58,8 @@ class RunRecord(BaseModel):
     options: TrainOptions
     dataset: Text
     """Fingerprint of the dataset."""
+    weights: Text | None = None
+    """SHA-256 of the file of weights that it began from; None if these were random."""
     versions: dict[Text, Annotated[str, Field(max_length=2000)]]
     complete: bool
 

@@ -17,7 +17,8 @@ from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, Output, build
-from core.models.checkpoints import load_model, read_card, resolve_model
+from core.models.cards import Source
+from core.models.checkpoints import load_model, load_training, read_card, resolve_model, save_model
 from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
 from core.results.records import read_json, read_jsonl
 from core.training import REGIMES, TrainOptions, command, dataset_of_weights, train
@@ -420,6 +421,69 @@ def test_the_best_weights_are_those_of_the_best_validated_epoch(tmp_path: Path) 
     report = result(evaluate_accuracy(model.module, split, toy_options().attack, EvaluationOptions(points=32)))
     assert report.clean.accuracy.value == lines[done.best_epoch - 1]["validation_clean"]
     assert report.adversarial.accuracy.value == lines[done.best_epoch - 1]["validation_adversarial"]
+
+
+def test_a_regime_of_many_steps_is_validated_by_an_attack_that_it_does_not_learn_from(tmp_path: Path) -> None:
+    done = toy_run(tmp_path / "run", regime="pgd", epochs=1, attack_steps=1)
+    dataset = toy_dataset()
+    held = dataset.validation(0.1, 0)[1]
+    whole = dataset.split("train")
+    split = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
+    attack = preset("apgd-ce", steps=10, epsilon=0.05)
+    model = load_model(resolve_model(tmp_path / "run")).module
+    report = result(evaluate_accuracy(model, split, attack, EvaluationOptions(points=32)))
+    assert report.adversarial.accuracy.value == done.metrics["validation_adversarial"]
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run on the toys."""
+    folder = tmp_path_factory.mktemp("known") / "run"
+    toy_run(folder, epochs=1)
+    return folder
+
+
+class TestInitialWeights:
+    def test_a_training_begins_from_them_and_says_so(self, tmp_path: Path, known: Path) -> None:
+        before = load_model(resolve_model(known))
+        toy_run(tmp_path / "run", epochs=1, initial=str(known), learning_rate=1e-8)
+        after = load_model(resolve_model(tmp_path / "run"))
+        for weight, other in zip(before.module.parameters(), after.module.parameters(), strict=True):
+            torch.testing.assert_close(weight, other, rtol=0, atol=1e-6)
+        assert after.card.initial == before.sha256 == read_json(tmp_path / "run/options.json")["weights"]
+        assert f"--initial {known}" in after.card.command
+
+    def test_what_does_not_agree_is_refused_before_anything_is_written(self, tmp_path: Path, known: Path) -> None:
+        with pytest.raises(ValueError, match="There is no model 'nothing'"):
+            toy_run(tmp_path / "run", initial="nothing")
+        with pytest.raises(ValueError, match="can't begin from pointnet-simple: its classes are not those of toys"):
+            toy_run(tmp_path / "run", initial="pointnet-simple")
+        with pytest.raises(ValueError, match=r"'feature_transform': False.*, and the training is of a pointnet {'feat"):
+            toy_run(tmp_path / "run", initial=str(known), model_options={"feature_transform": True})
+        loaded = load_model(resolve_model(known))
+        source = Source(file="theirs.pth", sha256="0", kind="weights")
+        save_model(tmp_path / "theirs.safetensors", loaded.module, loaded.card.model_copy(update={"source": source}))
+        with pytest.raises(ValueError, match="it is a model of another project"):
+            toy_run(tmp_path / "run", initial=str(tmp_path / "theirs.safetensors"))
+        assert not (tmp_path / "run").exists()
+
+    def test_a_run_that_finished_no_epoch_needs_the_same_again(self, tmp_path: Path, known: Path) -> None:
+        mine, whole, folder = tmp_path / "mine.safetensors", tmp_path / "whole", tmp_path / "run"
+        mine.write_bytes(resolve_model(known).read_bytes())
+        toy_run(whole, epochs=1, initial=str(mine))
+        stream = train(toy_dataset(), toy_options(epochs=1, initial=str(mine)), folder)
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        other = load_model(mine)
+        save_model(mine, other.module, other.card.model_copy(update={"title": "another"}))
+        with pytest.raises(ValueError, match=r"was begun from another .* than is there now, so it can't go on"):
+            toy_run(folder, resume=True, epochs=1)
+        mine.write_bytes(resolve_model(known).read_bytes())
+        toy_run(folder, resume=True, epochs=1)
+        mine.unlink()
+        ours, theirs = (load_training(each / "last.safetensors")[1] for each in (folder, whole))
+        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+        assert toy_run(folder, resume=True, epochs=2).epochs == 2
 
 
 def test_fewer_clouds_can_be_learned_from_in_the_proportions_of_the_classes(tmp_path: Path) -> None:
