@@ -63,6 +63,7 @@ class ModelCard(BaseModel):
     dataset: Text | None = Field(None, description="Name of the training set.")
     fingerprint: Text | None = Field(None, description="Fingerprint of the training set.")
     seed: int | None = Field(None, ge=0, lt=2**63, description="Seed of the training.")
+    initial: Text | None = Field(None, description="SHA-256 of the file of weights that the training began from.")
     epochs: int | None = Field(None, ge=0, le=1_000_000, description="Epochs these weights were trained for.")
     command: str = Field("", max_length=10_000, description="Command that trained it.")
     metrics: dict[Text, FiniteFloat] = Field({}, max_length=1000, description="Measurements of these weights.")

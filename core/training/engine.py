@@ -17,6 +17,7 @@ from core.runtime.devices import choose_device, describe_device, seeded
 from core.runtime.files import readable
 from core.runtime.locks import locked_folder
 from core.training.batches import batches
+from core.training.initial import initial_model
 from core.training.learner import Learner
 from core.training.options import TrainOptions
 from core.training.record import read_run
@@ -80,10 +81,12 @@ def _train(
     from lightning_fabric import Fabric  # takes a second to import, which a window's start should not pay
 
     run = Run.resume(folder, options, dataset.card) if resume else Run.create(folder, options, dataset.card, data_root)
-    options = run.options
+    options, initial = run.options, run.initial()
     device = choose_device(options.device)
     with seeded(options.seed, device):
         regime, model = REGIMES[options.regime], build(options.model, len(dataset.card.classes), options.model_options)
+        if initial is not None:
+            model.load_state_dict(initial.module.state_dict())
         discriminator = build_discriminator(model, options.discriminator_width) if regime.discriminator else None
         precision = "32-true" if options.precision == "tf32" else options.precision  # tf32 is the learner's own matter
         fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
@@ -94,7 +97,8 @@ def _train(
     whole = dataset.split("train")
     rows, held = training_rows(dataset, options)
     validation = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
-    evaluation = EvaluationOptions(points=min(options.points, whole.points.shape[1]), batch_size=options.batch_size)
+    points = min(options.points, whole.points.shape[1])
+    evaluation = EvaluationOptions(points=points, batch_size=options.batch_size, stop_on_success=True)
     yield Note(
         f"{regime.title} of {options.model} on {dataset.card.name}: {len(rows):,} clouds to learn from, {len(held):,} "
         f"to validate, {options.points:,} points each. {describe_device(device)}."
@@ -120,8 +124,10 @@ def _train(
             if cancel and cancel.requested:
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
+        with seeded(batch.seed, device):
+            learner.settle()
         validated = yield from forward(
-            evaluate_accuracy(learner.result, validation, options.attack, evaluation),
+            evaluate_accuracy(learner.result, validation, options.attack_of_validation, evaluation),
             before=done,
             weight=len(held),
             total=total,
@@ -165,6 +171,7 @@ def _check(dataset: Dataset, options: TrainOptions) -> None:
         raise ValueError(f"{card.name} has {len(card.classes):,} classes; a model knows at most {MOST_CLASSES:,}.")
     if len(card.classes) < 2:
         raise ValueError(f"{card.name} has one class alone, {card.classes[0]}; a classifier needs at least 2.")
+    initial_model(options, dataset.card)
     learnt, held = dataset.validation(options.validation, options.seed)
     if len(learnt) < 2 or not len(held):
         raise ValueError(

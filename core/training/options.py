@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from core.attacks import Direction, GradientAttack, fgsm
+from core.attacks import Attack, Direction, GradientAttack, fgsm, preset
 from core.models import ARCHITECTURES
 from core.options import Options, option
 from core.runtime.devices import DeviceName
@@ -17,6 +17,9 @@ from core.runtime.devices import DeviceName
 RegimeName = Literal["simple", "adversarial", "defense", "pgd", "trades", "defense-pgd"]
 MANY_STEPS = 7
 """Gradient steps of the regimes that are about more than one, as in Madry et al. 2018."""
+REGIMES_OF_MANY_STEPS: tuple[RegimeName, ...] = ("pgd", "trades", "defense-pgd")
+VALIDATION_STEPS = 10
+"""Steps of APGD-CE by which these are validated."""
 
 
 class TrainOptions(Options):
@@ -24,6 +27,11 @@ class TrainOptions(Options):
 
     model: Literal["pointnet"] = option("pointnet", "Architecture of the classifier.")
     model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
+    initial: str | None = option(
+        None,
+        "Weights to begin from: a model that is installed, a file or a run's folder; empty begins with random ones. "
+        "With another seed than theirs they may have learned the clouds kept for validation.",
+    )
     regime: RegimeName = option(
         "simple",
         "What it learns from. simple: clean clouds; adversarial: and their FGSM versions; defense: and a discriminator "
@@ -94,6 +102,13 @@ class TrainOptions(Options):
         low=0.0,
         high=0.99999,
     )
+    weight_perturbation: float = option(
+        0.0,
+        "Length by which each layer's weights are moved up the loss before the gradient is taken, as a share of their "
+        "own, which flattens the loss around them (AWP, Wu et al. 2020, who take 0.005); 0 leaves them.",
+        low=0.0,
+        high=1.0,
+    )
 
     discriminator_width: int = option(
         256, "Hidden units of the discriminator.", unit="units", low=1, high=65_536, advanced=True
@@ -107,6 +122,12 @@ class TrainOptions(Options):
 
     validation: float = option(
         0.1, "Share of the training clouds kept aside to choose the best epoch.", low=0.01, high=0.5, advanced=True
+    )
+    validation_attack: Literal["training", "apgd-ce"] | None = option(
+        None,
+        "Attack by which the best epoch is chosen: that of the training, or 10 steps of APGD-CE with the same budget. "
+        "Empty is the second in the regimes named after PGD and in trades, and the first in the others.",
+        advanced=True,
     )
     patience: int = option(
         0, "Stop after this many epochs without a better one; 0 never does.", unit="epochs", low=0, high=10_000
@@ -128,13 +149,21 @@ class TrainOptions(Options):
 
     @property
     def attack(self) -> GradientAttack:
-        """The attack that makes the adversarial batches, and by which the simple regime is validated."""
+        """The attack that makes the adversarial batches."""
         return fgsm(
             self.direction,
             epsilon=self.epsilon,
-            steps=self.attack_steps or (MANY_STEPS if self.regime in ("pgd", "trades", "defense-pgd") else 1),
+            steps=self.attack_steps or (MANY_STEPS if self.regime in REGIMES_OF_MANY_STEPS else 1),
             step_size=self.attack_step_size,
         )
+
+    @property
+    def attack_of_validation(self) -> Attack:
+        """The attack by which the best epoch is chosen: a model that learns from PGD soon knows that very attack."""
+        usual = "apgd-ce" if self.regime in REGIMES_OF_MANY_STEPS else "training"
+        if (self.validation_attack or usual) == "training":
+            return self.attack
+        return preset("apgd-ce", epsilon=self.epsilon, steps=VALIDATION_STEPS, direction=self.direction)
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 1."""

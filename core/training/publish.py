@@ -102,6 +102,7 @@ def _readable(card: ModelCard) -> str:
         "Architecture": f"{card.architecture} {card.options}",
         "Training": f"{card.regime}, {card.epochs} epochs, {card.points} points a cloud, seed {card.seed}",
         "Command": f"`{card.command}`",
+        **({"Begun from": f"weights with the SHA-256 `{card.initial}`"} if card.initial else {}),
         "Dataset": f"{card.dataset}, fingerprint `{card.fingerprint}`, {card.up_axis} up",
         "Classes": ", ".join(card.classes),
         "Made": f"{card.created} with " + ", ".join(f"{name} {version}" for name, version in card.versions.items()),

@@ -5,14 +5,23 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from core.clouds.frames import AS_IT_IS, Axis, Orientation
 from core.models.cards import ModelCard
 from core.options import explain
 from core.results.records import read_as, read_jsonl
 from core.runtime.files import FormatError, readable
-from core.training.options import TrainOptions
+from core.training.options import REGIMES_OF_MANY_STEPS, TrainOptions
 
 OPTIONS, METRICS = "options.json", "metrics.jsonl"
 
@@ -49,8 +58,19 @@ class RunRecord(BaseModel):
     options: TrainOptions
     dataset: Text
     """Fingerprint of the dataset."""
+    weights: Text | None = None
+    """SHA-256 of the file of weights that it began from; None if these were random."""
     versions: dict[Text, Annotated[str, Field(max_length=2000)]]
     complete: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _validated_as_ever(cls, record: Any) -> Any:
+        """Runs older than ``validation_attack`` go on with the attack by which their first epochs were validated."""
+        options = record.get("options") if isinstance(record, dict) else None
+        if isinstance(options, dict) and options.get("regime") in REGIMES_OF_MANY_STEPS:
+            return record | {"options": {"validation_attack": "training"} | options}
+        return record
 
 
 class EpochMetrics(BaseModel):

@@ -7,9 +7,11 @@
 * ``.lock``: there while a process is training the run; see ``core.runtime.locks``.
 
 The best epoch is the first with the highest clean accuracy in the simple regime, and with the highest mean of clean and
-adversarial accuracy in the others. ``last.safetensors`` is the commit: an epoch counts once it is in there. Its metrics
-are written before, and its weights as the best ones after it. So a run killed at any instant repeats at most one epoch,
-with the same random numbers, and best weights that are missing are those of the last epoch and are written then.
+adversarial accuracy in the others, under ``TrainOptions.attack_of_validation``.
+
+``last.safetensors`` is the commit: an epoch counts once it is in there. Its metrics are written before, and its weights
+as the best ones after it. So a run killed at any instant repeats at most one epoch, with the same random numbers, and
+best weights that are missing are those of the last epoch and are written then.
 """
 
 import shlex
@@ -19,12 +21,13 @@ from pathlib import Path
 
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Card
-from core.models.cards import ModelCard
-from core.models.checkpoints import BEST, LAST, load_training, read_card, save_model
+from core.models.cards import ModelCard, ModelError
+from core.models.checkpoints import BEST, LAST, LoadedModel, load_training, read_card, save_model
 from core.results.records import append_jsonl, provenance, read_jsonl, write_json
 from core.runtime.devices import choose_device, describe_device
 from core.runtime.files import atomic_path, readable, sweep
 from core.runtime.locks import LOCK
+from core.training.initial import initial_model
 from core.training.learner import Learner
 from core.training.options import TrainOptions
 from core.training.record import METRICS, OPTIONS, RunRecord, read_metrics, read_run
@@ -64,9 +67,10 @@ class Run:
         if any(path.name != LOCK for path in folder.iterdir()):
             raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
         device = describe_device(choose_device(options.device))
+        begun = initial.sha256 if (initial := initial_model(options, dataset)) else None
         record = RunRecord.model_validate(
             {
-                **provenance(options, seed=options.seed, dataset=dataset.fingerprint, device=device),
+                **provenance(options, seed=options.seed, dataset=dataset.fingerprint, weights=begun, device=device),
                 "dataset_name": dataset.name,
                 "data_root": data_root.resolve() if data_root is not None else None,
                 "given_up": dataset.given_up,
@@ -100,6 +104,23 @@ class Run:
         run = cls(folder, options, dataset, record.model_copy(update={"options": options}))
         run.history = read_metrics(folder, run._finished_epochs())
         return run
+
+    def initial(self) -> LoadedModel | None:
+        """The model that the first epoch begins from; None if that is a random one, or an epoch is finished.
+
+        Raises
+        ------
+        ModelError
+            If it is no longer there, or another than when the run was begun.
+        """
+        if self.history or (model := initial_model(self.options, self._dataset)) is None:
+            return None
+        if model.sha256 != self._record.weights:
+            raise ModelError(
+                f"The run in {readable(self.folder)} was begun from another {self.options.initial} than is there now, "
+                "so it can't go on; train anew in another folder."
+            )
+        return model
 
     def restore(self, learner: Learner) -> str:
         """Give the learner the state after the last finished epoch, if there is one, and drop what came after it.
@@ -209,6 +230,7 @@ class Run:
             fingerprint=dataset.fingerprint,
             up_axis=dataset.up_axis,
             seed=options.seed,
+            initial=self._record.weights,
             epochs=len(self.history),
             command=command(options, dataset.name, dataset.orientation),
             metrics=dict(metrics),

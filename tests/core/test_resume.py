@@ -14,7 +14,7 @@ import torch
 from core.datasets import Dataset
 from core.events import Cancel, Done, Epoch, Event, Progress
 from core.models.checkpoints import load_model, load_training, read_card, resolve_model
-from core.results.records import append_jsonl, read_json, read_jsonl
+from core.results.records import append_jsonl, read_json, read_jsonl, write_json
 from core.training import TrainOptions, stored_options, train
 from tests.core.leftovers import leftover_name
 from tests.core.toys import toy_dataset, toy_options, toy_run
@@ -23,7 +23,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 TIMES = {"seconds", "clouds_per_second"}
 
-EVERYTHING = {"regime": "defense-pgd", "feature_ramp": True, "averaging": 0.9, "epsilon_ramp": 2, "attack_steps": 2}
+EVERYTHING = {
+    "regime": "defense-pgd",
+    "feature_ramp": True,
+    "averaging": 0.9,
+    "weight_perturbation": 0.005,
+    "epsilon_ramp": 2,
+    "attack_steps": 2,
+}
 """Options of a run with every kind of state that has to survive."""
 
 
@@ -168,6 +175,18 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
         assert events[-1].complete
         assert_same_run(whole, grown)
         assert stored_options(grown) == toy_options(epochs=2)
+
+    @pytest.mark.parametrize(("regime", "attack"), [("pgd", "training"), ("defense", None)])
+    def test_a_run_older_than_the_attack_of_validation_goes_on_as_it_was_begun(
+        self, tmp_path: Path, regime: str, attack: str | None
+    ) -> None:
+        folder = tmp_path / "run"
+        toy_run(folder, epochs=1, regime=regime)
+        record = read_json(folder / "options.json")
+        del record["options"]["validation_attack"]
+        write_json(folder / "options.json", record)
+        assert stored_options(folder).validation_attack == attack
+        assert toy_run(folder, resume=True, epochs=2, regime=regime).epochs == 2
 
     def test_a_finished_run_is_left_as_it_is(self, tmp_path: Path) -> None:
         toy_run(tmp_path / "run", epochs=1)

@@ -8,13 +8,17 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import ValidationError
+from torch import nn
+from torch.optim.swa_utils import update_bn
 
+from core.attacks import Direction, preset
 from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, Output, build
-from core.models.checkpoints import load_model, read_card, resolve_model
+from core.models.cards import Source
+from core.models.checkpoints import load_model, load_training, read_card, resolve_model, save_model
 from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
 from core.results.records import read_json, read_jsonl
 from core.training import REGIMES, TrainOptions, command, dataset_of_weights, train
@@ -243,6 +247,86 @@ class TestLosses:
 
     def test_without_averaging_the_model_is_the_result(self, learner: Learner) -> None:
         assert learner.result is learner.model
+        x, y = toy_batch()
+        learner.learn(y, Feed(x, REAL))
+        before = deepcopy(learner.model.state_dict())
+        learner.settle()
+        assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
+
+    def test_the_batch_norm_of_the_average_settles_on_the_last_clouds_of_the_epoch(self) -> None:
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0})
+        chosen = toy_options(averaging=0.9, batch_size=512, weight_perturbation=0.01)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, chosen)
+        batches = [toy_batch(seed=seed) for seed in range(3)]
+        for x, y in batches:
+            learner.learn(y, Feed(x, REAL))
+        byhand = deepcopy(learner.result)
+        update_bn([x for x, _ in batches[-2:]], byhand)  # 2 batches of 512 are as many as it looks at
+        before = deepcopy(learner.result.state_dict())
+        learner.settle()
+        for name, value in learner.result.state_dict().items():
+            torch.testing.assert_close(value, byhand.state_dict()[name])
+            statistic = name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")
+            assert torch.equal(value, before[name]) is not statistic
+        learner.begin_epoch(2)
+        learner.learn(batches[0][1], Feed(batches[0][0], REAL))
+        byhand = deepcopy(learner.result)
+        update_bn([batches[0][0]], byhand)
+        learner.settle()
+        assert torch.equal(learner.result.pool.norm.running_mean, byhand.pool.norm.running_mean)
+
+    @pytest.mark.parametrize("regime", ["pgd", "trades"])
+    def test_the_gradient_is_taken_beside_the_weights_and_the_step_from_them(self, regime: str) -> None:
+        x, y = toy_batch()
+        moved = x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0}).train()
+        byhand, beside = deepcopy(model), deepcopy(model)
+
+        def loss(network: nn.Module) -> torch.Tensor:
+            if regime == "pgd":
+                return F.cross_entropy(network(moved).logits, y)
+            clean, other = network(x).logits, network(moved).logits
+            return F.cross_entropy(clean, y) + 3.0 * divergence(clean, other).mean()
+
+        at_weights = loss(byhand)
+        at_weights.backward()
+        with torch.no_grad():
+            for weight, mine in zip(beside.parameters(), byhand.parameters(), strict=True):
+                if weight.dim() > 1:
+                    weight += 0.01 * weight.norm() * mine.grad / mine.grad.norm()
+        beside.zero_grad()
+        loss(beside).backward()
+
+        chosen = toy_options(regime=regime, weight_perturbation=0.01)
+        learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, chosen)
+        if regime == "pgd":
+            learner.learn(y, Feed(moved, ADVERSARIAL))
+            assert learner.tally["loss_adversarial"] == pytest.approx(float(at_weights.detach()), rel=1e-5)
+        else:
+            learner.trades_step(y, x, moved)
+        for mine, other, there in zip(model.parameters(), byhand.parameters(), beside.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, there.grad, rtol=1e-3, atol=1e-5)
+            other.grad = mine.grad
+        torch.optim.Adam(byhand.parameters(), 1e-3).step()
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(value, byhand.state_dict()[name], rtol=1e-5, atol=1e-7)
+        assert int(model.pool.norm.num_batches_tracked) == (1 if regime == "pgd" else 2)
+
+    @pytest.mark.parametrize("regime", REGIMES)
+    def test_every_regime_learns_beside_the_weights_otherwise_than_at_them(self, learner: Learner, regime: str) -> None:
+        x, y = toy_batch()
+        found = []
+        for length in (0.0, 0.01):
+            chosen = toy_options(regime=regime, weight_perturbation=length, attack_steps=1)
+            judge = deepcopy(learner.discriminator) if REGIMES[regime].discriminator else None
+            each = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(learner.model), judge, chosen)
+            torch.manual_seed(1)
+            REGIMES[regime].learn(each, x, y)
+            found.append(each)
+        assert found[0].tally.keys() == found[1].tally.keys()
+        assert not torch.equal(found[0].model.pool.linear.weight, found[1].model.pool.linear.weight)
 
     def test_the_budget_can_grow_over_the_first_epochs(self, learner: Learner) -> None:
         chosen = toy_options(epochs=10, epsilon=0.2, epsilon_ramp=4)
@@ -339,6 +423,69 @@ def test_the_best_weights_are_those_of_the_best_validated_epoch(tmp_path: Path) 
     assert report.adversarial.accuracy.value == lines[done.best_epoch - 1]["validation_adversarial"]
 
 
+def test_a_regime_of_many_steps_is_validated_by_an_attack_that_it_does_not_learn_from(tmp_path: Path) -> None:
+    done = toy_run(tmp_path / "run", regime="pgd", epochs=1, attack_steps=1)
+    dataset = toy_dataset()
+    held = dataset.validation(0.1, 0)[1]
+    whole = dataset.split("train")
+    split = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
+    attack = preset("apgd-ce", steps=10, epsilon=0.05)
+    model = load_model(resolve_model(tmp_path / "run")).module
+    report = result(evaluate_accuracy(model, split, attack, EvaluationOptions(points=32)))
+    assert report.adversarial.accuracy.value == done.metrics["validation_adversarial"]
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run on the toys."""
+    folder = tmp_path_factory.mktemp("known") / "run"
+    toy_run(folder, epochs=1)
+    return folder
+
+
+class TestInitialWeights:
+    def test_a_training_begins_from_them_and_says_so(self, tmp_path: Path, known: Path) -> None:
+        before = load_model(resolve_model(known))
+        toy_run(tmp_path / "run", epochs=1, initial=str(known), learning_rate=1e-8)
+        after = load_model(resolve_model(tmp_path / "run"))
+        for weight, other in zip(before.module.parameters(), after.module.parameters(), strict=True):
+            torch.testing.assert_close(weight, other, rtol=0, atol=1e-6)
+        assert after.card.initial == before.sha256 == read_json(tmp_path / "run/options.json")["weights"]
+        assert f"--initial {known}" in after.card.command
+
+    def test_what_does_not_agree_is_refused_before_anything_is_written(self, tmp_path: Path, known: Path) -> None:
+        with pytest.raises(ValueError, match="There is no model 'nothing'"):
+            toy_run(tmp_path / "run", initial="nothing")
+        with pytest.raises(ValueError, match="can't begin from pointnet-simple: its classes are not those of toys"):
+            toy_run(tmp_path / "run", initial="pointnet-simple")
+        with pytest.raises(ValueError, match=r"'feature_transform': False.*, and the training is of a pointnet {'feat"):
+            toy_run(tmp_path / "run", initial=str(known), model_options={"feature_transform": True})
+        loaded = load_model(resolve_model(known))
+        source = Source(file="theirs.pth", sha256="0", kind="weights")
+        save_model(tmp_path / "theirs.safetensors", loaded.module, loaded.card.model_copy(update={"source": source}))
+        with pytest.raises(ValueError, match="it is a model of another project"):
+            toy_run(tmp_path / "run", initial=str(tmp_path / "theirs.safetensors"))
+        assert not (tmp_path / "run").exists()
+
+    def test_a_run_that_finished_no_epoch_needs_the_same_again(self, tmp_path: Path, known: Path) -> None:
+        mine, whole, folder = tmp_path / "mine.safetensors", tmp_path / "whole", tmp_path / "run"
+        mine.write_bytes(resolve_model(known).read_bytes())
+        toy_run(whole, epochs=1, initial=str(mine))
+        stream = train(toy_dataset(), toy_options(epochs=1, initial=str(mine)), folder)
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        other = load_model(mine)
+        save_model(mine, other.module, other.card.model_copy(update={"title": "another"}))
+        with pytest.raises(ValueError, match=r"was begun from another .* than is there now, so it can't go on"):
+            toy_run(folder, resume=True, epochs=1)
+        mine.write_bytes(resolve_model(known).read_bytes())
+        toy_run(folder, resume=True, epochs=1)
+        mine.unlink()
+        ours, theirs = (load_training(each / "last.safetensors")[1] for each in (folder, whole))
+        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+        assert toy_run(folder, resume=True, epochs=2).epochs == 2
+
+
 def test_fewer_clouds_can_be_learned_from_in_the_proportions_of_the_classes(tmp_path: Path) -> None:
     first, *_, last = train(toy_dataset(), toy_options(clouds=12, epochs=1), tmp_path / "run")
     assert isinstance(first, Note)
@@ -411,6 +558,16 @@ class TestOptions:
             0.2,
             7,
         )
+
+    @pytest.mark.parametrize("direction", get_args(Direction))
+    def test_the_attack_of_validation_has_the_same_budget(self, direction: str) -> None:
+        chosen = toy_options(regime="trades", direction=direction, attack_steps=3)
+        validated = chosen.attack_of_validation
+        assert (validated.epsilon, validated.constraint) == (chosen.attack.epsilon, chosen.attack.constraint)
+        assert (validated.steps, validated.optimiser) == (10, "apgd")
+        assert toy_options(regime="trades", validation_attack="training").attack_of_validation.steps == 7
+        assert toy_options(regime="defense").attack_of_validation == toy_options(regime="defense").attack
+        assert toy_options(regime="defense", validation_attack="apgd-ce").attack_of_validation.steps == 10
 
     def test_too_many_points_are_refused_before_anything_is_written(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="toys stores 64 points of each cloud, so 65 different ones"):
