@@ -125,7 +125,7 @@ def _train(
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
         with seeded(batch.seed, device):
-            learner.settle()
+            learner.reestimate_batch_norm()
         validated = yield from forward(
             evaluate_accuracy(learner.result, validation, options.attack_of_validation, evaluation),
             before=done,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-SETTLING = 1024
+BATCH_NORM_CLOUDS = 1024
 """Clouds that the batch-norm statistics of averaged weights are measured on after each epoch."""
 
 
@@ -65,7 +65,7 @@ class Learner:
         """Training mode, the learning rate of the epoch (counted from 1), and an empty tally."""
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
-        self._learned: deque[Tensor] = deque(maxlen=math.ceil(SETTLING / self.options.batch_size))
+        self._learned_clouds: deque[Tensor] = deque(maxlen=math.ceil(BATCH_NORM_CLOUDS / self.options.batch_size))
         for network, optimiser in zip(self._networks, self._optimisers, strict=True):
             network.train()
             for group in optimiser.param_groups:
@@ -94,25 +94,25 @@ class Learner:
     def _outputs(self, feeds: Sequence[Feed]) -> Iterator[Output]:
         """The model's output for each of ``feeds``, from one pass for all of them or from one for each."""
         if self.options.updates == "concatenated":
-            logits, latent = self._asked(torch.cat([feed.clouds for feed in feeds]))
+            logits, latent = self._forward(torch.cat([feed.clouds for feed in feeds]))
             yield from map(Output, logits.chunk(len(feeds)), latent.chunk(len(feeds)))
         else:
             for feed in feeds:
-                yield self._asked(feed.clouds)
+                yield self._forward(feed.clouds)
 
-    def _asked(self, clouds: Tensor) -> Output:
+    def _forward(self, clouds: Tensor) -> Output:
         """The model's output for clouds (B, N, 3) that it learns from."""
         if self.result is not self.model:
-            self._learned.append(clouds)
+            self._learned_clouds.append(clouds)
         return self._forwards[0](clouds)  # type: ignore[no-any-return]
 
     def trades_step(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
         """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""
 
         def losses() -> list[Tensor]:
-            logits, latent = self._asked(clean)
+            logits, latent = self._forward(clean)
             [loss] = self._losses(label, Feed(clean, REAL), logits, latent)  # with the penalty of this pass
-            moved, _ = self._asked(adversarial)
+            moved, _ = self._forward(adversarial)
             gap = divergence(logits, moved).mean()
             self._count("disagreement", gap * len(label), len(label))
             self._count("accuracy_adversarial", (moved.argmax(1) == label).sum(), len(label))
@@ -132,7 +132,7 @@ class Learner:
         with self._arithmetic():
             found = losses()
             if self.options.weight_perturbation:
-                with self._beside_the_weights(found[0]):
+                with self._perturbed_weights(found[0]):
                     self._backward(losses())
             else:
                 self._backward(found)
@@ -150,7 +150,7 @@ class Learner:
             self._fabric.backward(loss)
 
     @contextmanager
-    def _beside_the_weights(self, loss: Tensor) -> Iterator[None]:
+    def _perturbed_weights(self, loss: Tensor) -> Iterator[None]:
         """The weights of every layer of the model moved up ``loss`` by ``weight_perturbation`` of their norm.
 
         As in the authors' code, biases and what batch norm learns stay. Running statistics and tally too, which are of
@@ -159,8 +159,9 @@ class Learner:
         weights = [weight for weight in self.model.parameters() if weight.dim() > 1]
         gradients = torch.autograd.grad(loss, weights)
         changed = [*weights, *self.model.buffers()]
-        before, noted = [tensor.detach().clone() for tensor in changed], (self._sums, self._counts, self._learned)
-        self._sums, self._counts, self._learned = defaultdict(float), defaultdict(int), deque(maxlen=0)
+        before = [tensor.detach().clone() for tensor in changed]
+        kept = self._sums, self._counts, self._learned_clouds
+        self._sums, self._counts, self._learned_clouds = defaultdict(float), defaultdict(int), deque(maxlen=0)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 length = self.options.weight_perturbation * weight.norm()
@@ -168,12 +169,12 @@ class Learner:
         try:
             yield
         finally:
-            self._sums, self._counts, self._learned = noted
+            self._sums, self._counts, self._learned_clouds = kept
             with torch.no_grad():
                 for tensor, value in zip(changed, before, strict=True):
                     tensor.copy_(value)
 
-    def settle(self) -> None:
+    def reestimate_batch_norm(self) -> None:
         """Let the batch norm of the averaged model, if there is one, have statistics of the averaged weights.
 
         The average of former statistics is not theirs (Izmailov et al. 2018, section 3.2). They are measured on the
@@ -181,7 +182,7 @@ class Learner:
         model trained on PGD clouds fell from 74 % to 67 % (256 clouds, epsilon 0.08).
         """
         if self.result is not self.model:
-            update_bn(self._learned, self.result)
+            update_bn(self._learned_clouds, self.result)
 
     def _losses(self, label: Tensor, feed: Feed, logits: Tensor, latent: Tensor) -> list[Tensor]:
         """The model's loss, L_cls (+ weighted L_feat); and L_dis, the discriminator's, where there is one."""

@@ -67,10 +67,12 @@ class Run:
         if any(path.name != LOCK for path in folder.iterdir()):
             raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
         device = describe_device(choose_device(options.device))
-        begun = initial.sha256 if (initial := initial_model(options, dataset)) else None
+        initial_sha256 = initial.sha256 if (initial := initial_model(options, dataset)) else None
         record = RunRecord.model_validate(
             {
-                **provenance(options, seed=options.seed, dataset=dataset.fingerprint, weights=begun, device=device),
+                **provenance(
+                    options, seed=options.seed, dataset=dataset.fingerprint, weights=initial_sha256, device=device
+                ),
                 "dataset_name": dataset.name,
                 "data_root": data_root.resolve() if data_root is not None else None,
                 "given_up": dataset.given_up,
@@ -188,8 +190,8 @@ class Run:
     def _finished_epochs(self) -> int:
         """Epochs in the last weights, after checking that these are this run's."""
         if not (self.folder / LAST).is_file():
-            begun = len(read_jsonl(self.folder / METRICS)) if (self.folder / METRICS).is_file() else 0
-            if begun > 1 or self._epoch_of_best_weights():  # one line may be of an epoch that was not finished
+            lines = len(read_jsonl(self.folder / METRICS)) if (self.folder / METRICS).is_file() else 0
+            if lines > 1 or self._epoch_of_best_weights():  # one line may be of an epoch that was not finished
                 raise self._unusable(LAST, "it is gone, though epochs were finished")
             return 0
         card, own = read_card(self.folder / LAST), self._card({})

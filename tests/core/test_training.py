@@ -250,7 +250,7 @@ class TestLosses:
         x, y = toy_batch()
         learner.learn(y, Feed(x, REAL))
         before = deepcopy(learner.model.state_dict())
-        learner.settle()
+        learner.reestimate_batch_norm()
         assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
 
     def test_the_batch_norm_of_the_average_settles_on_the_last_clouds_of_the_epoch(self) -> None:
@@ -264,7 +264,7 @@ class TestLosses:
         byhand = deepcopy(learner.result)
         update_bn([x for x, _ in batches[-2:]], byhand)  # 2 batches of 512 are as many as it looks at
         before = deepcopy(learner.result.state_dict())
-        learner.settle()
+        learner.reestimate_batch_norm()
         for name, value in learner.result.state_dict().items():
             torch.testing.assert_close(value, byhand.state_dict()[name])
             statistic = name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")
@@ -273,7 +273,7 @@ class TestLosses:
         learner.learn(batches[0][1], Feed(batches[0][0], REAL))
         byhand = deepcopy(learner.result)
         update_bn([batches[0][0]], byhand)
-        learner.settle()
+        learner.reestimate_batch_norm()
         assert torch.equal(learner.result.pool.norm.running_mean, byhand.pool.norm.running_mean)
 
     @pytest.mark.parametrize("regime", ["pgd", "trades"])
