@@ -60,6 +60,8 @@ class Store(QObject):
         self.attack: Attack | None = None
         self.target: int | None = None
         self.epsilon: float = 0.1
+        self.gradients = False
+        """Whether points are coloured by the gradient at them."""
         self.history: tuple[State, ...] = ()
         self.position: int = 0
         self.scene: Scene | None = None

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.attacks import Attack, State
+from core.attacks import Attack, State, evaluate
 from core.clouds import Cloud, Distances, distances
 from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
@@ -42,6 +42,8 @@ class Setup:
     """The wanted class of a targeted attack."""
     seed: int = 0
     """Source of random restarts."""
+    gradients: bool = False
+    """Whether scenes tell the gradient at every point, which takes one more backward pass of the attacked model."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -79,6 +81,11 @@ class Scene:
     """Cross-entropy of the primary model to the attacked label at the adversarial cloud, in nats."""
     unlike: tuple[bool | None, ...]
     """For each model, whether the clean cloud is unlike its training data; None where its file does not tell."""
+    gradient: Array | None = None
+    """(N,) length of the gradient of ``loss`` at each point of the adversarial cloud, in nats per unit-sphere radius.
+
+    It is 0 at points that no maximum over points selects: a PointNet sees its critical points alone.
+    """
 
     @property
     def epsilon(self) -> float:
@@ -208,11 +215,12 @@ def begin(setup: Setup) -> Scene:
     state = setup.attack.start(primary.module, x, y, generator)
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
     latent = latents[setup.primary]
+    gradient = _gradient_lengths(setup, x, y) if setup.gradients else None
     unlike = tuple(
         bool(model.typical.unlike(row.max()[None], own[None])[0]) if model.typical else None
         for model, row, own in zip(setup.models, clean, latents, strict=True)
     )
-    return Scene(setup, state, clean, clean, latent, latent, _points(state.clean), apart, loss, unlike)
+    return Scene(setup, state, clean, clean, latent, latent, _points(state.clean), apart, loss, unlike, gradient)
 
 
 def advance(scene: Scene) -> Scene:
@@ -316,7 +324,21 @@ def show(before: Scene, state: State) -> Scene:
         points=_points(adversarial),
         distances=apart,
         loss=loss,
+        gradient=_gradient_lengths(setup, adversarial, state.label) if setup.gradients else None,
     )
+
+
+def traces(states: Sequence[State]) -> tuple[Array, Array]:
+    """The course of an attack on one cloud, over its T states.
+
+    Returns
+    -------
+    loss : (T,) cross-entropy of the attacked model to the label, in nats; NaN at states that it was not asked at.
+    rmse : (T,) root mean square of the perturbation over the 3N coordinates, in unit-sphere radii.
+    """
+    loss = [float("nan") if state.evaluation is None else float(state.evaluation.loss) for state in states]
+    rmse = [float(state.epsilon * state.unit_delta.pow(2).mean().sqrt()) for state in states]
+    return np.array(loss, np.float32), np.array(rmse, np.float32)
 
 
 def _clean(setup: Setup) -> torch.Tensor:
@@ -339,6 +361,13 @@ def _predict_all(setup: Setup, x: torch.Tensor, clean: torch.Tensor) -> tuple[Ar
     )
     confidences = np.stack([confidence[0] for confidence, _ in answers])
     return confidences, [latent[0] for _, latent in answers], apart
+
+
+def _gradient_lengths(setup: Setup, x: torch.Tensor, label: torch.Tensor) -> Array:
+    """(N,) length of the gradient of the cross-entropy to ``label`` (1,) at each point of x (1, N, 3)."""
+    gradient = evaluate(setup.models[setup.primary].module, x, label, gradient=True).gradient
+    assert gradient is not None
+    return gradient[0].norm(dim=1).cpu().numpy()
 
 
 @torch.no_grad()

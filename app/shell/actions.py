@@ -85,6 +85,16 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "overlay", "View", "pair", "Overlay", "Draw the clean points in the adversarial view.", "O", "overlay", "toggle"
     ),
     ActionInfo("vectors", "View", "pair", "Vectors", "Draw how each point was moved.", "V", "vectors", "toggle"),
+    ActionInfo(
+        "gradients",
+        "View",
+        "pair",
+        "Gradients",
+        "Colour points by the gradient of the loss; points that the model does not see are faint.",
+        "G",
+        "gradient",
+        "toggle",
+    ),
     ActionInfo("link_cameras", "View", "camera", "Link cameras", "Turn both views together.", "L", "link", "toggle"),
     ActionInfo(
         "reset_camera", "View", "camera", "Reset cameras", "Look from the first direction again.", "Ctrl+0", "camera"

@@ -221,7 +221,11 @@ class Window(QMainWindow):
         row.addWidget(find)
         row.addWidget(self.device)
         self.menuBar().setCornerWidget(corner)
-        for key, button in (("vectors", self.pair.vectors), ("overlay", self.pair.overlay)):
+        for key, button in (
+            ("vectors", self.pair.vectors),
+            ("overlay", self.pair.overlay),
+            ("gradients", self.pair.gradients),
+        ):
             button.toggled.connect(self.actions_[key].setChecked)
         self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
         self.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
@@ -238,6 +242,8 @@ class Window(QMainWindow):
     def _connect(self) -> None:
         store, controller = self.store, self.controller
         store.cloudChanged.connect(self._show_title)
+        self.verdict.traces.stepChosen.connect(controller.seek)
+        self.pair.gradients.toggled.connect(controller.set_gradients)
         controller.failed.connect(self._show_error)
         controller.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
@@ -270,6 +276,7 @@ class Window(QMainWindow):
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),
             "vectors": lambda on: self.pair.vectors.setChecked(on),
+            "gradients": lambda on: self.pair.gradients.setChecked(on),
             "link_cameras": lambda on: self.pair.linked.setChecked(on),
             "reset_camera": lambda: self.pair.reset_cameras(),
             "all_classes": lambda on: self.verdict.view.set_all(on),

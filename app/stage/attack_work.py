@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.events import Cancel, result
+from core.events import Cancel, Done, Step, result
 
 if TYPE_CHECKING:
     from core.attacks import State
     from core.live import AttackResult, Setup
 
+SHORT_SECONDS = 1.0
+"""An attack whose remaining steps take longer is long."""
+SAMPLE_SECONDS = 0.1
+"""Steps of this duration are enough to tell how long all of them will take."""
 
-def run_attack(setup: Setup, states: tuple[State, ...], cancel: Cancel) -> AttackResult:
-    """Compute the attack's steps after ``states``, and the scene at the last one."""
+
+@dataclass(frozen=True, eq=False)
+class LongAttack:
+    """An attack that was left because its steps take long."""
+
+    states: tuple[State, ...]
+    """The states that were computed until then."""
+
+
+def run_attack(setup: Setup, states: tuple[State, ...], cancel: Cancel) -> AttackResult | LongAttack:
+    """Compute the attack's steps after ``states`` and the scene at the last one; or, if that takes long, a part."""
     from core import live
 
-    attack_result: AttackResult = result(live.attack(setup, setup.attack.epsilon, cancel, states))
-    return attack_result
+    stop, started, long = Cancel(), time.perf_counter(), False
+    for event in live.attack(setup, setup.attack.epsilon, stop, states):
+        match event:
+            case Step(index=index, total=total):
+                spent = time.perf_counter() - started
+                left = spent / (index + 1 - max(1, len(states))) * (total - index)
+                long = spent > SAMPLE_SECONDS and left > SHORT_SECONDS
+                if long or cancel.requested:
+                    stop.request()
+            case Done(value=attack_result, complete=complete):
+                return LongAttack(attack_result.states) if long and not complete else attack_result
+    raise AssertionError("the last event is Done")
 
 
 def show_last_state(setup: Setup, states: tuple[State, ...] = ()) -> AttackResult:
     """Compute no further step, only the scene at the last of ``states``, or at the clean cloud without any."""
+    from core import live
+
     cancel = Cancel()
     cancel.request()
-    return run_attack(setup, states, cancel)
+    attack_result: AttackResult = result(live.attack(setup, setup.attack.epsilon, cancel, states))
+    return attack_result

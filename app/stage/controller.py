@@ -1,10 +1,11 @@
 """Runs the attack on the shown cloud: the only place where the window asks core for predictions.
 
 While the slider moves, the perturbation of the last attack is rescaled to each new epsilon, and only the newest
-position is computed. When the slider is released the attack is run; one of many steps becomes a job with a progress
-bar. Then the outcome over epsilon is computed: first of the rescaled perturbation, and once the person is idle of the
-attack repeated at every epsilon. Results of requests that no longer match what is chosen are discarded. A frame of a
-slider position that has been passed is still shown, because a slow machine would otherwise show none during a drag.
+position is computed. When the slider is released the attack is run; one that is measured to take more than a second
+becomes a job with a progress bar. Then the outcome over epsilon is computed: first of the rescaled perturbation, and
+once the person is idle of the attack repeated at every epsilon. Results of requests that no longer match what is
+chosen are discarded. A frame of a slider position that has been passed is still shown, because a slow machine would
+otherwise show none during a drag.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.jobs import Job, JobList, LatestRequestWorker
-from app.stage.attack_work import run_attack, show_last_state
-from app.stage.outcome_tracker import LONG_ATTACK_STEPS, OutcomeTracker
+from app.stage.attack_work import LongAttack, run_attack, show_last_state
+from app.stage.outcome_tracker import OutcomeTracker
 from app.store import Store
 from core.datasets.matching import class_index
 from core.events import Cancel
@@ -52,7 +53,7 @@ class AttackController(QObject):
         self._outcome_tracker = OutcomeTracker(store)
         self._requested_setup: Setup | None = None  # of the attack that was requested last
         self._history_setup: Setup | None = None  # of the attack whose states are the store's history
-        self._job: Job | None = None  # runs an attack of many steps
+        self._job: Job | None = None  # runs an attack that takes long
         self._idle_timer = QTimer(self, singleShot=True, interval=IDLE_MS)
         self._idle_timer.timeout.connect(self._on_idle)
         self._typing_timer = QTimer(self, singleShot=True, interval=IDLE_MS)
@@ -101,6 +102,24 @@ class AttackController(QObject):
         self.store.set_epsilon(epsilon)
         self.run()
 
+    # --- what is shown of it ---
+
+    def set_gradients(self, on: bool) -> None:
+        """Show the gradient at every point, or the displacements again."""
+        self.store.gradients = on
+        if not self._request_gradients():
+            self.store.set_scene(self.store.scene)
+
+    def _request_gradients(self) -> bool:
+        """Compute the gradients of the shown scene where they are wanted and missing; whether that was requested."""
+        scene = self.store.scene
+        if not self.store.gradients or scene is None or scene.gradient is not None or self._pending:
+            return False
+        from core import live
+
+        self._request("show", live.show, replace(scene, setup=replace(scene.setup, gradients=True)), scene.state)
+        return True
+
     # --- the attack ---
 
     def run(self) -> None:
@@ -124,20 +143,20 @@ class AttackController(QObject):
         """Compute the steps after ``states``; with ``end`` no step, only the predictions of all models for the last."""
         self._requested_setup = setup
         self._set_busy(True)
-        total = setup.attack.total_steps
         if end:
             self._request("attack", show_last_state, setup, states)
-        elif total + 1 - len(states) > LONG_ATTACK_STEPS:
-            self._start_job(setup, states)
         else:
             self._request("attack", run_attack, setup, states, self._cancel)
 
-    def _start_job(self, setup: Setup, states: tuple[State, ...]) -> None:
+    def _start_job(self, states: tuple[State, ...]) -> None:
+        """Let a job compute the steps after ``states``; of a new attack the clean cloud is shown meanwhile."""
         from core import live
 
-        if not states:
+        setup = self._requested_setup
+        assert setup is not None
+        if not setup.same_attack(self._history_setup):
             self.store.set_outcome(None)
-            self._request("begin", show_last_state, setup)
+            self._request("begin", show_last_state, setup, states[:1])
         cancel = Cancel()
         work = partial(live.attack, setup, setup.attack.epsilon, cancel, states)
         title = f"attack of {setup.attack.total_steps:,} steps"
@@ -227,7 +246,10 @@ class AttackController(QObject):
             case "begin":
                 self._show_result(value)
             case "attack":
-                self._on_attack_result(value)
+                if isinstance(value, LongAttack):
+                    self._start_job(value.states)
+                else:
+                    self._on_attack_result(value)
             case "refit":
                 self.store.set_scene(value)
             case "show":
@@ -237,6 +259,7 @@ class AttackController(QObject):
                 self._on_step(value)
             case "outcome" | "sweep":
                 self._outcome_tracker.set_result(value)
+        self._request_gradients()
         self._idle_timer.start()
 
     def _on_attack_result(self, attack_result: AttackResult) -> None:
@@ -300,7 +323,8 @@ class AttackController(QObject):
             return None
         primary = next(index for index, model in enumerate(models) if model.name == store.primary)
         cloud = replace(store.cloud, label=class_index(store.cloud.class_name, store.classes))
-        return live.Setup(models, primary, store.attack.at(store.epsilon), cloud, store.target)
+        attack = store.attack.at(store.epsilon)
+        return live.Setup(models, primary, attack, cloud, store.target, gradients=store.gradients)
 
     def _request(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
         if "sweep" in self._pending:  # it takes seconds, and is continued when idle again
@@ -319,6 +343,7 @@ class AttackController(QObject):
         self._outcome_tracker.cancel()
         if self._job is not None:
             job, self._job = self._job, None
+            job.silent = True  # the person has chosen something else, and knows
             job.cancel()
         for key in list(self._pending):
             self._discard(key)

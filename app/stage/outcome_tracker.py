@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 OUTCOME_PLACES = 31
 """Epsilons at which the outcome is computed, from 0 to the end of the slider."""
-LONG_ATTACK_STEPS = 100
-"""An attack of more steps runs as a job, and is not repeated at every epsilon of the grid."""
+MOST_STEPS = 100
+"""An attack of more steps is not repeated at every epsilon of the grid."""
 
 Work = Callable[[], "Outcome | None"]
 """A computation for the worker thread; its result belongs to ``set_result``."""
@@ -54,7 +54,7 @@ class OutcomeTracker:
         present = self._store.outcome
         if present is None or present.exact or present is self._failed_outcome:
             return None
-        if present.scene.setup.attack.total_steps > LONG_ATTACK_STEPS:
+        if present.scene.setup.attack.total_steps > MOST_STEPS:
             return None
         scene, done = present.scene, self._swept_confidences
         return partial(_run, partial(live.attacked_outcome, scene, _grid(scene), self._cancel, done))

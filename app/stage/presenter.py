@@ -47,7 +47,8 @@ class PairPresenter(QObject):
             return
         setup, names = scene.setup, scene.setup.classes
         true = setup.cloud.label
-        self._pair.set_pair(setup.cloud.points, scene.points, scene.origin)
+        gradient = scene.gradient if self._store.gradients else None
+        self._pair.set_pair(setup.cloud.points, scene.points, scene.origin, gradient)
         clean, adversarial = (
             (names[best], float(confidences[best]), None if true is None else best == true)
             for confidences in (scene.clean[setup.primary], scene.adversarial[setup.primary])

@@ -1,9 +1,10 @@
-"""The panel on the right: the predictions of all models for both clouds, and the distances between the clouds."""
+"""The panel on the right: predictions of all models for both clouds, the course of the attack, and distances."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
@@ -13,8 +14,10 @@ from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, number
 from app.store import Store
 from app.views.confidence import ConfidenceView
+from app.views.traces import AttackTraces
 
 if TYPE_CHECKING:
+    from core.attacks import State
     from core.live import Scene
 
 NUMBERS = (
@@ -29,13 +32,16 @@ LOSS = ("loss", "loss", "Cross-entropy to the label, in nats")
 
 
 class VerdictPanel(QWidget):
-    """Confidence bars of all models, and the distances and loss of the scene."""
+    """Confidence bars of all models, loss and RMSE over the steps, and the distances and loss of the scene."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumWidth(300)
         self._store = store
         self.view = ConfidenceView()
+        self.traces = AttackTraces()
+        self._traced: tuple[State, ...] = ()
+        self._loss, self._rmse = np.empty(0), np.empty(0)
         self._values: dict[str, Label] = {}
         left, right = QFormLayout(), QFormLayout()
         for place, (key, name, tip) in enumerate((*NUMBERS, LOSS)):
@@ -63,10 +69,13 @@ class VerdictPanel(QWidget):
         column.addWidget(Label("Confidence", "title"))
         column.addWidget(self.note)
         column.addWidget(self.view, 1)
+        column.addWidget(self.traces)
         column.addLayout(numbers)
         store.sceneChanged.connect(self._show)
         store.cloudChanged.connect(lambda _: self.view.sort_rows())
+        store.historyChanged.connect(self._show_traces)
         self._show(None)
+        self._show_traces()
 
     def copy_numbers(self) -> None:
         """Copy the scene as tab-separated lines: each model with its two verdicts, then each number."""
@@ -79,6 +88,20 @@ class VerdictPanel(QWidget):
                 lines.append("\t".join([model.card.title, *verdicts, *filter(None, [note])]))
         lines += [f"{name}\t{self._values[key].text()}" for key, name, _ in (*NUMBERS, LOSS)]
         QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def _show_traces(self) -> None:
+        """Show the course of an attack of several states; those of states that were there before are kept."""
+        states = self._store.history
+        self.traces.setVisible(len(states) > 2)
+        if len(states) > 2:
+            from core import live
+
+            kept = len(self._traced) if states[: len(self._traced)] == self._traced else 0
+            loss, rmse = live.traces(states[kept:])
+            self._traced = states
+            self._loss = np.concatenate([self._loss[:kept], loss])
+            self._rmse = np.concatenate([self._rmse[:kept], rmse])
+            self.traces.set_traces(self._loss, self._rmse, self._store.position)
 
     def _show(self, scene: Scene | None) -> None:
         if scene is None:

@@ -37,6 +37,8 @@ class CloudView(View3D):
         self._title, self._token, self._empty = title, token, empty
         self._points = self._origin = self._shown = _NO_POINTS
         self._values: Floats | None = None
+        self._values_name = ""
+        self._faint_zeros = False
         self._limits = (0.0, 1.0)
         self._magnify = 1
         self._vectors_on = self._overlay_on = self._origin_wanted = self._origin_shown = False
@@ -68,6 +70,8 @@ class CloudView(View3D):
         origin: ArrayLike | None = None,
         values: ArrayLike | None = None,
         limits: tuple[float, float] = (0.0, 1.0),
+        name: str = "‖δ‖",
+        faint_zeros: bool = False,
     ) -> None:
         """Show a cloud.
 
@@ -79,6 +83,10 @@ class CloudView(View3D):
             (M, 3), the points before the attack, for the overlay and, if M = N, as starts of the vectors.
         values
             (N,), coloured between `limits` from `unmoved` to `adv`. Without them all points have the view's colour.
+        name
+            Of the values, over the colour bar.
+        faint_zeros
+            Whether points whose value is 0 are drawn faint and counted in a note.
 
         Raises
         ------
@@ -92,6 +100,7 @@ class CloudView(View3D):
             if values.shape != (len(cloud),):
                 raise ValueError(f"{len(cloud)} points need values of shape ({len(cloud)},), not {values.shape}")
         self._points, self._origin, self._values, self._limits = cloud, origin_points, values, limits
+        self._values_name, self._faint_zeros = name, faint_zeros
         self._redraw()
 
     def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
@@ -165,6 +174,8 @@ class CloudView(View3D):
             low, high = self._limits
             share = np.clip((self._values - low) / max(high - low, 1e-12), 0.0, 1.0)
             point_colours = theme.displacement_map().map(share, mode="float")[:, :3]
+            if self._faint_zeros:
+                point_colours[self._values == 0] = 0.3 * _rgb(colours.unmoved) + 0.7 * _rgb(colours.canvas)
         radius = _radius(len(self._shown))
         self._spheres.set_data(self._shown, point_colours, radius)
 
@@ -202,11 +213,20 @@ class CloudView(View3D):
             annotations.verdict(painter, *self._verdict)
             if self._note:
                 annotations.verdict_note(painter, area, self._verdict[0], self._note)
-        if self._magnify != 1 and not self._origin_shown and len(self._origin) > 0:
-            annotations.corner_note(painter, area, f"displacement drawn ×{self._magnify}")
+        if note := self._corner_note():
+            annotations.corner_note(painter, area, note)
         annotations.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))
         if self._values is not None and not self._origin_shown:
-            annotations.colour_bar(painter, area, theme.displacement_map(), self._limits, "‖δ‖")
+            annotations.colour_bar(painter, area, theme.displacement_map(), self._limits, self._values_name)
+
+    def _corner_note(self) -> str:
+        """How to read the picture, where it is not as the points are."""
+        if self._origin_shown or len(self._origin) == 0:
+            return ""
+        notes = [f"displacement drawn ×{self._magnify}"] if self._magnify != 1 else []
+        if self._values is not None and self._faint_zeros:
+            notes.append(f"no gradient at {np.count_nonzero(self._values == 0):,} of {len(self._values):,} points")
+        return " · ".join(notes)
 
     # --- mouse -----------------------------------------------------------------------------------------------------
 

@@ -22,13 +22,14 @@ from app.shell.widgets import Label, splitter, tool_button
 from app.views.cloud import CloudView
 from app.views.view3d import VIEWPOINTS
 
-MAGNIFICATIONS = (1, 2, 5, 10)
+MAGNIFICATIONS = (1, 2, 5, 10, 20)
 
 
 class PairView(QWidget):
     """Two `CloudView`s, and below them buttons for how they are drawn.
 
-    The buttons are public, so that menus and shortcuts can use them: `linked`, `vectors`, `overlay` are checkable;
+    The buttons are public, so that menus and shortcuts can use them: `linked`, `vectors`, `overlay`, `gradients` are
+    checkable;
     `blink` shows the clean cloud in the adversarial view while it, or the key B, is held down.
     """
 
@@ -43,6 +44,10 @@ class PairView(QWidget):
         self.linked = _tool_button("link", "Turn both views together", checked=True)
         self.vectors = _tool_button("vectors", "Draw how far each point was moved")
         self.overlay = _tool_button("overlay", "Draw the clean points in the adversarial view")
+        self.gradients = _tool_button(
+            "gradient",
+            "Colour points by the gradient of the loss; points that the attacked model does not see are faint",
+        )
         self.blink = _tool_button("eye", "Show the clean shape on the right while held down (B)", checkable=False)
         self.magnification = QComboBox()
         self.magnification.setAccessibleName("Magnification of displacements")
@@ -66,7 +71,13 @@ class PairView(QWidget):
 
     # --- data ------------------------------------------------------------------------------------------------------
 
-    def set_pair(self, clean: ArrayLike, adversarial: ArrayLike | None = None, origin: ArrayLike | None = None) -> None:
+    def set_pair(
+        self,
+        clean: ArrayLike,
+        adversarial: ArrayLike | None = None,
+        origin: ArrayLike | None = None,
+        gradient: ArrayLike | None = None,
+    ) -> None:
         """Show a cloud and its adversarial version. The clean view is not redrawn if its cloud is the same.
 
         Parameters
@@ -75,6 +86,9 @@ class PairView(QWidget):
             (N, 3) and (M, 3), in unit-sphere radii. If M = N, point i of one belongs to point i of the other.
         origin
             (M, 3), where the points of ``adversarial`` were, if not at those of ``clean``.
+        gradient
+            (M,), lengths of the gradient at the points of ``adversarial``, which then have their colours by it and not
+            by their displacements.
 
         Raises
         ------
@@ -87,6 +101,11 @@ class PairView(QWidget):
             self.clean.set_points(clean)
         if adversarial is None:
             self.adversarial.set_points(np.empty((0, 3)))
+        elif gradient is not None:
+            top = _round_up(float(np.max(gradient, initial=0.0)))
+            self.adversarial.set_points(
+                adversarial, origin=origin, values=gradient, limits=(0.0, top), name="‖∇‖", faint_zeros=True
+            )
         elif np.shape(adversarial) == np.shape(origin):
             displacements = np.linalg.norm(np.subtract(adversarial, origin), axis=1)
             top = _round_up(float(displacements.max(initial=0.0)))
@@ -133,7 +152,7 @@ class PairView(QWidget):
         row.addWidget(viewpoint)
         row.addStretch(1)
         caption = Label("displacement", "caption")
-        for widget in (self.blink, self.overlay, self.vectors, caption, self.magnification):
+        for widget in (self.gradients, self.blink, self.overlay, self.vectors, caption, self.magnification):
             row.addWidget(widget)
         return toolbar
 

@@ -14,6 +14,7 @@ import torch
 
 from app.jobs import JobList
 from app.shell.progress import Status
+from app.stage import attack_work
 from app.stage.controller import AttackController
 from app.store import Store
 from core import live
@@ -36,8 +37,9 @@ def model(name, classes=CLASSES):
 
 
 @pytest.fixture
-def stage(qapp, qtbot):
-    """A store with one untrained model, a list of jobs, and the attack controller."""
+def stage(qapp, qtbot, monkeypatch):
+    """A store with one untrained model, a list of jobs, and the attack controller. No attack is long by itself."""
+    monkeypatch.setattr(attack_work, "SHORT_SECONDS", np.inf)
     store, jobs = Store(), JobList()
     controller = AttackController(store, jobs)
     points = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
@@ -218,18 +220,40 @@ def test_a_step_cancels_the_sweep_over_epsilon_which_is_resumed_later(loaded_sta
     assert store.scene.step == 2
 
 
-def long_attack(stage, steps=2000):
-    """Choose an attack of many steps, wait until it runs, and return its job."""
-    stage.store.set_attack("bim", preset("bim", steps=steps), None)
-    stage.until(lambda: any(job.meter.done > 2 for job in stage.jobs.jobs))
-    (job,) = stage.jobs.jobs
-    assert stage.controller.busy
-    return job
+@pytest.fixture
+def long_attack(loaded_stage, monkeypatch):
+    """Choose an attack that counts as long, wait until it runs, and return its job."""
+
+    def start(steps=2000):
+        monkeypatch.setattr(attack_work, "SAMPLE_SECONDS", 0)
+        monkeypatch.setattr(attack_work, "SHORT_SECONDS", 0)
+        loaded_stage.store.set_attack("bim", preset("bim", steps=steps), None)
+        loaded_stage.until(lambda: any(job.meter.done > 2 for job in loaded_stage.jobs.jobs))
+        (job,) = loaded_stage.jobs.jobs
+        assert loaded_stage.controller.busy
+        return job
+
+    return start
 
 
-def test_a_long_attack_is_a_job_whose_steps_are_kept_when_it_is_stopped(loaded_stage):
+def test_an_attack_is_a_job_if_it_is_measured_to_take_long_whatever_its_number_of_steps(loaded_stage, monkeypatch):
+    store, jobs = loaded_stage.store, []
+    loaded_stage.jobs.added.connect(jobs.append)
+    now = iter(np.arange(0, 1000, 0.02))
+    monkeypatch.setattr(attack_work, "SHORT_SECONDS", 1.0)
+    monkeypatch.setattr(attack_work, "time", SimpleNamespace(perf_counter=lambda: next(now)))
+    store.set_attack("bim", preset("bim", steps=45), None)  # 0.9 s
+    loaded_stage.until(lambda: loaded_stage.settled() and store.scene.step == 45)
+    assert not jobs
+    store.set_attack("bim", preset("bim", steps=65), None)  # 1.3 s
+    loaded_stage.until(lambda: loaded_stage.settled() and store.scene.step == 65)
+    assert [job.title for job in jobs] == ["attack of 65 steps"]
+    assert len(store.history) == 66
+
+
+def test_a_long_attack_is_a_job_whose_steps_are_kept_when_it_is_stopped(loaded_stage, long_attack):
     store = loaded_stage.store
-    job = long_attack(loaded_stage)
+    job = long_attack()
     assert (job.title, job.unit, job.meter.total) == ("attack of 2,000 steps", "steps", 2000)
     job.stop_and_keep()
     loaded_stage.until(loaded_stage.settled)
@@ -241,9 +265,9 @@ def test_a_long_attack_is_a_job_whose_steps_are_kept_when_it_is_stopped(loaded_s
     assert not store.outcome.exact
 
 
-def test_a_cancelled_long_attack_leaves_the_clean_cloud_without_an_outcome(loaded_stage):
+def test_a_cancelled_long_attack_leaves_the_clean_cloud_without_an_outcome(loaded_stage, long_attack):
     store = loaded_stage.store
-    job = long_attack(loaded_stage)
+    job = long_attack()
     loaded_stage.until(lambda: len(store.history) == 1)
     job.cancel()
     loaded_stage.until(loaded_stage.settled)
@@ -255,10 +279,10 @@ def test_a_cancelled_long_attack_leaves_the_clean_cloud_without_an_outcome(loade
     assert store.outcome.holds_for(store.scene)
 
 
-def test_while_a_long_attack_runs_the_chosen_shape_is_shown(loaded_stage):
+def test_while_a_long_attack_runs_the_chosen_shape_is_shown(loaded_stage, long_attack):
     store = loaded_stage.store
     other = replace(loaded_stage.cloud, points=loaded_stage.cloud.points[::-1].copy(), name="other")
-    long_attack(loaded_stage)
+    long_attack()
     store.set_cloud(other)
     loaded_stage.until(lambda: store.scene.setup.cloud.name == "other" and store.scene.step == 0)
     assert loaded_stage.controller.busy
@@ -270,9 +294,9 @@ def test_while_a_long_attack_runs_the_chosen_shape_is_shown(loaded_stage):
     assert store.scene.setup.cloud.name == "other"
 
 
-def test_a_long_attack_goes_on_when_a_model_is_added_or_the_same_attack_chosen_again(loaded_stage):
+def test_a_long_attack_goes_on_when_a_model_is_added_or_the_same_attack_chosen_again(loaded_stage, long_attack):
     store, controller = loaded_stage.store, loaded_stage.controller
-    job = long_attack(loaded_stage)
+    job = long_attack()
     store.add_model(model("second"))
     controller.press()
     controller.release(store.epsilon)
@@ -296,9 +320,9 @@ def test_states_are_kept_when_another_model_is_shown(loaded_stage):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_missing_steps_of_a_stopped_attack_can_be_computed_later(loaded_stage, kept):
+def test_the_missing_steps_of_a_stopped_attack_can_be_computed_later(loaded_stage, long_attack, kept):
     store, controller = loaded_stage.store, loaded_stage.controller
-    job = long_attack(loaded_stage, 150)
+    job = long_attack(150)
     if kept:
         job.stop_and_keep()
     else:
@@ -364,10 +388,10 @@ def test_a_failed_sweep_over_epsilon_is_not_repeated_and_shows_no_message(loaded
     assert not store.outcome.exact
 
 
-def test_the_job_of_an_ended_long_attack_is_freed(loaded_stage):
+def test_the_job_of_an_ended_long_attack_is_freed(loaded_stage, long_attack):
     alive = []
     for steps in (150, 160, 170):
-        job = long_attack(loaded_stage, steps)
+        job = long_attack(steps)
         alive.append(weakref.ref(job))
         job.stop_and_keep()
         del job
@@ -378,13 +402,14 @@ def test_the_job_of_an_ended_long_attack_is_freed(loaded_stage):
     assert sum(reference() is not None for reference in alive) <= 1  # the list of jobs keeps the last one
 
 
-def test_choosing_another_attack_ends_a_long_attack_even_while_it_is_paused(loaded_stage):
-    job = long_attack(loaded_stage)
+def test_choosing_another_attack_ends_a_long_attack_even_while_it_is_paused(loaded_stage, long_attack):
+    job = long_attack()
     job.pause()
     loaded_stage.until(lambda: job.suspended)
     loaded_stage.store.set_attack("fgsm", preset("fgsm"), None)
     loaded_stage.until(lambda: loaded_stage.settled() and loaded_stage.store.scene.step == 1)
     loaded_stage.until(lambda: job.status.ended)
+    assert job.silent
     assert loaded_stage.store.scene.setup.attack == preset("fgsm")
 
 
@@ -394,26 +419,29 @@ def test_a_long_attack_runs_to_its_last_step(loaded_stage):
     assert not loaded_stage.jobs.jobs
 
 
-@pytest.mark.parametrize("first", ["the clean scene", "the job"])
-def test_a_failed_long_attack_shows_one_message(loaded_stage, monkeypatch, first):
+@pytest.mark.parametrize("failing_part", ["the first steps", "the job"])
+def test_a_failed_long_attack_shows_one_message(loaded_stage, monkeypatch, failing_part):
     store, controller, messages = loaded_stage.store, loaded_stage.controller, []
-    original, gate = live.attack, threading.Event()
+    original = live.attack
 
     def failing(setup, epsilon, cancel, states):
-        yield Progress(0, 1)
-        if cancel.requested == (first == "the job"):
-            assert gate.wait(60)
-        raise ValueError("no such luck")
+        if cancel.requested or (failing_part == "the job" and not states):
+            yield from original(setup, epsilon, cancel, states)
+        else:
+            yield Progress(0, 1)
+            raise ValueError("no such luck")
 
+    monkeypatch.setattr(attack_work, "SAMPLE_SECONDS", 0)
+    monkeypatch.setattr(attack_work, "SHORT_SECONDS", 0)
     controller.failed.connect(messages.append)
     monkeypatch.setattr(live, "attack", failing)
     store.set_attack("bim", preset("bim", steps=101), None)
     loaded_stage.until(lambda: bool(messages))
-    gate.set()
     loaded_stage.until(lambda: not loaded_stage.jobs.jobs)
     assert store.scene is None
     assert not controller.busy
     monkeypatch.setattr(live, "attack", original)
+    monkeypatch.setattr(attack_work, "SHORT_SECONDS", np.inf)
     store.set_attack("fgsm", preset("fgsm"), None)
     loaded_stage.until(loaded_stage.settled)
     assert messages == ["No such luck."]

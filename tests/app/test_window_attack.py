@@ -372,3 +372,25 @@ def test_an_attack_is_found_by_what_it_does(person):
     scene = person.wait_for_scene()
     assert scene.setup.attack == preset("bim", epsilon=person.window.store.epsilon)
     assert person.window.findChild(SearchPopup) is None or not person.window.findChild(SearchPopup).isVisible()
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_key_colours_the_points_by_the_gradient_and_says_how_many_have_none(person, shot):
+    view = person.window.pair.adversarial
+    person.choose_pgd()
+    by_displacement = pixels(view.grab().toImage())
+    person.press(Qt.Key.Key_G)
+    person.wait_until(lambda: person.store.scene.gradient is not None, "the gradients")
+    person.wait_for_scene()
+    shot(person.window, "window-gradients")
+    none = int((person.store.scene.gradient == 0).sum())
+    assert 0.3 < none / 1024 < 1
+    assert view._corner_note() == f"no gradient at {none} of 1,024 points"
+    person.press(Qt.Key.Key_R)
+    person.wait_until(lambda: person.store.scene.step == 0, "the clean cloud")
+    assert person.store.scene.gradient is not None, "stepping shows those of each step"
+    person.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    person.wait_until(lambda: person.store.scene.step == 4, "the last step")
+    person.press(Qt.Key.Key_G)
+    person.wait_until(lambda: view._corner_note() == "", "the displacements")
+    assert np.array_equal(pixels(view.grab().toImage()), by_displacement)

@@ -1,7 +1,7 @@
 """Stepping through an attack with keys, buttons, playing and the step slider."""
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QSlider, QToolButton
 
@@ -33,6 +33,19 @@ def test_an_attack_is_stepped_and_scrubbed_with_keys(person):
     person.press(Qt.Key.Key_N)
     at(person, 5)  # more steps than planned go on
     assert "step 5/5" in person.window.attack._steps.text()
+
+
+def test_loss_and_rmse_are_drawn_over_the_steps_and_a_click_goes_to_one(person):
+    traces = person.window.verdict.traces
+    assert not traces.isVisible(), "FGSM has one step"
+    end = person.choose_pgd()
+    assert traces.isVisible()
+    assert traces.accessibleDescription().startswith(f"loss {end.loss:#.3g} nat, RMSE 0.0")
+    person.click(traces, QPoint(round(traces.width() / 4), traces.height() - 20))
+    middle = at(person, 2)
+    assert traces.accessibleDescription().startswith(f"loss {middle.loss:#.3g} nat")
+    person.press(Qt.Key.Key_N)
+    at(person, 3)
 
 
 def test_undo_shows_the_previous_step_and_redo_computes_no_new_one(person):

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,9 +8,10 @@ import torch
 from core import live
 from core.attacks import Attack, GradientAttack, preset
 from core.clouds import Cloud
+from core.datasets.shapes16 import make_shape
 from core.events import Cancel, Done, Step, result
 from core.models import build
-from core.models.checkpoints import LoadedModel, ModelCard
+from core.models.checkpoints import LoadedModel, ModelCard, builtin_models, load_model
 from tests.core.toys import CLASSES, toy_split
 
 
@@ -243,3 +245,33 @@ def test_an_attack_that_a_rule_stops_is_over_and_shows_its_result(models: tuple[
     assert done.value.scene.provenance()["complete"] is True
     again = list(live.attack(given, 0.2, states=done.value.states))
     assert len(again) == 1, "nothing is left to do"
+
+
+def test_asked_for_gradients_a_scene_tells_those_of_its_loss(models: tuple[LoadedModel, ...]) -> None:
+    given = setup(models, preset("pgd", steps=3))
+    assert attacked(given, 0.1).scene.gradient is None
+    given = replace(given, gradients=True)
+    clean, scene = live.begin(given), attacked(given, 0.1).scene
+    for shown in (clean, scene, live.refit(scene, 0.05), live.show(scene, attacked(given, 0.1).states[1])):
+        points = torch.from_numpy(shown.points)[None].requires_grad_()
+        logits = models[0].module(points).logits
+        torch.nn.functional.cross_entropy(logits, shown.state.label).backward()
+        assert shown.gradient == pytest.approx(points.grad[0].norm(dim=1).numpy(), abs=1e-5)
+
+
+def test_of_a_pointnet_most_points_have_no_gradient() -> None:
+    model = load_model(builtin_models()["pointnet-simple"])
+    given = live.Setup((model,), 0, preset("square"), Cloud(make_shape("chair", [1, 1]), "chair", 4), gradients=True)
+    gradient = live.begin(given).gradient
+    assert gradient is not None
+    assert 0.3 < (gradient == 0).mean() < 1
+
+
+def test_traces_are_loss_and_rmse_of_each_state(models: tuple[LoadedModel, ...]) -> None:
+    states = attacked(setup(models, preset("bim", steps=4)), 0.1).states
+    loss, rmse = live.traces(states)
+    assert loss.tolist() == [pytest.approx(float(state.evaluation.loss)) for state in states if state.evaluation]
+    expected = [float((state.current - state.clean).pow(2).mean().sqrt()) for state in states]
+    assert rmse.tolist() == pytest.approx(expected, abs=1e-6)
+    assert rmse[0] == 0
+    assert np.isnan(live.traces((replace(states[2], evaluation=None),))[0]).all()

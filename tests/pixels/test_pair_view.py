@@ -181,6 +181,27 @@ def test_magnified_displacements_are_labelled(pair, shot):
     assert np.array_equal(picture(pair.adversarial), plain)
 
 
+def test_coloured_by_gradient_points_without_one_are_faint_and_counted(pair, chair, attacked, shot):
+    plain = picture(pair.adversarial)
+    gradient = np.zeros(len(chair), np.float32)
+    gradient[: len(chair) // 10] = np.linspace(0.01, 0.1, len(chair) // 10)
+    pair.set_pair(chair, attacked, gradient=gradient)
+    shot(pair, "pair-gradient")
+    middle = scene(pair.adversarial.grab().toImage())
+    canvas = np.array(theme.current().canvas.getRgb()[:3], float)
+
+    def contrast(picture):
+        seen = drawn(picture, theme.current().canvas)
+        return np.abs(pixels(picture)[seen] - canvas).sum(axis=-1)
+
+    faint = contrast(middle)
+    pair.set_pair(chair, attacked)
+    assert np.median(faint) < 0.5 * np.median(contrast(scene(pair.adversarial.grab().toImage())))
+    assert faint.max() > 2 * np.median(faint), "the points with a gradient stand out"
+    assert np.array_equal(picture(pair.adversarial), plain)
+    assert pair.adversarial._corner_note() == ""
+
+
 def test_a_point_under_the_mouse_is_highlighted_in_both_views(pair, qtbot):
     plain = picture(pair.clean)
     across, down, _ = pair.adversarial.project(pair.adversarial.points[7:8])
