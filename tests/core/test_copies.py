@@ -130,6 +130,7 @@ class TestCard:
         assert notes == ["The cache of Folder mine is made anew: it is of another version."]
         assert again.card == dataset.card
 
+    @pytest.mark.long
     def test_those_of_modelnet16_are_known(self, tmp_path: Path) -> None:
         """Ten are exact, as the list beside the data says; six differ from a training shape in a detail."""
         archive = shared("modelnet40_1024.npz")

@@ -122,6 +122,7 @@ def test_the_built_in_dataset_is_opened_by_class_with_numbered_names(tmp_path, m
 # ModelNet40 and its 16 classes
 
 
+@pytest.mark.long
 def test_all_of_modelnet40_is_opened_in_its_official_split(roomy_cache):
     dataset, notes = opened("modelnet40", shared("modelnet40_1024.npz"), roomy_cache)
     assert notes == []

@@ -129,6 +129,7 @@ def test_rows_of_a_ply_with_many_different_lists_are_refused(tmp_path):
     assert answer(path).startswith("its 200,000 of face have lists of different lengths")
 
 
+@pytest.mark.long
 def test_too_many_lines_of_text_are_refused(tmp_path):
     path = tmp_path / "a.xyz"
     path.write_bytes(b"0 0 1\n" * 50_000_000)
@@ -142,6 +143,7 @@ def test_too_many_lines_of_text_are_refused(tmp_path):
         assert answer(path) == "line 1 is too long; up to 1,048,576 letters are accepted."
 
 
+@pytest.mark.long
 def test_the_largest_accepted_text_costs_no_more_than_is_promised(tmp_path):
     path = tmp_path / "a.xyz"
     path.write_bytes(b"1.5 2.5 3.5 0 0 1 7\n" * 4_999_999 + b"1.5 2.5 4.5 0 0 1 7\n")
@@ -149,6 +151,7 @@ def test_the_largest_accepted_text_costs_no_more_than_is_promised(tmp_path):
         assert answer(path, None) == "5,000,000 points"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".off", ".obj"])
 def test_the_largest_accepted_mesh_in_text_costs_no_more_than_is_promised(tmp_path, suffix):
     path, count = tmp_path / f"a{suffix}", 2_500_000
@@ -192,6 +195,7 @@ def test_polygons_of_thousands_of_sizes_become_triangles(tmp_path):
     assert answer(path) == "64 points"
 
 
+@pytest.mark.long
 def test_the_largest_binary_meshes_cost_no_more_than_is_promised(tmp_path):
     count = 5_000_000
     path = tmp_path / "a.stl"
@@ -209,6 +213,7 @@ def test_the_largest_binary_meshes_cost_no_more_than_is_promised(tmp_path):
         assert answer(path) == "64 points"
 
 
+@pytest.mark.long
 def test_the_largest_arrays_cost_no_more_than_is_promised(tmp_path):
     points = np.tile(np.eye(7), (714_286, 1))[:5_000_000]
     np.save(tmp_path / "a.npy", points)

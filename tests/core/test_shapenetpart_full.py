@@ -24,6 +24,8 @@ from core.training import TrainOptions, stored_options
 from core.training.batches import batches
 from tests.core.test_datasets import class_counts, opened, shared
 
+pytestmark = pytest.mark.long
+
 SIZES = {"train": 12137, "val": 1870, "test": 2874}
 CATEGORIES = "synsetoffset2category.txt"
 LIST = "train_test_split/shuffled_{}_file_list.json"
@@ -136,7 +138,6 @@ def test_a_model_of_2500_points_is_tested_on_as_many(full: Full) -> None:
     assert len(report.row) == 16
 
 
-@pytest.mark.long
 def test_the_reproduction_trains_as_the_first_paper_does(full: Full, tmp_path: Path) -> None:
     """On 64 clouds, chosen by few others, so that it takes seconds; all else is the command without options."""
     options = ReproduceOptions(subset=64, pgd_steps=1, map_clouds=16)
