@@ -32,7 +32,7 @@ def main(words: list[str] | None = None) -> int:
         return open_studio(())
 
     from core.commands import cli, run
-    from core.commands.checks import check_there, require
+    from core.commands.checks import check_exists, require
     from core.commands.console import show
     from core.commands.orientation import AS_SUPPLIED, OrientationChoice
     from core.commands.shared import Folder
@@ -49,8 +49,8 @@ def main(words: list[str] | None = None) -> int:
             Print what was opened and the exit code as one JSON object, once the window is closed.
         """
         for path in paths:
-            require(check_there, path)
-        code = open_studio(paths, orientation.checked())
+            require(check_exists, path)
+        code = open_studio(paths, orientation.given_orientation())
         if as_json:
             show({"opened": [str(path) for path in paths], "exit_code": code}, as_json)
         return code
@@ -80,14 +80,14 @@ def open_studio(paths: tuple[Path, ...], orientation: "Orientation | None" = Non
     try:
         asked_threads()
     except ValueError as error:
-        from core.commands.console import complain
+        from core.commands.console import print_error
 
-        complain(str(error))
+        print_error(str(error))
         return 2
     if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
-        from core.commands.console import complain
+        from core.commands.console import print_error
 
-        complain("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
+        print_error("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
         return 1
     from app.shell.application import make
 
