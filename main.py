@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
 from core.runtime.isolation import FLAG, answer
-from core.runtime.threads import asked_threads, sleep_while_waiting
+from core.runtime.threads import requested_threads, sleep_while_waiting
 
 if TYPE_CHECKING:
     from core.clouds.frames import Orientation
@@ -78,7 +78,7 @@ def open_studio(paths: tuple[Path, ...], orientation: "Orientation | None" = Non
     from app.tour.display import has_display
 
     try:
-        asked_threads()
+        requested_threads()
     except ValueError as error:
         from core.commands.console import print_error
 
