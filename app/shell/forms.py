@@ -92,7 +92,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         focus.setAccessibleName(f"{label}, {unit}" if unit not in ("", words) else label)
         focus.setAccessibleDescription(info.description or "")
         focus.setObjectName(name)
-        editor.edited.connect(self._edited)
+        editor.edited.connect(self._on_edited)
         problem = _problem_label()
         row = self._grid.rowCount()
         if isinstance(editor, CheckBox):
@@ -134,7 +134,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         }
         self._validate()
 
-    def _edited(self) -> None:
+    def _on_edited(self) -> None:
         if not self._writing:
             self._validate()
             self.changed.emit()

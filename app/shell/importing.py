@@ -77,7 +77,7 @@ class Importer(QObject):
         from core.models.importers import ImportOptions
 
         known = options or ImportOptions()
-        job = self._submit(f"examining {readable(Path(source).name)}", lambda _: _examined(source, known))
+        job = self._submit(f"examining {readable(Path(source).name)}", lambda _: _examine(source, known))
         job.finished_ok.connect(lambda found: self._on_examined(source, known, found))
 
     def _on_examined(self, source: str, options: ImportOptions, found: Any) -> None:
@@ -87,7 +87,7 @@ class Importer(QObject):
             case UntrustedError():
                 self._ask_for_trust(source, options, found)
             case Candidate():
-                self._ask_for_facts(source, self._filled_in(options, found), found)
+                self._ask_for_facts(source, self._with_known_values(options, found), found)
             case _ if found.option == "factory":
                 self._ask_for_factory(source, options, str(found), found.choices)
             case _:
@@ -124,7 +124,7 @@ class Importer(QObject):
     def _ask(self, source: str, text: str, options: Options, accept: Callable[[Any], None]) -> None:
         OptionsDialog(self._window, f"Import {readable(Path(source).name)}", text, options, accept).open()
 
-    def _filled_in(self, options: ImportOptions, candidate: Candidate) -> ImportOptions:
+    def _with_known_values(self, options: ImportOptions, candidate: Candidate) -> ImportOptions:
         """The options with what is known: the name, the points, and the dataset's classes, if there are as many."""
         dataset = self._store.dataset
         names = dataset.card.classes if dataset is not None else ()
@@ -138,7 +138,7 @@ class Importer(QObject):
         )
 
     def _keep(self, source: str, options: ImportOptions, notes: tuple[str, ...]) -> None:
-        job = self._submit(f"importing {options.name}", lambda _: _kept(source, options))
+        job = self._submit(f"importing {options.name}", lambda _: _import_and_load(source, options))
         job.finished_ok.connect(lambda model: self._on_kept(model, notes))
 
     def _on_kept(self, model: LoadedModel, notes: tuple[str, ...]) -> None:
@@ -148,7 +148,7 @@ class Importer(QObject):
         self.info.emit(" ".join([f"{model.name} is imported, and attacked now.", *notes]))
 
 
-def _examined(source: str, options: ImportOptions) -> Iterator[Event]:
+def _examine(source: str, options: ImportOptions) -> Iterator[Event]:
     """``Done`` with a ``Candidate``, or with the question that has to be answered first."""
     from core.models.importers import NeededError, UntrustedError, examine
 
@@ -159,7 +159,7 @@ def _examined(source: str, options: ImportOptions) -> Iterator[Event]:
         yield Done(question)
 
 
-def _kept(source: str, options: ImportOptions) -> Iterator[Event]:
+def _import_and_load(source: str, options: ImportOptions) -> Iterator[Event]:
     from core.models.importers import examine, keep
     from core.runtime.devices import choose_device
     from core.runtime.opening import open_path

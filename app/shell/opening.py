@@ -51,7 +51,7 @@ class Opener(QObject):
         self._store, self._jobs, self._orientation, self._window = store, jobs, orientation, parent
         self._requested: tuple[str, Path | None, Orientation] = ("", None, AS_IT_IS)
         """Name and folder of the dataset that was requested last, and how it stands there."""
-        self._to_be_found: set[Path] = set()
+        self._paths_to_orient: set[Path] = set()
         """Paths of which it is to be found how their clouds stand."""
         self._importer = Importer(store, self.submit, parent)
         self._importer.info.connect(self.info)
@@ -101,7 +101,7 @@ class Opener(QObject):
         """
         is_dataset = path.is_dir() and not any(path.glob("*.safetensors"))
         if orientation is None:
-            self._to_be_found.add(path)
+            self._paths_to_orient.add(path)
         elif orientation.given:
             up = orientation.up or self._orientation.expected
             settings.save_orientation(path if is_dataset else path.parent, replace(orientation, up=up))
@@ -181,8 +181,8 @@ class Opener(QObject):
 
     def _find_orientation(self, path: Path) -> None:
         """Find how the clouds of a path stand, if that was asked for."""
-        if path in self._to_be_found:
-            self._to_be_found.remove(path)
+        if path in self._paths_to_orient:
+            self._paths_to_orient.remove(path)
             self._orientation.find()
 
     def _show_turned(self, dataset: Dataset, cloud: Cloud) -> None:

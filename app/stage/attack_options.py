@@ -29,7 +29,7 @@ class AttackOptions(QWidget):
 
     def set_value(self, attack: Attack) -> None:
         """Show this attack, without ``changed``."""
-        form = self._forms.get(type(attack)) or self._made(type(attack))
+        form = self._forms.get(type(attack)) or self._create_form(type(attack))
         if self._form is not None:
             self._form.hide()
         self._form = form
@@ -37,7 +37,7 @@ class AttackOptions(QWidget):
             form.set_value(attack)
         form.show()
 
-    def _made(self, kind: type[Attack]) -> OptionsForm[Attack]:
+    def _create_form(self, kind: type[Attack]) -> OptionsForm[Attack]:
         from app.shell.forms import OptionsForm
 
         form = self._forms[kind] = OptionsForm(kind, exclude=("epsilon",))

@@ -84,7 +84,7 @@ class OrientationController(QObject):
     @property
     def hint(self) -> Orientation | None:
         """The orientation in which the attacked model is much surer of the subject, if nothing was said of it."""
-        return None if self.orientation.given else self._hints.get(self._key())
+        return None if self.orientation.given else self._hints.get(self._subject_and_model())
 
     @property
     def busy(self) -> bool:
@@ -95,15 +95,15 @@ class OrientationController(QObject):
 
     def choose(self, up: Axis | None) -> None:
         """This axis points up; None: as it is expected to."""
-        self._set(Orientation(up, self.orientation.turn) if up is not None else AS_IT_IS)
+        self._set_orientation(Orientation(up, self.orientation.turn) if up is not None else AS_IT_IS)
 
     def turn(self) -> None:
         """A quarter turn further about the up axis."""
-        self._set(Orientation(self.orientation.up or self.expected, (self.orientation.turn + 90) % 360))
+        self._set_orientation(Orientation(self.orientation.up or self.expected, (self.orientation.turn + 90) % 360))
 
     def follow_hint(self) -> None:
         if self.hint is not None:
-            self._set(self.hint)
+            self._set_orientation(self.hint)
 
     def find(self) -> None:
         """Take the right-angled turn in which the attacked model knows the subject best."""
@@ -114,14 +114,14 @@ class OrientationController(QObject):
         store = self._store
         if self.expected is None:
             source = replace(source, orientation=AS_IT_IS)
-        cloud = _upright(source, self.expected)
+        cloud = _turned_upright(source, self.expected)
         if store.source is not None and store.source.supplied is source.supplied and store.cloud is not None:
             cloud = replace(cloud, class_name=store.cloud.class_name)
         store.set_cloud(cloud, source)
 
     # --- internals ---
 
-    def _set(self, orientation: Orientation) -> None:
+    def _set_orientation(self, orientation: Orientation) -> None:
         self._stop()
         store = self._store
         if store.source is not None:
@@ -131,7 +131,7 @@ class OrientationController(QObject):
             self.chosen.emit(store.data_root, orientation)
             self.datasetTurned.emit(self.dataset.card.name, store.data_root)
 
-    def _key(self) -> tuple[object, str]:
+    def _subject_and_model(self) -> tuple[object, str]:
         """The subject, and the name of the model that is asked about it."""
         source = self._store.source
         return source.supplied if source is not None else self.dataset, self._model.name if self._model else ""
@@ -139,25 +139,30 @@ class OrientationController(QObject):
     def _on_changed(self, *_: object) -> None:
         store = self._store
         if store.source is not None and store.cloud is not None:
-            upright = _upright(store.source, self.expected).points
+            upright = _turned_upright(store.source, self.expected).points
             if not np.array_equal(upright, store.cloud.points):  # the attacked model is another, with another frame
                 self.show_file(store.source)
                 return
         self._stop()
-        if self.has_subject and self.expected and not self.orientation.given and self._key() not in self._hints:
-            self._look()
+        if (
+            self.has_subject
+            and self.expected
+            and not self.orientation.given
+            and self._subject_and_model() not in self._hints
+        ):
+            self._look_for_hint()
         self.changed.emit()
 
-    def _look(self) -> None:
+    def _look_for_hint(self) -> None:
         """Look for a hint, which only models can give whose files tell what is typical of their training data."""
-        key, model = self._key(), self._model
+        key, model = self._subject_and_model(), self._model
         stored = axis_named(self.dataset.card.up_axis) if self.dataset is not None else None
         if stored is not None:
-            self._keep(key, Orientation(stored) if stored != self.expected else None)
+            self._keep_hint(key, Orientation(stored) if stored != self.expected else None)
         elif model is not None and model.typical is not None:
-            self._search("looking which way is up", lambda search: self._keep(key, search.hint()))
+            self._search("looking which way is up", lambda search: self._keep_hint(key, search.hint()))
 
-    def _keep(self, key: tuple[object, str], hint: Orientation | None) -> None:
+    def _keep_hint(self, key: tuple[object, str], hint: Orientation | None) -> None:
         self._hints[key] = hint
         while len(self._hints) > MAX_HINTS:
             del self._hints[next(iter(self._hints))]
@@ -213,7 +218,7 @@ class OrientationController(QObject):
             f"The attacked model is surest with {search.best.up} up{turn}: its class margin is "
             f"{search.margins[best]:.1f} logits, and {search.margins[0]:.1f} as it is."
         )
-        self._set(search.best)
+        self._set_orientation(search.best)
 
     def _on_failed(self, job: Job, message: str) -> None:
         if job is self._job:
@@ -227,7 +232,7 @@ class OrientationController(QObject):
             job.cancel()
 
 
-def _upright(source: FileSource, expected: Axis | None) -> Cloud:
+def _turned_upright(source: FileSource, expected: Axis | None) -> Cloud:
     """The cloud of a file, turned into the frame in which ``expected`` points up."""
     if expected is None or not source.orientation.given:
         return source.supplied

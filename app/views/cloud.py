@@ -85,8 +85,8 @@ class CloudView(View3D):
         ValueError
             For arrays of another shape or with values that are not finite.
         """
-        cloud = _checked(points, "points")
-        origin_points = _NO_POINTS if origin is None else _checked(origin, "origin")
+        cloud = _checked_points(points, "points")
+        origin_points = _NO_POINTS if origin is None else _checked_points(origin, "origin")
         if values is not None:
             values = np.array(values, np.float32)
             if values.shape != (len(cloud),):
@@ -231,7 +231,7 @@ class CloudView(View3D):
         return "\n".join(lines)
 
 
-def _checked(points: ArrayLike, name: str) -> Floats:
+def _checked_points(points: ArrayLike, name: str) -> Floats:
     cloud = np.array(points, np.float32)
     if cloud.ndim != 2 or cloud.shape[1] != 3:
         raise ValueError(f"{name} must have the shape (N, 3), not {cloud.shape}")

@@ -125,7 +125,7 @@ def sample_surface(
         If the mesh has no area.
     """
     rng = np.random.default_rng(rng)
-    areas = [_parallelograms(vertices, triangles[at : at + _AT_ONCE]) for at in range(0, len(triangles), _AT_ONCE)]
+    areas = [_twice_areas(vertices, triangles[at : at + _AT_ONCE]) for at in range(0, len(triangles), _AT_ONCE)]
     reach = np.cumsum(np.concatenate([np.empty(0), *areas]))
     if not len(reach) or not reach[-1] > 0:
         raise ValueError("the mesh has no area to sample points from")
@@ -147,7 +147,7 @@ def _corners(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> 
     return vertices[triangles].astype(np.float64).transpose(1, 0, 2)
 
 
-def _parallelograms(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
+def _twice_areas(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
     """Twice the areas (T,)."""
     a, b, c = _corners(vertices, triangles)
     return np.linalg.norm(np.cross(b - a, c - a), axis=1)

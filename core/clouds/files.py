@@ -141,8 +141,8 @@ def write_cloud(
         raise FormatError(path, f"its suffix is {suffix!r}", f"{', '.join(WRITABLE)} can be written")
     points = checked(points)
     shape = (len(points),)
-    lengths = None if displacement is None else _column(displacement, shape, "displacement")
-    directions = None if normals is None else _column(normals, (*shape, 3), "normals")
+    lengths = None if displacement is None else _float_array(displacement, shape, "displacement")
+    directions = None if normals is None else _float_array(normals, (*shape, 3), "normals")
     frame: Frame | None = (np.asarray(centre, dtype=np.float64), float(radius))
     if original:
         points = checked(points.astype(np.float64) * radius + np.asarray(centre))
@@ -165,49 +165,49 @@ def write_cloud(
             np.savez_compressed(temporary, **{name: array for name, array in arrays.items() if array is not None})
 
 
-def _column(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
+def _float_array(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
     array = np.asarray(values, dtype=np.float32)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"the {name} must be finite numbers {shape}, not {array.shape}")
     return array
 
 
-_Read = tuple[NDArray[Any], NDArray[np.int64] | None, Frame | None]
+_Content = tuple[NDArray[Any], NDArray[np.int64] | None, Frame | None]
 """Vertices (V, 3), the triangles (T, 3) of a mesh, and the frame of a cloud that is in the unit sphere."""
 
 
-def _ply(path: Path) -> _Read:
+def _read_ply(path: Path) -> _Content:
     ply = read_ply(path, MOST_POINTS)
     return ply.points, ply.triangles, noted_frame(ply.comments)
 
 
-def _text(path: Path) -> _Read:
+def _read_text(path: Path) -> _Content:
     with path.open(encoding="utf-8", errors="replace") as file:
         frame = noted_frame([file.readline(1000)])
     return read_columns(path, MOST_POINTS), None, frame
 
 
-def _npz(path: Path) -> _Read:
+def _read_npz(path: Path) -> _Content:
     points, frame = read_npz(path, MOST_POINTS)
     return points, None, stated_frame(frame.get("centre"), frame.get("radius"))
 
 
-def _cloud(read: Callable[[Path, int], NDArray[Any]]) -> Callable[[Path], _Read]:
+def _cloud_reader(read: Callable[[Path, int], NDArray[Any]]) -> Callable[[Path], _Content]:
     return lambda path: (read(path, MOST_POINTS), None, None)
 
 
-def _mesh(read: Callable[[Path, int], tuple[NDArray[Any], NDArray[np.int64]]]) -> Callable[[Path], _Read]:
+def _mesh_reader(read: Callable[[Path, int], tuple[NDArray[Any], NDArray[np.int64]]]) -> Callable[[Path], _Content]:
     return lambda path: (*read(path, MOST_POINTS), None)
 
 
-_READERS: Mapping[str, Callable[[Path], _Read]] = {
-    ".ply": _ply,
-    ".pcd": _cloud(read_pcd),
-    **dict.fromkeys((".xyz", ".txt", ".pts"), _text),
-    ".npy": _cloud(read_npy),
-    ".npz": _npz,
-    ".h5": _cloud(read_h5),
-    ".off": _mesh(read_off),
-    ".obj": _mesh(read_obj),
-    ".stl": _mesh(read_stl),
+_READERS: Mapping[str, Callable[[Path], _Content]] = {
+    ".ply": _read_ply,
+    ".pcd": _cloud_reader(read_pcd),
+    **dict.fromkeys((".xyz", ".txt", ".pts"), _read_text),
+    ".npy": _cloud_reader(read_npy),
+    ".npz": _read_npz,
+    ".h5": _cloud_reader(read_h5),
+    ".off": _mesh_reader(read_off),
+    ".obj": _mesh_reader(read_obj),
+    ".stl": _mesh_reader(read_stl),
 }

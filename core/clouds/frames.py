@@ -54,14 +54,14 @@ class Orientation:
         """
         if not np.isfinite(self.turn):
             raise ValueError(f"the turn must be a number of degrees, not {self.turn}")
-        here, there = _vector(self.up or expected), _vector(expected)
+        here, there = _unit_vector(self.up or expected), _unit_vector(expected)
         if (here == there).all():
             upright = np.eye(3)
         elif (here == -there).all():
-            upright = _about(np.roll(np.abs(there), 1), 180)
+            upright = _rotation_about(np.roll(np.abs(there), 1), 180)
         else:
-            upright = _about(np.cross(here, there), 90)
-        return _about(there, self.turn) @ upright
+            upright = _rotation_about(np.cross(here, there), 90)
+        return _rotation_about(there, self.turn) @ upright
 
     def words(self) -> str:
         """As the options of a command: ``--up y --turn 90``."""
@@ -130,13 +130,13 @@ def frame_record(
     return {"frame": f"{model}; {clouds}", "expected_up": wanted, "given_up": given, "turn": orientation.turn}
 
 
-def _vector(axis: Axis) -> NDArray[np.float64]:
+def _unit_vector(axis: Axis) -> NDArray[np.float64]:
     vector = np.zeros(3)
     vector["xyz".index(axis[-1])] = -1.0 if axis.startswith("-") else 1.0
     return vector
 
 
-def _about(axis: NDArray[np.float64], degrees: float) -> Rotation:
+def _rotation_about(axis: NDArray[np.float64], degrees: float) -> Rotation:
     """Rodrigues' formula for the rotation about a unit vector (3,)."""
     quarters, rest = divmod(degrees, 90)
     if rest:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.datasets.base import Dataset, DatasetError
 
-_LISTED = 12
+_MOST_LISTED = 12
 """Names that a message lists at most."""
 
 
@@ -19,8 +19,8 @@ def class_index(name: str | None, outputs: Sequence[str]) -> int | None:
         return None
     if name in outputs:
         return list(outputs).index(name)
-    plain = [_plain(output) for output in outputs]
-    return plain.index(_plain(name)) if plain.count(_plain(name)) == 1 else None
+    plain = [_simplified(output) for output in outputs]
+    return plain.index(_simplified(name)) if plain.count(_simplified(name)) == 1 else None
 
 
 def unknown_classes(
@@ -98,11 +98,11 @@ def parse_names(text: str) -> dict[str, str]:
     return names
 
 
-def _plain(name: str) -> str:
+def _simplified(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
-def listed(names: Sequence[str], most: int = _LISTED) -> str:
+def listed(names: Sequence[str], most: int = _MOST_LISTED) -> str:
     """Names as part of a sentence, the last of many left out."""
     listed = ", ".join(names[:most])
     return f"{listed} and {len(names) - most} more" if len(names) > most else listed

@@ -36,23 +36,23 @@ class Defended(nn.Module):
         super().__init__()
         self.model, self.defense, self.gradient = model, defense, gradient
         self._source = torch.Generator().manual_seed(seed)
-        self._draw: int | None = None
+        self._fixed_seed: int | None = None
 
     @property
     def deterministic(self) -> bool:
         """Whether the same clouds always give the same answer."""
-        return not draws_anew(self.model) and (self._draw is not None or not self.defense.random)
+        return not draws_anew(self.model) and (self._fixed_seed is not None or not self.defense.random)
 
     def reseeded(self, seed: int) -> Self:
         """The same with a sequence of draws of its own."""
-        other = self._before(reseeded(self.model, seed))
+        other = self._with_model(reseeded(self.model, seed))
         other._source = torch.Generator().manual_seed(seed)
         return other
 
     def drawn(self, seed: int) -> Self:
         """The same with one draw, always that of this seed: a deterministic model."""
-        other = self._before(drawn(self.model, seed))
-        other._draw = seed
+        other = self._with_model(drawn(self.model, seed))
+        other._fixed_seed = seed
         return other
 
     def forward(self, clouds: Tensor) -> Output:
@@ -72,13 +72,13 @@ class Defended(nn.Module):
             points = points.detach() + (through - through.detach())  # the value of the one, the gradient of the other
         return taken(points, order.argsort(1))
 
-    def _before(self, model: Classifier) -> Self:
+    def _with_model(self, model: Classifier) -> Self:
         """A copy that stands before another model."""
         other = copy(self)
         other._modules = {"model": model}  # type: ignore[dict-item]  # of which a copy would share the table
         return other
 
     def _next_draw(self) -> int:
-        if self._draw is not None:
-            return self._draw
+        if self._fixed_seed is not None:
+            return self._fixed_seed
         return int(torch.randint(2**31, (1,), generator=self._source)) if self.defense.random else 0

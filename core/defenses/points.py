@@ -19,11 +19,11 @@ def fixed_order(clouds: Tensor) -> Tensor:
     bits = points.contiguous().view(torch.int64 if points.dtype == torch.float64 else torch.int32).long()
     mixed = torch.zeros_like(bits[..., 0])
     for axis in range(3):
-        mixed = _mixed(mixed + bits[..., axis] + _GOLDEN)
+        mixed = _mix_bits(mixed + bits[..., axis] + _GOLDEN)
     return mixed.argsort(dim=1, stable=True)
 
 
-def _mixed(number: Tensor) -> Tensor:
+def _mix_bits(number: Tensor) -> Tensor:
     number = (number ^ (number >> 30 & (1 << 34) - 1)) * _FIRST
     number = (number ^ (number >> 27 & (1 << 37) - 1)) * _SECOND
     return number ^ (number >> 31 & (1 << 33) - 1)
@@ -41,11 +41,11 @@ def neighbours(clouds: Tensor, k: int) -> Tensor:
     none, the point itself. Each cloud is searched alone, so that the answer is the same in any batch.
     """
     with torch.no_grad():
-        places = torch.stack([_nearest(cloud, k) for cloud in clouds])
+        places = torch.stack([_nearest_indices(cloud, k) for cloud in clouds])
     return taken(clouds, places.flatten(1)).unflatten(1, places.shape[1:])
 
 
-def _nearest(cloud: Tensor, k: int) -> Tensor:
+def _nearest_indices(cloud: Tensor, k: int) -> Tensor:
     place = torch.arange(len(cloud), device=cloud.device)
     again = torch.zeros_like(place, dtype=torch.bool)
     again[1:] = (cloud[1:] == cloud[:-1]).all(1)  # the fixed order has repeats side by side

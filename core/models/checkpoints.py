@@ -128,7 +128,7 @@ def read_card(path: Path) -> ModelCard:
     ModelError
         If the file is missing, damaged, or carries no valid card.
     """
-    with _opened(path) as (_, card):
+    with _open_with_card(path) as (_, card):
         return card
 
 
@@ -144,8 +144,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
 
     if importers.is_foreign(path):
         return importers.load_foreign(path, device)
-    with _opened(path) as (file, card):
-        tensors, typical = _weights(file), _part(file, _TYPICAL)
+    with _open_with_card(path) as (file, card):
+        tensors, typical = _weights(file), _tensors_under(file, _TYPICAL)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     shipped = path.resolve().parent == WEIGHTS.resolve()
     entry = _index().get(path.name) if shipped else None
@@ -154,7 +154,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
             f"{readable(path)}: the file is not the one in index.json (its SHA-256 differs); install it again."
         )
     module = filled(path, card.architecture, len(card.classes), card.options, tensors)
-    known = _typical(path, card, module, typical)
+    known = _load_typical(path, card, module, typical)
     if card.source is not None:
         module = framed(module, card.source.frame)
     return LoadedModel(module.to(device), card, sha256, path, known)
@@ -184,7 +184,7 @@ def filled(
         found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
         named = f"a {architecture} of {classes} classes"
         raise ModelError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
-    strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
+    strange = next((name for name, tensor in tensors.items() if not _has_valid_type(name, tensor)), None)
     if strange:
         raise ModelError(
             f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {architecture} can."
@@ -198,7 +198,7 @@ def filled(
     return module.eval()
 
 
-def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
+def _load_typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
     if card.typical is None:
         return None
     with torch.no_grad():
@@ -211,8 +211,8 @@ def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[st
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
     """Card, weights and training state of a file written with ``save_model(..., training=...)``."""
-    with _opened(path) as (file, card):
-        return card, _weights(file), _part(file, _TRAINING)
+    with _open_with_card(path) as (file, card):
+        return card, _weights(file), _tensors_under(file, _TRAINING)
 
 
 def builtin_models(dataset: str | None = None) -> dict[str, Path]:
@@ -281,7 +281,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
+def _open_with_card(path: Path) -> Iterator[tuple[Any, ModelCard]]:
     with _safetensors(path) as file:
         text = (file.metadata() or {}).get("card", "null")
         if len(text) > MOST_CARD_BYTES:
@@ -314,7 +314,7 @@ def _name_in_utf8(path: Path) -> Iterator[str]:
             yield f"/dev/fd/{file.fileno()}"
 
 
-def _usable(name: str, tensor: Tensor) -> bool:
+def _has_valid_type(name: str, tensor: Tensor) -> bool:
     if name.endswith("num_batches_tracked"):
         return tensor.dtype == torch.int64
     real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -325,6 +325,6 @@ def _weights(file: Any) -> dict[str, Tensor]:
     return {name: file.get_tensor(name) for name in file.keys() if not name.startswith((_TRAINING, _TYPICAL))}  # noqa: SIM118
 
 
-def _part(file: Any, prefix: str) -> dict[str, Tensor]:
+def _tensors_under(file: Any, prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118

@@ -145,7 +145,7 @@ def read_json(path: Path) -> Any:
     FormatError
         If it is not JSON, which says in which line; or too large.
     """
-    return _parsed(_content(path), path, 1)
+    return _parse_json(_read_content(path), path, 1)
 
 
 def read_as(path: Path, kind: type[T], name: str) -> T:
@@ -162,7 +162,7 @@ def read_as(path: Path, kind: type[T], name: str) -> T:
         If it is not JSON, too large, or does not hold that.
     """
     try:
-        return TypeAdapter(kind).validate_json(_content(path, MOST_RECORD_BYTES))
+        return TypeAdapter(kind).validate_json(_read_content(path, MOST_RECORD_BYTES))
     except ValidationError as error:
         raise FormatError(path, f"it is not {name} ({explain(error)})", "restore it, or remove it") from None
 
@@ -171,13 +171,13 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     """Append ``record`` as one line that is on the disk on return; a torn last line is dropped first."""
     line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
     with naming(path), path.open("ab+") as file:
-        _mend(file)
+        _repair_last_line(file)
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
 
 
-def _mend(file: Any) -> None:
+def _repair_last_line(file: Any) -> None:
     """End ``file`` with a whole line: finish one that lacks only its end, drop one that was torn."""
     size = file.seek(0, os.SEEK_END)
     if not size:
@@ -201,21 +201,21 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     FormatError
         If another line is not a JSON record, which says which; or if the file is too large.
     """
-    *lines, tail = _content(path).split(b"\n")
+    *lines, tail = _read_content(path).split(b"\n")
     if _is_json(tail):  # a prefix of a record is never JSON itself
         lines.append(tail)
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        record = _parsed(line, path, number)
+        record = _parse_json(line, path, number)
         if not isinstance(record, dict):
             raise FormatError(path, f"line {number} is not a record but {record!r:.40}", "a JSON record is expected")
         records.append(record)
     return records
 
 
-def _content(path: Path, most: int = MOST_BYTES) -> bytes:
+def _read_content(path: Path, most: int = MOST_BYTES) -> bytes:
     return read_whole(path, most, f"a record of up to {most:,} bytes is expected")
 
 
@@ -227,7 +227,7 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _parsed(text: bytes, path: Path, first_line: int) -> Any:
+def _parse_json(text: bytes, path: Path, first_line: int) -> Any:
     try:
         return json.loads(text)
     except RecursionError:

@@ -93,8 +93,8 @@ class Table:
         ]
         return str(
             tabulate(
-                [[escape(_short(cell)) for cell in row] for row in rows],
-                headers=[escape(_short(name)) for name in self.columns],
+                [[escape(_cell_text(cell)) for cell in row] for row in rows],
+                headers=[escape(_cell_text(name)) for name in self.columns],
                 tablefmt=form,
                 colalign=sides,
                 disable_numparse=True,
@@ -106,7 +106,7 @@ _MARKS = re.compile(r"[\\`*<|~$]|](?=[(\[])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])
 """What Markdown, with the extensions of GitHub, takes for markup inside a line."""
 
 
-def _short(cell: Cell) -> str:
+def _cell_text(cell: Cell) -> str:
     """``cell`` on one line, a float with three significant digits."""
     if cell is None or cell != cell:
         return ""

@@ -37,7 +37,7 @@ def read_npy(path: Path, most: int) -> NDArray[Any]:
 
 def read_npz(path: Path, most: int) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """The first three columns (N, 3) of the field that holds the cloud, and the fields centre and radius."""
-    with path.open("rb") as file, _archive(path, file) as archive:
+    with path.open("rb") as file, _open_archive(path, file) as archive:
         members = _members(archive)
         name = chosen(path, list(members))
         points = _read_member(path, archive, members[name], name, cloud_check(path, most))
@@ -58,7 +58,7 @@ def read_npz_fields(path: Path, most_bytes: Mapping[str, int]) -> dict[str, NDAr
     FormatError
         If it is no such archive, is damaged, or lacks one.
     """
-    with path.open("rb") as file, _archive(path, file) as archive:
+    with path.open("rb") as file, _open_archive(path, file) as archive:
         members = _members(archive)
         if absent := [name for name in most_bytes if name not in members]:
             raise FormatError(path, f"it has no field {absent[0]}", f"the fields {', '.join(most_bytes)} are needed")
@@ -101,7 +101,7 @@ def size_check(path: Path, most_bytes: int, kinds: str = "fiu") -> Check:
     return check
 
 
-def _archive(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
+def _open_archive(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
     """The archive, after a bound on its entries: each begins with a mark that data have only by chance."""
     entries = sum(block.count(b"PK\1\2") for block in iter(lambda: file.read(1 << 20), b""))
     if entries > _MOST_MEMBERS:

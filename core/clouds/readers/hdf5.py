@@ -76,9 +76,9 @@ def _read_fields(place: str, names: Sequence[str] | None, most: int) -> bytes:
         with h5py.File(path, "r") as file:
             if names is None:
                 fields = [name for name in file if _is_link(file, name) or isinstance(file[name], h5py.Dataset)]
-                arrays = [_dataset(path, file, chosen(path, fields), cloud_check(path, most))[:, :3]]
+                arrays = [_checked_dataset(path, file, chosen(path, fields), cloud_check(path, most))[:, :3]]
             else:
-                arrays = [_dataset(path, file, name, size_check(path, _MOST_BYTES))[()] for name in names]
+                arrays = [_checked_dataset(path, file, name, size_check(path, _MOST_BYTES))[()] for name in names]
     except FormatError as error:
         return json.dumps({"wrong": error.wrong, "accepted": error.accepted}).encode() + b"\n"
     except MemoryError:
@@ -98,7 +98,7 @@ def _is_link(file: Any, name: str) -> bool:
     return bool(info.type != h5py.h5l.TYPE_HARD)
 
 
-def _dataset(path: Path, file: Any, name: str, check: Check) -> Any:
+def _checked_dataset(path: Path, file: Any, name: str, check: Check) -> Any:
     """A dataset of which no number is read yet, after the checks of what reading it would cost and of where it lies."""
     import h5py
 

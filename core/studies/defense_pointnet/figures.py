@@ -135,7 +135,7 @@ def _sample_plate(findings: Findings, shown: dict[str, Measured], name: str, row
     dataset, classes = findings.dataset, findings.dataset.card.classes
     cloud = dataset.cloud("test", row, findings.evaluation.points)
     assert cloud.label is not None
-    pair = np.stack([cloud.points, _moved(shown["simple"], cloud.points, cloud.label, findings.attack)])
+    pair = np.stack([cloud.points, _attack_cloud(shown["simple"], cloud.points, cloud.label, findings.attack)])
     answers = [predict(each.model.module, pair) for each in shown.values()]
     chances = np.stack([answer.probabilities for answer in answers])
     how = (
@@ -155,7 +155,7 @@ def _sample_plate(findings: Findings, shown: dict[str, Measured], name: str, row
     return Plate(name, figure, f"Fig. {number}. Confidences for a clean {cloud.class_name} and its adversarial. {how}")
 
 
-def _moved(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np.ndarray:
+def _attack_cloud(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np.ndarray:
     state = result(attack.run(each.model.module, torch.from_numpy(points[None]), torch.tensor([label])))
     return np.asarray(state.adversarial[0].numpy())
 

@@ -96,7 +96,7 @@ def _arrays(report: AccuracyReport) -> Arrays:
     }
 
 
-def _report(arrays: Arrays) -> AccuracyReport:
+def _read_report(arrays: Arrays) -> AccuracyReport:
     none = np.empty((len(arrays["row"]), 0), np.float32)
     clean, moved = ((arrays[side], none, arrays["label"]) for side in ("clean", "adversarial"))
     return AccuracyReport(
@@ -108,7 +108,7 @@ def _report(arrays: Arrays) -> AccuracyReport:
 
 
 MADE = ArrayCodec[AdversarialSet](columns_of, lambda arrays: joined([dict(arrays)]))
-REPORT = ArrayCodec(_arrays, _report)
+REPORT = ArrayCodec(_arrays, _read_report)
 RATES = ArrayCodec[Mapping[str, Rate]](
     lambda rates: {mode: np.array([rate.hits, rate.n]) for mode, rate in rates.items()},
     lambda arrays: {mode: Rate(*map(int, arrays[mode])) for mode in MODES},
@@ -222,7 +222,7 @@ def measure(
         "separation",
         SEPARATIONS,
         [plain_key, pgd.model_dump(), shown],
-        lambda: _separated(module, test, fgsm.of(shown_clouds(fgsm, shown)), pgd, options, cancel),
+        lambda: _measure_separations(module, test, fgsm.of(shown_clouds(fgsm, shown)), pgd, options, cancel),
     )
     fresh = yield from part(
         "discriminator",
@@ -267,7 +267,7 @@ def shown_clouds(report: AccuracyReport, count: int) -> NDArray[np.int64]:
     return choose_rows(report.clean.label, count)
 
 
-def _separated(
+def _measure_separations(
     model: Classifier, test: Split, fgsm: AccuracyReport, pgd: Attack, options: EvaluationOptions, cancel: Cancel | None
 ) -> Iterator[Event]:
     """Silhouette and purity of the latents of the clouds of ``fgsm``: clean, as attacked there, and under all steps of

@@ -31,8 +31,8 @@ from core.training.record import read_metrics
 
 MAPPED = ("simple", "defense")
 """The regimes of Figures 8 and 9."""
-_FEWEST = 16  # clouds of a t-SNE map
-_TRAINED = 6
+_MAP_CLOUDS = 16  # fewest clouds of a t-SNE map
+_PASSES_PER_STEP = 6
 """Passes that one training step on a cloud is worth."""
 
 
@@ -75,14 +75,14 @@ def reproduce(
         for measured in (folder / "measured").glob("*"):
             sweep(measured, ["*"])
         try:
-            findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
+            findings = yield from _reproduce_in(dataset, options, training, folder, cancel, runs, data_root)
         except StoppedEarly:
             yield Done(None, complete=False)
             return
     yield Done(findings)
 
 
-def _reproduced(
+def _reproduce_in(
     dataset: Dataset,
     options: ReproduceOptions,
     training: dict[str, Any],
@@ -91,9 +91,9 @@ def _reproduced(
     runs: Sequence[Path],
     data_root: Path | None,
 ) -> Generator[Event, None, Findings]:
-    if len(dataset.split("test")) < _FEWEST:
+    if len(dataset.split("test")) < _MAP_CLOUDS:
         raise ValueError(
-            f"{dataset.card.name} has {len(dataset.split('test'))} test clouds, and the t-SNE maps need {_FEWEST}."
+            f"{dataset.card.name} has {len(dataset.split('test'))} test clouds, and the t-SNE maps need {_MAP_CLOUDS}."
         )
     entries = yield from planned(dataset, options, training, folder, runs)
     test, first = dataset.split("test"), entries[0].options
@@ -112,7 +112,7 @@ def _reproduced(
 
     for entry, weight in zip(entries, weights, strict=True):
         if not entry.found:
-            yield from _trained(entry, dataset, weight, work, cancel, data_root)
+            yield from _train_entry(entry, dataset, weight, work, cancel, data_root)
     models = {entry.name: load_model(resolve_model(entry.folder)) for entry in entries}
     measured: list[Measured] = []
     maps: dict[str, MeasuredMap] = {}
@@ -148,7 +148,7 @@ def _reproduced(
     return findings
 
 
-def _trained(
+def _train_entry(
     entry: Entry, dataset: Dataset, weight: int, work: CheckpointedWork, cancel: Cancel | None, data_root: Path | None
 ) -> Generator[Event, None, None]:
     folder = entry.folder
@@ -162,7 +162,7 @@ def _training_work(entry: Entry, dataset: Dataset) -> int:
         return 0
     options, clouds = entry.options, len(dataset.split("train"))
     regime = REGIMES[options.regime]
-    batch = _TRAINED * regime.feeds + (3 * options.attack.steps if regime.robust else 0)
+    batch = _PASSES_PER_STEP * regime.feeds + (3 * options.attack.steps if regime.robust else 0)
     return options.epochs * min(options.clouds or clouds, clouds) * batch
 
 

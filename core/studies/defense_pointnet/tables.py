@@ -268,7 +268,7 @@ def work(findings: Findings) -> Table:
     )
 
 
-def _plain(options: TrainOptions) -> dict[str, Any]:
+def _values(options: TrainOptions) -> dict[str, Any]:
     return options.model_dump() | {"attack_steps": options.attack.steps}  # the regime's own where none are given
 
 
@@ -278,9 +278,9 @@ def differences(findings: Findings) -> str:
     sentences = []
     for each in findings.measured:
         own = each.entry.options
-        usual = _plain(first.model_copy(update={"regime": own.regime, "seed": own.seed}))
+        usual = _values(first.model_copy(update={"regime": own.regime, "seed": own.seed}))
         unlike = [
-            f"{name} {value} in place of {usual[name]}" for name, value in _plain(own).items() if value != usual[name]
+            f"{name} {value} in place of {usual[name]}" for name, value in _values(own).items() if value != usual[name]
         ]
         if unlike:
             sentences.append(f"{each.entry.name} was trained with {', '.join(unlike)}.")
