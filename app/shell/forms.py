@@ -116,7 +116,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         self._show_rows()
 
     def _show_rows(self) -> None:
-        """Hide the rows of fields that change nothing, and the advanced ones unless they are asked for."""
+        """Hide the rows of fields that change nothing and, unless "More options" is on, the advanced ones."""
         unused = self._value.unused() if self._value is not None else frozenset()
         for name, row in self._rows.items():
             shown = name not in unused and (self._expanded or not row.advanced)

@@ -1,4 +1,4 @@
-"""All options of the chosen attack: a form for each kind of attack, of which that of the present kind is shown."""
+"""The options of the chosen attack: one form for each kind of attack, of which only the chosen one is shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AttackOptions(QWidget):
-    """The options of an attack but epsilon, which has the slider. Forms are made when their kind is first chosen."""
+    """The options of an attack except epsilon, which has the slider. A form is created when it is first needed."""
 
     changed = Signal()
 
@@ -28,7 +28,7 @@ class AttackOptions(QWidget):
         return None if self._form is None else self._form.value()
 
     def set_value(self, attack: Attack) -> None:
-        """Show this attack, without ``changed``."""
+        """Show this attack, without emitting ``changed``."""
         form = self._forms.get(type(attack)) or self._create_form(type(attack))
         if self._form is not None:
             self._form.hide()

@@ -97,7 +97,7 @@ class CloudView(View3D):
     def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
         """Show a predicted class and its confidence, with a mark if it is known to be right or wrong; "" for none.
 
-        Beside it stands the ``note``, if there is one.
+        ``note`` is shown beside it.
         """
         mark = {True: " ✓ ", False: " ✗ ", None: " "}[right]
         verdict = (f"{name}{mark}{confidence:.2f}", right) if name else None

@@ -17,7 +17,7 @@ class Distances:
     linf: Value
     """Largest change of any coordinate."""
     per_point_l2: Value
-    """Largest displacement of any point; never to be called L-infinity."""
+    """Largest displacement of any point; this is not L-infinity."""
     l2: Value
     """Euclidean norm of the whole perturbation."""
     rmse: Value
@@ -78,10 +78,10 @@ def _perturbation(clean: ArrayLike, adversarial: ArrayLike) -> NDArray[np.float6
 
 
 def _nearest_distances(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From each point of a cloud, or of each cloud of a batch, to the nearest of the other: (..., N) both ways."""
+    """Distances (..., N) of clean points to the nearest adversarial point, and of adversarial to clean points."""
     x, y = np.asarray(clean, dtype=np.float64), np.asarray(adversarial, dtype=np.float64)
     if x.ndim == 2:
-        # a point at the same place in both clouds is at no distance, and gradients move the critical points alone
+        # most points stay, because gradients move only critical points; their distance is 0 and needs no search
         moved = (x != y).any(axis=1)
         return _nearest_distance_of_each(x, y, moved), _nearest_distance_of_each(y, x, moved)
     pairs = [_nearest_distances(*pair) for pair in zip(x, y, strict=True)]
@@ -91,7 +91,7 @@ def _nearest_distances(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArra
 def _nearest_distance_of_each(
     points: NDArray[np.float64], others: NDArray[np.float64], moved: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(N,), from each of the points that moved to the nearest of the others; 0 for those that did not."""
+    """(N,), distance of each moved point to the nearest of ``others``; 0 for points that did not move."""
     from scipy.spatial import cKDTree  # a sixth of a second to import, which a window's start should not pay
 
     far = np.zeros(len(points))

@@ -1,8 +1,8 @@
 """Clouds and meshes in files.
 
-Every reader takes at most 1.5 GB of memory and 10 seconds of two cores, whatever is in the file, else it says why the
-file is not read: what a file would cost is computed from its header, before the work. None of it is left to Open3D,
-whose readers pass over what they do not understand, and crash at malformed headers.
+Every reader takes at most 1.5 GB of memory and 10 seconds on two cores, whatever is in the file. A file that would take
+more is refused with an error: its cost is computed from its header, before it is read. Open3D's readers are not used:
+they ignore what they do not understand, and crash at malformed headers.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ WRITABLE = (".ply", ".xyz", ".npy", ".npz")
 READABLE = tuple(dict.fromkeys(CLOUDS + MESHES))
 
 MESH_POINTS = 2048
-"""Sampled from a mesh where no number is asked for."""
+"""Points sampled from a mesh unless another number is given."""
 MOST_POINTS = 5_000_000
-"""In a file; of a mesh, also the number of triangles."""
+"""Most points, and most triangles of a mesh, in a file."""
 MOST_DRAWN = 100_000
-"""Points that can be asked for."""
+"""Most points that a caller can request."""
 MOST_BYTES = 1 << 29
 
 
@@ -40,7 +40,7 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
     """A file as a cloud in the unit sphere.
 
     A cloud that ``write_cloud`` wrote is in the unit sphere already and keeps its exact coordinates and its frame; any
-    other is normalised, also one that only says so. The same file, number and seed give the same cloud.
+    other is normalised, also one whose note contradicts its points. The same file, number and seed give the same cloud.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
     FormatError
         Naming the file, what is wrong with it, and what is accepted.
     ValueError
-        If so many points cannot be asked for.
+        If more than ``MOST_DRAWN`` points are requested, or fewer than 1.
     """
     path = Path(path)
     drawn, frame = _read(path, points, rng, path.suffix)
@@ -70,7 +70,7 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
 def read_points(
     path: Path, points: int | None = None, rng: np.random.Generator | int = 0, suffix: str | None = None
 ) -> Points:
-    """A file's points (N, 3) in its own frame, otherwise as ``read_cloud``; ``suffix`` overrides that of the path."""
+    """Read points (N, 3) in the frame of the file, otherwise as ``read_cloud``; ``suffix`` overrides the path's."""
     path = Path(path)
     return _read(path, points, rng, suffix or path.suffix)[0]
 
@@ -112,7 +112,7 @@ def write_cloud(
     radius: float = 1.0,
     original: bool = False,
 ) -> None:
-    """Write a cloud, whole or not at all; the suffix chooses the format.
+    """Write a cloud completely or not at all; the suffix chooses the format.
 
     The points are written as they are, float32 and exact, with a note of the frame they came from, by which
     ``read_cloud`` gives back the very same cloud; .npy has no room for the note. The displacement goes into .ply and
@@ -125,9 +125,9 @@ def write_cloud(
     displacement, normals
         (N,) lengths in unit-sphere radii, and (N, 3) directions.
     centre, radius
-        Frame of the file the cloud came from, as a ``Cloud`` remembers it.
+        Frame of the file that the cloud came from: the fields of ``Cloud``.
     original
-        Write in that frame instead, so that the cloud lies over the file it came from; reading normalises it again.
+        Write in that frame instead, so that the cloud coincides with the one in its file; reading normalises it again.
 
     Raises
     ------

@@ -20,19 +20,19 @@ from core.runtime.files import FormatError, atomic_path, readable, sweep
 from core.runtime.locks import Lock
 
 FORMAT = 2
-"""Raised when the layout of the cache or the way clouds are prepared changes: older caches are then made anew."""
+"""Version of the cache's layout and of how clouds are prepared; caches of another version are made anew."""
 
 _POLL_SECONDS = 0.2
-"""Between two looks whether another process has finished a cache."""
+"""Interval of checking whether another process has finished a cache."""
 
 _TOLERANCE = 1e-4
-"""Unit-sphere radii by which a cloud may miss the unit sphere and is left as it is."""
+"""A cloud whose centre and radius differ from the unit sphere by less, in radii, is not normalised again."""
 
 
 def cached(source: Source, cache: Path) -> Iterator[Event]:
-    """Open a source through its cache, which is made first where it is absent, damaged, foreign or out of date.
+    """Open a source through its cache, which is made first if it is absent, damaged, foreign or out of date.
 
-    Where another process is making it at this moment, that is waited for.
+    If another process is making it, this one waits for it.
 
     Yields
     ------
@@ -71,7 +71,7 @@ class _StaleError(ValueError):
 
 
 def _try_load(folder: Path, source: Source) -> tuple[Dataset | None, str]:
-    """The cached dataset, or None and why it can't be used; no reason where there is none."""
+    """The cached dataset; or None and why the cache can't be used, with an empty reason if there is no cache."""
     if not folder.exists():
         return None, ""
     try:
@@ -83,7 +83,7 @@ def _try_load(folder: Path, source: Source) -> tuple[Dataset | None, str]:
 
 
 def _acquire_lock(folder: Path, source: Source) -> Generator[Event, None, Lock]:
-    """The lock on a cache, for which other processes that make it are waited for."""
+    """Take the lock on a cache; waits for another process that is making it."""
     lock = Lock(folder.with_name(f".{folder.name}.lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -192,16 +192,16 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
 
 
 def _prepare_clouds(found: Listing) -> Iterator[tuple[Points, Points]]:
-    """Each cloud as it was read and as it is cached: in random order, so that any first n points are a fair sample."""
+    """Each cloud as it was read, and as it is cached: in random order, so that any first n points are a fair sample."""
     clouds = iter(found.clouds)
     for name in found.names:
         try:
             original = checked(next(clouds))
             drawn = resample(original, found.points, "random", seed_of(name))
-            with np.errstate(over="ignore"):  # infinite is not near 1 either
+            with np.errstate(over="ignore"):  # an infinite radius is normalised too
                 centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
-            whole = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
-            prepared = drawn if whole else normalise(drawn)[0]
+            normalised = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
+            prepared = drawn if normalised else normalise(drawn)[0]
         except OSError as error:
             raise DatasetError(f"Shape {name}: {error.filename} cannot be read ({error.strerror}).") from None
         except FormatError:
@@ -220,5 +220,5 @@ def _fingerprint(
 
 
 def _copies_digest(copies: Mapping[Any, float], fingerprint: str) -> str:
-    """SHA-256 over the copies among the shapes of a fingerprint, which does not cover them."""
+    """SHA-256 over the rows of copies and the fingerprint, which does not cover the copies itself."""
     return hashlib.sha256(json.dumps([fingerprint, copies]).encode()).hexdigest()

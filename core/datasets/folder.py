@@ -1,4 +1,4 @@
-"""A dataset of one's own: a folder for each class, holding any readable files."""
+"""A person's own dataset: a folder for each class, with any readable files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ from core.runtime.files import readable
 ACCEPTED = f"CLASS/FILE, CLASS/train/FILE or train/CLASS/FILE (and test, val alike) with files {', '.join(READABLE)}"
 
 _TEST_FRACTION = 0.2
-"""Part of each class that is held out as test, from seed 0, where the folders name no split."""
+"""Fraction of each class that becomes the test split (seed 0) if the folders name no splits."""
 
 
 def find(root: Path) -> Source:
@@ -77,7 +77,7 @@ def find(root: Path) -> Source:
 
 
 def _split_and_class(parts: tuple[str, ...]) -> tuple[str, str] | None:
-    """Split ('' where none is named) and class of a file, by the folders it is in."""
+    """Split ('' if none is named) and class of a file, from its folders; None if it is in no class folder."""
     match parts:
         case (class_name, _) if class_name not in SPLITS:
             return "", readable(class_name)

@@ -1,4 +1,4 @@
-"""ModelNet40 (Wu et al., 3D ShapeNets, 2015) in the four layouts it is handed round in, and its 16-class subset."""
+"""ModelNet40 (Wu et al., 3D ShapeNets, 2015) in the four layouts of its distributions, and its 16-class subset."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ MODELNET16 = (
     *("airplane", "bed", "bookshelf", "bottle", "car", "chair", "cup", "guitar"),
     *("lamp", "laptop", "monitor", "piano", "sofa", "table", "toilet", "vase"),
 )
-"""The subset that stands in for the 16 ShapeNet classes of Defense-PointNet."""
+"""The 16 classes used in place of the 16 ShapeNet classes of Defense-PointNet."""
 
 _OFFICIAL = {"modelnet40": {"train": 9843, "test": 2468}, "modelnet16": {"train": 6228, "test": 1360}}
 _NPZ = "an archive with points, label, split, name and classes is accepted"
 _MOST_BYTES = {"points": 800_000_000, "label": 1 << 24, "split": 1 << 24, "name": 1 << 26, "classes": 1 << 20}
-"""Of the fields of such an archive; ModelNet40 with 2,048 points in double precision fits."""
+"""Largest fields of such an archive; ModelNet40 with 2,048 points in double precision fits."""
 _H5 = "fields data (n, P, 3) and label (n,) are accepted, all data of up to 600 MB together"
 _MOST_H5_BYTES = 600_000_000
 _STORED = "as stored, in random order"
@@ -49,7 +49,7 @@ _STORED = "as stored, in random order"
 
 @dataclass(frozen=True)
 class _Layout:
-    """One of the ways in which ModelNet40 lies on a disk."""
+    """One of the file layouts in which ModelNet40 is distributed."""
 
     files: Sequence[Path]
     up_axis: str

@@ -30,7 +30,7 @@ ACCEPTED = (
 )
 OFFICIAL = {"train": 12137, "val": 1870, "test": 2874}
 POINTS = 2500
-"""Of every shape: as many as the first paper draws of it, with replacement."""
+"""Points of every shape: as many as the first paper draws, with replacement."""
 
 
 def find(root: Path, allow_missing: bool) -> Source:

@@ -18,7 +18,7 @@ Cell = str | float | int | None
 
 @dataclass(frozen=True)
 class Table:
-    """A table under its title and above its note. None and NaN are empty cells.
+    """A table with a title and a note. None and NaN are empty cells.
 
     Text may hold names from files: it is escaped in every format, so that it shows as it is and does nothing else.
 
@@ -87,7 +87,7 @@ class Table:
             part.write_text(text, encoding="utf-8", newline="\n")
 
     def _render(self, form: str, escape: Callable[[str], str] = str) -> str:
-        rows = self.rows or [[None] * len(self.columns)]  # of no row, tabulate cannot tell the number of columns
+        rows = self.rows or [[None] * len(self.columns)]  # without a row, tabulate does not know the number of columns
         sides = [
             "left" if any(isinstance(cell, str) for cell in column) else "right" for column in zip(*rows, strict=True)
         ]

@@ -25,23 +25,23 @@ _TYPES = {
 }  # fmt: skip
 _LONGEST_HEADER = 1 << 16
 _MOST_DECOMPRESSED = 1 << 28
-"""Bytes that are decompressed to come to x, y and z."""
+"""Most bytes that are decompressed to reach x, y and z."""
 _MOST_STEPS = 10_000_000
-"""Of the decompression: a few seconds."""
+"""Most pieces of compressed data; decompressing as many takes a few seconds."""
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What the lines before the data say."""
+    """The header of a PCD file."""
 
     columns: list[int]
-    """Of x, y and z: the numbers before them in a point."""
+    """For x, y and z: how many numbers are before it in a point."""
     offsets: list[int]
-    """Of x, y and z: the bytes before them in a point."""
+    """For x, y and z: how many bytes are before it in a point."""
     types: list[np.dtype[Any]]
-    """Of x, y and z."""
+    """For x, y and z: its type."""
     counts: list[int]
-    """Of x, y and z: how many numbers each has."""
+    """For x, y and z: how many numbers it has."""
     width: int
     """Numbers in a point."""
     size: int
@@ -111,7 +111,7 @@ def _parse_header(path: Path, text: str) -> _Header:
 
 
 def _read_interleaved(header: _Header, data: bytes, start: int) -> list[NDArray[Any]]:
-    """x, y and z (N,) each of data that hold point after point."""
+    """x, y and z, (N,) each, of data that are stored point by point."""
     held = min((len(data) - start) // header.size, header.points)
     if not held:
         return [np.empty(0)] * 3
@@ -122,7 +122,7 @@ def _read_interleaved(header: _Header, data: bytes, start: int) -> list[NDArray[
 
 
 def _read_compressed(path: Path, header: _Header, data: memoryview) -> list[NDArray[Any]]:
-    """x, y and z (N,) each of data that hold field after field, compressed."""
+    """x, y and z, (N,) each, of compressed data that are stored field by field."""
     compressed, plain = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4))
     if len(data) < 8 + compressed or plain != header.points * header.size:
         return [np.empty(0)] * 3
@@ -141,7 +141,7 @@ def _read_compressed(path: Path, header: _Header, data: memoryview) -> list[NDAr
 
 
 def _decompress_lzf(data: memoryview, size: int) -> bytearray | None:
-    """The first ``size`` bytes that LZF-compressed data hold (Lehmann, LibLZF, 2005); None if they do not."""
+    """The first ``size`` bytes of LZF-compressed data (Lehmann, LibLZF, 2005); None if the data are damaged."""
     plain, at = bytearray(), 0
     try:
         for _ in range(_MOST_STEPS):

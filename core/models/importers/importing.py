@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from core.models.cards import ModelError
-from core.models.checkpoints import LoadedModel, builtin_models, filled, save_model
+from core.models.checkpoints import LoadedModel, builtin_models, module_with_weights, save_model
 from core.models.importers import library
 from core.models.importers.candidate import Candidate
 from core.models.importers.factories import factory_of, make_model
@@ -112,7 +112,7 @@ def _examine_weights(path: Path, sha256: str, options: ImportOptions) -> Candida
         path=path,
         sha256=sha256,
         kind="weights",
-        module=filled(path, built.architecture, built.classes, built.options, built.tensors),
+        module=module_with_weights(path, built.architecture, built.classes, built.options, built.tensors),
         classes=built.classes,
         points=options.points or built.points[0],
         architecture=built.architecture,
