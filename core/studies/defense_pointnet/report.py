@@ -114,7 +114,7 @@ def red_flags(findings: Findings) -> list[str]:
 
 
 def _data_url(plate: Plate) -> str:
-    """The figure as the address of an image, so that the page needs no other file."""
+    """The figure as a data URL, so that the page needs no other file."""
     with io.BytesIO() as buffer:
         plate.figure.savefig(buffer, format="png", dpi=160)
         return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

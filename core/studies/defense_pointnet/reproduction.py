@@ -33,7 +33,7 @@ MAPPED = ("simple", "defense")
 """The regimes of Figures 8 and 9."""
 _MAP_CLOUDS = 16  # fewest clouds of a t-SNE map
 _PASSES_PER_STEP = 6
-"""Passes that one training step on a cloud is worth."""
+"""Cost of one training step on a cloud, in forward passes."""
 
 
 def reproduce(
@@ -48,21 +48,21 @@ def reproduce(
 ) -> Iterator[Event]:
     """Reproduce the Defense-PointNet paper on a dataset.
 
-    What is finished stays in ``folder``: stopped or killed at any moment and called again with the same arguments, it
-    goes on there and ends with the same tables.
+    Finished parts are stored in ``folder``. If it is stopped or killed at any moment and called again with the same
+    arguments, it continues there and ends with the same tables.
 
     Parameters
     ----------
     training : dict
-        Options of the trainings that differ from the defaults; regime, seed and clouds are this function's matter.
+        Options of the trainings that differ from the defaults; regime, seed and clouds are set by this function.
     folder : Path
-        For runs/, measured/, tables/, figures/, records/ and report.html.
+        Where runs/, measured/, tables/, figures/, records/ and report.html are written.
     runs : sequence of Path
-        Runs, or folders of runs, that are used in the place of trainings.
+        Runs, or folders of runs, that are used instead of new trainings.
 
     Yields
     ------
-    Progress over the whole, Note, Epoch; at last Done with the ``Findings``, or with None where it was stopped early.
+    Progress over the whole, Note, Epoch; at last Done with the ``Findings``, or with None if it was stopped early.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _train_entry(
 
 
 def _training_work(entry: Entry, dataset: Dataset) -> int:
-    """Passes of a training; 0 for one that is there already."""
+    """Cost of a training in forward passes; 0 if it is finished already."""
     if entry.found:
         return 0
     options, clouds = entry.options, len(dataset.split("train"))
