@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from core.runtime.allocator import keep_freed_memory
 from core.runtime.isolation import FLAG, answer
-from core.runtime.threads import asked_threads, sleep_while_waiting
+from core.runtime.threads import requested_threads, sleep_while_waiting
 
 if TYPE_CHECKING:
     from core.clouds.frames import Orientation
@@ -32,7 +32,7 @@ def main(words: list[str] | None = None) -> int:
         return open_studio(())
 
     from core.commands import cli, run
-    from core.commands.checks import check_there, require
+    from core.commands.checks import check_exists, require
     from core.commands.console import show
     from core.commands.orientation import AS_SUPPLIED, OrientationChoice
     from core.commands.shared import Folder
@@ -49,8 +49,8 @@ def main(words: list[str] | None = None) -> int:
             Print what was opened and the exit code as one JSON object, once the window is closed.
         """
         for path in paths:
-            require(check_there, path)
-        code = open_studio(paths, orientation.checked())
+            require(check_exists, path)
+        code = open_studio(paths, orientation.given_orientation())
         if as_json:
             show({"opened": [str(path) for path in paths], "exit_code": code}, as_json)
         return code
@@ -78,16 +78,16 @@ def open_studio(paths: tuple[Path, ...], orientation: "Orientation | None" = Non
     from app.tour.display import has_display
 
     try:
-        asked_threads()
+        requested_threads()
     except ValueError as error:
-        from core.commands.console import complain
+        from core.commands.console import print_error
 
-        complain(str(error))
+        print_error(str(error))
         return 2
     if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
-        from core.commands.console import complain
+        from core.commands.console import print_error
 
-        complain("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
+        print_error("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
         return 1
     from app.shell.application import make
 

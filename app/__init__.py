@@ -1,7 +1,7 @@
-"""What a person sees. It runs without Triton, whatever imports it later.
+"""The window. It runs without Triton: later imports find it marked as not installed.
 
-Triton comes with the CUDA builds of PyTorch, which import it when a training begins and need it for ``torch.compile``
-alone. Its LLVM and that of Mesa's OpenGL drivers end the process with SIGSEGV where it is loaded after them.
+Triton comes with the CUDA builds of PyTorch, which import it when a training begins and need it only for
+``torch.compile``. If its copy of LLVM is loaded after the one of Mesa's OpenGL drivers, the process crashes (SIGSEGV).
 """
 
 import sys

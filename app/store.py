@@ -31,7 +31,7 @@ class FileSource:
     supplied: Cloud
     """The cloud as it is in the file."""
     orientation: Orientation = AS_IT_IS
-    """How it stands there; the shown cloud has been turned accordingly."""
+    """Which axis points up in the file; the shown cloud has been turned accordingly."""
 
 
 class Store(QObject):
@@ -138,7 +138,7 @@ class Store(QObject):
         self.modelsChanged.emit()
 
     def replace_model(self, model: LoadedModel, by: LoadedModel) -> None:
-        """Put another model in the place of one, attacked and shown as that was."""
+        """Replace a model by another, which is attacked and shown if the first was."""
         self.models = tuple(by if known is model else known for known in self.models)
         if model.name in self.shown:
             self.shown = self.shown - {model.name} | {by.name}

@@ -1,4 +1,4 @@
-"""What a long operation says while it runs, and the token that asks it to end early.
+"""The events that a long operation yields while it runs, and the token that asks it to end early.
 
 A long operation is a generator of these frozen events; the caller owns the loop. Closing the generator, or
 requesting its ``Cancel`` token, ends the operation at its next yield and keeps the partial result.
@@ -16,7 +16,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """``done`` of ``total`` equal pieces of work are finished; ``text`` says of what."""
+    """``done`` of ``total`` equal pieces of work are finished; ``text`` names the work."""
 
     done: int
     total: int
@@ -78,7 +78,7 @@ def result(events: Iterable[Event]) -> Any:
 def forward(
     events: Iterable[Event], *, before: int = 0, weight: int | None = None, total: int = 0, text: str = ""
 ) -> Generator[Event, None, Done]:
-    """Pass on the events of an operation that is one part of a larger one, all but its ``Done``, which is returned.
+    """Pass on the events of an operation that is a part of a larger one; its ``Done`` is returned, not passed on.
 
     Parameters
     ----------
@@ -86,17 +86,17 @@ def forward(
     before : int
         Pieces of the whole that were finished before this part.
     weight : int, optional
-        Pieces of the whole that this part is. With it Progress and Step become Progress of the whole, which never
-        falls, though some operations count several times from 0; without it they are passed on as they are.
+        Pieces of the whole that this part stands for. With it, Progress and Step become Progress of the whole, which
+        never falls even if the operation counts from 0 several times; without it they are passed on unchanged.
     total : int
         Pieces of the whole.
     text : str
-        Which part this is; set before the text of its Progress and Notes.
+        Name of this part; it is put before the text of its Progress and Notes.
 
     Returns
     -------
     Done
-        The last event of the operation; with ``complete`` False and no value if it had none.
+        The last event of the operation; if it had none, one without value and with ``complete`` False.
     """
     end, furthest = Done(complete=False), 0.0
     for event in events:
@@ -106,13 +106,13 @@ def forward(
             case Progress(done, of) | Step(done, of) if weight is not None:
                 furthest = max(furthest, done / max(of, 1))
                 own = event.text if isinstance(event, Progress) else ""
-                yield Progress(before + round(weight * furthest), total, _labelled(text, own))
+                yield Progress(before + round(weight * furthest), total, _with_label(text, own))
             case Note(sentence):
-                yield Note(_labelled(text, sentence))
+                yield Note(_with_label(text, sentence))
             case _:
                 yield event
     return end
 
 
-def _labelled(label: str, text: str) -> str:
+def _with_label(label: str, text: str) -> str:
     return ": ".join(part for part in (label, text) if part)

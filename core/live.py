@@ -1,4 +1,4 @@
-"""One cloud, one attack, several models: what the studio shows at this moment, as frozen values.
+"""One cloud under one attack, with the predictions of several models: what the studio shows, as frozen values.
 
 The window calls these functions from a worker thread; the command line and the tests call them directly.
 """
@@ -30,7 +30,7 @@ _OUTCOME_BATCH = 4  # clouds in a forward pass: few, so that a cancelled curve f
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """Everything that determines a scene except the step; epsilon is the attack's unless another is given."""
+    """Everything that determines a scene except the step and, in ``attack``, epsilon."""
 
     models: tuple[LoadedModel, ...]
     """All models whose predictions are shown; they share one list of classes."""
@@ -39,7 +39,7 @@ class Setup:
     attack: Attack
     cloud: Cloud
     target: int | None = None
-    """The wanted class of a targeted attack."""
+    """Index of the class that a targeted attack moves towards."""
     seed: int = 0
     """Source of random restarts."""
     gradients: bool = False
@@ -50,7 +50,7 @@ class Setup:
         return tuple(self.models[self.primary].card.classes)
 
     def same_attack(self, other: "Setup | None") -> bool:
-        """Whether the states of both attacks are the same, whichever models give their verdicts beside."""
+        """Whether both attacks have the same states; the models that are shown but not attacked may differ."""
         return (
             other is not None
             and self.models[self.primary] is other.models[other.primary]
@@ -80,7 +80,7 @@ class Scene:
     loss: float
     """Cross-entropy of the primary model to the attacked label at the adversarial cloud, in nats."""
     unlike: tuple[bool | None, ...]
-    """For each model, whether the clean cloud is unlike its training data; None where its file does not tell."""
+    """For each model, whether the clean cloud is unlike its training data; None if its file does not tell."""
     gradient: Array | None = None
     """(N,) length of the gradient of ``loss`` at each point of the adversarial cloud, in nats per unit-sphere radius.
 
@@ -97,12 +97,12 @@ class Scene:
 
     @property
     def exact(self) -> bool:
-        """Whether the attack itself gives this cloud at this epsilon; else it was rescaled from another."""
+        """Whether the attack gives this cloud at this epsilon; otherwise it was rescaled from another epsilon."""
         return self.state.evaluation is not None or self.setup.attack.linear_in_epsilon
 
     @property
     def origin(self) -> Array:
-        """(N, 3) where each point of the adversarial cloud comes from: the clean cloud, lengthened if that is."""
+        """(N, 3) where each adversarial point was before the attack; added points have a copied clean point."""
         return _points(self.state.clean)
 
     @property
@@ -124,7 +124,7 @@ class Scene:
 
     @property
     def caption(self) -> str:
-        """What a picture of both clouds shows."""
+        """Caption for a picture of both clouds."""
         setup = self.setup
         return (
             f"{setup.cloud.name}, {len(setup.cloud.points):,} points, clean and adversarial; "
@@ -133,7 +133,7 @@ class Scene:
         )
 
     def provenance(self, **options: Any) -> dict[str, Any]:
-        """What made the adversarial cloud; ``options`` are further facts, such as the file of the clean one."""
+        """How the adversarial cloud was made; ``options`` are added, such as the file of the clean cloud."""
         setup = self.setup
         return measurement_provenance(
             setup.models,
@@ -153,17 +153,17 @@ class Scene:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """For each model, a note on its verdict on the clean cloud: that it is unlike the training data, or none."""
+        """For each model, a note if the clean cloud is unlike its training data, otherwise an empty text."""
         return tuple(UNLIKE if unlike else "" for unlike in self.unlike)
 
     def fooled(self) -> tuple[bool, ...]:
         """For each model, whether it predicts another class than ``label`` for the adversarial cloud."""
-        return tuple(bool(answer != self.label) for answer in self.adversarial.argmax(1))
+        return tuple(bool(predicted != self.label) for predicted in self.adversarial.argmax(1))
 
 
 @dataclass(frozen=True, eq=False)
 class AttackResult:
-    """A whole attack: every state from the clean one on, and the scene at the last."""
+    """The states of an attack, from the clean one on, and the scene at the last state."""
 
     states: tuple[State, ...]
     scene: Scene
@@ -186,11 +186,11 @@ class Outcome:
 
     def holds_for(self, scene: Scene) -> bool:
         """Whether it is valid for ``scene`` too: the same attack and, if rescaled, the same perturbation."""
-        mine, other = self.scene, scene
+        own, other = self.scene, scene
         return (
-            mine.attack_key == other.attack_key
-            and np.array_equal(mine.setup.cloud.points, other.setup.cloud.points)
-            and (self.exact or torch.equal(mine.state.best_unit_delta, other.state.best_unit_delta))
+            own.attack_key == other.attack_key
+            and np.array_equal(own.setup.cloud.points, other.setup.cloud.points)
+            and (self.exact or torch.equal(own.state.best_unit_delta, other.state.best_unit_delta))
         )
 
 
@@ -206,7 +206,7 @@ def begin(setup: Setup) -> Scene:
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
     primary = setup.models[setup.primary]
     x = _clean(setup)
-    clean, latents, apart = _predict_all(setup, x, x)
+    clean, latents, distance = _predict_all(setup, x, x)
     true = int(clean[setup.primary].argmax()) if setup.cloud.label is None else setup.cloud.label
     if setup.attack.goal == "targeted" and setup.target is None:
         raise ValueError("A targeted attack needs a target class: choose one, or switch to untargeted.")
@@ -220,7 +220,7 @@ def begin(setup: Setup) -> Scene:
         bool(model.typical.unlike(row.max()[None], own[None])[0]) if model.typical else None
         for model, row, own in zip(setup.models, clean, latents, strict=True)
     )
-    return Scene(setup, state, clean, clean, latent, latent, _points(state.clean), apart, loss, unlike, gradient)
+    return Scene(setup, state, clean, clean, latent, latent, _points(state.clean), distance, loss, unlike, gradient)
 
 
 def advance(scene: Scene) -> Scene:
@@ -230,76 +230,77 @@ def advance(scene: Scene) -> Scene:
 
 
 def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
-    """The perturbation of ``state`` (default: the scene's) rescaled to another epsilon: one forward pass a model."""
+    """Rescale the perturbation of ``state`` (default: the scene's) to another epsilon; one forward pass per model."""
     return show(scene, scene.setup.attack.refit(state or scene.state, epsilon))
 
 
 def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: Sequence[State] = ()) -> Iterator[Event]:
-    """Run the attack at this epsilon, from the start or on from ``states``.
+    """Run the attack at this epsilon, from the start or from the last of ``states``.
 
-    Yields a ``Step`` with each new ``State``, then ``Done`` with an ``AttackResult``; the models that are not
-    attacked predict the last state only, ``show`` gives their predictions for any other.
+    Yields a ``Step`` with each new ``State``, then ``Done`` with an ``AttackResult``. All models predict the last
+    state only; ``show`` gives their predictions for another state.
     """
     changed = setup.attack.at(epsilon)
     scene = begin(replace(setup, attack=changed))
-    module, made = setup.models[setup.primary].module, list(states) or [scene.state]
-    while not (changed.over(made[-1]) or (cancel and cancel.requested)):
-        made.append(changed.step(module, made[-1]))
-        yield Step(len(made) - 1, changed.total_steps, made[-1])
-    yield Done(AttackResult(tuple(made), show(scene, made[-1])), complete=changed.over(made[-1]))
+    module, history = setup.models[setup.primary].module, list(states) or [scene.state]
+    while not (changed.over(history[-1]) or (cancel and cancel.requested)):
+        history.append(changed.step(module, history[-1]))
+        yield Step(len(history) - 1, changed.total_steps, history[-1])
+    yield Done(AttackResult(tuple(history), show(scene, history[-1])), complete=changed.over(history[-1]))
 
 
 def outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
-    """The scene's perturbation rescaled to every epsilon of a grid: ``Step``s, then ``Done`` with an ``Outcome``."""
+    """Rescale the scene's perturbation to every epsilon of a grid: ``Step``s, then ``Done`` with an ``Outcome``."""
     grid = np.asarray(epsilons, np.float32)
     state, refit = scene.state, scene.setup.attack.refit
-    answers: list[list[Array]] = [[] for _ in scene.setup.models]
+    confidences: list[list[Array]] = [[] for _ in scene.setup.models]
     done, total = 0, len(grid) * len(scene.setup.models)
-    for model, mine in zip(scene.setup.models, answers, strict=True):
+    for model, own in zip(scene.setup.models, confidences, strict=True):
         for start in range(0, len(grid), _OUTCOME_BATCH):
             part = grid[start : start + _OUTCOME_BATCH].tolist()
-            mine.append(_predict(model, torch.cat([refit(state, epsilon).adversarial for epsilon in part]))[0])
+            own.append(_predict(model, torch.cat([refit(state, epsilon).adversarial for epsilon in part]))[0])
             done += len(part)
             yield Step(done, total)
             if cancel and cancel.requested:
                 yield Done(None, complete=False)
                 return
-    every = np.stack([np.concatenate(mine) for mine in answers])
-    yield Done(_outcome(scene, scene.setup.attack.linear_in_epsilon, grid, every))
+    stacked = np.stack([np.concatenate(own) for own in confidences])
+    yield Done(_outcome(scene, scene.setup.attack.linear_in_epsilon, grid, stacked))
 
 
 def attacked_outcome(
-    scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None, answers: list[Array] | None = None
+    scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None, confidences: list[Array] | None = None
 ) -> Iterator[Event]:
     """Run the scene's attack at every epsilon of a grid: a ``Step`` each, then ``Done`` with an ``Outcome``.
 
-    ``answers`` collects the results; with the list of a cancelled call it continues from there.
+    ``confidences`` collects those of the models, (M, K) for each epsilon; with the list of a cancelled call, the
+    computation continues where that call ended.
     """
-    grid, answers = np.asarray(epsilons, np.float32), [] if answers is None else answers
-    for epsilon in map(float, grid[len(answers) :]):
+    grid, confidences = np.asarray(epsilons, np.float32), [] if confidences is None else confidences
+    for epsilon in map(float, grid[len(confidences) :]):
         clouds = _attacked_at(scene, epsilon, cancel)
         if clouds is None:
             yield Done(None, complete=False)
             return
-        answers.append(np.stack([_predict(model, clouds)[0][0] for model in scene.setup.models]))
-        yield Step(len(answers), len(grid))
-    yield Done(_outcome(scene, True, grid, np.stack(answers, axis=1)))
+        confidences.append(np.stack([_predict(model, clouds)[0][0] for model in scene.setup.models]))
+        yield Step(len(confidences), len(grid))
+    yield Done(_outcome(scene, True, grid, np.stack(confidences, axis=1)))
 
 
 def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.Tensor | None:
-    """The scene's cloud (1, N, 3) attacked at another epsilon; None if that was cancelled."""
+    """Attack the scene's cloud at another epsilon: (1, N, 3); None if that was cancelled."""
     clean, attack = _clean(scene.setup), scene.setup.attack.at(epsilon)
     if epsilon == 0:
         return clean
     module = scene.setup.models[scene.setup.primary].module
     first = replace(attack.start(module, clean, scene.state.label), seed=scene.state.seed)
-    ended = list(attack.finish(module, first, cancel=cancel))
-    return ended[-1].state.adversarial if ended else None
+    finished = list(attack.finish(module, first, cancel=cancel))
+    return finished[-1].state.adversarial if finished else None
 
 
-def _outcome(scene: Scene, exact: bool, epsilons: Array, answers: Array) -> Outcome:
-    """``answers`` are confidences (M, E, K)."""
-    return Outcome(scene, exact, epsilons, answers[:, :, scene.label], answers.argmax(2) != scene.label)
+def _outcome(scene: Scene, exact: bool, epsilons: Array, confidences: Array) -> Outcome:
+    """The outcome of M models whose confidences at E epsilons are (M, E, K)."""
+    return Outcome(scene, exact, epsilons, confidences[:, :, scene.label], confidences.argmax(2) != scene.label)
 
 
 def show(before: Scene, state: State) -> Scene:
@@ -310,19 +311,19 @@ def show(before: Scene, state: State) -> Scene:
     setup = before.setup
     finished = setup.attack.over(state)
     adversarial, evaluation = (state.adversarial, state.best) if finished else (state.current, state.evaluation)
-    answers, latents, apart = _predict_all(setup, adversarial, state.clean)
-    confidence = answers[setup.primary, int(state.label)]
-    if evaluation is None or draws_anew(setup.models[setup.primary].module):  # the attack's own is of another draw
+    confidences, latents, distance = _predict_all(setup, adversarial, state.clean)
+    confidence = confidences[setup.primary, int(state.label)]
+    if evaluation is None or draws_anew(setup.models[setup.primary].module):  # the attack's own loss is of another draw
         loss = float(-np.log(max(confidence, 1e-38)))
     else:
         loss = float(evaluation.loss)
     return replace(
         before,
         state=state,
-        adversarial=answers,
+        adversarial=confidences,
         latent=latents[setup.primary],
         points=_points(adversarial),
-        distances=apart,
+        distances=distance,
         loss=loss,
         gradient=_gradient_lengths(setup, adversarial, state.label) if setup.gradients else None,
     )
@@ -347,20 +348,20 @@ def _clean(setup: Setup) -> torch.Tensor:
 
 
 def _points(clouds: torch.Tensor) -> Array:
-    """(N, 3), the one cloud of a batch (1, N, 3)."""
+    """The points (N, 3) of a batch of one cloud (1, N, 3)."""
     return clouds[0].cpu().numpy()
 
 
 def _predict_all(setup: Setup, x: torch.Tensor, clean: torch.Tensor) -> tuple[Array, list[Array], Distances]:
-    """All models' confidences (M, K) in x (1, N, 3), the latent (D,) of each, and the distances from ``clean``."""
-    apart, *answers = run_concurrently(
+    """All models' confidences (M, K) for x (1, N, 3), the latent (D,) of each, and the distances from ``clean``."""
+    distance, *predictions = run_concurrently(
         [
             partial(distances, _points(clean), _points(x)),
             *(partial(_predict, model, x) for model in setup.models),
         ]
     )
-    confidences = np.stack([confidence[0] for confidence, _ in answers])
-    return confidences, [latent[0] for _, latent in answers], apart
+    confidences = np.stack([confidence[0] for confidence, _ in predictions])
+    return confidences, [latent[0] for _, latent in predictions], distance
 
 
 def _gradient_lengths(setup: Setup, x: torch.Tensor, label: torch.Tensor) -> Array:
@@ -373,7 +374,7 @@ def _gradient_lengths(setup: Setup, x: torch.Tensor, label: torch.Tensor) -> Arr
 @torch.no_grad()
 def _predict(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
     """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
-    with eval_view(model.module) as ask:
-        output = ask(x.to(device_of(model.module)))
+    with eval_view(model.module) as classify:
+        output = classify(x.to(device_of(model.module)))
     logits = require_finite(model.module, output.logits.cpu())
     return logits.softmax(1).numpy(), output.latent.cpu().numpy()

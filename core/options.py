@@ -13,8 +13,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from core.runtime.text import printable, shortened
 
-_EXPLAINED = 3
-"""Wrong values in one sentence."""
+_MOST_PROBLEMS = 3
+"""Most wrong values that one message lists."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -36,14 +36,14 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class OneOf:
-    """Beside ``str`` in ``Annotated``: a name of a registry, which may grow while the program runs."""
+    """Annotation of a ``str`` field: the value is a key of a registry, which may grow while the program runs."""
 
     registry: Mapping[str, Any]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+        return core_schema.no_info_after_validator_function(self._require_key, handler(source))
 
-    def _checked(self, name: str | None) -> str | None:
+    def _require_key(self, name: str | None) -> str | None:
         if name is not None and name not in self.registry:
             raise ValueError(f"there is no such name; there are {', '.join(self.registry)}")
         return name
@@ -52,26 +52,26 @@ class OneOf:
 def option(
     default: Any, help: str, *, unit: str = "", low: Any = None, high: Any = None, advanced: bool = False
 ) -> Any:
-    """A field with its one sentence, unit and inclusive limits; ``advanced`` hides it behind "more" in forms."""
+    """A field with its help sentence, unit and inclusive limits; ``advanced`` hides it behind "more" in forms."""
     return Field(default, description=help, ge=low, le=high, json_schema_extra={"unit": unit, "advanced": advanced})
 
 
 def explain(error: ValidationError) -> str:
-    """One sentence a person can act on, in place of pydantic's report: of the first values that are wrong."""
+    """Pydantic's report as one sentence that a person can act on; it lists the first wrong values."""
     parts, errors = [], error.errors()
-    for item in errors[:_EXPLAINED]:
+    for item in errors[:_MOST_PROBLEMS]:
         name = shortened(".".join(str(part) for part in item["loc"]) or "value", 60)
         parts.append(f"{name}: {item['msg'][:1].lower()}{item['msg'][1:]} (got {_SHORT.repr(item['input'])})")
-    if len(errors) > _EXPLAINED:
-        parts.append(f"and {len(errors) - _EXPLAINED:,} more")
+    if len(errors) > _MOST_PROBLEMS:
+        parts.append(f"and {len(errors) - _MOST_PROBLEMS:,} more")
     return printable("; ".join(parts))
 
 
 def partial(name: str, *kinds: type[Options], without: Collection[str] = ()) -> type[Options]:
-    """The fields of ``kinds`` but some, all optional: what a person changed of a preset.
+    """An options type with all fields of ``kinds`` except ``without``, each optional: the changes to a preset.
 
-    They are within the limits of their kind. Of a field that several kinds have, the first one's words are taken, and
-    its limits if the others have the same; where they differ, the kind that is made of the values checks them.
+    If several kinds have a field of one name, its help is that of the first kind. Its limits are kept if all kinds
+    have the same; otherwise the values are checked when an option of one kind is made of them.
     """
     fields: dict[str, Any] = {}
     for field_name in dict.fromkeys(each for kind in kinds for each in kind.model_fields if each not in without):

@@ -116,7 +116,7 @@ def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Cal
 
 
 def command(scene: Scene, preset: str, source: FileSource) -> str:
-    """The command line that repeats the scene's attack on its cloud's file, without options of the preset."""
+    """The command line that repeats the scene's attack on its cloud's file, without the preset's own options."""
     from core.attacks import preset as preset_named
 
     setup = scene.setup

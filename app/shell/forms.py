@@ -92,7 +92,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         focus.setAccessibleName(f"{label}, {unit}" if unit not in ("", words) else label)
         focus.setAccessibleDescription(info.description or "")
         focus.setObjectName(name)
-        editor.edited.connect(self._edited)
+        editor.edited.connect(self._on_edited)
         problem = _problem_label()
         row = self._grid.rowCount()
         if isinstance(editor, CheckBox):
@@ -116,7 +116,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         self._show_rows()
 
     def _show_rows(self) -> None:
-        """Hide the rows of fields that change nothing, and the advanced ones unless they are asked for."""
+        """Hide the rows of fields that change nothing and, unless "More options" is on, the advanced ones."""
         unused = self._value.unused() if self._value is not None else frozenset()
         for name, row in self._rows.items():
             shown = name not in unused and (self._expanded or not row.advanced)
@@ -134,7 +134,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         }
         self._validate()
 
-    def _edited(self) -> None:
+    def _on_edited(self) -> None:
         if not self._writing:
             self._validate()
             self.changed.emit()

@@ -1,4 +1,4 @@
-"""Imports models of other projects: asks what their files leave open, and whether code in them may run."""
+"""Imports models of other projects: asks what their files do not tell, and whether code in them may run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Submit = Callable[[str, Callable[[Cancel], Iterator[Event]]], Job]
 
 
 class OptionsDialog(QDialog):
-    """A question whose answer is a set of options; it stays open while ``accept`` objects to them."""
+    """A dialog for a set of options; it stays open while ``accept`` raises an error for them."""
 
     def __init__(self, parent: QWidget, title: str, text: str, options: Options, accept: Callable[[Any], None]) -> None:
         super().__init__(parent)
@@ -64,7 +64,7 @@ class OptionsDialog(QDialog):
 
 
 class Importer(QObject):
-    """Examines the file of a model, asks, and puts the model beside the others."""
+    """Examines the file of a model, asks what the file does not tell, and adds the model to the others."""
 
     info = Signal(str)
 
@@ -73,11 +73,11 @@ class Importer(QObject):
         self._store, self._submit, self._window = store, submit, parent
 
     def begin(self, source: str, options: ImportOptions | None = None) -> None:
-        """Examine a file, or ``FILE.py:FACTORY``, and ask for what it leaves open."""
+        """Examine a file, or ``FILE.py:FACTORY``, and ask for what it does not tell."""
         from core.models.importers import ImportOptions
 
         known = options or ImportOptions()
-        job = self._submit(f"examining {readable(Path(source).name)}", lambda _: _examined(source, known))
+        job = self._submit(f"examining {readable(Path(source).name)}", lambda _: _examine(source, known))
         job.finished_ok.connect(lambda found: self._on_examined(source, known, found))
 
     def _on_examined(self, source: str, options: ImportOptions, found: Any) -> None:
@@ -87,7 +87,7 @@ class Importer(QObject):
             case UntrustedError():
                 self._ask_for_trust(source, options, found)
             case Candidate():
-                self._ask_for_facts(source, self._filled_in(options, found), found)
+                self._ask_for_facts(source, self._with_known_values(options, found), found)
             case _ if found.option == "factory":
                 self._ask_for_factory(source, options, str(found), found.choices)
             case _:
@@ -110,22 +110,22 @@ class Importer(QObject):
         self._ask(source, text, kind(), lambda chosen: self.begin(f"{source}:{chosen.factory}", options))
 
     def _ask_for_facts(self, source: str, options: ImportOptions, candidate: Candidate) -> None:
-        def accept(said: ImportOptions) -> None:
+        def accept(edited: ImportOptions) -> None:
             from core.models.importers import imported_models
 
-            name = candidate.card(said).name
+            name = candidate.card(edited).name
             if name not in imported_models() or ask(
                 self._window, f"Replace {name}?", "There is an imported model of this name.", "Replace", "Keep"
             ):
-                self._keep(source, said, candidate.notes)
+                self._import(source, edited, candidate.notes)
 
         self._ask(source, " ".join([f"{candidate.classes} classes.", *candidate.notes]), options, accept)
 
     def _ask(self, source: str, text: str, options: Options, accept: Callable[[Any], None]) -> None:
         OptionsDialog(self._window, f"Import {readable(Path(source).name)}", text, options, accept).open()
 
-    def _filled_in(self, options: ImportOptions, candidate: Candidate) -> ImportOptions:
-        """The options with what is known: the name, the points, and the dataset's classes, if there are as many."""
+    def _with_known_values(self, options: ImportOptions, candidate: Candidate) -> ImportOptions:
+        """The options, filled with the name, the points and, if there are as many, the dataset's classes."""
         dataset = self._store.dataset
         names = dataset.card.classes if dataset is not None else ()
         fits = len(names) == candidate.classes and not any("," in name for name in names)
@@ -137,19 +137,19 @@ class Importer(QObject):
             }
         )
 
-    def _keep(self, source: str, options: ImportOptions, notes: tuple[str, ...]) -> None:
-        job = self._submit(f"importing {options.name}", lambda _: _kept(source, options))
-        job.finished_ok.connect(lambda model: self._on_kept(model, notes))
+    def _import(self, source: str, options: ImportOptions, notes: tuple[str, ...]) -> None:
+        job = self._submit(f"importing {options.name}", lambda _: _import_and_load(source, options))
+        job.finished_ok.connect(lambda model: self._on_imported(model, notes))
 
-    def _on_kept(self, model: LoadedModel, notes: tuple[str, ...]) -> None:
+    def _on_imported(self, model: LoadedModel, notes: tuple[str, ...]) -> None:
         assert model.path is not None
         settings.add_recent(model.path)
         self._store.add_model(model, primary=True)
         self.info.emit(" ".join([f"{model.name} is imported, and attacked now.", *notes]))
 
 
-def _examined(source: str, options: ImportOptions) -> Iterator[Event]:
-    """``Done`` with a ``Candidate``, or with the question that has to be answered first."""
+def _examine(source: str, options: ImportOptions) -> Iterator[Event]:
+    """``Done`` with a ``Candidate``, or with the error that asks for an option or for consent to run code."""
     from core.models.importers import NeededError, UntrustedError, examine
 
     yield Progress(0, 1, f"examining {readable(Path(source).name)}")
@@ -159,7 +159,8 @@ def _examined(source: str, options: ImportOptions) -> Iterator[Event]:
         yield Done(question)
 
 
-def _kept(source: str, options: ImportOptions) -> Iterator[Event]:
+def _import_and_load(source: str, options: ImportOptions) -> Iterator[Event]:
+    """``Done`` with the imported model."""
     from core.models.importers import examine, keep
     from core.runtime.devices import choose_device
     from core.runtime.opening import open_path

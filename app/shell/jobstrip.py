@@ -88,7 +88,7 @@ class JobStrip(QFrame):
         self._timer = QTimer(self, interval=REFRESH_MS)
         self._timer.timeout.connect(self._show)
         jobs.added.connect(self._show)
-        jobs.removed.connect(self._removed)
+        jobs.removed.connect(self._on_removed)
         self._show()
 
     @property
@@ -140,7 +140,7 @@ class JobStrip(QFrame):
         self._chosen = job
         self._show()
 
-    def _removed(self, job: Job) -> None:
+    def _on_removed(self, job: Job) -> None:
         if not job.silent:
             self._last_message = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
         self._show()

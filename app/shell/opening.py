@@ -50,9 +50,9 @@ class Opener(QObject):
         super().__init__(parent)
         self._store, self._jobs, self._orientation, self._window = store, jobs, orientation, parent
         self._requested: tuple[str, Path | None, Orientation] = ("", None, AS_IT_IS)
-        """Name and folder of the dataset that was requested last, and how it stands there."""
-        self._to_be_found: set[Path] = set()
-        """Paths of which it is to be found how their clouds stand."""
+        """Name, folder and orientation of the dataset that was requested last."""
+        self._paths_to_orient: set[Path] = set()
+        """Paths whose orientation has to be found once they are open."""
         self._importer = Importer(store, self.submit, parent)
         self._importer.info.connect(self.info)
         self._request_ids = itertools.count(1)
@@ -97,11 +97,11 @@ class Opener(QObject):
 
         A model of another project is imported.
 
-        ``orientation`` says how clouds stand in the files, and is remembered for the folder; None: that is to be found.
+        ``orientation`` is that of the clouds in the files, and is saved for the folder; None: find it.
         """
         is_dataset = path.is_dir() and not any(path.glob("*.safetensors"))
         if orientation is None:
-            self._to_be_found.add(path)
+            self._paths_to_orient.add(path)
         elif orientation.given:
             up = orientation.up or self._orientation.expected
             settings.save_orientation(path if is_dataset else path.parent, replace(orientation, up=up))
@@ -180,13 +180,13 @@ class Opener(QObject):
             self.info.emit(f"The attacked model was trained on {primary.card.dataset}: {present} in {name}.")
 
     def _find_orientation(self, path: Path) -> None:
-        """Find how the clouds of a path stand, if that was asked for."""
-        if path in self._to_be_found:
-            self._to_be_found.remove(path)
+        """Find the orientation of the clouds of a path, if ``open_path`` requested that."""
+        if path in self._paths_to_orient:
+            self._paths_to_orient.remove(path)
             self._orientation.find()
 
     def _show_turned(self, dataset: Dataset, cloud: Cloud) -> None:
-        """Show the shape that is shown as it stands in the dataset now, which was turned."""
+        """Show the present shape again, as it is in the dataset after that was turned."""
         names = dataset.split(SPLIT).names
         if self._store.source is None and cloud.name in names:
             self._store.set_cloud(dataset.cloud(SPLIT, list(names).index(cloud.name), SHOWN))

@@ -1,4 +1,4 @@
-"""The row of the library in which one says which axis of a file or folder points up."""
+"""The row of the library to choose which axis of a file or folder points up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHOICE_MS = 300  # a choice counts after this time: the arrow keys go through al
 
 
 class OrientationPanel(QWidget):
-    """Choose the axis that points up and turn about it; a hint where the attacked model would be surer of another."""
+    """Choose the up axis and a turn about it; shows a hint if the attacked model is surer of another orientation."""
 
     def __init__(self, controller: OrientationController, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -84,13 +84,13 @@ def add_recent(path: Path) -> None:
 
 
 def orientation_of(folder: Path) -> Orientation:
-    """How the clouds in the files of a folder stand, as it was said last."""
+    """The orientation that was last given for the files of a folder."""
     up_turn = load().orientations.get(str(folder.absolute()))
     return Orientation(*up_turn) if up_turn is not None else AS_IT_IS
 
 
 def save_orientation(folder: Path, orientation: Orientation) -> None:
-    """Remember how the clouds in the files of a folder stand; forget it if they stand as it is expected."""
+    """Save the orientation of the files of a folder; remove it if it is the default."""
     known = load().orientations
     known.pop(str(folder.absolute()), None)
     if orientation.up is not None:

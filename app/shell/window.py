@@ -96,7 +96,7 @@ class Window(QMainWindow):
     def start_loading(self, paths: tuple[Path, ...] = (), orientation: Orientation | None = AS_IT_IS) -> None:
         """Import core and load the shipped models in the background, then open ``paths``.
 
-        ``orientation`` says how these stand in their files; None: that is to be found.
+        ``orientation`` is that of the clouds in these files; None: find it.
         """
         from core.runtime.startup import startup
 

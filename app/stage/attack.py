@@ -178,7 +178,7 @@ class AttackPanel(QWidget):
         self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
 
     def _show_in_strip(self, attack: Attack) -> None:
-        """Let the combo boxes of direction and goal show the attack's, and the slider measure what its epsilon does."""
+        """Show the attack's direction and goal in the combo boxes, and give the slider the scale of its epsilon."""
         scale = Scale(**vars(attack.epsilon_scale))
         if scale != self.epsilon.scale:
             self.epsilon.setScale(scale)

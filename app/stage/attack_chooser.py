@@ -1,4 +1,4 @@
-"""The combo box of attacks: its list is searched by a few letters, and says of each attack what it does."""
+"""The combo box of attacks. Its list can be searched by a few letters and describes each attack."""
 
 from collections.abc import Mapping
 

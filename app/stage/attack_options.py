@@ -1,4 +1,4 @@
-"""All options of the chosen attack: a form for each kind of attack, of which that of the present kind is shown."""
+"""The options of the chosen attack: one form for each kind of attack, of which only the chosen one is shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AttackOptions(QWidget):
-    """The options of an attack but epsilon, which has the slider. Forms are made when their kind is first chosen."""
+    """The options of an attack except epsilon, which has the slider. A form is created when it is first needed."""
 
     changed = Signal()
 
@@ -28,8 +28,8 @@ class AttackOptions(QWidget):
         return None if self._form is None else self._form.value()
 
     def set_value(self, attack: Attack) -> None:
-        """Show this attack, without ``changed``."""
-        form = self._forms.get(type(attack)) or self._made(type(attack))
+        """Show this attack, without emitting ``changed``."""
+        form = self._forms.get(type(attack)) or self._create_form(type(attack))
         if self._form is not None:
             self._form.hide()
         self._form = form
@@ -37,7 +37,7 @@ class AttackOptions(QWidget):
             form.set_value(attack)
         form.show()
 
-    def _made(self, kind: type[Attack]) -> OptionsForm[Attack]:
+    def _create_form(self, kind: type[Attack]) -> OptionsForm[Attack]:
         from app.shell.forms import OptionsForm
 
         form = self._forms[kind] = OptionsForm(kind, exclude=("epsilon",))

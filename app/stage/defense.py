@@ -12,7 +12,7 @@ NONE = "no defence"
 
 
 class DefenseChoice(ElidedComboBox):
-    """Puts the attacked model behind a defence, in the place of the model without one; and back."""
+    """Replaces the attacked model by the same model behind a defence, and back."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How the shown file, or the folder of the dataset, stands: chosen by a person, found by trying, or pointed out."""
+"""The orientation of the shown file or of the dataset's folder: chosen by a person, found by trying, or hinted at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.evaluation.orientation import Search
     from core.models.checkpoints import LoadedModel
 
-MAX_HINTS = 8  # that are kept, so that going back to a file does not search again
+MAX_HINTS = 8  # hints that are kept, so that going back to a file needs no new search
 
 
 class OrientationController(QObject):
@@ -33,7 +33,7 @@ class OrientationController(QObject):
     changed = Signal()
     """The subject, its orientation, the hint, or whether a search is running."""
     chosen = Signal(object, object)
-    """Folder (Path) and the orientation of its files, which is to be remembered."""
+    """Folder (Path) and the orientation of its files, to be saved."""
     datasetTurned = Signal(str, object)
     """Name and root (Path) of the dataset, after ``chosen``: it has to be opened again."""
     info = Signal(str)
@@ -44,9 +44,9 @@ class OrientationController(QObject):
         self._store, self._jobs = store, jobs
         self._job: Job | None = None
         self.finding = False
-        """Whether the job searches for an orientation to take, and not for a hint."""
+        """Whether the job searches for an orientation to apply; otherwise it searches for a hint."""
         self._hints: dict[tuple[object, str], Orientation | None] = {}
-        """What was found for a file or dataset, and the model of that name."""
+        """The hint for each pair of a file or dataset and the name of a model; None if no turn is better."""
         for signal in (store.cloudChanged, store.datasetChanged, store.modelsChanged):
             signal.connect(self._on_changed)
 
@@ -60,7 +60,7 @@ class OrientationController(QObject):
 
     @property
     def orientation(self) -> Orientation:
-        """How the subject was said to stand."""
+        """The orientation of the subject that was given."""
         if self._store.source is not None:
             return self._store.source.orientation
         return self.dataset.card.orientation if self.dataset is not None else AS_IT_IS
@@ -73,7 +73,7 @@ class OrientationController(QObject):
 
     @property
     def _model(self) -> LoadedModel | None:
-        """The attacked model, without a defence: what it knows of its training data holds for the clouds alone."""
+        """The attacked model without its defence, because what is typical of its training data was measured without."""
         model = self._store.primary_model
         return model.bare or model if model is not None else None
 
@@ -83,8 +83,8 @@ class OrientationController(QObject):
 
     @property
     def hint(self) -> Orientation | None:
-        """The orientation in which the attacked model is much surer of the subject, if nothing was said of it."""
-        return None if self.orientation.given else self._hints.get(self._key())
+        """The orientation in which the attacked model is much surer of the subject, if no orientation was given."""
+        return None if self.orientation.given else self._hints.get(self._subject_and_model())
 
     @property
     def busy(self) -> bool:
@@ -94,34 +94,34 @@ class OrientationController(QObject):
     # --- what a person does ---
 
     def choose(self, up: Axis | None) -> None:
-        """This axis points up; None: as it is expected to."""
-        self._set(Orientation(up, self.orientation.turn) if up is not None else AS_IT_IS)
+        """Set the axis that points up; None: the axis that the model expects."""
+        self._set_orientation(Orientation(up, self.orientation.turn) if up is not None else AS_IT_IS)
 
     def turn(self) -> None:
-        """A quarter turn further about the up axis."""
-        self._set(Orientation(self.orientation.up or self.expected, (self.orientation.turn + 90) % 360))
+        """Turn by another 90° about the up axis."""
+        self._set_orientation(Orientation(self.orientation.up or self.expected, (self.orientation.turn + 90) % 360))
 
     def follow_hint(self) -> None:
         if self.hint is not None:
-            self._set(self.hint)
+            self._set_orientation(self.hint)
 
     def find(self) -> None:
-        """Take the right-angled turn in which the attacked model knows the subject best."""
+        """Find and apply the right-angled turn in which the attacked model is surest of the subject."""
         self._search("finding which way is up", self._on_found, finding=True)
 
     def show_file(self, source: FileSource) -> None:
-        """Show the cloud of a file, turned as is said of it; its class is kept if it is the file that is shown now."""
+        """Show the cloud of a file, turned by its orientation; the class is kept if it is the file shown now."""
         store = self._store
         if self.expected is None:
             source = replace(source, orientation=AS_IT_IS)
-        cloud = _upright(source, self.expected)
+        cloud = _turned_upright(source, self.expected)
         if store.source is not None and store.source.supplied is source.supplied and store.cloud is not None:
             cloud = replace(cloud, class_name=store.cloud.class_name)
         store.set_cloud(cloud, source)
 
     # --- internals ---
 
-    def _set(self, orientation: Orientation) -> None:
+    def _set_orientation(self, orientation: Orientation) -> None:
         self._stop()
         store = self._store
         if store.source is not None:
@@ -131,33 +131,38 @@ class OrientationController(QObject):
             self.chosen.emit(store.data_root, orientation)
             self.datasetTurned.emit(self.dataset.card.name, store.data_root)
 
-    def _key(self) -> tuple[object, str]:
-        """The subject, and the name of the model that is asked about it."""
+    def _subject_and_model(self) -> tuple[object, str]:
+        """The subject, and the name of the model that gives the hint."""
         source = self._store.source
         return source.supplied if source is not None else self.dataset, self._model.name if self._model else ""
 
     def _on_changed(self, *_: object) -> None:
         store = self._store
         if store.source is not None and store.cloud is not None:
-            upright = _upright(store.source, self.expected).points
+            upright = _turned_upright(store.source, self.expected).points
             if not np.array_equal(upright, store.cloud.points):  # the attacked model is another, with another frame
                 self.show_file(store.source)
                 return
         self._stop()
-        if self.has_subject and self.expected and not self.orientation.given and self._key() not in self._hints:
-            self._look()
+        if (
+            self.has_subject
+            and self.expected
+            and not self.orientation.given
+            and self._subject_and_model() not in self._hints
+        ):
+            self._look_for_hint()
         self.changed.emit()
 
-    def _look(self) -> None:
-        """Look for a hint, which only models can give whose files tell what is typical of their training data."""
-        key, model = self._key(), self._model
+    def _look_for_hint(self) -> None:
+        """Search for a hint; only a model whose file tells what is typical of its training data can give one."""
+        key, model = self._subject_and_model(), self._model
         stored = axis_named(self.dataset.card.up_axis) if self.dataset is not None else None
         if stored is not None:
-            self._keep(key, Orientation(stored) if stored != self.expected else None)
+            self._keep_hint(key, Orientation(stored) if stored != self.expected else None)
         elif model is not None and model.typical is not None:
-            self._search("looking which way is up", lambda search: self._keep(key, search.hint()))
+            self._search("looking which way is up", lambda search: self._keep_hint(key, search.hint()))
 
-    def _keep(self, key: tuple[object, str], hint: Orientation | None) -> None:
+    def _keep_hint(self, key: tuple[object, str], hint: Orientation | None) -> None:
         self._hints[key] = hint
         while len(self._hints) > MAX_HINTS:
             del self._hints[next(iter(self._hints))]
@@ -186,7 +191,7 @@ class OrientationController(QObject):
         self.changed.emit()
 
     def _samples(self) -> Sequence[Points]:
-        """Clouds of the subject as they are in its files."""
+        """Clouds of the subject, unturned."""
         from core.evaluation.orientation import sample
 
         if self._store.source is not None:
@@ -213,7 +218,7 @@ class OrientationController(QObject):
             f"The attacked model is surest with {search.best.up} up{turn}: its class margin is "
             f"{search.margins[best]:.1f} logits, and {search.margins[0]:.1f} as it is."
         )
-        self._set(search.best)
+        self._set_orientation(search.best)
 
     def _on_failed(self, job: Job, message: str) -> None:
         if job is self._job:
@@ -227,7 +232,7 @@ class OrientationController(QObject):
             job.cancel()
 
 
-def _upright(source: FileSource, expected: Axis | None) -> Cloud:
+def _turned_upright(source: FileSource, expected: Axis | None) -> Cloud:
     """The cloud of a file, turned into the frame in which ``expected`` points up."""
     if expected is None or not source.orientation.given:
         return source.supplied

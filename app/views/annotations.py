@@ -103,11 +103,11 @@ def _pill_width(text: str) -> int:
 
 def _draw_cached(painter: QPainter, rect: QRect, draw: Callable[..., None], *arguments: Hashable) -> None:
     ratio = painter.device().devicePixelRatio()
-    painter.drawImage(rect.topLeft(), _rendered(draw, rect.width(), rect.height(), ratio, *arguments))
+    painter.drawImage(rect.topLeft(), _render(draw, rect.width(), rect.height(), ratio, *arguments))
 
 
 @lru_cache(maxsize=64)
-def _rendered(draw: Callable[..., None], width: int, height: int, ratio: float, *arguments: Hashable) -> QImage:
+def _render(draw: Callable[..., None], width: int, height: int, ratio: float, *arguments: Hashable) -> QImage:
     """The image that `draw(painter, area, *arguments)` paints; `arguments` must hold all it depends on, colours too."""
     area = QRect(0, 0, width, height)
     picture = QImage(area.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)

@@ -93,8 +93,8 @@ class CloudView(View3D):
         ValueError
             For arrays of another shape or with values that are not finite.
         """
-        cloud = _checked(points, "points")
-        origin_points = _NO_POINTS if origin is None else _checked(origin, "origin")
+        cloud = _checked_points(points, "points")
+        origin_points = _NO_POINTS if origin is None else _checked_points(origin, "origin")
         if values is not None:
             values = np.array(values, np.float32)
             if values.shape != (len(cloud),):
@@ -106,7 +106,7 @@ class CloudView(View3D):
     def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
         """Show a predicted class and its confidence, with a mark if it is known to be right or wrong; "" for none.
 
-        Beside it stands the ``note``, if there is one.
+        ``note`` is shown beside it.
         """
         mark = {True: " ✓ ", False: " ✗ ", None: " "}[right]
         verdict = (f"{name}{mark}{confidence:.2f}", right) if name else None
@@ -251,7 +251,7 @@ class CloudView(View3D):
         return "\n".join(lines)
 
 
-def _checked(points: ArrayLike, name: str) -> Floats:
+def _checked_points(points: ArrayLike, name: str) -> Floats:
     cloud = np.array(points, np.float32)
     if cloud.ndim != 2 or cloud.shape[1] != 3:
         raise ValueError(f"{name} must have the shape (N, 3), not {cloud.shape}")

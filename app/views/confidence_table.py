@@ -54,7 +54,7 @@ class ConfidenceTable:
         self.predicted_classes = {k for predicted in self.predicted.values() for k in predicted}
 
     def has_same_clean_cloud(self, other: "ConfidenceTable") -> bool:
-        """Whether both are equal but for the adversarial cloud and the target."""
+        """Whether both are equal except for the adversarial cloud and the target."""
         names = (self.classes, self.models, self.true_class) == (other.classes, other.models, other.true_class)
         return names and np.array_equal(self.clouds.get("clean", ()), other.clouds.get("clean", ()))
 

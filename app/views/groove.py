@@ -47,7 +47,7 @@ class Scale:
 
     @property
     def decimals(self) -> int:
-        """Of a value in whole steps."""
+        """Number of decimals of a value in whole steps."""
         return max(0, -math.floor(math.log10(self.step) + 1e-9))
 
 
@@ -73,7 +73,7 @@ class OutcomeCurves:
     label
         The class the attack moves away from.
     decimals
-        Of epsilons in words.
+        Number of decimals of epsilons in texts.
 
     Raises
     ------

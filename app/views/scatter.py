@@ -107,7 +107,7 @@ class MapView(QWidget):
                 "given; (n, 2), (n,) and (n,) are needed"
             )
         if not np.isfinite(xy).all():
-            raise ValueError("the map has a place that is not finite")
+            raise ValueError("the map has a position that is not finite")
         if labels.size and not 0 <= labels.min() <= labels.max() < len(classes):
             raise ValueError(f"labels from {labels.min()} to {labels.max()} do not fit {len(classes)} classes")
         self._xy, self._labels, self._adversarial, self._classes = xy, labels, adversarial, list(classes)

@@ -49,7 +49,7 @@ class Workspace(QWidget):
         stopped: Callable[..., object],
         failed: Callable[[str, str], object],
     ) -> None:
-        """Take a submitted job as that of this tab until it ends, and connect its signals."""
+        """Make a submitted job the job of this tab until it ends, and connect its signals."""
         self.job = job
         job.changed.connect(self.jobChanged)
         job.finished_ok.connect(finished)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class _Settings(NamedTuple):
-    """What decides a map, but for epsilon."""
+    """Everything that determines a map except epsilon."""
 
     model: LoadedModel | None
     split: Split
@@ -42,7 +42,7 @@ class _Settings(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _MapRequest:
-    """What a map was made of."""
+    """Everything that a map was made with."""
 
     settings: _Settings
     dataset: Dataset

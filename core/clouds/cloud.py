@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 Points: TypeAlias = NDArray[np.float32]
 Method = Literal["random", "first"]
 SHOWN = 1024
-"""Points with which the studio shows and attacks a cloud, as the shipped models are measured."""
+"""Points of a cloud in the studio; the shipped models are measured with as many."""
 
 
 def checked(points: ArrayLike) -> Points:
@@ -36,16 +36,16 @@ def checked(points: ArrayLike) -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """One shape in the frame that models see, the unit sphere, and the way back to the frame of its file.
+    """One shape, normalised to the unit sphere, with the centre and radius that lead back to the frame of its file.
 
-    An adversarial cloud may leave the sphere by its perturbation; it is never normalised again.
+    The perturbation may move an adversarial cloud out of the sphere; it is not normalised again.
 
     Parameters
     ----------
     points
         (N, 3) float32, in unit-sphere radii.
     name, label, class_name
-        What it is called; the index and the name of its class, where they are known.
+        Its name, and the index and the name of its class; None if they are not known.
     centre, radius
         (3,) and a float in the units of the file: ``points * radius + centre`` are the file's points.
 
@@ -125,7 +125,7 @@ def sample_surface(
         If the mesh has no area.
     """
     rng = np.random.default_rng(rng)
-    areas = [_parallelograms(vertices, triangles[at : at + _AT_ONCE]) for at in range(0, len(triangles), _AT_ONCE)]
+    areas = [_twice_areas(vertices, triangles[at : at + _AT_ONCE]) for at in range(0, len(triangles), _AT_ONCE)]
     reach = np.cumsum(np.concatenate([np.empty(0), *areas]))
     if not len(reach) or not reach[-1] > 0:
         raise ValueError("the mesh has no area to sample points from")
@@ -139,7 +139,7 @@ def sample_surface(
 
 
 _AT_ONCE = 1 << 18
-"""Triangles whose corners are in memory at once."""
+"""Triangles whose corners are in memory at a time."""
 
 
 def _corners(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -147,7 +147,7 @@ def _corners(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> 
     return vertices[triangles].astype(np.float64).transpose(1, 0, 2)
 
 
-def _parallelograms(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
+def _twice_areas(vertices: NDArray[np.floating], triangles: NDArray[np.integer]) -> NDArray[np.float64]:
     """Twice the areas (T,)."""
     a, b, c = _corners(vertices, triangles)
     return np.linalg.norm(np.cross(b - a, c - a), axis=1)

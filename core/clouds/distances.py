@@ -17,7 +17,7 @@ class Distances:
     linf: Value
     """Largest change of any coordinate."""
     per_point_l2: Value
-    """Largest displacement of any point; never to be called L-infinity."""
+    """Largest displacement of any point; this is not L-infinity."""
     l2: Value
     """Euclidean norm of the whole perturbation."""
     rmse: Value
@@ -37,35 +37,35 @@ def distances(clean: ArrayLike, adversarial: ArrayLike) -> Distances:
         If the shapes are not equal, or not (N, 3) or (B, N, 3).
     """
     largest = linf(clean, adversarial)  # first, because it checks the shapes
-    there, back = _nearest(clean, adversarial)
+    there, back = _nearest_distances(clean, adversarial)
     return Distances(
         linf=largest,
         per_point_l2=per_point_l2(clean, adversarial),
         l2=l2(clean, adversarial),
         rmse=rmse(clean, adversarial),
-        chamfer=_plain(there.mean(axis=-1) + back.mean(axis=-1)),
-        hausdorff=_plain(np.maximum(there.max(axis=-1), back.max(axis=-1))),
+        chamfer=_as_value(there.mean(axis=-1) + back.mean(axis=-1)),
+        hausdorff=_as_value(np.maximum(there.max(axis=-1), back.max(axis=-1))),
     )
 
 
 def linf(clean: ArrayLike, adversarial: ArrayLike) -> Value:
     """Largest change of any coordinate."""
-    return _plain(np.abs(_perturbation(clean, adversarial)).max(axis=(-2, -1)))
+    return _as_value(np.abs(_perturbation(clean, adversarial)).max(axis=(-2, -1)))
 
 
 def per_point_l2(clean: ArrayLike, adversarial: ArrayLike) -> Value:
     """Largest displacement of any point."""
-    return _plain(np.linalg.norm(_perturbation(clean, adversarial), axis=-1).max(axis=-1))
+    return _as_value(np.linalg.norm(_perturbation(clean, adversarial), axis=-1).max(axis=-1))
 
 
 def l2(clean: ArrayLike, adversarial: ArrayLike) -> Value:
     """Euclidean norm of the whole perturbation."""
-    return _plain(np.sqrt((_perturbation(clean, adversarial) ** 2).sum(axis=(-2, -1))))
+    return _as_value(np.sqrt((_perturbation(clean, adversarial) ** 2).sum(axis=(-2, -1))))
 
 
 def rmse(clean: ArrayLike, adversarial: ArrayLike) -> Value:
     """Root of the mean square over the 3N coordinates."""
-    return _plain(np.sqrt((_perturbation(clean, adversarial) ** 2).mean(axis=(-2, -1))))
+    return _as_value(np.sqrt((_perturbation(clean, adversarial) ** 2).mean(axis=(-2, -1))))
 
 
 def _perturbation(clean: ArrayLike, adversarial: ArrayLike) -> NDArray[np.float64]:
@@ -77,21 +77,21 @@ def _perturbation(clean: ArrayLike, adversarial: ArrayLike) -> NDArray[np.float6
     return y - x
 
 
-def _nearest(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From each point of a cloud, or of each cloud of a batch, to the nearest of the other: (..., N) both ways."""
+def _nearest_distances(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distances (..., N) of clean points to the nearest adversarial point, and of adversarial to clean points."""
     x, y = np.asarray(clean, dtype=np.float64), np.asarray(adversarial, dtype=np.float64)
     if x.ndim == 2:
-        # a point at the same place in both clouds is at no distance, and gradients move the critical points alone
+        # most points stay, because gradients move only critical points; their distance is 0 and needs no search
         moved = (x != y).any(axis=1)
-        return _to_nearest(x, y, moved), _to_nearest(y, x, moved)
-    pairs = [_nearest(*pair) for pair in zip(x, y, strict=True)]
+        return _nearest_distance_of_each(x, y, moved), _nearest_distance_of_each(y, x, moved)
+    pairs = [_nearest_distances(*pair) for pair in zip(x, y, strict=True)]
     return np.stack([there for there, _ in pairs]), np.stack([back for _, back in pairs])
 
 
-def _to_nearest(
+def _nearest_distance_of_each(
     points: NDArray[np.float64], others: NDArray[np.float64], moved: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(N,), from each of the points that moved to the nearest of the others; 0 for those that did not."""
+    """(N,), distance of each moved point to the nearest of ``others``; 0 for points that did not move."""
     from scipy.spatial import cKDTree  # a sixth of a second to import, which a window's start should not pay
 
     far = np.zeros(len(points))
@@ -99,5 +99,5 @@ def _to_nearest(
     return far
 
 
-def _plain(value: Any) -> Value:
+def _as_value(value: Any) -> Value:
     return float(value) if np.ndim(value) == 0 else value

@@ -1,8 +1,8 @@
 """Clouds and meshes in files.
 
-Every reader takes at most 1.5 GB of memory and 10 seconds of two cores, whatever is in the file, else it says why the
-file is not read: what a file would cost is computed from its header, before the work. None of it is left to Open3D,
-whose readers pass over what they do not understand, and crash at malformed headers.
+Every reader takes at most 1.5 GB of memory and 10 seconds on two cores, whatever is in the file. A file that would take
+more is refused with an error: its cost is computed from its header, before it is read. Open3D's readers are not used:
+they ignore what they do not understand, and crash at malformed headers.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ WRITABLE = (".ply", ".xyz", ".npy", ".npz")
 READABLE = tuple(dict.fromkeys(CLOUDS + MESHES))
 
 MESH_POINTS = 2048
-"""Sampled from a mesh where no number is asked for."""
+"""Points sampled from a mesh unless another number is given."""
 MOST_POINTS = 5_000_000
-"""In a file; of a mesh, also the number of triangles."""
+"""Most points, and most triangles of a mesh, in a file."""
 MOST_DRAWN = 100_000
-"""Points that can be asked for."""
+"""Most points that a caller can request."""
 MOST_BYTES = 1 << 29
 
 
@@ -40,7 +40,7 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
     """A file as a cloud in the unit sphere.
 
     A cloud that ``write_cloud`` wrote is in the unit sphere already and keeps its exact coordinates and its frame; any
-    other is normalised, also one that only says so. The same file, number and seed give the same cloud.
+    other is normalised, also one whose note contradicts its points. The same file, number and seed give the same cloud.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
     FormatError
         Naming the file, what is wrong with it, and what is accepted.
     ValueError
-        If so many points cannot be asked for.
+        If more than ``MOST_DRAWN`` points are requested, or fewer than 1.
     """
     path = Path(path)
     drawn, frame = _read(path, points, rng, path.suffix)
@@ -70,7 +70,7 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
 def read_points(
     path: Path, points: int | None = None, rng: np.random.Generator | int = 0, suffix: str | None = None
 ) -> Points:
-    """A file's points (N, 3) in its own frame, otherwise as ``read_cloud``; ``suffix`` overrides that of the path."""
+    """Read points (N, 3) in the frame of the file, otherwise as ``read_cloud``; ``suffix`` overrides the path's."""
     path = Path(path)
     return _read(path, points, rng, suffix or path.suffix)[0]
 
@@ -112,7 +112,7 @@ def write_cloud(
     radius: float = 1.0,
     original: bool = False,
 ) -> None:
-    """Write a cloud, whole or not at all; the suffix chooses the format.
+    """Write a cloud completely or not at all; the suffix chooses the format.
 
     The points are written as they are, float32 and exact, with a note of the frame they came from, by which
     ``read_cloud`` gives back the very same cloud; .npy has no room for the note. The displacement goes into .ply and
@@ -125,9 +125,9 @@ def write_cloud(
     displacement, normals
         (N,) lengths in unit-sphere radii, and (N, 3) directions.
     centre, radius
-        Frame of the file the cloud came from, as a ``Cloud`` remembers it.
+        Frame of the file that the cloud came from: the fields of ``Cloud``.
     original
-        Write in that frame instead, so that the cloud lies over the file it came from; reading normalises it again.
+        Write in that frame instead, so that the cloud coincides with the one in its file; reading normalises it again.
 
     Raises
     ------
@@ -141,8 +141,8 @@ def write_cloud(
         raise FormatError(path, f"its suffix is {suffix!r}", f"{', '.join(WRITABLE)} can be written")
     points = checked(points)
     shape = (len(points),)
-    lengths = None if displacement is None else _column(displacement, shape, "displacement")
-    directions = None if normals is None else _column(normals, (*shape, 3), "normals")
+    lengths = None if displacement is None else _float_array(displacement, shape, "displacement")
+    directions = None if normals is None else _float_array(normals, (*shape, 3), "normals")
     frame: Frame | None = (np.asarray(centre, dtype=np.float64), float(radius))
     if original:
         points = checked(points.astype(np.float64) * radius + np.asarray(centre))
@@ -165,49 +165,49 @@ def write_cloud(
             np.savez_compressed(temporary, **{name: array for name, array in arrays.items() if array is not None})
 
 
-def _column(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
+def _float_array(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
     array = np.asarray(values, dtype=np.float32)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"the {name} must be finite numbers {shape}, not {array.shape}")
     return array
 
 
-_Read = tuple[NDArray[Any], NDArray[np.int64] | None, Frame | None]
+_Content = tuple[NDArray[Any], NDArray[np.int64] | None, Frame | None]
 """Vertices (V, 3), the triangles (T, 3) of a mesh, and the frame of a cloud that is in the unit sphere."""
 
 
-def _ply(path: Path) -> _Read:
+def _read_ply(path: Path) -> _Content:
     ply = read_ply(path, MOST_POINTS)
     return ply.points, ply.triangles, noted_frame(ply.comments)
 
 
-def _text(path: Path) -> _Read:
+def _read_text(path: Path) -> _Content:
     with path.open(encoding="utf-8", errors="replace") as file:
         frame = noted_frame([file.readline(1000)])
     return read_columns(path, MOST_POINTS), None, frame
 
 
-def _npz(path: Path) -> _Read:
+def _read_npz(path: Path) -> _Content:
     points, frame = read_npz(path, MOST_POINTS)
     return points, None, stated_frame(frame.get("centre"), frame.get("radius"))
 
 
-def _cloud(read: Callable[[Path, int], NDArray[Any]]) -> Callable[[Path], _Read]:
+def _cloud_reader(read: Callable[[Path, int], NDArray[Any]]) -> Callable[[Path], _Content]:
     return lambda path: (read(path, MOST_POINTS), None, None)
 
 
-def _mesh(read: Callable[[Path, int], tuple[NDArray[Any], NDArray[np.int64]]]) -> Callable[[Path], _Read]:
+def _mesh_reader(read: Callable[[Path, int], tuple[NDArray[Any], NDArray[np.int64]]]) -> Callable[[Path], _Content]:
     return lambda path: (*read(path, MOST_POINTS), None)
 
 
-_READERS: Mapping[str, Callable[[Path], _Read]] = {
-    ".ply": _ply,
-    ".pcd": _cloud(read_pcd),
-    **dict.fromkeys((".xyz", ".txt", ".pts"), _text),
-    ".npy": _cloud(read_npy),
-    ".npz": _npz,
-    ".h5": _cloud(read_h5),
-    ".off": _mesh(read_off),
-    ".obj": _mesh(read_obj),
-    ".stl": _mesh(read_stl),
+_READERS: Mapping[str, Callable[[Path], _Content]] = {
+    ".ply": _read_ply,
+    ".pcd": _cloud_reader(read_pcd),
+    **dict.fromkeys((".xyz", ".txt", ".pts"), _read_text),
+    ".npy": _cloud_reader(read_npy),
+    ".npz": _read_npz,
+    ".h5": _cloud_reader(read_h5),
+    ".off": _mesh_reader(read_off),
+    ".obj": _mesh_reader(read_obj),
+    ".stl": _mesh_reader(read_stl),
 }

@@ -23,12 +23,12 @@ Rotation: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Orientation:
-    """How clouds stand in their files.
+    """Which axis points up in the files of clouds, and how the clouds are turned about it.
 
     Parameters
     ----------
     up
-        Axis of the file that points up. None: the axis that is expected to.
+        Axis of the file that points up. None: the axis that the model expects up.
     turn
         Degrees about the up axis by which they are turned after that, counter-clockwise seen from above.
     """
@@ -38,11 +38,11 @@ class Orientation:
 
     @property
     def given(self) -> bool:
-        """Whether anything was said."""
+        """Whether an axis or a turn was given."""
         return self.up is not None or self.turn != 0
 
     def rotation(self, expected: Axis) -> Rotation:
-        """From the frame of the file into one whose axis ``expected`` points up.
+        """The rotation from the frame of the file into a frame in which the axis ``expected`` points up.
 
         The up axis goes the shortest way: y to z is a quarter turn about x, (x, y, z) becoming (x, -z, y). Between
         opposite axes it is half a turn about the axis that follows in the order x, y, z.
@@ -54,14 +54,14 @@ class Orientation:
         """
         if not np.isfinite(self.turn):
             raise ValueError(f"the turn must be a number of degrees, not {self.turn}")
-        here, there = _vector(self.up or expected), _vector(expected)
+        here, there = _unit_vector(self.up or expected), _unit_vector(expected)
         if (here == there).all():
             upright = np.eye(3)
         elif (here == -there).all():
-            upright = _about(np.roll(np.abs(there), 1), 180)
+            upright = _rotation_about(np.roll(np.abs(there), 1), 180)
         else:
-            upright = _about(np.cross(here, there), 90)
-        return _about(there, self.turn) @ upright
+            upright = _rotation_about(np.cross(here, there), 90)
+        return _rotation_about(there, self.turn) @ upright
 
     def words(self) -> str:
         """As the options of a command: ``--up y --turn 90``."""
@@ -84,19 +84,19 @@ def rotated(points: NDArray[np.floating[Any]], rotation: Rotation) -> Points:
 
 
 def turned(cloud: Cloud, rotation: Rotation) -> Cloud:
-    """A cloud rotated about its centre; the frame that it remembers is that of its file, rotated alike."""
+    """A cloud rotated about its centre; the centre in the frame of its file is rotated too."""
     return replace(cloud, points=rotated(cloud.points, rotation), centre=rotation @ cloud.centre)
 
 
 def axis_named(name: str | None) -> Axis | None:
-    """The axis of this name; None for a name that is none, as that of a card which does not say what is up."""
+    """The axis with this name; None for any other text, such as "unknown" on a card."""
     return next((axis for axis in AXES if axis == name), None)
 
 
 def frame_record(
     expected: str, what: str, orientation: Orientation = AS_IT_IS, *, known: str | None = None, found: bool = False
 ) -> dict[str, Any]:
-    """Which frame a model expects and which was given, for a result.
+    """Which axis a model expects up and which one the clouds had, for the record of a result.
 
     Parameters
     ----------
@@ -105,16 +105,16 @@ def frame_record(
     what
         "file", or the name of a dataset.
     orientation
-        How the clouds were said to stand; they have been rotated accordingly.
+        The orientation that was given or found; the clouds have been rotated accordingly.
     known
-        The up axis on the card of a dataset, for clouds of which nothing was said.
+        The up axis on the card of a dataset; used if no orientation was given.
     found
-        Whether the orientation was found by trying, and not given.
+        Whether the orientation was found by trying, not given by a person.
 
     Returns
     -------
     dict
-        ``frame``, a sentence; ``expected_up`` and ``given_up``, axes, None where they are not known; ``turn``, degrees.
+        ``frame``, a sentence; ``expected_up`` and ``given_up``, axes, None if they are not known; ``turn``, degrees.
     """
     wanted, stored = axis_named(expected), axis_named(known)
     given = (orientation.up or wanted) if orientation.given else stored
@@ -130,13 +130,13 @@ def frame_record(
     return {"frame": f"{model}; {clouds}", "expected_up": wanted, "given_up": given, "turn": orientation.turn}
 
 
-def _vector(axis: Axis) -> NDArray[np.float64]:
+def _unit_vector(axis: Axis) -> NDArray[np.float64]:
     vector = np.zeros(3)
     vector["xyz".index(axis[-1])] = -1.0 if axis.startswith("-") else 1.0
     return vector
 
 
-def _about(axis: NDArray[np.float64], degrees: float) -> Rotation:
+def _rotation_about(axis: NDArray[np.float64], degrees: float) -> Rotation:
     """Rodrigues' formula for the rotation about a unit vector (3,)."""
     quarters, rest = divmod(degrees, 90)
     if rest:

@@ -1,6 +1,6 @@
 """The commands. Each is a loop over the events that the window reads; with ``--json`` it prints one object only.
 
-A command is a module with a function that ``cli.command`` decorates, and its line in the import below.
+To add a command, write a module with a function that ``cli.command`` decorates, and import the module below.
 """
 
 import sys
@@ -24,7 +24,15 @@ from core.commands import (  # noqa: F401  importing a command adds it
     train,
     tsne,
 )
-from core.commands.console import ClosedOutputError, UsageError, UserError, abandon, complain, note, show_warning
+from core.commands.console import (
+    ClosedOutputError,
+    UsageError,
+    UserError,
+    discard_output,
+    note,
+    print_error,
+    show_warning,
+)
 from core.commands.shared import CLOSED_OUTPUT, DEFECT, FAILED, STOPPED, WRONG_USE, cli, parse
 from core.options import explain
 from core.runtime.devices import out_of_memory
@@ -34,7 +42,7 @@ from core.runtime.text import shortened
 __all__ = ["cli", "run"]
 
 MOST_USAGE_CHARACTERS = 1000
-"""Of a sentence about a command line, which may list choices and repeat a person's own words."""
+"""Longest error message about a command line, which may list choices and repeat a person's own words."""
 
 
 def run(words: list[str]) -> int:
@@ -52,16 +60,16 @@ def run(words: list[str]) -> int:
         except ClosedOutputError:
             raise
         except Exception as error:
-            code, sentence = explained(error)
-            complain(sentence, help_of if code == WRONG_USE else "")
+            code, message = exit_code_and_message(error)
+            print_error(message, help_of if code == WRONG_USE else "")
             return code
     except ClosedOutputError:
-        abandon(sys.stdout, sys.stderr)
+        discard_output(sys.stdout, sys.stderr)
         return CLOSED_OUTPUT
 
 
-def explained(error: Exception) -> tuple[int, str]:
-    """Exit code and sentence."""
+def exit_code_and_message(error: Exception) -> tuple[int, str]:
+    """The exit code for an exception, and what to tell the person about it in one sentence."""
     if (sentence := out_of_memory(error)) is not None:
         return FAILED, sentence
     match error:
@@ -78,11 +86,11 @@ def explained(error: Exception) -> tuple[int, str]:
             return FAILED, f"{error.filename}: {reason}." if error.filename else f"{reason}."
         case UserError() | ValueError():
             return FAILED, str(error)
-    return DEFECT, _reported(error)
+    return DEFECT, _save_traceback(error)
 
 
-def _reported(error: Exception) -> str:
-    """Keep the traceback of a defect in a file, and ask for a report of it."""
+def _save_traceback(error: Exception) -> str:
+    """Save the traceback of a defect in a file. Returns a message that asks the person to report it."""
     path = user_log_path("pointward") / "traceback.txt"
     what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
     try:

@@ -9,25 +9,12 @@ import numpy as np
 from core import live
 from core.clouds.files import read_cloud, write_cloud
 from core.clouds.frames import frame_record, turned
-from core.commands.checks import check_cloud, check_dataset, check_folder, check_there, require, validated
+from core.commands.checks import check_cloud, check_dataset, check_exists, check_folder, require, validated
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.sets import attack_dataset
-from core.commands.shared import (
-    FGSM,
-    AttackChoice,
-    Count,
-    DataRoot,
-    DefenseName,
-    Device,
-    Json,
-    ModelName,
-    Seed,
-    Trial,
-    behind,
-    cli,
-    undefended,
-)
+from core.commands.shared import Count, DataRoot, DefenseName, Device, Json, ModelName, Seed, cli
+from core.commands.trial import FGSM, AttackChoice, Trial, split_defense, with_defense
 from core.evaluation.draws import DRAWS, judge_draws
 from core.evaluation.orientation import expected_up
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
@@ -38,7 +25,7 @@ from core.runtime.devices import choose_device
 
 @cli.command
 def attack(
-    file: Annotated[Path | None, validated(check_there)] = None,
+    file: Annotated[Path | None, validated(check_exists)] = None,
     *,
     model: ModelName = "pointnet-simple",
     defense: DefenseName = None,
@@ -94,31 +81,33 @@ def attack(
     if out is not None:
         require(check_cloud, out)
     chosen = choice.build(targeted=target is not None)
-    bare, before = undefended(model, defense)
-    loaded = load_model(resolve_model(bare), choose_device(device))
+    model_name, model_defense = split_defense(model, defense)
+    loaded = load_model(resolve_model(model_name), choose_device(device))
     classes = loaded.card.classes
     for name in (target, true_class):
         if name is not None and name not in classes:
             raise UsageError(f"The model knows no class {name!r}; its classes are: {', '.join(classes)}.")
-    label, wanted = (None if name is None else classes.index(name) for name in (true_class, target))
+    label, target_label = (None if name is None else classes.index(name) for name in (true_class, target))
     supplied = read_cloud(file, loaded.card.points if points is None else points, seed)
-    stands, hint = orientation.resolve(loaded, lambda: [supplied.points]), None
-    if stands.given:
-        supplied = turned(supplied, stands.rotation(expected_up(loaded.card)))
+    file_orientation, hint = orientation.resolve(loaded, lambda: [supplied.points]), None
+    if file_orientation.given:
+        supplied = turned(supplied, file_orientation.rotation(expected_up(loaded.card)))
     else:
         hint = look_for_turn(loaded, "The file", [supplied.points])
-    frame = frame_record(loaded.card.up_axis, "file", stands, found=orientation.automatic)
-    cloud, loaded = replace(supplied, label=label), behind(before, loaded)
-    setup = live.Setup((loaded,), 0, chosen, cloud, wanted, seed)
+    frame = frame_record(loaded.card.up_axis, "file", file_orientation, found=orientation.automatic)
+    cloud, loaded = replace(supplied, label=label), with_defense(loaded, model_defense)
+    setup = live.Setup((loaded,), 0, chosen, cloud, target_label, seed)
     attacked, complete = follow(lambda cancel: live.attack(setup, chosen.epsilon, cancel), "attacking")
     if not complete:
         raise UserError("Stopped before the attack was over, so nothing was written.")
     scene = attacked.scene
-    made_with = scene.provenance(file=str(file), preset=choice.attack, up=stands.up, turn=stands.turn)
+    made_with = scene.provenance(
+        file=str(file), preset=choice.attack, up=file_orientation.up, turn=file_orientation.turn
+    )
     if out is not None:
         write_cloud(out, scene.points, displacement=scene.displacement, centre=cloud.centre, radius=cloud.radius)
         write_provenance(out, made_with)
-    verdict = [
+    verdicts = [
         {"class": classes[row.argmax()], "confidence": float(row.max())}
         for row in (scene.clean[0], scene.adversarial[0])
     ]
@@ -133,11 +122,11 @@ def attack(
             **frame,
             "hint": hint,
             "label": classes[scene.label],
-            "clean": verdict[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
-            "adversarial": verdict[1],
+            "clean": verdicts[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
+            "adversarial": verdicts[1],
             "fooled": scene.fooled()[0],
             "unlike_training_data": scene.unlike[0],
-            **_draws(loaded, scene),
+            **_right_in_draws(loaded, scene),
             "loss": scene.loss,
             "distances": asdict(scene.distances),
             "out": str(out) if out is not None else None,
@@ -148,8 +137,8 @@ def attack(
     return 0
 
 
-def _draws(model: LoadedModel, scene: live.Scene) -> dict[str, Any]:
-    """Of a model that draws, the shares of fresh draws in which its verdict is the label; nothing of another."""
+def _right_in_draws(model: LoadedModel, scene: live.Scene) -> dict[str, Any]:
+    """In what share of fresh draws a random model's verdict is the label; empty for a deterministic model."""
     if not draws_anew(model.module):
         return {}
     label, seed = np.array([scene.label]), scene.setup.seed

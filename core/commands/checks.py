@@ -1,6 +1,6 @@
-"""What a command line says is checked before any work: names, files that are read, files and folders that are written.
+"""Checks of a command line before any work: of names, of files to read, and of files and folders to write.
 
-Each is a validator of cyclopts, which turns a ``ValueError`` into an error of the command line.
+``validated`` makes each a validator of cyclopts, which turns a ``ValueError`` into an error of the command line.
 """
 
 import os
@@ -24,7 +24,7 @@ from core.runtime.devices import DeviceName, choose_device
 from core.runtime.files import FormatError
 
 FIGURES = (".pdf", ".png", ".svg")
-"""Endings that ``core.figures`` can write, without the half second that it takes to be imported."""
+"""Endings that ``core.figures`` can write; repeated here because importing it takes half a second."""
 
 
 def check_attack(name: str) -> None:
@@ -39,17 +39,31 @@ def check_dataset(name: str) -> None:
         raise ValueError(f"There is no such dataset; there are {', '.join(REGISTRY)}.")
 
 
+def check_root(name: str, root: Path | None) -> None:
+    """A dataset that needs files has a root, and a built-in one has none.
+
+    Raises
+    ------
+    UsageError
+    """
+    spec = REGISTRY.get(name)
+    if spec is not None and spec.needs_root and root is None:
+        raise UsageError(f"{name} needs --data-root; accepted are {spec.accepted}.")
+    if spec is not None and root is not None and not spec.needs_root:
+        raise UsageError(f"{name} is built in and takes no --data-root.")
+
+
 def is_model(name: str) -> bool:
-    """Whether it is a built-in or imported model, or a file or folder that is there."""
-    return name in builtin_models() | imported_models() or _is_there(name)
+    """Whether it is a built-in or imported model, or an existing file or folder."""
+    return name in builtin_models() | imported_models() or _source_exists(name)
 
 
 def check_model(name: str) -> None:
-    """It is a model, maybe behind a defence: "modelnet16-pgd+sor"."""
+    """It is a model, with or without a defence after its name, as in "modelnet16-pgd+sor"."""
     try:
         model, defense = names.split(name, is_model)
         known = is_model(model)
-    except FormatError:  # of the installation, not of the command line: the command itself will say so
+    except FormatError:  # the installation is damaged, not the command line wrong: the command itself reports it
         return
     if not known:
         choices = ", ".join(builtin_models())
@@ -59,12 +73,12 @@ def check_model(name: str) -> None:
 
 
 def check_source(name: str) -> None:
-    """It is a file that is there, or FILE.py:FACTORY."""
-    if not _is_there(name):
+    """It is an existing file, or FILE.py:FACTORY with an existing file."""
+    if not _source_exists(name):
         raise ValueError(f"There is no file {name}.")
 
 
-def _is_there(name: str) -> bool:
+def _source_exists(name: str) -> bool:
     return os.path.exists(split_factory(Path(name).expanduser())[0])
 
 
@@ -73,28 +87,28 @@ def check_device(name: DeviceName) -> None:
     choose_device(name)
 
 
-def check_there(path: Path) -> None:
-    """A file or folder that is to be read is there."""
+def check_exists(path: Path) -> None:
+    """A file or folder to read exists."""
     if not path.exists():
         raise ValueError(f"There is no file or folder {path}.")
 
 
 def check_folder(path: Path) -> None:
-    """A folder can be written in, or can be made where it is not there. It is left as it is."""
-    place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise ValueError(f"{place} is not a folder.")
+    """A folder is writable or, if it does not exist, can be made. Nothing in it is changed."""
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ValueError(f"{existing} is not a folder.")
     try:
-        with TemporaryFile(dir=place):
+        with TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise ValueError(f"Nothing can be written in {place}: {error.strerror}.") from None
+        raise ValueError(f"Nothing can be written in {existing}: {error.strerror}.") from None
 
 
 def check_new_folder(path: Path) -> None:
-    """A folder that is to be made is empty or not there yet, and can be written in."""
+    """A folder for new results is empty or does not exist yet, and is writable."""
     check_folder(path)
     if path.is_dir() and any(not name.startswith(".") for name in os.listdir(path)):
         raise ValueError(f"{path} exists already: choose another folder, or resume the run in it.")
@@ -119,34 +133,34 @@ def check_cloud(path: Path) -> None:
 
 
 def validated(check: Callable[[Any], object], **parameter: Any) -> Parameter:
-    """A parameter whose value passes a check, where one is given."""
+    """A parameter whose value is checked, unless it is None."""
 
     def validate(_: Any, value: Any) -> None:
         if value is not None:
-            with _explained():
+            with _os_error_as_value_error():
                 check(value)
 
     return Parameter(validator=validate, **parameter)
 
 
 def require(check: Callable[[Any], None], value: Any) -> None:
-    """Check what cyclopts' validators are not asked of: several parameters together, each value of many.
+    """Run a check inside a command, where the parameters are known together or a parameter has many values.
 
     Raises
     ------
     UsageError
-        If it does not pass.
+        If the check fails.
     """
     try:
-        with _explained():
+        with _os_error_as_value_error():
             check(value)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """What the system refuses is a ``ValueError`` too."""
+def _os_error_as_value_error() -> Iterator[None]:
+    """Turn an ``OSError``, such as a missing permission, into a ``ValueError``."""
     try:
         yield
     except OSError as error:

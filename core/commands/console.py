@@ -1,7 +1,7 @@
-"""How the commands talk: progress and complaints on standard error, the result on standard output.
+"""Output of the commands: progress, notes and errors on standard error, the result on standard output.
 
-Names of files, fields and classes are a stranger's. All text goes out through ``printable``, so that none of them
-steers the terminal; JSON escapes control characters itself and stays exact.
+Names of files, fields and classes may come from anybody. All text is made ``printable`` before it is shown, so that no
+name can send control codes to the terminal; JSON escapes control characters itself and stays exact.
 """
 
 import json
@@ -22,7 +22,7 @@ from core.runtime.text import printable, shortened
 
 
 class UserError(Exception):
-    """Something the person can mend, in one sentence."""
+    """An error that the person can correct, in one sentence."""
 
 
 class UsageError(UserError):
@@ -48,8 +48,8 @@ def note(text: str) -> None:
     CONSOLE.print(printable(text), soft_wrap=True)
 
 
-def complain(text: str, hint: str = "") -> None:
-    """An error in one sentence of at most 300 characters, and under it where to read more."""
+def print_error(text: str, hint: str = "") -> None:
+    """Print an error as one sentence of at most 300 characters, and below it a hint where to read more."""
     sentence = shortened(printable(text.strip())) or "Something went wrong, and nothing is known of it."
     CONSOLE.print(Text.assemble(("error:", "bold red"), " ", sentence), soft_wrap=True)
     if hint:
@@ -64,31 +64,31 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A library's warning without the place in its source; to be put in place of ``warnings.showwarning``."""
+    """Print a library's warning without the line of its source; a replacement for ``warnings.showwarning``."""
     note(f"warning: {' '.join(str(message).split())}")
 
 
 def write(text: str) -> None:
-    """Text, as it is, on standard output.
+    """Print text, unchanged, on standard output.
 
     Raises
     ------
     ClosedOutputError
         If nobody reads it any longer.
     OSError
-        If it can't be written, such as to a full disk; from then on standard output leads nowhere.
+        If it can't be written, such as to a full disk; all later output is discarded.
     """
     try:
         print(text, flush=True)
     except BrokenPipeError:
         raise ClosedOutputError from None
     except OSError as error:
-        abandon(sys.stdout)
+        discard_output(sys.stdout)
         raise OSError(error.errno, error.strerror, "standard output") from None
 
 
-def abandon(*streams: TextIO) -> None:
-    """Let what is still to be written to them lead nowhere, or Python would complain of it at its end."""
+def discard_output(*streams: TextIO) -> None:
+    """Send the rest of the output to the null device; otherwise Python reports an error when it flushes at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         os.dup2(nowhere, stream.fileno())
@@ -96,9 +96,9 @@ def abandon(*streams: TextIO) -> None:
 
 
 def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, bool]:
-    """Show a long operation's progress until it is done; its result, and whether it is complete.
+    """Run a long operation and show its progress. Returns its result, and whether it is complete.
 
-    The first Ctrl-C stops it and keeps what it has.
+    The first Ctrl-C stops it and keeps the partial result.
     """
     cancel, value, complete = Cancel(), None, False
     columns = (
@@ -124,15 +124,15 @@ def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, 
 
 @contextmanager
 def _gentle_interrupt(cancel: Cancel) -> Iterator[None]:
-    """The first Ctrl-C asks the operation to stop and keep what it has; the second ends the program."""
+    """Let the first Ctrl-C stop the operation and keep its partial result, and the second end the program."""
 
-    def ask(*_: object) -> None:
+    def on_interrupt(*_: object) -> None:
         if cancel.requested:
             raise KeyboardInterrupt
         cancel.request()
         note("Stopping, and keeping what is there. Press Ctrl-C again to stop at once.")
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield
     finally:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from core.commands.checks import validated
 from core.commands.console import UsageError, UserError, follow, show, write
-from core.commands.shared import STOPPED, Count, Json, Seed, TableFile, Trial, cli, undefended
+from core.commands.shared import STOPPED, Count, Json, TableFile, cli
+from core.commands.trial import MEASUREMENT, Measurement, Trial, split_defense
 from core.defenses import DEFENSES, names
 from core.evaluation.defended import DefendOptions, DefenseStudy, try_defenses
 from core.evaluation.provenance import measurement_provenance
@@ -17,10 +18,8 @@ def defend(
     *,
     defenses: Annotated[str, validated(names.parse_several)] = ",".join(DEFENSES),
     clouds: Count = 200,
-    points: Count = None,
-    fresh_draws: Count = None,
+    measurement: Measurement = MEASUREMENT,
     averaged: Count = None,
-    seed: Seed = 0,
     out: TableFile = None,
     records: TableFile = None,
     as_json: Json = False,
@@ -33,30 +32,18 @@ def defend(
         Defences to try before the model, separated by commas, with settings as srs,sor:k=3,alpha=1.5.
     clouds
         Test clouds to use.
-    points
-        Points of each cloud; the default is what the model was trained with.
-    fresh_draws
-        Fresh draws by which a random defence is judged; the default is 10.
     averaged
         Draws whose mean the adaptive attack on a random defence follows in each step; the default is 8.
-    seed
-        Source of random restarts and draws.
     out
         CSV file for the table; how it was made goes into a file beside it, OUT.json.
     records
         CSV file for one line per defence and cloud, and in the same way a file beside it.
     """
-    if undefended(trial.model)[1] is not None:
+    if split_defense(trial.model)[1] is not None:
         raise UsageError("Defences are tried before a model without one: leave out what follows the model's name.")
     model, data, attack, frame = trial.open()
-    chosen = {
-        "clouds": clouds,
-        "points": points or model.card.points,
-        "fresh_draws": fresh_draws,
-        "averaged": averaged,
-        "seed": seed,
-    }
-    options = DefendOptions.model_validate({name: value for name, value in chosen.items() if value is not None})
+    values = {"clouds": clouds, "averaged": averaged, **measurement.options(model)}
+    options = DefendOptions.model_validate({name: value for name, value in values.items() if value is not None})
     tried = names.parse_several(defenses)
     study, complete = follow(
         lambda cancel: try_defenses(model.module, data.split("test"), attack, tried, options, cancel), "defending"
@@ -68,7 +55,7 @@ def defend(
         [model],
         data.card,
         attack,
-        seed=seed,
+        seed=options.seed,
         complete=complete,
         preset=trial.choice.attack,
         evaluation=options,
@@ -90,7 +77,7 @@ def defend(
             "fingerprint": data.card.fingerprint,
             "attack": trial.choice.attack,
             **attack.model_dump(),
-            "seed": seed,
+            "seed": options.seed,
             "points": options.points,
             "n": len(study.row),
             "fresh_draws": options.fresh_draws,

@@ -6,10 +6,10 @@ import numpy as np
 from cyclopts import Parameter
 
 from core.commands.console import UserError, follow, note, show
-from core.commands.shared import STOPPED, Count, DefenseName, Json, Seed, TableFile, Trial, cli
+from core.commands.shared import STOPPED, Count, DefenseName, Json, TableFile, cli
+from core.commands.trial import MEASUREMENT, Measurement, Trial
 from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions
-from core.evaluation.draws import DRAWS
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
@@ -20,12 +20,10 @@ def evaluate(
     trial: Trial,
     *,
     clouds: Count = None,
-    points: Count = None,
+    measurement: Measurement = MEASUREMENT,
     without_copies: Annotated[bool, Parameter(negative="")] = False,
     stop_on_success: Annotated[bool, Parameter(negative="")] = False,
     defense: DefenseName = None,
-    fresh_draws: Count = None,
-    seed: Seed = 0,
     records: TableFile = None,
     as_json: Json = False,
 ) -> int:
@@ -35,35 +33,29 @@ def evaluate(
     ----------
     clouds
         Test clouds to use; the default is all.
-    points
-        Points of each cloud; the default is what the model was trained with.
     without_copies
         Leave out test clouds that are copies of training clouds; the result says how many.
     stop_on_success
         End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
-    fresh_draws
-        Fresh draws that judge a model with a random defence; the default is 10.
-    seed
-        Source of random restarts and draws.
     records
         CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """
     model, data, attack, frame = trial.open(defense)
     options = EvaluationOptions(
         clouds=clouds,
-        points=model.card.points if points is None else points,
         without_copies=without_copies,
         stop_on_success=stop_on_success,
-        seed=seed,
-        fresh_draws=DRAWS if fresh_draws is None else fresh_draws,
+        **measurement.options(model),
     )
     if data.card.copies and not without_copies:
         note(
             f"{data.card.copies:,} of the test clouds are copies of training clouds; --without-copies leaves them out."
         )
-    others = trial.others(model)
+    surrogates = trial.surrogates(model)
     report, complete = follow(
-        lambda cancel: evaluate_accuracy(model.module, data.split("test"), attack, options, cancel, surrogates=others),
+        lambda cancel: evaluate_accuracy(
+            model.module, data.split("test"), attack, options, cancel, surrogates=surrogates
+        ),
         "evaluating",
     )
     if report is None:
@@ -72,7 +64,7 @@ def evaluate(
         [model],
         data.card,
         attack,
-        seed=seed,
+        seed=options.seed,
         complete=complete,
         preset=trial.choice.attack,
         evaluation=options,
@@ -90,7 +82,7 @@ def evaluate(
         "fingerprint": data.card.fingerprint,
         "attack": trial.choice.attack,
         **attack.model_dump(),
-        "seed": seed,
+        "seed": options.seed,
         "points": options.points,
         "stop_on_success": stop_on_success,
         **frame,

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from core.commands.checks import check_dataset, check_source, validated
+from core.commands.checks import check_dataset, check_root, check_source, validated
 from core.commands.console import UsageError, follow, note, show
-from core.commands.shared import DataRoot, Flat, Json, check_root, cli, find_dataset
+from core.commands.shared import DataRoot, Flat, Json, cli, find_dataset
 from core.datasets import Dataset
 from core.evaluation.framing import FrameSearch, search_frame
 from core.models.cards import ModelCard
@@ -23,10 +23,10 @@ cli.command(models)
 @models.default
 def list_models(*, as_json: Json = False) -> None:
     """List the models that come with the program and those that were imported."""
-    listed: dict[str, Any] = {name: _facts(read_card(path)) for name, path in builtin_models().items()}
+    listed: dict[str, Any] = {name: _card_facts(read_card(path)) for name, path in builtin_models().items()}
     for name, path in imported_models().items():
         try:
-            listed[name] = _facts(read_imported(path))
+            listed[name] = _card_facts(read_imported(path))
         except ValueError as error:
             listed[name] = {"problem": str(error)}
     show(listed, as_json)
@@ -51,11 +51,11 @@ def import_(
         A state dict (.pth .pt .safetensors) whose names are known, a file of TorchScript or torch.export, or
         FILE.py:FACTORY, a function or class that makes an nn.Module.
     trust_code
-        A yes to running the code in a Python file or one of torch.export: its SHA-256, or "yes".
+        Consent to run the code in a Python file or one of torch.export: its SHA-256, or "yes".
     check
-        Try it on test clouds over the axis that is up and what clouds are scaled to, and propose what fits best.
+        Measure it on test clouds for each up axis and each way of scaling them, and propose what fits best.
     dataset
-        Dataset of those clouds.
+        Dataset of the test clouds for --check.
     """
     if check != (dataset is not None):
         raise UsageError("--check and --dataset belong together: it is tried on the test clouds of a dataset.")
@@ -63,10 +63,10 @@ def import_(
         check_root(dataset, data_root)
     options, source = options or ImportOptions(), Path(file).expanduser()
     if trust_code is not None:
-        _trust(split_factory(source)[0], trust_code)
+        _trust_code(split_factory(source)[0], trust_code)
     candidate = examine(source, options)
     card = candidate.card(options)
-    search = _checked(candidate, card, find_dataset(dataset, data_root), options) if dataset is not None else None
+    search = _try_frames(candidate, card, find_dataset(dataset, data_root), options) if dataset is not None else None
     path = keep(candidate, options)
     notes = list(candidate.notes)
     if card.unnamed:
@@ -79,24 +79,25 @@ def import_(
         {
             "name": card.name,
             "kept": str(path),
-            **_facts(card),
-            **({} if search is None else _found(search)),
+            **_card_facts(card),
+            **({} if search is None else _search_facts(search)),
             **({"notes": notes, "trials": _trials(search)} if as_json else {}),
         },
         as_json,
     )
 
 
-def _trust(path: Path, yes: str) -> None:
-    """Remember the yes to code."""
+def _trust_code(path: Path, confirmation: str) -> None:
+    """Remember that code may run, if the person confirmed it with "yes" or its SHA-256."""
     kind_of(path)
     sha256 = sha256_of(path)
-    if yes.lower() not in ("yes", sha256):
+    if confirmation.lower() not in ("yes", sha256):
         raise UsageError(f"--trust-code is not the SHA-256 of {path.name}, which is {sha256}.")
     trust(path, sha256)
 
 
-def _checked(candidate: Candidate, card: ModelCard, data: Dataset, options: ImportOptions) -> FrameSearch:
+def _try_frames(candidate: Candidate, card: ModelCard, data: Dataset, options: ImportOptions) -> FrameSearch:
+    """Measure the model on test clouds in the given frame and in others, and propose the best in a note."""
     names = None if card.unnamed else card.classes
     search: FrameSearch | None = follow(
         lambda cancel: search_frame(candidate.module, options.frame, data, candidate.points, names, cancel),
@@ -110,8 +111,8 @@ def _checked(candidate: Candidate, card: ModelCard, data: Dataset, options: Impo
     return search
 
 
-def _facts(card: ModelCard) -> dict[str, Any]:
-    """What is listed of a model."""
+def _card_facts(card: ModelCard) -> dict[str, Any]:
+    """What a list of models says about one."""
     facts: dict[str, Any] = {
         "architecture": card.architecture,
         "classes": len(card.classes),
@@ -130,9 +131,9 @@ def _facts(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _found(search: FrameSearch) -> dict[str, Any]:
-    said, best = search.trials[0].accuracy, search.best.accuracy
-    return {"accuracy": said.value, "best_accuracy": best.value, "clouds": best.n, "proposal": search.proposal}
+def _search_facts(search: FrameSearch) -> dict[str, Any]:
+    given, best = search.trials[0].accuracy, search.best.accuracy
+    return {"accuracy": given.value, "best_accuracy": best.value, "clouds": best.n, "proposal": search.proposal}
 
 
 def _trials(search: FrameSearch | None) -> list[dict[str, Any]]:

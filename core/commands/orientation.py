@@ -1,4 +1,4 @@
-"""The parameters that say how clouds stand in files, and how that is found by trying."""
+"""The parameters for how clouds stand in their files: which axis points up, given or found by trying."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ Turn = Annotated[float, Parameter(validator=validators.Number(gte=-360, lte=360)
 @Parameter(name="*")
 @dataclass(frozen=True)
 class GivenOrientation:
-    """How clouds stand in files that are to be trained on.
+    """How clouds stand in the files of a training set.
 
     Parameters
     ----------
     up
         Axis of the files that points up; the clouds are turned to have z up, as the built-in data.
     turn
-        Degrees about the up axis by which they are turned then, counter-clockwise seen from above.
+        Degrees about the up axis by which they are turned after that, counter-clockwise seen from above.
     """
 
     up: Annotated[Axis | None, Parameter(allow_leading_hyphen=True)] = None
@@ -42,7 +42,7 @@ NOT_GIVEN = GivenOrientation()
 @Parameter(name="*")
 @dataclass(frozen=True)
 class OrientationChoice:
-    """How clouds stand in files that a model is asked about.
+    """How clouds stand in the files that a model classifies.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class OrientationChoice:
         Axis of the files that points up; the clouds are turned into the frame that the model expects. "auto" tries the
         24 right-angled turns and takes the one after which the model is surest.
     turn
-        Degrees about the up axis by which they are turned then, counter-clockwise seen from above.
+        Degrees about the up axis by which they are turned after that, counter-clockwise seen from above.
     """
 
     up: Annotated[Axis | Literal["auto"] | None, Parameter(allow_leading_hyphen=True)] = None
@@ -60,13 +60,13 @@ class OrientationChoice:
     def automatic(self) -> bool:
         return self.up == "auto"
 
-    def checked(self) -> Orientation | None:
-        """The orientation; None if it is to be found.
+    def given_orientation(self) -> Orientation | None:
+        """The orientation; None with ``--up auto``, when it has to be found.
 
         Raises
         ------
         UsageError
-            If a turn is given that is to be found.
+            If a turn is given with ``--up auto``.
         """
         if self.up != "auto":
             return Orientation(self.up, self.turn)
@@ -75,16 +75,16 @@ class OrientationChoice:
         return None
 
     def resolve(self, model: LoadedModel, clouds: Callable[[], Sequence[Points]]) -> Orientation:
-        """The orientation, which a model is asked for where it is to be found; of ``clouds``, as they are.
+        """The orientation; with ``--up auto``, the one in which the model is surest of ``clouds``, as their files are.
 
         Raises
         ------
         UsageError
-            If a turn is given that is to be found.
+            If a turn is given with ``--up auto``.
         ValueError
             If the model's card does not say which axis it expects up.
         """
-        given = self.checked()
+        given = self.given_orientation()
         if given is None or given.given:
             expected_up(model.card)
         if given is not None:
@@ -101,9 +101,17 @@ AS_SUPPLIED = OrientationChoice()
 
 
 def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> str | None:
-    """Whether clouds of which nothing was said seem to stand another way than the model expects.
+    """Look whether the model knows clouds of unknown orientation much better after a turn, and say so in a note.
 
-    Returns the options that would turn them, after telling the person; None if they seem not to, or it can't be told.
+    Parameters
+    ----------
+    what
+        The clouds in words, as the beginning of the note: "The file".
+
+    Returns
+    -------
+    str or None
+        The options that turn them; None if no turn is much better, or the model cannot tell.
     """
     if model.typical is None or axis_named(model.card.up_axis) is None:
         return None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from core.commands.checks import check_device, check_there, require
+from core.commands.checks import check_device, check_exists, require
 from core.commands.console import follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
@@ -44,7 +44,7 @@ def reproduce(
 
     changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)
     for run in runs:
-        require(check_there, run)
+        require(check_exists, run)
     require(check_device, changes.get("device", "auto"))
     data = find_dataset(dataset, data_root, allow_missing, orientation.value)
     findings, complete = follow(

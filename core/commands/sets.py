@@ -7,26 +7,14 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
-from core.commands.checks import check_model, check_there, require, validated
+from core.commands.checks import check_exists, check_model, require, validated
 from core.commands.console import UsageError, UserError, follow, note, show
-from core.commands.shared import (
-    STOPPED,
-    Count,
-    DataRoot,
-    DefenseName,
-    Device,
-    Json,
-    TableFile,
-    Trial,
-    behind,
-    cli,
-    find_dataset,
-    undefended,
-)
+from core.commands.shared import STOPPED, Count, DataRoot, DefenseName, Device, Json, TableFile, cli, find_dataset
+from core.commands.trial import Trial, split_defense, with_defense
 from core.datasets.matching import matched
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
 from core.evaluation.auto import adversarial_set
-from core.evaluation.judge import judge as judged
+from core.evaluation.judge import judge as judge_set
 from core.evaluation.make import COLUMNS, AdversarialSet, read_set
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.set_folder import SetFolder, SetRecord
@@ -62,30 +50,33 @@ def attack_dataset(
     )
     folder = SetFolder(out, COLUMNS)
     folder.begin(record, provenance)
-    others = trial.others(model)
-    made, complete = follow(
+    surrogates = trial.surrogates(model)
+    attacked, complete = follow(
         lambda cancel: adversarial_set(
-            model.module, data.split("test"), attack, options, cancel, surrogates=others, parts=folder
+            model.module, data.split("test"), attack, options, cancel, surrogates=surrogates, parts=folder
         ),
         "attacking",
     )
-    if made is None:
+    if attacked is None:
         raise UserError("Stopped before the first clouds were attacked.")
     if complete:
         folder.end()
     else:
-        note(f"{len(made.row):,} clouds are in {out}; the same command goes on from there.")
+        note(f"{len(attacked.row):,} clouds are in {out}; the same command goes on from there.")
     if draws_anew(model.module):
         note(
             "The model draws anew at every call: it was fooled in draws that the attack saw; judge tells of fresh ones."
         )
-    show({**_described(record), **frame, **_facts(made), "complete": complete, "out": str(out)}, as_json)
+    show(
+        {**_set_description(record), **frame, **_set_measurements(attacked), "complete": complete, "out": str(out)},
+        as_json,
+    )
     return 0 if complete else STOPPED
 
 
 @cli.command
 def judge(
-    folder: Annotated[Path, validated(check_there)],
+    folder: Annotated[Path, validated(check_exists)],
     *,
     model: Annotated[list[str], Parameter(negative="")],
     defense: DefenseName = None,
@@ -95,10 +86,10 @@ def judge(
     device: Device = "auto",
     as_json: Json = False,
 ) -> int:
-    """What models say of adversarial clouds that were made once, on any model, by `pointward attack --dataset`.
+    """Judge models on adversarial clouds that `pointward attack --dataset` made, on these or on another model.
 
-    The success rate is the share of clouds that a model gets wrong, of all of them; of those that it knows clean; and
-    of those that both it and the attacked model know clean.
+    The success rate is the share of clouds that a model gets wrong: of all clouds; of those that it gets right when
+    they are clean; and of those that both it and the attacked model get right when they are clean.
 
     Parameters
     ----------
@@ -116,9 +107,9 @@ def judge(
     """
     for name in model:
         require(check_model, name)
-    made, record = read_set(folder)
+    attacked, record = read_set(folder)
     if not record.complete:
-        note(f"The set is not complete: {len(made.row):,} clouds are judged.")
+        note(f"The set is not complete: {len(attacked.row):,} clouds are judged.")
     data = find_dataset(record.dataset, data_root)
     if data.card.fingerprint != record.fingerprint:
         raise UsageError(f"{record.dataset} is another version here than the one that the clouds were made of.")
@@ -127,64 +118,76 @@ def judge(
     )
     loaded = []
     for name in model:
-        bare, before = undefended(name, defense)
-        loaded.append(behind(before, load_model(resolve_model(bare), choose_device(device))))
+        model_name, model_defense = split_defense(name, defense)
+        loaded.append(with_defense(load_model(resolve_model(model_name), choose_device(device)), model_defense))
     rows: dict[str, Any] = {}
     columns: list[dict[str, Any]] = []
     for each in loaded:
         split = matched(data, each.card.classes).split(record.split)
         report, complete = follow(
-            lambda cancel, each=each, split=split: judged(each.module, split, made, options, cancel),  # type: ignore[misc]
+            lambda cancel, each=each, split=split: judge_set(each.module, split, attacked, options, cancel),  # type: ignore[misc]
             f"asking {each.name}",
         )
         if not complete:
             return STOPPED
-        rows[each.name] = success_rates(report, made)
-        columns += [{"model": each.name, **dict(zip(report.records, line, strict=True))} for line in _lines(report)]
+        rows[each.name] = success_rates(report, attacked)
+        columns += [
+            {"model": each.name, **dict(zip(report.records, line, strict=True))} for line in _record_rows(report)
+        ]
     made_with = {
-        "set": _described(record),
+        "set": _set_description(record),
         **measurement_provenance(loaded, data.card, None, seed=options.seed, evaluation=options),
     }
     if records is not None:
         names = dict.fromkeys(name for line in columns for name in line)  # of a model that draws there are more
         write_csv(records, {name: [line.get(name, np.nan) for line in columns] for name in names})
         write_provenance(records, made_with)
-    show({**_described(record), **_facts(made), **rows, **({"provenance": made_with} if as_json else {})}, as_json)
+    show(
+        {
+            **_set_description(record),
+            **_set_measurements(attacked),
+            **rows,
+            **({"provenance": made_with} if as_json else {}),
+        },
+        as_json,
+    )
     return 0
 
 
-def success_rates(report: AccuracyReport, made: AdversarialSet) -> dict[str, Any]:
+def success_rates(report: AccuracyReport, attacked: AdversarialSet) -> dict[str, Any]:
     """Accuracies and attack success rates of a judged set, each with its number of clouds.
 
-    Of a model that draws, clouds are counted in every draw, the numbers are their means, and the spreads are there too.
+    A model with a random defence is judged in several draws: the numbers are means over them, with their spreads.
     """
-    clean, moved = report.sides
-    on_surrogate = made.clean_logits.argmax(1) == made.label
-    wrong, known = ~moved.in_draws, clean.in_draws
+    clean, adversarial = report.sides
+    on_surrogate = attacked.clean_logits.argmax(1) == attacked.label
+    wrong, known = ~adversarial.in_draws, clean.in_draws
     both = known & on_surrogate[:, None]
     return {
         "clean_accuracy": clean.accuracy.value,
-        "adversarial_accuracy": moved.accuracy.value,
+        "adversarial_accuracy": adversarial.accuracy.value,
         **({"fresh_draws": wrong.shape[1], "clean_spread": clean.draws.spread} if clean.draws else {}),
-        **({"adversarial_spread": moved.draws.spread} if moved.draws else {}),
+        **({"adversarial_spread": adversarial.draws.spread} if adversarial.draws else {}),
         "success_of_all": Rate(int(wrong.sum()), wrong.size).value,
         "success_of_known": Rate(int((wrong & known).sum()), int(known.sum())).value,
         "success_of_known_by_both": Rate(int((wrong & both).sum()), int(both.sum())).value,
-        "known": _clouds(known),
-        "known_by_both": _clouds(both),
+        "known": _cloud_count(known),
+        "known_by_both": _cloud_count(both),
     }
 
 
-def _clouds(counted: NDArray[np.bool_]) -> int | float:
-    """How many of n clouds there are, in the mean of R draws (n, R)."""
+def _cloud_count(counted: NDArray[np.bool_]) -> int | float:
+    """Number of clouds that are counted (n, R), as the mean over the R draws."""
     return int(counted.sum()) if counted.shape[1] == 1 else float(counted.mean(axis=1).sum())
 
 
-def _lines(report: AccuracyReport) -> list[tuple[Any, ...]]:
+def _record_rows(report: AccuracyReport) -> list[tuple[Any, ...]]:
+    """The columns of a report's records as rows, one for each cloud."""
     return list(zip(*report.records.values(), strict=True))
 
 
-def _described(record: SetRecord) -> dict[str, Any]:
+def _set_description(record: SetRecord) -> dict[str, Any]:
+    """Which attack, model and clouds an adversarial set was made with."""
     return {
         "attack": record.preset,
         **record.attack,
@@ -196,15 +199,16 @@ def _described(record: SetRecord) -> dict[str, Any]:
     }
 
 
-def _facts(made: AdversarialSet) -> dict[str, Any]:
+def _set_measurements(attacked: AdversarialSet) -> dict[str, Any]:
+    """How often the attacked model was fooled, and how far the clouds were moved."""
     return {
-        "n": len(made.row),
-        "surrogate_fooled": float(made.success.mean()),
-        "linf_max": float(made.linf.max()),
-        "per_point_l2_mean": float(made.per_point_l2.mean()),
-        "l2_mean": float(made.l2.mean()),
-        "rmse_mean": float(made.rmse.mean()),
-        "zero_gradient_mean": float(made.zero_gradient.mean()),
-        "forwards_mean": float(made.forwards.mean()),
-        "backwards_mean": float(made.backwards.mean()),
+        "n": len(attacked.row),
+        "surrogate_fooled": float(attacked.success.mean()),
+        "linf_max": float(attacked.linf.max()),
+        "per_point_l2_mean": float(attacked.per_point_l2.mean()),
+        "l2_mean": float(attacked.l2.mean()),
+        "rmse_mean": float(attacked.rmse.mean()),
+        "zero_gradient_mean": float(attacked.zero_gradient.mean()),
+        "forwards_mean": float(attacked.forwards.mean()),
+        "backwards_mean": float(attacked.backwards.mean()),
     }

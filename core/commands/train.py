@@ -32,21 +32,22 @@ def train(
     out
         Run folder; the default is runs/DATASET-REGIME.
     resume
-        Continue the run in --out after its last full epoch, with its own options; --epochs may differ. A run that was
-        ended before it began is begun.
+        Continue the run in --out after its last full epoch, with its own options; --epochs may differ. A run that has
+        not started yet is started.
     """
     options = options or TrainOptions()
     folder = out or Path("runs") / f"{dataset or 'shapes16'}-{options.regime}"
     resume = resume and training.run_exists(folder)
     require(check_folder if resume else check_new_folder, folder)
     require(check_device, options.device)
-    stands = orientation.value
+    file_orientation = orientation.value
     if resume:
-        name, root, remembered = training.dataset_of_run(folder)
-        stands = stands if stands.given else remembered
+        run_dataset, run_root, run_orientation = training.dataset_of_run(folder)
+        if not file_orientation.given:
+            file_orientation = run_orientation
         if dataset is None:
-            dataset, data_root = name, data_root or root
-    data = find_dataset(dataset or "shapes16", data_root, allow_missing, stands)
+            dataset, data_root = run_dataset, data_root or run_root
+    data = find_dataset(dataset or "shapes16", data_root, allow_missing, file_orientation)
     result, complete = follow(
         lambda cancel: training.train(data, options, folder, cancel, resume=resume, data_root=data_root),
         f"training {options.regime}",

@@ -6,7 +6,8 @@ from typing import Annotated
 import numpy as np
 
 from core.commands.console import UsageError, UserError, follow, show
-from core.commands.shared import STOPPED, DefenseName, FigureFile, Flat, Json, TableFile, Trial, cli
+from core.commands.shared import STOPPED, DefenseName, FigureFile, Flat, Json, TableFile, cli
+from core.commands.trial import Trial
 from core.datasets.matching import presence
 from core.evaluation import latents
 from core.evaluation.tsne import Separation, TsneOptions

@@ -1,4 +1,4 @@
-"""The datasets by name: what each is, what it needs, and how it is opened."""
+"""The registry of datasets, and opening one of them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class Spec:
     summary: str
     """One line for a list or a tooltip."""
     accepted: str
-    """What its root may be; empty where it is built in."""
+    """What its root may be; empty if it is built in."""
     find: Callable[[Path, bool], Source]
-    """Look for it in a root, with or without files missing."""
+    """Finds it in a root; the second argument allows that files are missing."""
 
     @property
     def needs_root(self) -> bool:
@@ -70,12 +70,12 @@ REGISTRY: Mapping[str, Spec] = {
 
 
 def check_turnable(name: str) -> None:
-    """That the clouds of a dataset of this name are in files, of which one can say how they stand.
+    """Check that a dataset has files, so that an orientation can be given for its clouds.
 
     Raises
     ------
     DatasetError
-        If they are built in.
+        If it is built in.
     """
     if name in REGISTRY and not REGISTRY[name].needs_root:
         raise DatasetError(f"{name} is built in and has {STANDARD_UP} up: --up and --turn are for files and folders.")
@@ -99,7 +99,7 @@ def open_dataset(
     cache
         Folder that holds the caches of all datasets.
     allow_missing
-        Go on with the files that are there where some of an official list are missing.
+        If some files of an official list are missing, go on with the others.
     orientation
         How the clouds stand in the files; they are turned so that the axis ``expected`` points up.
 
@@ -120,7 +120,7 @@ def open_dataset(
         raise DatasetError(f"{name} is built in and takes no root.")
     if orientation.given:
         check_turnable(name)
-    root = Path(root or ".").resolve()  # or a relative one would have a cache of its own
+    root = Path(root or ".").resolve()  # so that a relative and an absolute path share a cache
     if not root.exists():
         raise DatasetError(f"{readable(root)} does not exist; accepted for {name} are {spec.accepted}.")
     yield from cached(spec.find(root, allow_missing).turned(orientation, expected), cache)

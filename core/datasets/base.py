@@ -1,4 +1,4 @@
-"""What a dataset is to the rest of the program, and what a loader hands to the cache."""
+"""The types of a dataset: those the program uses, and those that a loader hands to the cache."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ from core.runtime.text import sentence
 
 SPLITS = ("train", "val", "test")
 POINTS = 2048
-"""Of every shape whose source does not have one number of points throughout."""
+"""Points of every shape, unless all shapes of a source have another number."""
 
 
 _MOST_BYTES = 1 << 24
-"""Of a list or an index; the longest known has a million."""
+"""Largest list or index, in bytes; the longest known has a million."""
 
 
 class DatasetError(ValueError):
@@ -37,7 +37,7 @@ class DatasetError(ValueError):
 
 
 class Card(BaseModel):
-    """What one should know of a dataset before using it."""
+    """What to know about a dataset before using it."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,11 +49,11 @@ class Card(BaseModel):
     points: int
     """Points of every shape; any first n of them are a random sample of it."""
     up_axis: str
-    """Axis that points up: x, y, z, -x, -y or -z; "unknown" where nobody has said."""
+    """Axis that points up: x, y, z, -x, -y or -z; "unknown" if nobody has said."""
     given_up: Axis | None = None
-    """Axis that points up in the files, if a person said so; the clouds have been turned to have ``up_axis`` up."""
+    """Axis that points up in the files, if a person gave it; the clouds have been turned to have ``up_axis`` up."""
     turn: float = 0.0
-    """Degrees about the up axis by which they have been turned then."""
+    """Degrees about the up axis by which the clouds have been turned after that."""
     licence: str
     source: str
     sampling: str
@@ -61,23 +61,23 @@ class Card(BaseModel):
     fingerprint: str
     """SHA-256 over the exact clouds, labels, names, classes and split sizes."""
     copies: int = 0
-    """Test shapes that are copies of training shapes, but for the order of points and details (see ``copies.py``)."""
+    """Test shapes that copy training shapes, except for the order of points and small details (see ``copies.py``)."""
     exact_copies: int = 0
-    """Those of them that are equal to a training shape but for the order of points."""
+    """Copies that differ from a training shape only in the order of points."""
 
     @property
     def orientation(self) -> Orientation:
-        """How the clouds were said to stand in their files."""
+        """The orientation of the clouds in their files that was given."""
         return Orientation(self.given_up, self.turn)
 
     @property
     def frame(self) -> dict[str, Any]:
-        """Which axis is up and what was turned for it, for a record."""
+        """The up axis and the given orientation, for a record."""
         return {"up_axis": self.up_axis, "given_up": self.given_up, "turn": self.turn}
 
     @property
     def drawn_up(self) -> Literal["y", "z"]:
-        """The axis that figures put up; y where it is not known."""
+        """The axis that figures draw upwards; y if the up axis is not known."""
         return "z" if self.up_axis == "z" else "y"
 
 
@@ -91,7 +91,7 @@ class Split:
     """(n,) indices into the card's classes."""
     names: Sequence[str]
     copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """(c,) rows of the shapes that are copies of training shapes; only of the test split it is known."""
+    """(c,) rows of the shapes that are copies of training shapes; filled only for the test split."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -123,7 +123,7 @@ class Dataset:
         return Cloud(np.array(part.points[row][:points]), part.names[row], label, self.card.classes[label])
 
     def validation(self, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Carve a validation part out of train, in the proportions of the classes; test is never touched.
+        """Split a validation part off train, stratified by class; test is never touched.
 
         Returns
         -------
@@ -148,7 +148,7 @@ def held_out(labels: NDArray[np.integer], fraction: float, seed: int) -> NDArray
 
 
 def choose_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """At most ``count`` rows of a split, spread evenly over it, at least one of every class where they fit."""
+    """At most ``count`` rows, spread evenly over a split, with at least one of every class if ``count`` allows."""
     order = np.argsort(labels, kind="stable")
     if count >= len(order):
         return np.sort(order)
@@ -161,7 +161,7 @@ def choose_rows(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds, split after split."""
+    """The shapes of a source, split by split."""
 
     classes: tuple[str, ...]
     splits: Mapping[str, int]
@@ -169,14 +169,14 @@ class Listing:
     labels: Sequence[int] | NDArray[np.integer]
     names: Sequence[str]
     points: int
-    """Of each shape in the cache, however many its cloud here has."""
+    """Points of each shape in the cache; clouds are resampled to it."""
     clouds: Iterable[NDArray[np.floating]]
-    """(N, 3) each, read as they are asked for."""
+    """(N, 3) each, read one by one while they are iterated over."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that was found: what is known of it without reading a cloud, and how to read it."""
+    """A dataset that was found in its root: its facts, and how to read its clouds."""
 
     name: str
     title: str
@@ -185,21 +185,21 @@ class Source:
     origin: str
     sampling: str
     location: str
-    """Tells this source from others of its name, such as the path of its root."""
+    """Distinguishes this source from others with its name, such as the path of its root."""
     signature: str
     """Changes whenever the source's content may have changed."""
     read: Callable[[], Iterator[Event]]
     """An operation whose result is a ``Listing``."""
     official: Mapping[str, int] = field(default_factory=dict)
-    """Published split sizes; others are pointed out."""
+    """Published split sizes; a note tells if the sizes here differ."""
     notes: tuple[str, ...] = ()
     orientation: Orientation = AS_IT_IS
     """How the clouds stand in their files."""
     rotation: Rotation | None = None
-    """By which they are turned before they are cached."""
+    """Rotation of the clouds before they are cached."""
 
     def turned(self, orientation: Orientation, expected: Axis) -> "Source":
-        """The same with its clouds turned into the frame in which ``expected`` points up; its cache is another one."""
+        """The source with its clouds turned so that ``expected`` points up; it has a separate cache."""
         if not orientation.given:
             return self
         orientation = replace(orientation, up=orientation.up or axis_named(self.up_axis) or expected)
@@ -212,7 +212,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape that has a file of its own."""
+    """A shape in its own file."""
 
     split: str
     class_name: str
@@ -221,7 +221,7 @@ class Shape:
 
     @property
     def seed(self) -> int:
-        """Of all that is drawn at random of this shape."""
+        """Seed for everything that is random about this shape."""
         return seed_of(self.name)
 
 
@@ -230,7 +230,7 @@ def seed_of(name: str) -> int:
 
 
 def listing(shapes: Iterable[Shape], classes: tuple[str, ...], read: Callable[[Shape], Points]) -> Listing:
-    """The listing of shapes that have files of their own, by split, class and name."""
+    """The listing of shapes in one file each, sorted by split, class and name."""
     order = sorted(shapes, key=lambda shape: (SPLITS.index(shape.split), shape.class_name, shape.name))
     return Listing(
         classes=classes,
@@ -249,12 +249,12 @@ def sizes(splits: Iterable[str]) -> dict[str, int]:
 
 
 def missing(root: Path, paths: Sequence[Path], allowed: bool) -> tuple[set[Path], tuple[str, ...]]:
-    """Which of the files listed under a root are not there, and a note of it.
+    """The listed files that are missing under a root, and notes about it.
 
     Raises
     ------
     DatasetError
-        If there are any and that is not allowed, or if all are missing.
+        If files are missing and that is not allowed, or if all are.
     """
     gone = [path for path in paths if not path.is_file()]
     if not gone:
@@ -267,12 +267,12 @@ def missing(root: Path, paths: Sequence[Path], allowed: bool) -> tuple[set[Path]
 
 
 def check_folders(root: Path, depth: int) -> None:
-    """See that a folder, and those in it to a depth, can be listed: searching them passes over one that can't.
+    """Check that a folder and its subfolders down to a depth can be listed; a search would skip one that cannot.
 
     Raises
     ------
     DatasetError
-        If one cannot; its shapes would be missing without a word.
+        If one cannot be listed; its shapes would be missing without notice.
     """
     try:
         folders = [entry.path for entry in os.scandir(root) if entry.is_dir()]
@@ -291,7 +291,7 @@ def read_list(path: Path, accepted: str) -> str:
     Raises
     ------
     FormatError
-        If it is no such file; ends with what is accepted.
+        If it cannot be read as text; the message ends with ``accepted``.
     """
     try:
         return read_whole(path, _MOST_BYTES, accepted).decode("utf-8")
@@ -300,7 +300,7 @@ def read_list(path: Path, accepted: str) -> str:
 
 
 def read_json_list(path: Path, accepted: str) -> list[str]:
-    """As ``read_list``, of strings in JSON."""
+    """Read a JSON list of strings; errors as in ``read_list``."""
     text = read_list(path, accepted)
     try:
         entries = json.loads(text)
@@ -312,7 +312,7 @@ def read_json_list(path: Path, accepted: str) -> list[str]:
 
 
 def signature(files: Iterable[Path]) -> str:
-    """Of the sizes and times of change of a source's files."""
+    """SHA-256 over the names, sizes and modification times of a source's files."""
     digest = hashlib.sha256()
     for path in sorted(files):
         status = path.stat()

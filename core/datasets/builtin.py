@@ -44,13 +44,13 @@ def _listing(*splits: tuple[NDArray[np.float32], NDArray[np.int64]]) -> Listing:
         classes=CATEGORIES,
         splits={name: len(rows) for name, rows in zip(("train", "test"), order, strict=True)},
         labels=labels,
-        names=_names(CATEGORIES, labels),
+        names=_shape_names(CATEGORIES, labels),
         points=splits[0][0].shape[1],
         clouds=(clouds[row] for (clouds, _), rows in zip(splits, order, strict=True) for row in rows),
     )
 
 
-def _names(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
+def _shape_names(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
     """airplane_0001 and so on, counted through train and test."""
     seen = [0] * len(classes)
     names = []

@@ -20,19 +20,19 @@ from core.runtime.files import FormatError, atomic_path, readable, sweep
 from core.runtime.locks import Lock
 
 FORMAT = 2
-"""Raised when the layout of the cache or the way clouds are prepared changes: older caches are then made anew."""
+"""Version of the cache's layout and of how clouds are prepared; caches of another version are made anew."""
 
-_LOOK_SECONDS = 0.2
-"""Between two looks whether another process has finished a cache."""
+_POLL_SECONDS = 0.2
+"""Interval of checking whether another process has finished a cache."""
 
 _TOLERANCE = 1e-4
-"""Unit-sphere radii by which a cloud may miss the unit sphere and is left as it is."""
+"""A cloud whose centre and radius differ from the unit sphere by less, in radii, is not normalised again."""
 
 
 def cached(source: Source, cache: Path) -> Iterator[Event]:
-    """Open a source through its cache, which is made first where it is absent, damaged, foreign or out of date.
+    """Open a source through its cache, which is made first if it is absent, damaged, foreign or out of date.
 
-    Where another process is making it at this moment, that is waited for.
+    If another process is making it, this one waits for it.
 
     Yields
     ------
@@ -47,11 +47,11 @@ def cached(source: Source, cache: Path) -> Iterator[Event]:
     folder = cache / f"{source.name}-{key}"
     yield from (Note(text) for text in source.notes)
     sweep(cache)
-    dataset, reason = _tried(folder, source)
+    dataset, reason = _try_load(folder, source)
     if dataset is None:
-        lock = yield from _locked(folder, source)
+        lock = yield from _acquire_lock(folder, source)
         try:
-            dataset, reason = _tried(folder, source)  # which another process may have made meanwhile
+            dataset, reason = _try_load(folder, source)  # which another process may have made meanwhile
             if dataset is None:
                 if reason:
                     yield Note(f"The cache of {source.title} is made anew: {reason}.")
@@ -70,8 +70,8 @@ class _StaleError(ValueError):
     """Why a cache is not used."""
 
 
-def _tried(folder: Path, source: Source) -> tuple[Dataset | None, str]:
-    """The cached dataset, or None and why it can't be used; no reason where there is none."""
+def _try_load(folder: Path, source: Source) -> tuple[Dataset | None, str]:
+    """The cached dataset; or None and why the cache can't be used, with an empty reason if there is no cache."""
     if not folder.exists():
         return None, ""
     try:
@@ -82,8 +82,8 @@ def _tried(folder: Path, source: Source) -> tuple[Dataset | None, str]:
         return None, "it is damaged"
 
 
-def _locked(folder: Path, source: Source) -> Generator[Event, None, Lock]:
-    """The lock on a cache, for which other processes that make it are waited for."""
+def _acquire_lock(folder: Path, source: Source) -> Generator[Event, None, Lock]:
+    """Take the lock on a cache; waits for another process that is making it."""
     lock = Lock(folder.with_name(f".{folder.name}.lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -91,14 +91,14 @@ def _locked(folder: Path, source: Source) -> Generator[Event, None, Lock]:
             yield Note(f"{source.title} is being converted by {lock.holder}; waiting for it.")
             while not lock.acquire():
                 yield Progress(0, 0, f"Waiting for {lock.holder}")
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
         sweep(folder.parent, [folder.name])
     except OSError as error:
-        raise _unwritable(folder, source, error) from error
+        raise _unwritable_error(folder, source, error) from error
     return lock
 
 
-def _unwritable(folder: Path, source: Source, error: OSError) -> DatasetError:
+def _unwritable_error(folder: Path, source: Source, error: OSError) -> DatasetError:
     reason = error.strerror or error
     return DatasetError(f"The cache of {source.title} cannot be written to {readable(folder)}: {reason}.")
 
@@ -164,7 +164,7 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
             with (temporary / "points.npy").open("wb") as file:
                 layout = {"descr": "<f4", "fortran_order": False, "shape": (count, found.points, 3)}
                 np.lib.format.write_array_header_1_0(file, layout)
-                for row, (original, points) in enumerate(_prepared(found)):
+                for row, (original, points) in enumerate(_prepare_clouds(found)):
                     if row % 32 == 0:
                         yield Progress(row, count, f"Converting {source.title}")
                     data = (points if source.rotation is None else rotated(points, source.rotation)).tobytes()
@@ -187,21 +187,21 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
             }
             (temporary / "card.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     except OSError as error:
-        raise _unwritable(folder, source, error) from error
+        raise _unwritable_error(folder, source, error) from error
     yield Progress(count, count, f"Converting {source.title}")
 
 
-def _prepared(found: Listing) -> Iterator[tuple[Points, Points]]:
-    """Each cloud as it was read and as it is cached: in random order, so that any first n points are a fair sample."""
+def _prepare_clouds(found: Listing) -> Iterator[tuple[Points, Points]]:
+    """Each cloud as it was read, and as it is cached: in random order, so that any first n points are a fair sample."""
     clouds = iter(found.clouds)
     for name in found.names:
         try:
             original = checked(next(clouds))
             drawn = resample(original, found.points, "random", seed_of(name))
-            with np.errstate(over="ignore"):  # infinite is not near 1 either
+            with np.errstate(over="ignore"):  # an infinite radius is normalised too
                 centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
-            whole = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
-            prepared = drawn if whole else normalise(drawn)[0]
+            normalised = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
+            prepared = drawn if normalised else normalise(drawn)[0]
         except OSError as error:
             raise DatasetError(f"Shape {name}: {error.filename} cannot be read ({error.strerror}).") from None
         except FormatError:
@@ -220,5 +220,5 @@ def _fingerprint(
 
 
 def _copies_digest(copies: Mapping[Any, float], fingerprint: str) -> str:
-    """SHA-256 over the copies among the shapes of a fingerprint, which does not cover them."""
+    """SHA-256 over the rows of copies and the fingerprint, which does not cover the copies itself."""
     return hashlib.sha256(json.dumps([fingerprint, copies]).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """Test shapes that are copies of training shapes: a model has seen them, so they flatter its accuracy.
 
-Two clouds are taken for copies if the order statistics of their projections on seven directions, and those of their
+Two clouds count as copies if the order statistics of their projections on seven directions, and those of their
 distances from the centre, agree within ``TOLERANCE`` (the largest of sliced Wasserstein distances of infinite order).
 These do not depend on the order of the points nor, since clouds are normalised first, on position and size. So clouds
 count that are equal but for rounding, and those that differ in a detail of few points. Of a mesh that is there twice,

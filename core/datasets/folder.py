@@ -1,4 +1,4 @@
-"""A dataset of one's own: a folder for each class, holding any readable files."""
+"""A person's own dataset: a folder for each class, with any readable files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +23,8 @@ from core.runtime.files import readable
 
 ACCEPTED = f"CLASS/FILE, CLASS/train/FILE or train/CLASS/FILE (and test, val alike) with files {', '.join(READABLE)}"
 
-_TEST = 0.2
-"""Part of each class that is held out as test, from seed 0, where the folders name no split."""
+_TEST_FRACTION = 0.2
+"""Fraction of each class that becomes the test split (seed 0) if the folders name no splits."""
 
 
 def find(root: Path) -> Source:
@@ -39,7 +39,9 @@ def find(root: Path) -> Source:
     found = [
         (place, path)
         for path in sorted([*root.glob("*/*"), *root.glob("*/*/*")])
-        if path.suffix.lower() in READABLE and path.is_file() and (place := _place(path.relative_to(root).parts))
+        if path.suffix.lower() in READABLE
+        and path.is_file()
+        and (place := _split_and_class(path.relative_to(root).parts))
     ]
     if not found:
         raise DatasetError(f"{readable(root)} holds no class with readable files; accepted are {ACCEPTED}.")
@@ -51,15 +53,15 @@ def find(root: Path) -> Source:
     classes = sorted({class_name for (_, class_name), _ in found})
     splits = named
     if not named:
-        test = held_out(np.array([classes.index(class_name) for (_, class_name), _ in found]), _TEST, seed=0)
+        test = held_out(np.array([classes.index(class_name) for (_, class_name), _ in found]), _TEST_FRACTION, seed=0)
         splits = ["test" if held else "train" for held in test]
     shapes = [
-        Shape(split, class_name, _name(class_name, readable(path.stem)), path)
+        Shape(split, class_name, _shape_name(class_name, readable(path.stem)), path)
         for split, ((_, class_name), path) in zip(splits, found, strict=True)
     ]
 
     def read() -> Iterator[Event]:
-        yield Done(listing(shapes, tuple(classes), _points))
+        yield Done(listing(shapes, tuple(classes), _read_shape))
 
     return Source(
         name="folder",
@@ -74,8 +76,8 @@ def find(root: Path) -> Source:
     )
 
 
-def _place(parts: tuple[str, ...]) -> tuple[str, str] | None:
-    """Split ('' where none is named) and class of a file, by the folders it is in."""
+def _split_and_class(parts: tuple[str, ...]) -> tuple[str, str] | None:
+    """Split ('' if none is named) and class of a file, from its folders; None if it is in no class folder."""
     match parts:
         case (class_name, _) if class_name not in SPLITS:
             return "", readable(class_name)
@@ -86,9 +88,9 @@ def _place(parts: tuple[str, ...]) -> tuple[str, str] | None:
     return None
 
 
-def _name(class_name: str, stem: str) -> str:
+def _shape_name(class_name: str, stem: str) -> str:
     return stem if stem.startswith(class_name) else f"{class_name}_{stem}"
 
 
-def _points(shape: Shape) -> Points:
+def _read_shape(shape: Shape) -> Points:
     return read_points(shape.path, None, shape.seed)  # all of a cloud, so that copies are found before points are drawn

@@ -1,4 +1,4 @@
-"""The classes of a dataset among those of a model: some of them, in any order, or by other names."""
+"""Maps the classes of a dataset to those of a model, which may be more, in another order, or named otherwise."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from core.datasets.base import Dataset, DatasetError
 
-_LISTED = 12
-"""Names that a message lists at most."""
+_MOST_LISTED = 12
+"""Most names that a message lists."""
 
 
 def class_index(name: str | None, outputs: Sequence[str]) -> int | None:
-    """The output of this name; where none has it, the one that differs in capitals, spaces and hyphens alone."""
+    """Index of the output with this name, else of the only one that differs in case, spaces, hyphens or underscores."""
     if name is None:
         return None
     if name in outputs:
         return list(outputs).index(name)
-    plain = [_plain(output) for output in outputs]
-    return plain.index(_plain(name)) if plain.count(_plain(name)) == 1 else None
+    plain = [_simplified(output) for output in outputs]
+    return plain.index(_simplified(name)) if plain.count(_simplified(name)) == 1 else None
 
 
 def unknown_classes(
     classes: Sequence[str], outputs: Sequence[str], names: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Those of a dataset's classes that are none of a model's outputs, ``names`` giving some of them other names."""
+    """The classes of a dataset that a model does not have; ``names``: dataset's name -> model's name."""
     return [name for name in classes if class_index((names or {}).get(name, name), outputs) is None]
 
 
@@ -61,10 +61,9 @@ def label_map(
 
 
 def matched(dataset: Dataset, outputs: Sequence[str], names: Mapping[str, str] | None = None) -> Dataset:
-    """The dataset with its labels among a model's outputs, whose names are its classes then.
+    """The dataset with its labels mapped to a model's outputs, whose names become its classes.
 
-    The clouds and the fingerprint are those of the dataset, so a model is measured against all of its outputs, of which
-    some may be of no cloud.
+    Clouds and fingerprint stay the same. Some of the model's classes may have no cloud.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def matched(dataset: Dataset, outputs: Sequence[str], names: Mapping[str, str] |
 
 
 def presence(labels: NDArray[np.integer], outputs: Sequence[str]) -> str:
-    """How many of a model's classes clouds of these labels are of: "3 of the model's 16 classes present"."""
+    """How many of a model's classes occur among labels: "3 of the model's 16 classes present"."""
     return f"{len(np.unique(labels))} of the model's {len(outputs)} classes present"
 
 
@@ -89,7 +88,7 @@ def parse_names(text: str) -> dict[str, str]:
     Raises
     ------
     ValueError
-        If it is something else.
+        If the text has another form.
     """
     pairs = [part.partition("=") for part in text.split(",")]
     names = {mine.strip(): theirs.strip() for mine, _, theirs in pairs}
@@ -98,11 +97,11 @@ def parse_names(text: str) -> dict[str, str]:
     return names
 
 
-def _plain(name: str) -> str:
+def _simplified(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
-def listed(names: Sequence[str], most: int = _LISTED) -> str:
-    """Names as part of a sentence, the last of many left out."""
+def listed(names: Sequence[str], most: int = _MOST_LISTED) -> str:
+    """Names as part of a sentence; of many, the last are only counted."""
     listed = ", ".join(names[:most])
     return f"{listed} and {len(names) - most} more" if len(names) > most else listed

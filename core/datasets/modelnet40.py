@@ -1,4 +1,4 @@
-"""ModelNet40 (Wu et al., 3D ShapeNets, 2015) in the four layouts it is handed round in, and its 16-class subset."""
+"""ModelNet40 (Wu et al., 3D ShapeNets, 2015) in the four layouts of its distributions, and its 16-class subset."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ MODELNET16 = (
     *("airplane", "bed", "bookshelf", "bottle", "car", "chair", "cup", "guitar"),
     *("lamp", "laptop", "monitor", "piano", "sofa", "table", "toilet", "vase"),
 )
-"""The subset that stands in for the 16 ShapeNet classes of Defense-PointNet."""
+"""The 16 classes used in place of the 16 ShapeNet classes of Defense-PointNet."""
 
 _OFFICIAL = {"modelnet40": {"train": 9843, "test": 2468}, "modelnet16": {"train": 6228, "test": 1360}}
 _NPZ = "an archive with points, label, split, name and classes is accepted"
 _MOST_BYTES = {"points": 800_000_000, "label": 1 << 24, "split": 1 << 24, "name": 1 << 26, "classes": 1 << 20}
-"""Of the fields of such an archive; ModelNet40 with 2,048 points in double precision fits."""
+"""Largest fields of such an archive; ModelNet40 with 2,048 points in double precision fits."""
 _H5 = "fields data (n, P, 3) and label (n,) are accepted, all data of up to 600 MB together"
 _MOST_H5_BYTES = 600_000_000
 _STORED = "as stored, in random order"
@@ -49,7 +49,7 @@ _STORED = "as stored, in random order"
 
 @dataclass(frozen=True)
 class _Layout:
-    """One of the ways in which ModelNet40 lies on a disk."""
+    """One of the file layouts in which ModelNet40 is distributed."""
 
     files: Sequence[Path]
     up_axis: str
@@ -68,15 +68,15 @@ def find(name: str, root: Path, allow_missing: bool) -> Source:
     """
     only = MODELNET16 if name == "modelnet16" else None
     if root.is_file():
-        layout = _npz(root, only)
+        layout = _npz_layout(root, only)
     elif archives := sorted(root.glob("modelnet40*.npz")):
-        layout = _npz(archives[0], only)
+        layout = _npz_layout(archives[0], only)
     elif (root / "modelnet40_train.txt").is_file():
-        layout = _resampled(root, only, allow_missing)
+        layout = _resampled_layout(root, only, allow_missing)
     elif any(root.glob("ply_data_train*.h5")):
-        layout = _hdf5(root, only, allow_missing)
+        layout = _hdf5_layout(root, only, allow_missing)
     elif any(root.glob("*/train/*.off")):
-        layout = _off(root, only)
+        layout = _off_layout(root, only)
     else:
         raise DatasetError(f"{root} is not ModelNet40; accepted are {ACCEPTED}.")
 
@@ -98,7 +98,7 @@ def find(name: str, root: Path, allow_missing: bool) -> Source:
     )
 
 
-def _npz(path: Path, only: Sequence[str] | None) -> _Layout:
+def _npz_layout(path: Path, only: Sequence[str] | None) -> _Layout:
     def read() -> Listing:
         require_regular_file(path, _NPZ)
         try:
@@ -113,23 +113,23 @@ def _npz(path: Path, only: Sequence[str] | None) -> _Layout:
             if fields[name].ndim != 1 or fields[name].dtype.kind != "U":
                 raise DatasetError(f"{path}: its field {name} is not a row of names.")
         classes, splits = fields["classes"].tolist(), np.where(fields["split"] == 1, "test", "train")
-        return _arrays(path, fields["points"], fields["label"], splits, fields["name"], classes, only)
+        return _listing(path, fields["points"], fields["label"], splits, fields["name"], classes, only)
 
     return _Layout([path], "z", _STORED, read)
 
 
-def _hdf5(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layout:
+def _hdf5_layout(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layout:
     parts: list[tuple[str, Path]] = []
     for split in ("train", "test"):
         listed = root / f"{split}_files.txt"
         # Its paths begin where the authors of the archive unpacked it.
-        paths = [root / Path(line).name for line in _lines(listed)] if listed.is_file() else []
+        paths = [root / Path(line).name for line in _read_lines(listed)] if listed.is_file() else []
         parts += [(split, path) for path in paths or sorted(root.glob(f"ply_data_{split}*.h5"))]
     gone, notes = missing(root, [path for _, path in parts], allow_missing)
     parts = [(split, path) for split, path in parts if path not in gone]
 
     def read() -> Listing:
-        classes = _lines(root / "shape_names.txt")
+        classes = _read_lines(root / "shape_names.txt")
         points: list[NDArray[Any]] = []
         labels, splits, names = [], [], []
         for split, path in parts:
@@ -144,7 +144,7 @@ def _hdf5(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layou
             names += _hdf5_names(path, labels[-1], classes)
         if len({array.shape[1:] for array in points}) > 1:
             raise DatasetError(f"{root}: its files have clouds of different sizes.")
-        return _arrays(root, np.concatenate(points), np.concatenate(labels), np.array(splits), names, classes, only)
+        return _listing(root, np.concatenate(points), np.concatenate(labels), np.array(splits), names, classes, only)
 
     lists = [path for pattern in ("*.txt", "*.json") for path in root.glob(pattern)]
     return _Layout([*lists, *(path for _, path in parts)], "y", _STORED, read, notes)
@@ -169,7 +169,7 @@ def _check_labels(path: Path, labels: NDArray[Any], classes: Sequence[str]) -> N
         raise DatasetError(f"{path}: its labels {found} for {len(classes)} classes.")
 
 
-def _arrays(
+def _listing(
     path: Path,
     points: NDArray[np.floating],
     labels: NDArray[np.integer],
@@ -201,11 +201,11 @@ def _arrays(
     )
 
 
-def _resampled(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layout:
-    classes = sorted(only or _lines(root / "modelnet40_shape_names.txt"))
+def _resampled_layout(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _Layout:
+    classes = sorted(only or _read_lines(root / "modelnet40_shape_names.txt"))
     shapes = []
     for split in ("train", "test"):
-        for name in _lines(root / f"modelnet40_{split}.txt"):
+        for name in _read_lines(root / f"modelnet40_{split}.txt"):
             if Path(name).name != name:
                 raise DatasetError(f"{root}: its lists name the shape {name}, which would be in another folder.")
             class_name = name.rpartition("_")[0]
@@ -225,7 +225,7 @@ def _resampled(root: Path, only: Sequence[str] | None, allow_missing: bool) -> _
     )
 
 
-def _off(root: Path, only: Sequence[str] | None) -> _Layout:
+def _off_layout(root: Path, only: Sequence[str] | None) -> _Layout:
     check_folders(root, 2)
     shapes = [
         Shape(path.parent.name, path.parent.parent.name, path.stem, path)
@@ -244,5 +244,5 @@ def _off(root: Path, only: Sequence[str] | None) -> _Layout:
     )
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     return read_list(path, f"accepted are {ACCEPTED}").split()

@@ -30,7 +30,7 @@ ACCEPTED = (
 )
 OFFICIAL = {"train": 12137, "val": 1870, "test": 2874}
 POINTS = 2500
-"""Of every shape: as many as the first paper draws of it, with replacement."""
+"""Points of every shape: as many as the first paper draws, with replacement."""
 
 
 def find(root: Path, allow_missing: bool) -> Source:
@@ -43,7 +43,11 @@ def find(root: Path, allow_missing: bool) -> Source:
     """
     categories = _categories(root)
     check_folders(root, 2)
-    shapes = _listed(root, categories) if (root / "train_test_split").is_dir() else _found(root, categories)
+    shapes = (
+        _shapes_in_lists(root, categories)
+        if (root / "train_test_split").is_dir()
+        else _shapes_in_folders(root, categories)
+    )
     short = [
         f"{count:,} of {OFFICIAL[split]:,} {split}"
         for split in SPLITS
@@ -57,7 +61,7 @@ def find(root: Path, allow_missing: bool) -> Source:
     shapes = [shape for shape in shapes if shape.path not in gone]
 
     def read() -> Iterator[Event]:
-        found = listing(shapes, tuple(sorted(categories.values())), _points)
+        found = listing(shapes, tuple(sorted(categories.values())), _read_shape)
         yield Done(replace(found, points=POINTS))
 
     return Source(
@@ -75,7 +79,7 @@ def find(root: Path, allow_missing: bool) -> Source:
     )
 
 
-def _points(shape: Shape) -> Points:
+def _read_shape(shape: Shape) -> Points:
     return read_points(shape.path, suffix=".pts")
 
 
@@ -89,7 +93,7 @@ def _categories(root: Path) -> dict[str, str]:
         raise DatasetError(f"{path} is not lines of a category and its synset; accepted are {ACCEPTED}.") from None
 
 
-def _listed(root: Path, categories: dict[str, str]) -> list[Shape]:
+def _shapes_in_lists(root: Path, categories: dict[str, str]) -> list[Shape]:
     """The shapes of the lists, whether their files are there or not."""
     older = any(root.glob("*/points"))
     shapes = []
@@ -106,7 +110,7 @@ def _listed(root: Path, categories: dict[str, str]) -> list[Shape]:
     return shapes
 
 
-def _found(root: Path, categories: dict[str, str]) -> list[Shape]:
+def _shapes_in_folders(root: Path, categories: dict[str, str]) -> list[Shape]:
     """The shapes of the layout without lists: SPLIT_data/SYNSET/NAME.pts, or pts/SYNSET/NAME.pts.SPLIT."""
     return [
         Shape(split, categories[synset], f"{categories[synset]}_{path.name.partition('.')[0]}", path)

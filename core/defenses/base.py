@@ -1,4 +1,4 @@
-"""What an input defence is: a frozen value that makes of clouds those that the model behind it is asked about."""
+"""The base of input defences: frozen options with a function that changes clouds before a model classifies them."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -12,14 +12,14 @@ class Defense(Options):
     """An input defence; its fields are its settings."""
 
     random: ClassVar[bool] = False
-    """Whether it draws."""
+    """Whether its result is random."""
     flat: ClassVar[bool] = False
-    """Whether it moves points by jumps, so that autograd finds no slope anywhere."""
+    """Whether it is piecewise constant, so that its gradient is zero everywhere."""
 
     @abstractmethod
     def apply(self, clouds: Tensor, draw: int) -> Tensor:
-        """What it makes of clouds, both (B, N, 3).
+        """Defend clouds (B, N, 3); returns clouds of the same shape.
 
-        The points are in ``fixed_order``, which decides ties; ``draw`` decides all that is random. A cloud gives the
-        same in any batch. The result has the gradient that autograd gives, which is zero where there is no other.
+        The points are in ``fixed_order``, which decides ties; ``draw`` seeds everything random. The result for a cloud
+        does not depend on its batch. Gradients are those of autograd.
         """

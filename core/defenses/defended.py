@@ -1,12 +1,12 @@
 """A defence and the model behind it, as one model: clouds (B, N, 3) -> ``Output``.
 
-Its gradient. "straight" is what autograd gives: exact for smoothing, and at the points that a removal keeps; zero at
-those it removes, and everywhere for quantisation, whose steps have no slope. No gradient tells of the moves that change
-who is a neighbour or who is removed. "bpda" (backward pass differentiable approximation; Athalye et al., Obfuscated
-gradients, 2018, section 4.1) puts the identity in the place of what has no slope: for quantisation it is the model's
-gradient at the points of the grid, of which those that met in one place each get the mean; for the others it is the
-straight one. For a random defence it is the gradient of one draw, another at each call: their mean is left to who
-attacks (expectation over transformation, section 4.2).
+There are two gradients. "straight" is that of autograd: exact for smoothing, and at the points that a removal keeps;
+zero at removed points, and everywhere for quantisation, which is piecewise constant. No gradient sees that a move
+changes neighbours or the points that are removed. "bpda" (backward pass differentiable approximation; Athalye et al.,
+Obfuscated gradients, 2018, section 4.1) replaces piecewise constant steps by the identity: for quantisation it is the
+model's gradient at the points of the grid, and points that met in one place each get the mean; for the other defences
+it is the straight gradient. A random defence has the gradient of one draw, a new one at each call; the attack averages
+over draws (expectation over transformation, section 4.2).
 """
 
 from copy import copy
@@ -24,61 +24,61 @@ Gradient = Literal["straight", "bpda"]
 
 
 class Defended(nn.Module):
-    """A classifier that is asked about what a defence makes of its clouds.
+    """A classifier behind an input defence.
 
-    A cloud gives the same alone and in a batch, and however its points are listed.
+    The output for a cloud depends neither on its batch nor on the order of its points.
 
-    A defence that draws does so anew at every call, from a generator of its own. ``reseeded`` and ``drawn`` are for
-    measurements that can be repeated, and share the model's weights.
+    A random defence draws anew at every call, from its own generator. ``reseeded`` and ``drawn`` return copies for
+    measurements that can be repeated; they share the model's weights.
     """
 
     def __init__(self, model: nn.Module, defense: Defense, gradient: Gradient = "bpda", seed: int = 0) -> None:
         super().__init__()
         self.model, self.defense, self.gradient = model, defense, gradient
         self._source = torch.Generator().manual_seed(seed)
-        self._draw: int | None = None
+        self._fixed_seed: int | None = None
 
     @property
     def deterministic(self) -> bool:
-        """Whether the same clouds always give the same answer."""
-        return not draws_anew(self.model) and (self._draw is not None or not self.defense.random)
+        """Whether the same clouds always give the same output."""
+        return not draws_anew(self.model) and (self._fixed_seed is not None or not self.defense.random)
 
     def reseeded(self, seed: int) -> Self:
-        """The same with a sequence of draws of its own."""
-        other = self._before(reseeded(self.model, seed))
+        """A copy with a new sequence of draws, from this seed."""
+        other = self._with_model(reseeded(self.model, seed))
         other._source = torch.Generator().manual_seed(seed)
         return other
 
     def drawn(self, seed: int) -> Self:
-        """The same with one draw, always that of this seed: a deterministic model."""
-        other = self._before(drawn(self.model, seed))
-        other._draw = seed
+        """A deterministic copy, which uses the draw of this seed at every call."""
+        other = self._with_model(drawn(self.model, seed))
+        other._fixed_seed = seed
         return other
 
     def forward(self, clouds: Tensor) -> Output:
         points = self.purified(clouds)
         if self.training:
             return self.model(points)
-        with eval_view(self.model) as ask:
-            return ask(points)
+        with eval_view(self.model) as classify:
+            return classify(points)
 
     def purified(self, clouds: Tensor) -> Tensor:
-        """(B, N, 3), what the model is asked about; each point where it was in the list of clouds (B, N, 3)."""
+        """The defended clouds (B, N, 3), with each point at its index in ``clouds`` (B, N, 3)."""
         order = fixed_order(clouds)
         ordered = taken(clouds, order)
         points = self.defense.apply(ordered, self._next_draw())
         if self.gradient == "bpda" and self.defense.flat:
-            through = mean_where_met(ordered, points)  # a maximum gives its gradient to one of those that meet
-            points = points.detach() + (through - through.detach())  # the value of the one, the gradient of the other
+            through = mean_where_met(ordered, points)  # a maximum has a gradient for only one of these
+            points = points.detach() + (through - through.detach())  # value of ``points``, gradient of ``through``
         return taken(points, order.argsort(1))
 
-    def _before(self, model: Classifier) -> Self:
-        """A copy that stands before another model."""
+    def _with_model(self, model: Classifier) -> Self:
+        """A copy with another model behind the defence."""
         other = copy(self)
-        other._modules = {"model": model}  # type: ignore[dict-item]  # of which a copy would share the table
+        other._modules = {"model": model}  # type: ignore[dict-item]  # a new table: copy() shares it
         return other
 
     def _next_draw(self) -> int:
-        if self._draw is not None:
-            return self._draw
+        if self._fixed_seed is not None:
+            return self._fixed_seed
         return int(torch.randint(2**31, (1,), generator=self._source)) if self.defense.random else 0

@@ -1,4 +1,4 @@
-"""How defences are typed: "sor", "sor:k=3,alpha=1.5", and after the name of a model, "modelnet16-pgd+sor"."""
+"""Defences as typed text: "sor", "sor:k=3,alpha=1.5", and after the name of a model, "modelnet16-pgd+sor"."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,12 +11,12 @@ from core.options import explain
 
 
 def parse(text: str) -> Defense:
-    """The defence that is typed so.
+    """The defence that a text such as "sor:k=3" describes.
 
     Raises
     ------
     ValueError
-        If there is none of that name, or it has no such setting.
+        If there is no defence of that name, or it has no such setting.
     """
     name, _, settings = text.partition(":")
     if name not in DEFENSES:
@@ -30,7 +30,7 @@ def parse(text: str) -> Defense:
 
 
 def parse_several(text: str) -> dict[str, Defense]:
-    """Defences separated by commas, "srs,sor:k=3,alpha=1.5,knn": as typed, each by its ``written`` form.
+    """Parse defences separated by commas, "srs,sor:k=3,alpha=1.5,knn": ``written`` text -> defence.
 
     Raises
     ------
@@ -49,14 +49,14 @@ def parse_several(text: str) -> dict[str, Defense]:
 
 
 def written(defense: Defense, *, whole: bool = False) -> str:
-    """As it is typed: with the settings that are not the default ones, or with the ``whole`` of them."""
+    """The text that ``parse`` reads: with the settings that differ from the defaults or, with ``whole``, all."""
     settings = defense.model_dump(exclude_defaults=not whole)
     name = name_of(defense)
     return f"{name}:{','.join(f'{key}={value}' for key, value in settings.items())}" if settings else name
 
 
 def heading(defense: Defense) -> str:
-    """Its title, with the settings that are not the default ones: "SOR (k=3)"."""
+    """Its title, with the settings that differ from the defaults: "SOR (k=3)"."""
     settings = written(defense).partition(":")[2]
     return DEFENSES[name_of(defense)].title + (f" ({settings.replace(',', ', ')})" if settings else "")
 
@@ -67,11 +67,11 @@ def name_of(defense: Defense) -> str:
 
 
 def split(model: str, known: Callable[[str], bool]) -> tuple[str, str]:
-    """The name of a model and the defence typed after it, "" where there is none.
+    """The name of a model, and the defence typed after it, "" without one.
 
     Parameters
     ----------
-    known : whether there is a model of a name; a whole name that is known is not split, whatever it contains.
+    known : tells whether a model of a name exists; the name of an existing model is not split, even with a "+" in it.
     """
     if not known(model):
         for place, letter in enumerate(model):
@@ -81,10 +81,10 @@ def split(model: str, known: Callable[[str], bool]) -> tuple[str, str]:
 
 
 def protected(model: LoadedModel, defense: Defense) -> LoadedModel:
-    """The model behind a defence. An attack follows its adaptive gradient ("bpda").
+    """The model behind a defence. Attacks follow its adaptive gradient ("bpda").
 
-    Card and hash are those of the model; name and title say the defence too. What is typical of the training data was
-    measured without it, and is left out.
+    Card and hash are those of the model, with the defence added to name and title. ``typical`` is left out, because it
+    was measured without the defence.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from core.options import option
 class OutlierRemoval(Defense):
     """Remove points whose mean distance to the k nearest is over mean + alpha standard deviations of all points' ones.
 
-    Open3D's ``remove_statistical_outlier(k + 1, alpha)`` removes the same of a cloud without repeats, for it counts a
+    Open3D's ``remove_statistical_outlier(k + 1, alpha)`` removes the same points if none is repeated, as it counts a
     point among its own nearest. Here repeats of a point are one neighbour, and are kept or removed together.
     """
 
@@ -26,9 +26,9 @@ class OutlierRemoval(Defense):
 
     @torch.no_grad()
     def inliers(self, clouds: Tensor) -> Tensor:
-        """(B, N), which points are no outliers; one exactly at the limit is none."""
+        """(B, N), which points are not outliers; a point exactly at the limit is not one."""
         far = (neighbours(clouds, self.k) - clouds[:, :, None]).norm(dim=3)
         score = (far.square() if self.squared else far).mean(2)
         spread = score.std(1, keepdim=True, correction=min(1, score.shape[1] - 1))
         limit = score.mean(1, keepdim=True) + self.alpha * spread
-        return score <= limit * (1 + 16 * torch.finfo(score.dtype).eps)  # what rounding makes of equal ones
+        return score <= limit * (1 + 16 * torch.finfo(score.dtype).eps)  # tolerance for rounding of equal scores

@@ -11,10 +11,10 @@ from core.options import option
 
 
 class RandomSampling(Defense):
-    """Drop a share of the points, of which one at least stays.
+    """Drop a share of the points; at least one stays.
 
-    A batch shares its draw: copies of a cloud in it lose the same points. Those of different clouds are unrelated, for
-    points are drawn by their places in the fixed order.
+    A batch shares one draw, so copies of a cloud in it lose the same points. Points dropped from different clouds are
+    unrelated, because they are drawn by their position in the fixed order.
     """
 
     random: ClassVar[bool] = True

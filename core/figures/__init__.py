@@ -1,4 +1,4 @@
-"""Every publishable figure, made with matplotlib and without pyplot.
+"""All figures for publication, made with matplotlib and without pyplot.
 
 Sizes are in inches, for one or two columns of a paper, text has at least 7 pt, the ground is white. Clean is blue and
 adversarial is orange in all of them. Figures are returned, not shown; ``save`` writes them.

@@ -13,7 +13,7 @@ from core.figures.style import CLEAN, PAGE, styled
 
 Up = Literal["y", "z"]
 Array = NDArray[np.float64]
-View = tuple[Array, Array, Array]  # of a cloud, as _view returns it
+View = tuple[Array, Array, Array]  # positions, nearness and normals: see _view
 LIGHT = np.array([-0.45, 0.65, 0.61])  # to the right, up, towards us
 
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: what models get right of clean and adversarial clouds, and how sure they are of it."""
+"""Figures of an evaluation: accuracy and confidence of models on clean and adversarial clouds."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ def confidence_boxes(
     Parameters
     ----------
     clean, adversarial : mapping
-        From a model's name to confidences (n,), probabilities or margins; where there is none, no box is drawn.
+        From a model's name to confidences (n,), probabilities or margins; no box is drawn for an empty array.
     ylabel : str
         Which confidence it is.
     width : float
@@ -125,7 +125,7 @@ def confidence_boxes(
 
 @styled
 def reliability(clean: Mapping[str, Bins], adversarial: Mapping[str, Bins], width: float = PAGE) -> Figure:
-    """Reliability diagrams of every model, clean beside adversarial: how often it is right when it is how sure.
+    """Reliability diagrams of every model, clean beside adversarial: accuracy against confidence.
 
     Parameters
     ----------
@@ -264,9 +264,9 @@ def _legend(figure: Figure, looks: Mapping[str, dict[str, Any]], title: str | No
 
 
 def _name_columns(axes: Axes, names: Sequence[str], slots: int, room: float) -> None:
-    """Name columns 0, 1, ..; in lines or, if a word is too long, aslant.
+    """Name columns 0, 1, ..; wrapped into lines or, if a word is too long, slanted.
 
-    There are ``slots`` or more in ``room`` inches, so that few columns don't get as broad as planks.
+    There are ``slots`` or more in ``room`` inches, so that a few columns are not too broad.
     """
     slots = max(len(names), slots)
     width = int(room / slots / 0.056)  # of a line, in characters

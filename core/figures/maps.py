@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 BOX: dict[str, Any] = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "boxstyle": "square,pad=0.1"}
 
-# where a name may stand, as shifts from the medoid in points: on it, then on wider and wider ellipses around it
+# candidate positions of a name, as offsets from the medoid in points: on it, then on ever larger ellipses
 _TURNS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 _RING = np.stack([1.7 * np.cos(_TURNS), np.sin(_TURNS)], axis=1)
 PLACES = np.concatenate([np.zeros((1, 2)), *(distance * _RING for distance in (9, 12, 16, 21, 27, 34))])

@@ -1,4 +1,4 @@
-"""Figures of one cloud and its adversarial counterpart, with what models make of them."""
+"""Figures of one cloud and its adversarial counterpart, with the models' predictions."""
 
 import textwrap
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def sample_bars(
 def verdicts(
     clouds: Sequence[ArrayLike], verdicts: Sequence[tuple[str, Verdict, Verdict]], up: Up, width: float = PAGE
 ) -> Figure:
-    """A cloud above its adversarial counterpart, each beside what models take it for; Fig. 1 of Defense-PointNet.
+    """A cloud above its adversarial counterpart, each beside the models' predictions; Fig. 1 of Defense-PointNet.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How figures look, and how they are written."""
+"""The style of all figures, and writing them to files."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from core.runtime.text import printable
 COLUMN, PAGE = 3.5, 7.16  # widths of one and of two columns of an IEEE page, inches
 CLEAN, ADVERSARIAL = (0.11, 0.40, 0.78), (0.79, 0.38, 0.02)
 INK, MUTED, FAINT = (0.09, 0.13, 0.17), (0.33, 0.38, 0.44), (0.87, 0.89, 0.91)
-# Petroff 2021, arXiv 2107.02270: ten colours that viewers of all kinds tell apart
+# Petroff 2021, arXiv 2107.02270: ten colours that can be told apart with any colour vision
 PETROFF: list[Any] = list(mpl.color_sequences["petroff10"])
 MARKERS = "os^D"
 

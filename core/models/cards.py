@@ -1,4 +1,4 @@
-"""What a person must know of a model to use it."""
+"""The model card: what a person must know of a model to use it."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -14,11 +14,11 @@ MOST_CLASSES = 10_000
 MOST_CARD_BYTES = 1 << 20
 
 Kind = Literal["weights", "torchscript", "export", "python"]
-"""Of a foreign model's file: a state dict, a TorchScript archive, an archive of torch.export, or Python code."""
+"""Kind of a foreign model's file: state dict, TorchScript archive, archive of torch.export, or Python code."""
 Layout = Literal["B3N", "BN3", "dict"]
 """How a foreign model takes clouds: (B, 3, N), (B, N, 3), or as the entries ``pos`` (B, N, 3) and ``x`` (B, 3, N)."""
 Answer = Literal["logits", "log-probabilities", "probabilities"]
-"""What a foreign model gives for each class."""
+"""What a foreign model outputs for each class."""
 
 
 class ModelError(ValueError):
@@ -29,7 +29,7 @@ class ModelError(ValueError):
 
 
 class Source(BaseModel):
-    """Where a model of another project came from, and how it is asked."""
+    """Where a model of another project came from, and how it is called."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,10 +75,10 @@ class ModelCard(BaseModel):
 
     @property
     def unnamed(self) -> bool:
-        """Whether nobody has said what its outputs mean."""
+        """Whether the classes of its outputs are unknown."""
         return self.source is not None and self.classes == numbered(len(self.classes))
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Names of outputs whose meaning nobody has said."""
+    """Names for outputs whose classes are unknown: "class 0" and so on."""
     return tuple(f"class {place}" for place in range(count))

@@ -1,7 +1,7 @@
-"""Weights on disk: one safetensors file whose header carries the model card, so that one file is the whole truth.
+"""Weights on disk: one safetensors file, whose header carries the model card.
 
-Nothing here unpickles. A file is written whole or not at all; reading one checks its card, its names and shapes, and,
-for the models that come with the program, its checksum.
+Nothing here unpickles. A file is written completely or not at all; reading one checks its card, the names and shapes of
+its tensors and, for the models that come with the program, its checksum.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _TYPICAL = "typical/"  # and of those that tell what is typical of the training 
 
 
 class IndexEntry(BaseModel):
-    """What ``index.json`` says of a model that comes with the program."""
+    """The entry of ``index.json`` for a model that comes with the program."""
 
     title: Text
     dataset: Text
@@ -47,20 +47,20 @@ class IndexEntry(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model ready to be asked: in eval mode, in float32, on its device."""
+    """A model ready for use: in eval mode, in float32, on its device."""
 
     module: nn.Module
     card: ModelCard
     sha256: str
-    """Of the whole file, card included."""
+    """SHA-256 of the whole file, card included."""
     path: Path | None = None
     """The file."""
     typical: Typical | None = None
-    """What is typical of the training data, if the file tells."""
+    """What is typical of the training data; None if the file does not tell."""
     defense: str = ""
-    """The defence that it is behind, with all settings, as it is typed in commands."""
+    """The defence before the model, with all settings, as typed in commands; empty without one."""
     bare: "LoadedModel | None" = None
-    """The same without the defence, if it is behind one."""
+    """The model without its defence; None if it has none."""
 
     def __post_init__(self) -> None:
         give_name(self.module, self.card.name)
@@ -84,7 +84,7 @@ def save_model(
     training: Mapping[str, Tensor] | None = None,
     typical: Typical | None = None,
 ) -> None:
-    """Write weights and card, whole or not at all.
+    """Write weights and card to a file, completely or not at all.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def save_model(
     ModelError
         If the card is too long to be read again.
     OSError
-        If they cannot be written, on a full disk for one; a file that was there stays.
+        If they cannot be written, such as on a full disk; an existing file stays as it was.
     """
     weights = {name for name, _ in module.named_parameters()}
     tensors = {
@@ -128,24 +128,24 @@ def read_card(path: Path) -> ModelCard:
     ModelError
         If the file is missing, damaged, or carries no valid card.
     """
-    with _opened(path) as (_, card):
+    with _open_with_card(path) as (_, card):
         return card
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
-    """Build the model a file describes and fill in its weights; a file of another project is read by the importers.
+    """Build the model that a file describes and load its weights; files of other projects go to the importers.
 
     Raises
     ------
     ModelError
-        If the file is missing, damaged, not what its card says, or, for a built-in model, not the one that was shipped.
+        If the file is missing or damaged, does not fit its card, or differs from the one that was shipped.
     """
     from core.models import importers  # which read what they find with the functions of this module
 
     if importers.is_foreign(path):
         return importers.load_foreign(path, device)
-    with _opened(path) as (file, card):
-        tensors, typical = _weights(file), _part(file, _TYPICAL)
+    with _open_with_card(path) as (file, card):
+        tensors, typical = _weights(file), _tensors_under(file, _TYPICAL)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     shipped = path.resolve().parent == WEIGHTS.resolve()
     entry = _index().get(path.name) if shipped else None
@@ -153,14 +153,14 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
         raise ModelError(
             f"{readable(path)}: the file is not the one in index.json (its SHA-256 differs); install it again."
         )
-    module = filled(path, card.architecture, len(card.classes), card.options, tensors)
-    known = _typical(path, card, module, typical)
+    module = module_with_weights(path, card.architecture, len(card.classes), card.options, tensors)
+    known = _load_typical(path, card, module, typical)
     if card.source is not None:
         module = framed(module, card.source.frame)
     return LoadedModel(module.to(device), card, sha256, path, known)
 
 
-def filled(
+def module_with_weights(
     path: Path, architecture: str, classes: int, options: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> nn.Module:
     """The model of an architecture with the weights ``tensors`` that were read from ``path``, in eval mode.
@@ -168,10 +168,10 @@ def filled(
     Raises
     ------
     ModelError
-        If they are not those of such a model, or not finite.
+        If they do not fit the architecture, or are not finite.
     """
     try:
-        with seeded(0, torch.device("cpu")):  # so that a training beside this loses none of its random numbers
+        with seeded(0, torch.device("cpu")):  # so that a training in another thread keeps its random sequence
             module = build(architecture, classes, options)
     except ValidationError as error:
         raise ModelError(f"{readable(path)}: the card's options do not fit {architecture}: {explain(error)}.") from None
@@ -184,7 +184,7 @@ def filled(
         found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
         named = f"a {architecture} of {classes} classes"
         raise ModelError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
-    strange = next((name for name, tensor in tensors.items() if not _usable(name, tensor)), None)
+    strange = next((name for name, tensor in tensors.items() if not _has_valid_type(name, tensor)), None)
     if strange:
         raise ModelError(
             f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {architecture} can."
@@ -198,7 +198,7 @@ def filled(
     return module.eval()
 
 
-def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
+def _load_typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
     if card.typical is None:
         return None
     with torch.no_grad():
@@ -211,8 +211,8 @@ def _typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[st
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
     """Card, weights and training state of a file written with ``save_model(..., training=...)``."""
-    with _opened(path) as (file, card):
-        return card, _weights(file), _part(file, _TRAINING)
+    with _open_with_card(path) as (file, card):
+        return card, _weights(file), _tensors_under(file, _TRAINING)
 
 
 def builtin_models(dataset: str | None = None) -> dict[str, Path]:
@@ -225,7 +225,7 @@ def builtin_models(dataset: str | None = None) -> dict[str, Path]:
 
 
 def save_builtin(module: nn.Module, card: ModelCard, typical: Typical | None = None) -> Path:
-    """Put a model, as float16, among those that come with the program; one of the same name is replaced."""
+    """Save a model, as float16, among those that come with the program; it replaces one of the same name."""
     path = WEIGHTS / f"{card.name}.safetensors"
     save_model(path, module, card, half=True, typical=typical)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -281,7 +281,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, ModelCard]]:
+def _open_with_card(path: Path) -> Iterator[tuple[Any, ModelCard]]:
     with _safetensors(path) as file:
         text = (file.metadata() or {}).get("card", "null")
         if len(text) > MOST_CARD_BYTES:
@@ -306,7 +306,7 @@ def _safetensors(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def _name_in_utf8(path: Path) -> Iterator[str]:
-    """A name by which safetensors can open a file: it takes none that is not UTF-8, so that one is opened here."""
+    """A name by which safetensors can open a file; a path that is not UTF-8, which it refuses, is opened here first."""
     if readable(path) == str(path):
         yield str(path)
     else:
@@ -314,7 +314,8 @@ def _name_in_utf8(path: Path) -> Iterator[str]:
             yield f"/dev/fd/{file.fileno()}"
 
 
-def _usable(name: str, tensor: Tensor) -> bool:
+def _has_valid_type(name: str, tensor: Tensor) -> bool:
+    """Whether a weight has a type of its kind, and is not a negative variance."""
     if name.endswith("num_batches_tracked"):
         return tensor.dtype == torch.int64
     real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -322,9 +323,10 @@ def _usable(name: str, tensor: Tensor) -> bool:
 
 
 def _weights(file: Any) -> dict[str, Tensor]:
+    """The tensors of the model itself."""
     return {name: file.get_tensor(name) for name in file.keys() if not name.startswith((_TRAINING, _TYPICAL))}  # noqa: SIM118
 
 
-def _part(file: Any, prefix: str) -> dict[str, Tensor]:
+def _tensors_under(file: Any, prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118

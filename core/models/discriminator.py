@@ -1,4 +1,4 @@
-"""The discriminator of Defense-PointNet (section III.C): is a latent that of a real or of an adversarial cloud?"""
+"""The discriminator of Defense-PointNet (section III.C): it tells latents of real from those of adversarial clouds."""
 
 import torch
 from torch import nn

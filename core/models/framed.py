@@ -1,4 +1,4 @@
-"""A classifier of another project, given clouds in the frame that it was trained in."""
+"""A wrapper that gives a model of another project its clouds in the frame that it was trained in."""
 
 from typing import Literal
 
@@ -32,7 +32,7 @@ class Frame(Options):
         return self.up in (None, "z") and self.normalisation != "cube" and self.scale == 1
 
     def words(self) -> str:
-        """As options of a command: ``--up=y --normalisation=cube``; without the equals sign -y would be one itself."""
+        """As options of a command: ``--up=y --normalisation=cube``; without "=", -y would look like an option."""
         usual = Frame().model_dump()
         return " ".join(f"--{name}={value}" for name, value in self.model_dump().items() if value != usual[name])
 
@@ -40,16 +40,16 @@ class Frame(Options):
 class Framed(nn.Module):
     """Clouds (B, N, 3) as the program has them, z up and in the unit sphere -> ``Output`` of a model of another frame.
 
-    Turning and scaling are a part of the model, so gradients go through them, a budget is in unit-sphere radii whatever
-    the model takes, and models of several frames answer for one cloud. Turns are by right angles, which leave a box
-    about the clean cloud what it is.
+    Turning and scaling are part of the model. So gradients go through them, a budget is in unit-sphere radii whatever
+    the model takes, and models of several frames can predict the same cloud. Turns are by right angles, so that an
+    L-infinity ball about the clean cloud stays one.
     """
 
     def __init__(self, model: nn.Module, frame: Frame) -> None:
         super().__init__()
         self.model, self.frame = model, frame
         self.rotation: Tensor
-        """(3, 3), of row vectors."""
+        """(3, 3), to be multiplied from the right with row vectors."""
         rotation = Orientation(STANDARD_UP).rotation(frame.up or STANDARD_UP)
         self.register_buffer("rotation", torch.from_numpy(np.ascontiguousarray(rotation.T)).float(), persistent=False)
 
@@ -68,5 +68,5 @@ class Framed(nn.Module):
 
 
 def framed(model: nn.Module, frame: Frame) -> nn.Module:
-    """The model for clouds as the program has them; itself, where these are what it takes."""
+    """The model, wrapped so that it takes clouds as the program has them; unchanged if it takes these already."""
     return model if frame.usual else Framed(model, frame)

@@ -1,4 +1,4 @@
-"""What every model is to the rest of the program: a module that maps clouds to logits and a latent."""
+"""The interface of every model, ``Classifier``: it maps clouds to logits and a latent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-_NAME = "name_for_messages"  # of the attribute
+_NAME = "name_for_messages"  # attribute with a model's name, for error messages
 
 
 class Output(NamedTuple):
-    """What a classifier says of a batch of clouds."""
+    """The outputs of a classifier for a batch of clouds."""
 
     logits: Tensor
     """(B, K), up to a constant for each cloud: log-probabilities of foreign models are taken as they are."""
@@ -30,52 +30,52 @@ class Classifier(Protocol):
 
 
 class RandomClassifier(Classifier, Protocol):
-    """A classifier that draws at every call, and answers otherwise at each."""
+    """A classifier with randomness, such as a random defence: each call draws anew."""
 
     @property
     def deterministic(self) -> bool:
         """False."""
 
     def reseeded(self, seed: int, /) -> Classifier:
-        """The same with a sequence of draws of its own, which this seed begins."""
+        """The model with a new sequence of draws, from this seed."""
 
     def drawn(self, seed: int, /) -> Classifier:
-        """The same with one draw, always that of this seed."""
+        """The model with the same draw, that of this seed, at every call."""
 
 
 def draws_anew(model: Classifier) -> TypeGuard[RandomClassifier]:
-    """Whether a model draws at every call; one that does not say so does not."""
+    """Whether a model draws anew at every call; False for a model without the attribute ``deterministic``."""
     return not getattr(model, "deterministic", True)
 
 
 def reseeded(model: Classifier, seed: int) -> Classifier:
-    """The model with a sequence of draws of its own, if it draws: what is measured with it can be repeated."""
+    """The model with a new sequence of draws from this seed, so that a measurement can be repeated."""
     return model.reseeded(seed) if draws_anew(model) else model
 
 
 def drawn(model: Classifier, seed: int) -> Classifier:
-    """The model with the draw of this seed at every call, if it draws."""
+    """The model with the draw of this seed at every call; a deterministic model as it is."""
     return model.drawn(seed) if draws_anew(model) else model
 
 
 class NonFiniteError(ValueError):
-    """What a model computes is not a number: its weights are finite, but it overflows."""
+    """A model computes infinity or NaN: its weights are finite, but a forward or backward pass overflows."""
 
 
 def give_name(model: nn.Module, name: str) -> None:
-    """Let errors that a model causes name it, however deep in an attack it is asked."""
+    """Set the name by which error messages mention a model, wherever the error occurs."""
     setattr(model, _NAME, name)
 
 
 def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> Tensor:
-    """What ``model`` gave for each cloud, (B, ...), where all of it is finite.
+    """Return ``values`` (B, ...), which ``model`` computed for B clouds, if all are finite.
 
     Raises
     ------
     NonFiniteError
         If some is infinite or NaN: a prediction read off such logits, or a step along such gradients, is meaningless.
     """
-    low, high = values.aminmax()  # in a tenth of the time of asking each
+    low, high = values.aminmax()  # ten times as fast as isfinite on each value
     if (high - low).isfinite():
         return values
     finite = values.isfinite()
@@ -91,7 +91,7 @@ def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> T
 
 @contextmanager
 def evaluating(model: Classifier) -> Iterator[None]:
-    """Every sub-module in eval mode inside, each one's own mode restored after, also after an error."""
+    """Put every sub-module into eval mode inside the block, and restore each one's mode after it."""
     if not isinstance(model, nn.Module):
         yield
         return
@@ -106,8 +106,9 @@ def evaluating(model: Classifier) -> Iterator[None]:
 
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[Classifier]:
-    """The model in training mode, as a bare callable that no caller puts into eval mode: batch norm normalises a batch
-    by its own statistics. Modes and running statistics are restored after.
+    """The model in training mode, where batch norm normalises a batch by its own statistics, inside the block.
+
+    It is a plain function, which no caller can put into eval mode. Modes and running statistics are restored after.
     """
     modes = [(module, module.training) for module in model.modules()]
     before = [buffer.clone() for buffer in model.buffers()]

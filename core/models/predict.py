@@ -1,4 +1,4 @@
-"""What a model says of many clouds: logits, latents and confidences, batch by batch."""
+"""Predictions of a model for many clouds: logits, latents and confidences, batch by batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says of n clouds."""
+    """A model's outputs for n clouds."""
 
     logits: Array
     """(n, K)"""
@@ -54,11 +54,11 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
     points : array (n, N, 3)
         Clouds in the unit sphere; a memory map is read batch by batch.
     batch : int
-        Clouds in one forward pass; the answer does not depend on it.
+        Clouds in one forward pass; the predictions do not depend on it.
 
     Yields
     ------
-    Progress after each batch, then Done with the ``Predictions`` to the clouds that were reached.
+    Progress after each batch, then Done with the ``Predictions`` for the clouds done so far.
 
     Raises
     ------
@@ -72,18 +72,18 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
     logits, latents = [], []
     for start in range(0, len(points), batch):
         clouds = torch.from_numpy(np.array(points[start : start + batch], dtype=np.float32)).to(device)
-        with eval_view(model) as ask, torch.inference_mode():  # closed before the yield: both are states of the thread
-            output = ask(clouds)
+        with eval_view(model) as classify, torch.inference_mode():  # not over the yield: both change the thread's state
+            output = classify(clouds)
         logits.append(require_finite(model, output.logits.cpu()).numpy())
         latents.append(output.latent.cpu().numpy())
         yield Progress(min(start + batch, len(points)), len(points), "clouds predicted")
         if cancel and cancel.requested:
             break
-    answers = Predictions(np.concatenate(logits), np.concatenate(latents))
-    yield Done(answers, complete=len(answers.logits) == len(points))
+    done = Predictions(np.concatenate(logits), np.concatenate(latents))
+    yield Done(done, complete=len(done.logits) == len(points))
 
 
 def predict(model: Classifier, points: Array, batch: int = 32) -> Predictions:
-    """``predictions`` without the progress: the answers to all clouds (n, N, 3)."""
-    answers: Predictions = result(predictions(model, points, batch))
-    return answers
+    """The predictions for all clouds (n, N, 3), as ``predictions`` but without progress."""
+    all_predictions: Predictions = result(predictions(model, points, batch))
+    return all_predictions

@@ -27,13 +27,13 @@ UNLIKE = "unlike the training data"
 RANK = 128
 """Principal directions of the covariance that are kept."""
 FEWEST = 50
-"""Validation clouds of which one in a hundred can be told."""
+"""Fewest validation clouds from which a first percentile is estimated."""
 
 Array = NDArray[np.float64]
 
 
 class Limits(BaseModel):
-    """The part of it that is on a model's card."""
+    """The part of ``Typical`` that is on a model's card."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
@@ -59,9 +59,9 @@ class Typical:
 
     @classmethod
     def fit(cls, latent: NDArray[np.floating], label: NDArray[np.int64], validation: Predictions, points: int) -> Self:
-        """Of the latents (n, D) of training clouds of classes (n,), and a model's predictions of validation clouds.
+        """Fit it to latents (n, D) of training clouds with labels (n,), and to predictions for validation clouds.
 
-        The training clouds have to be two more than there are classes, and the validation clouds ``FEWEST``.
+        At least two more training clouds than classes are needed, and ``FEWEST`` validation clouds.
         """
         classes = np.unique(label)
         data = latent.astype(np.float64)
@@ -73,7 +73,7 @@ class Typical:
         smallest = 1e-9 * variances[-1] + np.finfo(np.float32).tiny
         kept = np.maximum(variances[::-1][:rank], smallest)
         rest = max(float(variances[: len(variances) - rank].mean()), smallest)
-        # rounded as they are stored, so that the limits are of these
+        # rounded as they are stored, so that the limits hold for the stored values
         stored = (
             means.astype(np.float32).astype(np.float64),
             directions.T[::-1][:rank].astype(np.float16).astype(np.float64),
@@ -92,12 +92,12 @@ class Typical:
 
     @classmethod
     def load(cls, limits: Limits, tensors: Mapping[str, Tensor], width: int) -> Self:
-        """Of what ``tensors`` gave, for a model with latents of ``width`` numbers.
+        """Restore it from its ``tensors``, for a model with latents of ``width`` numbers.
 
         Raises
         ------
         ValueError
-            If a tensor is missing, of another shape, or holds what it can't.
+            If a tensor is missing, has a wrong shape, or holds an invalid value.
         """
         try:
             means, basis, variances = (tensors[name].double().numpy() for name in ("means", "basis", "variances"))
@@ -112,7 +112,7 @@ class Typical:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """What is kept beside the card."""
+        """The tensors that are stored in the file of weights."""
         return {
             "means": torch.from_numpy(self.means).float(),
             "basis": torch.from_numpy(self.basis).half(),

@@ -1,4 +1,4 @@
-"""Long work in parts, each with a result file of its own: what is killed and started again goes on where it was."""
+"""Long work in parts that store their results, so that work that was killed continues with the first missing part."""
 
 import hashlib
 import json
@@ -30,14 +30,14 @@ class ArrayCodec(Generic[T]):
 
 
 class CheckpointedWork:
-    """Runs the parts of a long work, stores their results, and forwards their progress as that of the whole.
+    """Runs the parts of a long work, stores their results, and reports their progress as progress of the whole.
 
     Parameters
     ----------
     folder : Path
         Where the results of the parts are stored, as ``NAME.npz``.
     total : int
-        Weight of the whole, in any unit; each part says its own weight.
+        Sum of the weights of all parts, in any unit.
     """
 
     def __init__(self, folder: Path, total: int) -> None:
@@ -70,7 +70,7 @@ class CheckpointedWork:
         codec: ArrayCodec[T],
         events: Callable[[], Iterator[Event]],
     ) -> Generator[Event, None, T]:
-        """The stored result ``name``, if it was computed for the same ``key``; else it is computed and stored."""
+        """The stored result ``name``, if it was computed with the same ``key``; otherwise compute and store it."""
         path, text = self._folder / f"{name}.npz", name.replace("/", ", ")
         digest = hashlib.sha256(json.dumps(plain(key), sort_keys=True).encode()).hexdigest()
         if path.is_file():
@@ -82,13 +82,13 @@ class CheckpointedWork:
         value = yield from self.run_part(weight, text, events())
         arrays = codec.write(value)
         write_npz(path, {**arrays, "key": np.array(digest)})
-        return codec.read(arrays)  # as a later call will read it, so that both go on with the same
+        return codec.read(arrays)  # as a later call will read it, so that both continue with equal values
 
 
 def _read_stored(path: Path, digest: str, codec: ArrayCodec[T]) -> T | None:
     """A stored result of this key; None if it has another or is damaged, so that the part is computed again."""
     try:
-        with path.open("rb") as raw, np.load(raw) as file:  # numpy leaves a damaged file open that it opened itself
+        with path.open("rb") as raw, np.load(raw) as file:  # opened here, because numpy does not close a damaged file
             if str(file["key"]) != digest:
                 return None
             return codec.read({name: file[name] for name in file.files})

@@ -29,9 +29,9 @@ from core.runtime.text import spreadsheet_text
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 24
-"""Of a JSON file that is read: more than the metrics of the longest training have."""
+"""Largest JSON file that is read; the metrics of the longest training are smaller."""
 MOST_RECORD_BYTES = 1 << 20
-"""Of one record: listing what is wrong in a longer one would take minutes."""
+"""Largest single record; listing the errors of a longer one would take minutes."""
 
 PACKAGES = ("pointward", "numpy", "scipy", "torch", "scikit-learn", "openTSNE", "matplotlib", "open3d-cpu", "open3d")
 
@@ -45,7 +45,7 @@ def provenance(
     device: str = "cpu",
     complete: bool = True,
 ) -> dict[str, Any]:
-    """What made a result.
+    """How a result was made.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def sidecar(path: Path) -> Path:
 
 
 def write_provenance(path: Path, made_with: Mapping[str, Any]) -> None:
-    """Write what made the file ``path`` beside it: ``made_with``, and the SHA-256 of the file that it belongs to.
+    """Write how the file ``path`` was made into a file beside it: ``made_with``, and the file's SHA-256.
 
     Tables and clouds get such a file; figures carry their provenance in themselves (``core.figures.save``).
     """
@@ -96,7 +96,7 @@ def write_provenance(path: Path, made_with: Mapping[str, Any]) -> None:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those of the packages that are installed; one of two names of a package never is."""
+    """Versions of the packages that are installed; some packages are listed under two names."""
     found = {}
     for package in packages:
         with suppress(metadata.PackageNotFoundError):
@@ -143,26 +143,26 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     FormatError
-        If it is not JSON, which says in which line; or too large.
+        If it is not JSON (the message names the line), or too large.
     """
-    return _parsed(_content(path), path, 1)
+    return _parse_json(_read_content(path), path, 1)
 
 
 def read_as(path: Path, kind: type[T], name: str) -> T:
-    """Read a JSON file that holds one ``kind`` of thing: a pydantic model, or a type of values.
+    """Read a JSON file as ``kind``: a pydantic model, or another type that pydantic can validate.
 
     Parameters
     ----------
     name : str
-        What it is in the words of a person, with its article: "the record of a training run".
+        What the file holds, in words with an article: "the record of a training run".
 
     Raises
     ------
     FormatError
-        If it is not JSON, too large, or does not hold that.
+        If it is not JSON, is too large, or does not fit ``kind``.
     """
     try:
-        return TypeAdapter(kind).validate_json(_content(path, MOST_RECORD_BYTES))
+        return TypeAdapter(kind).validate_json(_read_content(path, MOST_RECORD_BYTES))
     except ValidationError as error:
         raise FormatError(path, f"it is not {name} ({explain(error)})", "restore it, or remove it") from None
 
@@ -171,14 +171,14 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     """Append ``record`` as one line that is on the disk on return; a torn last line is dropped first."""
     line = json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + "\n"
     with naming(path), path.open("ab+") as file:
-        _mend(file)
+        _repair_last_line(file)
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
 
 
-def _mend(file: Any) -> None:
-    """End ``file`` with a whole line: finish one that lacks only its end, drop one that was torn."""
+def _repair_last_line(file: Any) -> None:
+    """Make ``file`` end with a whole line: complete a record without line break, drop an incomplete record."""
     size = file.seek(0, os.SEEK_END)
     if not size:
         return
@@ -199,23 +199,23 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     FormatError
-        If another line is not a JSON record, which says which; or if the file is too large.
+        If another line is not a JSON record (the message names it), or the file is too large.
     """
-    *lines, tail = _content(path).split(b"\n")
+    *lines, tail = _read_content(path).split(b"\n")
     if _is_json(tail):  # a prefix of a record is never JSON itself
         lines.append(tail)
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        record = _parsed(line, path, number)
+        record = _parse_json(line, path, number)
         if not isinstance(record, dict):
             raise FormatError(path, f"line {number} is not a record but {record!r:.40}", "a JSON record is expected")
         records.append(record)
     return records
 
 
-def _content(path: Path, most: int = MOST_BYTES) -> bytes:
+def _read_content(path: Path, most: int = MOST_BYTES) -> bytes:
     return read_whole(path, most, f"a record of up to {most:,} bytes is expected")
 
 
@@ -227,7 +227,7 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _parsed(text: bytes, path: Path, first_line: int) -> Any:
+def _parse_json(text: bytes, path: Path, first_line: int) -> Any:
     try:
         return json.loads(text)
     except RecursionError:

@@ -18,7 +18,7 @@ Cell = str | float | int | None
 
 @dataclass(frozen=True)
 class Table:
-    """A table under its title and above its note. None and NaN are empty cells.
+    """A table with a title and a note. None and NaN are empty cells.
 
     Text may hold names from files: it is escaped in every format, so that it shows as it is and does nothing else.
 
@@ -87,14 +87,14 @@ class Table:
             part.write_text(text, encoding="utf-8", newline="\n")
 
     def _render(self, form: str, escape: Callable[[str], str] = str) -> str:
-        rows = self.rows or [[None] * len(self.columns)]  # of no row, tabulate cannot tell the number of columns
+        rows = self.rows or [[None] * len(self.columns)]  # without a row, tabulate does not know the number of columns
         sides = [
             "left" if any(isinstance(cell, str) for cell in column) else "right" for column in zip(*rows, strict=True)
         ]
         return str(
             tabulate(
-                [[escape(_short(cell)) for cell in row] for row in rows],
-                headers=[escape(_short(name)) for name in self.columns],
+                [[escape(_cell_text(cell)) for cell in row] for row in rows],
+                headers=[escape(_cell_text(name)) for name in self.columns],
                 tablefmt=form,
                 colalign=sides,
                 disable_numparse=True,
@@ -106,7 +106,7 @@ _MARKS = re.compile(r"[\\`*<|~$]|](?=[(\[])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])
 """What Markdown, with the extensions of GitHub, takes for markup inside a line."""
 
 
-def _short(cell: Cell) -> str:
+def _cell_text(cell: Cell) -> str:
     """``cell`` on one line, a float with three significant digits."""
     if cell is None or cell != cell:
         return ""

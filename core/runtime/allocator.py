@@ -1,9 +1,9 @@
-"""What the C library does with memory that is freed: by default glibc hands large blocks back at once.
+"""Keeps freed memory in the process, which glibc by default hands back to the system at once if a block is large.
 
-A training step frees and asks for the same large tensors again and again, and every fresh page of each costs a fault:
-on two cores that is half the time of a plain PointNet's step. The thresholds are those of ``man mallopt``; a single
-arena is needed too, because the heaps of further arenas, from which threads are served, hand back whatever their
-thresholds are. Linux with glibc only; everywhere else, and with ``POINTWARD_ALLOCATOR=system``, nothing is changed.
+A training step frees and allocates the same large tensors again and again, and each new page costs a page fault: on
+two cores that is half the time of a plain PointNet's step. The thresholds are those of ``man mallopt``. A single arena
+is needed too, because further arenas, which serve threads, ignore the thresholds. Linux with glibc only; everywhere
+else, and with ``POINTWARD_ALLOCATOR=system``, nothing is changed.
 """
 
 import ctypes
@@ -17,14 +17,14 @@ _SETTINGS = {_ARENA_MAX: 1, _MMAP_THRESHOLD: 1 << 30, _TRIM_THRESHOLD: (1 << 31)
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep what it frees, to use it again. Call it before any thread starts; whether it was done."""
+    """Let the process keep freed memory for reuse. Call it before any thread starts. Returns whether it was done."""
     if os.environ.get(SWITCH) == "system" or (libc := _glibc()) is None:
         return False
     return all(libc.mallopt(parameter, value) for parameter, value in _SETTINGS.items())
 
 
 def give_back_freed_memory() -> None:
-    """Hand what is free back to the system, after work that needed much more than what comes next."""
+    """Hand freed memory back to the system, after work that needed much more than what comes next."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
 

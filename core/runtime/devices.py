@@ -1,4 +1,4 @@
-"""Where tensors live: the choice of device, in words a person can check, and its random numbers."""
+"""The device that computes: choosing and describing it, its out-of-memory errors, and its random numbers."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
-_generators = Lock()
+_generator_lock = Lock()
 
 
 def available_devices() -> list[str]:
@@ -20,7 +20,7 @@ def available_devices() -> list[str]:
 
 
 def choose_device(name: DeviceName = "auto") -> torch.device:
-    """The device called ``name``; "auto" is the fastest there is.
+    """The device called ``name``; "auto" is the fastest of this machine.
 
     Raises
     ------
@@ -48,14 +48,16 @@ def describe_device(device: torch.device) -> str:
 
 
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED|_OUT_OF_MEMORY")
-_ASKED = re.compile(r"\b(?:tried to|unable to) allocate (?P<number>[\d.]+) (?P<unit>bytes|[KMGTPE]iB)", re.IGNORECASE)
-_FREE = re.compile(r"of which (?P<size>[\d.]+ \w+) is free")
+_REQUESTED = re.compile(
+    r"\b(?:tried to|unable to) allocate (?P<number>[\d.]+) (?P<unit>bytes|[KMGTPE]iB)", re.IGNORECASE
+)
+_FREE_SIZE = re.compile(r"of which (?P<size>[\d.]+ \w+) is free")
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """Of an error that says that memory ran out, a sentence with the device, what was asked for, and what to lower.
+    """If an error means that memory ran out, a sentence with the device, the requested size, and what to lower.
 
-    None of any other error. Known are Python's, NumPy's, and PyTorch's on CPUs, NVIDIA and Apple GPUs.
+    None for any other error. Recognised are the errors of Python, NumPy, and PyTorch on CPUs, NVIDIA and Apple GPUs.
     """
     text = str(error)
     if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and _NO_MEMORY.search(text)):
@@ -63,17 +65,21 @@ def out_of_memory(error: BaseException) -> str | None:
     gpu = re.search(r"\b(CUDA|MPS)|CUBLAS|CUDNN", text)
     place = f"The GPU{_gpu_name(text)}" if gpu else "This machine"
     figures = ""
-    if asked := _ASKED.search(text):
-        in_bytes = asked["unit"] == "bytes"
-        size = f"{float(asked['number']) / 2**30:,.2f} GiB" if in_bytes else f"{asked['number']} {asked['unit']}"
+    if requested := _REQUESTED.search(text):
+        in_bytes = requested["unit"] == "bytes"
+        size = (
+            f"{float(requested['number']) / 2**30:,.2f} GiB"
+            if in_bytes
+            else f"{requested['number']} {requested['unit']}"
+        )
         figures = f": {size} more were asked for"
-        figures += f", and {free['size']} are free" if (free := _FREE.search(text)) else ""
+        figures += f", and {free['size']} are free" if (free := _FREE_SIZE.search(text)) else ""
     other = "compute on the CPU" if gpu else "close other programs"
     return f"{place} has not enough memory{figures}. Lower the batch size, the points or the clouds, or {other}."
 
 
 def _gpu_name(text: str) -> str:
-    """Its name in brackets, where PyTorch knows it."""
+    """Name of the GPU in brackets, if PyTorch knows it."""
     if not torch.cuda.is_available():
         return ""
     index = re.search(r"GPU (\d+)", text)
@@ -82,11 +88,11 @@ def _gpu_name(text: str) -> str:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """PyTorch's own random generators seeded inside and as before after.
+    """Seed PyTorch's global random generators inside the block, and restore their state after it.
 
-    Initial weights and dropout take their numbers from nowhere else. The generators are the whole process's, so of two
-    threads in here one waits: two trainings at once take turns, or neither could be repeated.
+    Initial weights and dropout can use only these generators. All threads share them, so only one thread at a time can
+    be inside: two trainings at once take turns, because otherwise neither could be repeated.
     """
-    with _generators, torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with _generator_lock, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

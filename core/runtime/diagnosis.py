@@ -1,4 +1,4 @@
-"""What this installation is and whether it is whole, for bug reports: one text for the commands and the window."""
+"""A description of this installation and of its problems, for bug reports, in the commands and the window."""
 
 import platform
 import sys
@@ -14,7 +14,7 @@ PACKAGES = (
 
 
 def diagnose(cache: Path) -> dict[str, Any]:
-    """Versions, devices, threads, the shipped models (each checked by its checksum), folders, and what is wrong."""
+    """Versions, devices, threads, the shipped models (each checked by its checksum), folders, and problems found."""
     from core.models.checkpoints import builtin_models, load_model
     from core.models.fast.peaks import uses_int8_search
     from core.runtime.devices import available_devices, choose_device, describe_device

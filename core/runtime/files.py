@@ -1,7 +1,7 @@
-"""Files that are whole or absent, and the one sentence for a file that is not as it should be.
+"""Writing files completely or not at all, reading them safely, and the error for a file that cannot be used.
 
-A file or folder that is being written is called ``.STEM-PID-TOKEN.SUFFIX``: its name says which process writes it, so
-that what a killed process has left is not confused with what another one is writing at this moment.
+A file or folder that is being written is called ``.STEM-PID-TOKEN.SUFFIX``. The name says which process writes it, so
+that the leftovers of a killed process are told from what another process is writing at this moment.
 """
 
 import os
@@ -31,9 +31,9 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 class FormatError(ValueError):
-    """A file cannot be used: which, what is wrong (with its line or field), and what is accepted.
+    """A file cannot be used. The message names the file, what is wrong (with its line or field), and what is accepted.
 
-    One sentence of at most ``MOST_CHARACTERS`` printable characters, whatever the file's name and content are.
+    It is one sentence of at most ``MOST_CHARACTERS`` printable characters, whatever the file's name and content are.
     """
 
     def __init__(self, path: Path, wrong: str, accepted: str) -> None:
@@ -53,7 +53,7 @@ def readable(name: Path | str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What a library says of a file, as the end of a ``FormatError``'s "what is wrong"."""
+    """A library's error about a file, in brackets for the end of a ``FormatError``'s "what is wrong", or nothing."""
     text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, MemoryError):
         text = "there is not enough memory"
@@ -70,19 +70,19 @@ _KINDS = (
 
 
 def require_regular_file(path: Path, accepted: str) -> int:
-    """The size in bytes of a regular file; to be called before a path from a person is opened.
+    """Check that a path is a regular file, and return its size in bytes. Call it before opening a path from a person.
 
-    Opening a named pipe waits for ever, and reading a device may never end.
+    Opening a named pipe would wait for ever, and reading a device may never end.
 
     Parameters
     ----------
     accepted
-        The end of the sentence if it is none: what is accepted in its place.
+        What is accepted; the end of the error message.
 
     Raises
     ------
     FormatError
-        If there is no such file, it is of another kind, or the system does not let this process look at it.
+        If there is no such file, it is of another kind, or this process has no permission to look at it.
     """
     try:
         status = path.stat()
@@ -99,7 +99,7 @@ def require_regular_file(path: Path, accepted: str) -> int:
 
 
 def read_whole(path: Path, most: int, accepted: str) -> bytes:
-    """The content of a regular file of up to ``most`` bytes.
+    """All bytes of a regular file, if there are no more than ``most``.
 
     Raises
     ------
@@ -119,14 +119,14 @@ def read_whole(path: Path, most: int, accepted: str) -> bytes:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``, to be written as a file or a folder.
 
-    It takes the place of ``path`` when the block ends well and is removed when it does not, so that a reader sees the
-    old content or the new, never a part; a folder that replaces another is absent for an instant. Missing parent
-    folders are made, and what killed processes have left beside it is removed.
+    It replaces ``path`` when the block succeeds and is removed when the block fails, so that a reader sees the old
+    content or the new, never a part. (A folder that replaces another is absent for an instant.) Missing parent folders
+    are made, and leftovers of killed processes beside it are removed.
 
     Raises
     ------
     OSError
-        If it cannot be written, with ``path`` as its file name where the system named none.
+        If it cannot be written; its file name is ``path`` if the system named none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
@@ -135,7 +135,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield temporary
-        if temporary.is_dir() and path.is_dir():  # a folder cannot replace one that is not empty
+        if temporary.is_dir() and path.is_dir():  # os.replace cannot replace a folder that is not empty
             old = path.with_name(f".{path.name}-{_token()}{_REPLACED}")
             os.replace(path, old)
             try:
@@ -153,7 +153,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Give ``path`` to an ``OSError`` of the system that names no file, such as that of a full disk."""
+    """Add ``path`` as the file name to an ``OSError`` without one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -163,21 +163,29 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def temporary_folder(name: str) -> "tempfile.TemporaryDirectory[str]":
-    """A folder of this process for temporary files, removed at its end; those of killed processes are removed now."""
+    """A folder for temporary files, removed when the process ends; those of killed processes are removed now."""
     sweep(Path(tempfile.gettempdir()))
     return tempfile.TemporaryDirectory(prefix=f".{name}-{_token()}.")
 
 
 def sweep(folder: Path, locked: Sequence[str] = ()) -> None:
-    """Remove what processes that have ended left of files and folders they were writing in ``folder``.
+    """Remove the unfinished files and folders that processes left in ``folder`` when they were killed.
 
-    A folder that was about to be replaced is put back. Only what this user's processes on this machine have left is
-    touched; of names without suffix that match one of the patterns ``locked``, whose lock the caller holds, all is.
+    A folder that was about to be replaced is put back. Only leftovers of this user's processes on this machine are
+    touched.
+
+    Parameters
+    ----------
+    locked
+        Patterns of names without suffix whose lock the caller holds: of these, everything unfinished is removed,
+        whichever process wrote it.
     """
     with suppress(OSError):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             name = _TEMPORARY.fullmatch(entry.name)
-            if name is None or not (any(fnmatchcase(name["stem"], each) for each in locked) or _abandoned(entry, name)):
+            if name is None or not (
+                any(fnmatchcase(name["stem"], each) for each in locked) or _is_abandoned(entry, name)
+            ):
                 continue
             if name["suffix"] == _REPLACED and not (folder / name["stem"]).exists():
                 with suppress(OSError):
@@ -189,8 +197,8 @@ def _token() -> str:
     return f"{os.getpid()}-{_HOST}{_PROCESS}{secrets.token_hex(2)}"
 
 
-def _abandoned(entry: os.DirEntry[str], name: re.Match[str]) -> bool:
-    """Whether the process that was writing this was one of this user and machine, and has ended."""
+def _is_abandoned(entry: os.DirEntry[str], name: re.Match[str]) -> bool:
+    """Whether this was written by a process of this user on this machine that has ended."""
     try:
         own = not hasattr(os, "geteuid") or entry.stat(follow_symlinks=False).st_uid == os.geteuid()
     except OSError:

@@ -1,7 +1,7 @@
-"""A call in a process of its own, with limits of memory and time: for libraries that a file's bytes can crash.
+"""Calls a function in a separate process with limits on memory and time, because a malformed file can crash a library.
 
-The process is started anew and not forked, for this one has threads, and not by ``multiprocessing``, which would run a
-person's script a second time.
+The process is not forked, because this one has threads, and not started by ``multiprocessing``, which would run the
+script of a person who imports this package a second time.
 """
 
 import importlib
@@ -15,32 +15,32 @@ from pathlib import Path
 from typing import Any
 
 FLAG = "--isolated-call"
-"""The word after which a bundled program makes such a call."""
+"""The argument with which a bundled program makes such a call and nothing else."""
 
 _STALLED = 120
-"""Seconds on the clock after which a process is ended that computes nothing, such as one that waits for a network."""
+"""Seconds of real time after which the process is ended even if it computes nothing, as when it waits for a network."""
 _NO_MEMORY = 77
 """Exit code of a call that ran out of memory."""
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {} import answer; sys.exit(answer())"
 
 
 class IsolatedCallError(RuntimeError):
-    """The call did not come to its end; the message says why in a few words."""
+    """The call did not finish; the message says why in a few words."""
 
 
 def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, seconds: int) -> bytes:
-    """What ``function(*arguments)`` returns in a new process that ends with the call.
+    """Call ``function(*arguments)`` in a new process, and return its result.
 
-    On Windows only the time is limited, and as time on the clock.
+    On Windows only the time is limited, as real time.
 
     Parameters
     ----------
     function, arguments
-        A function of a module, and values of JSON. What it needs beyond them it imports itself.
+        A function at the top level of a module, and values that JSON can hold.
     memory
-        Bytes of address space beyond what the new process has.
+        Limit on the address space in bytes, beyond what the new process has at its start.
     seconds
-        Of processor time.
+        Limit on processor time.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, 
 
 
 def answer() -> int:
-    """What the new process does: read the question from standard input, and write the result; the exit code."""
+    """Run in the new process: read the call from standard input, and write its result. Returns the exit code."""
     module, name, arguments, memory, seconds = json.loads(sys.stdin.buffer.read())
     function = getattr(importlib.import_module(module), name)
     with os.fdopen(os.dup(1), "wb") as result:
@@ -88,9 +88,9 @@ def answer() -> int:
 
 
 def limit_resources(memory: int, seconds: int) -> None:
-    """Let this process have so many bytes of address space more than it has, and end it after so much processor time.
+    """Limit this process to so many more bytes of address space and so many seconds of processor time.
 
-    What the system has no limit for is not limited.
+    Limits that the system does not offer are left out: both on Windows, memory on macOS.
     """
     if sys.platform == "win32":
         return

@@ -1,4 +1,4 @@
-"""Locks between processes. The system holds them for a process, so that they end with it however it ends."""
+"""Locks between processes. The operating system releases them when their process ends, even if it is killed."""
 
 import errno
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 from core.runtime.files import readable
 
 LOCK = ".lock"
-"""In a folder that is locked."""
+"""Name of the lock file in a locked folder."""
 
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
-"""What file systems without locks say; work goes on there as if nobody else did."""
+"""Errors of file systems without locks, where work goes on without one."""
 
 
 class InUseError(ValueError):
@@ -22,16 +22,16 @@ class InUseError(ValueError):
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keep every other process, and every other thread, from working on ``folder``, which is made where it is missing.
+    """Lock ``folder`` against every other process and thread that locks it; a missing folder is made.
 
     Raises
     ------
     InUseError
-        If one is doing so already; the sentence names the folder and that process.
+        If it is locked already; the message names the folder and the process that holds the lock.
     ValueError
         If ``folder`` is a file.
     """
-    made = not folder.exists()
+    created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -46,20 +46,20 @@ def locked_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        if made:
+        if created:
             with suppress(OSError):
                 folder.rmdir()  # if it is still empty
 
 
 class Lock:
-    """A lock on the file ``path``, which is there while the lock is held."""
+    """A lock on the file ``path``, which exists while the lock is held."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock unless somebody holds it; whether it was taken."""
+        """Take the lock if it is free. Returns whether it was taken."""
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             if not _try_lock(descriptor):
@@ -67,9 +67,9 @@ class Lock:
                 return False
             if self._is_file(descriptor):
                 break
-            os.close(descriptor)  # who held it has removed the file meanwhile: take the lock of a new one
+            os.close(descriptor)  # the last holder has removed the file meanwhile: try again with a new file
         self._descriptor = descriptor
-        with suppress(OSError):  # of a full disk; the number is for messages only
+        with suppress(OSError):  # such as a full disk; the number is for messages only
             os.truncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())
         return True
@@ -77,7 +77,7 @@ class Lock:
     def release(self) -> None:
         """Give the lock back, and remove its file."""
         assert self._descriptor is not None
-        if sys.platform == "win32":  # where an open file can't be removed
+        if sys.platform == "win32":  # Windows cannot remove an open file
             os.close(self._descriptor)
         with suppress(OSError):
             self._path.unlink()
@@ -93,7 +93,7 @@ class Lock:
 
     @property
     def holder(self) -> str:
-        """Who holds it, for a message."""
+        """The process that holds the lock, in words for a message."""
         try:
             number = int(self._path.read_text())
         except (OSError, ValueError):
@@ -105,7 +105,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int) -> bool:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a locked byte can't be read, so it is one behind the content
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # behind the content: a locked byte can't be read
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:

@@ -1,4 +1,4 @@
-"""What a path is: a cloud or mesh, a model, or the folder of a training run."""
+"""Opens a path from a person: a cloud or mesh, a model, or the folder of a training run."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from core.models.predict import predict
 
 
 def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedModel:
-    """Read a cloud or mesh in the unit sphere, or the model in a file or a run's folder.
+    """Read a cloud or mesh, normalised to the unit sphere, or load the model in a file or a run's folder.
 
     Raises
     ------
     ValueError
-        If it is neither, or damaged; one sentence with the path and what is accepted. ``NonFiniteError`` if it is a
-        model that can't predict even a sphere.
+        If it is neither, or damaged; one sentence with the path and what is accepted. ``NonFiniteError`` if a model's
+        logits for a sphere are not finite.
     """
     if path.is_dir() or path.name.lower().endswith((".safetensors", CARD)):
         model = load_model(resolve_model(path), device)
@@ -31,12 +31,12 @@ def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedM
 
 
 def has_to_be_imported(path: Path) -> bool:
-    """Whether a path is that of a model of another project, of which a person has to say something first.
+    """Whether a path is a model of another project, which has to be imported before it can be used.
 
     Raises
     ------
     ModelError
-        If it is a safetensors file that is not whole.
+        If it is a damaged safetensors file.
     """
     if path.is_dir() or path.name.endswith(CARD) or not is_foreign(path):
         return False

@@ -1,7 +1,7 @@
-"""Other processes: whether one still runs, and workers that end with the process that started them.
+"""Whether a process still runs, and worker processes that end with the process that started them.
 
-Workers are connected by pipes alone. Process pools also need semaphores and folders in shared memory, which stay there
-for ever when the process is killed, and their workers go on waiting for minutes.
+Workers are connected by pipes only. The pools of the standard library also need semaphores and folders in shared
+memory, which stay for ever if the process is killed, and their workers go on waiting for minutes.
 """
 
 import ctypes
@@ -23,12 +23,12 @@ class WorkerError(ValueError):
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this number runs on this machine."""
+    """Whether a process with this number runs on this machine."""
     if sys.platform == "win32":
         kernel = ctypes.windll.kernel32
         handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
         if not handle:
-            return bool(kernel.GetLastError() == 5)  # ERROR_ACCESS_DENIED: there is one, of somebody else
+            return bool(kernel.GetLastError() == 5)  # ERROR_ACCESS_DENIED: it exists and belongs to another user
         code = ctypes.c_ulong()
         kernel.GetExitCodeProcess(handle, ctypes.byref(code))
         kernel.CloseHandle(handle)
@@ -37,7 +37,7 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it is of somebody else
+    except PermissionError:  # it belongs to another user
         return True
     try:
         return (
@@ -47,10 +47,10 @@ def is_alive(pid: int) -> bool:
         return True
 
 
-def end_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
-    """Let the system send this process a signal when the one that started it, ``parent``, ends. Linux only."""
+def end_with_parent(parent: int, signal_: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the system to send this process a signal when its parent process ends. Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, how)  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal_)  # PR_SET_PDEATHSIG
         if os.getppid() != parent:  # it has ended already
             os._exit(1)
 
@@ -58,27 +58,27 @@ def end_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
 def map_in_processes(
     function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], workers: int
 ) -> Iterator[tuple[int, Any]]:
-    """Call a function with each of ``tasks`` in worker processes; in this one if there is only one worker.
+    """Call a function with each of ``tasks`` in worker processes, or in this process if there is only one worker.
 
     Parameters
     ----------
     function : callable
-        Of a module, as what it takes and returns goes through pipes. A script that calls this needs the usual
-        ``if __name__ == "__main__":``, for a worker imports it.
+        A function at the top level of a module; its arguments and result are pickled. A script that calls this needs
+        the usual ``if __name__ == "__main__":``, because a worker imports it.
     tasks : sequence of tuples
         Arguments of each call.
     workers : int
-        Processes, 1 or more. They end with this generator, and with this process however that ends: on Linux at once,
-        elsewhere after the call under way.
+        Number of processes, 1 or more. They end with this generator, and with this process, even if it is killed: on
+        Linux at once, elsewhere after their current call.
 
     Yields
     ------
-    Place of a task, and what its call returned, in the order in which calls end.
+    Index of a task, and the result of its call, in the order in which the calls end.
 
     Raises
     ------
     WorkerError
-        If a worker was killed. An exception of a call is raised here.
+        If a worker was killed. An exception in a call is raised here as it is.
     """
     if workers == 1:
         yield from ((place, function(*task)) for place, task in enumerate(tasks))
@@ -118,8 +118,8 @@ def map_in_processes(
 
 
 def _serve(connection: Connection, parent: int, function: Callable[..., Any]) -> None:
-    """Answer calls until the parent process closes the connection or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the workers too, and is the parent's matter
+    """Run calls in a worker until the parent process closes the connection or ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the workers too, but only the parent reacts to it
     end_with_parent(parent)
     with suppress(EOFError, ConnectionError):
         while True:

@@ -1,4 +1,4 @@
-"""What the studio opens with: the shipped models and one built-in shape, long before any dataset is made."""
+"""Loads what the studio shows first: the shipped models and one built-in shape, before any dataset is opened."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from core.clouds import SHOWN, Cloud, resample
 from core.events import Done, Event, Note, Progress, forward
 
-if TYPE_CHECKING:  # loading it takes seconds, which are spent behind the painted window
+if TYPE_CHECKING:  # importing it takes seconds; the window is painted first
     from core.models.checkpoints import LoadedModel
 
 FIRST_DATASET = "shapes16"
 FIRST_CLASS, FIRST_SEED = "chair", 117
-"""Under FGSM at 0.1 the simple model takes it for a table, and the others still for a chair."""
+"""Under FGSM at epsilon 0.1 the simple model predicts table for this shape, and the others still predict chair."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 MOST_CHARACTERS = 300
-"""Of a sentence about what is wrong."""
+"""Longest error message."""
 
 _FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _ESTIMATE = re.compile(r"[-+][\d.]+ \[[-+]?[\d.]+, [-+]?[\d.]+\]")
@@ -33,10 +33,10 @@ def sentence(text: str) -> str:
 
 
 def spreadsheet_text(text: str) -> str:
-    """``text``, made printable, as a cell that no spreadsheet takes for a formula.
+    """``text``, made printable, as a cell that no spreadsheet mistakes for a formula.
 
     An apostrophe is put before ``=``, ``+``, ``-``, ``@`` and the wide forms of these, as OWASP advises on CSV
-    injection. A number with its interval, "-1.40 [-3.70, 1.10]", is left as it is, for it is no formula.
+    injection. A number with its interval, "-1.40 [-3.70, 1.10]", is left as it is, because it is no formula.
     """
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) and not _ESTIMATE.fullmatch(text) else text

@@ -1,6 +1,6 @@
-"""Who computes on which of the processor's cores: how many threads, how they wait, and calls side by side.
+"""How many threads compute, how they wait for one another, and how calls are run in parallel on the usable cores.
 
-torch and joblib are imported inside functions: a process says how its threads wait before either is loaded.
+torch and joblib are imported inside functions, because OpenMP reads how its threads shall wait when it is loaded.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from threading import get_native_id
 from typing import Any
 
 CORES = frozenset(os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1))
-"""Those that this process may use."""
+"""Numbers of the cores that this process may use."""
 
 THREADS = "POINTWARD_THREADS"
 """Environment variable for the number of threads; ``--threads`` sets it too, for processes that are started later."""
@@ -25,24 +25,24 @@ _COUNTS = "OMP_NUM_THREADS"
 
 
 def sleep_while_waiting() -> None:
-    """Let OpenMP's threads sleep while they wait for one another, unless the environment has a setting of its own.
+    """Let OpenMP's threads sleep while they wait for one another, unless the environment sets something else.
 
-    By default they stay busy for milliseconds. Where others compute on the same cores, a thread that waits then keeps
-    its core from the one that it waits for: beside eleven busy processes on two cores, two threads took 52 s for a
-    gradient of 32 clouds, and 1.5 s asleep (``python -m tests.bench.threads``). Call it before a library that brings
-    OpenMP is loaded.
+    By default they stay busy for milliseconds. If other processes use the same cores, a waiting thread then blocks the
+    core that the thread it waits for needs: beside eleven busy processes on two cores, two threads took 52 s for a
+    gradient of 32 clouds, and 1.5 s when waiting threads slept (``python -m tests.bench.threads``). Call it before a
+    library that brings OpenMP is loaded.
     """
     if not os.environ.keys() & set(_WAITING):
         os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
-def asked_threads() -> int | None:
-    """The number of threads that a person has asked for, by ``--threads`` or the environment; None if they have not.
+def requested_threads() -> int | None:
+    """The number of threads requested by ``--threads`` or the environment; None if none was.
 
     Raises
     ------
     ValueError
-        If the environment variable is no number from 1 to ``MOST_THREADS``.
+        If the environment variable is not a number from 1 to ``MOST_THREADS``.
     """
     if not (text := os.environ.get(THREADS, "").strip()):
         return None
@@ -61,36 +61,36 @@ def usable_cores() -> int:
 
 def allowed_threads() -> int:
     """How many threads or worker processes may compute at a time."""
-    return asked_threads() or usable_cores()
+    return requested_threads() or usable_cores()
 
 
 def set_threads() -> None:
-    """Give computing as many threads as were asked for, or else as there are usable cores.
+    """Let the libraries compute with the requested number of threads, by default one for each usable core.
 
-    The number does not follow the load of the machine, for the last digits of results depend on it. Where nobody has
-    asked, ``OMP_NUM_THREADS`` holds as usual.
+    The number does not follow the load of the machine, because the last digits of results depend on it. If no number
+    was requested, ``OMP_NUM_THREADS`` is respected.
     """
     import torch
     from threadpoolctl import threadpool_limits
 
-    asked = asked_threads()
-    if asked is None and os.environ.get(_COUNTS):
+    requested = requested_threads()
+    if requested is None and os.environ.get(_COUNTS):
         return
     torch.set_num_threads(allowed_threads())
     threadpool_limits(allowed_threads())
-    if asked is not None:
-        os.environ[_COUNTS] = str(asked)  # for libraries that are loaded later
+    if requested is not None:
+        os.environ[_COUNTS] = str(requested)  # for libraries that are loaded later
 
 
 def set_threads_beside_window() -> None:
-    """``set_threads`` for a process that also paints and trains: at most two cores give PyTorch's loops one thread.
+    """``set_threads`` for a process that also paints a window; with two cores or fewer, PyTorch's loops get one thread.
 
-    Two busy pools of two threads each on two cores wait for one another: a forward pass of 7 ms then takes 270 ms.
+    Two pools of two threads each on two cores wait for one another: a forward pass of 7 ms then takes 270 ms.
     """
     import torch
 
     set_threads()
-    if asked_threads() is None and usable_cores() <= 2:
+    if requested_threads() is None and usable_cores() <= 2:
         torch.set_num_threads(1)
 
 
@@ -98,7 +98,7 @@ def describe_threads() -> dict[str, Any]:
     """How many threads compute, what decided that, and how they wait for one another."""
     import torch
 
-    set_by = THREADS if asked_threads() is not None else _COUNTS if os.environ.get(_COUNTS) else "usable cores"
+    set_by = THREADS if requested_threads() is not None else _COUNTS if os.environ.get(_COUNTS) else "usable cores"
     waiting = {name: os.environ[name] for name in _WAITING if name in os.environ}
     return {
         "count": torch.get_num_threads(),
@@ -109,10 +109,11 @@ def describe_threads() -> dict[str, Any]:
 
 
 def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each call returns; where PyTorch's own loops keep one thread, the other cores compute calls too.
+    """Run the calls, in parallel if PyTorch's own loops use one thread, and return what each returns, in order.
 
-    Elsewhere they run in turn, for each call has the cores already, or one thread is all that was asked for. A call
-    starts no thread that outlives it: it would inherit the one core.
+    If PyTorch uses several threads, each call uses all cores already; if one thread was requested, there is no second
+    one. In both cases the calls run one after another. A call must start no thread that outlives it, because such a
+    thread would be bound to the core of its call.
     """
     import torch
 
@@ -122,29 +123,30 @@ def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     helpers = _helpers(side_by_side - 1)
     with helpers.on_other_cores():
         waiting = [helpers.pool.submit(call) for call in calls]
-        # this thread takes from the end what no helper has begun: it need not wake up first, never waits for its own
+        # this thread runs the calls that no helper has started, from the last on: waking a helper takes time
         own = {place: calls[place]() for place in reversed(range(len(calls))) if waiting[place].cancel()}
         return [own[place] if place in own else call.result() for place, call in enumerate(waiting)]
 
 
 class _Helpers:
-    """Threads that wait for calls."""
+    """A pool of threads for ``run_concurrently``, bound to cores."""
 
     def __init__(self, count: int) -> None:
         self._threads: list[int] = []
-        # joblib's threads take 10 ms to start and gather four calls
-        self.pool = ThreadPoolExecutor(count, "at once", initializer=self._begin)
+        # not joblib: its threads take 10 ms to start and gather four calls
+        self.pool = ThreadPoolExecutor(count, "at once", initializer=self._register_thread)
 
-    def _begin(self) -> None:
-        _keep(0, CORES)
+    def _register_thread(self) -> None:
+        """Run in each new thread."""
+        _bind_to_cores(0, CORES)
         self._threads.append(get_native_id())
 
     @contextmanager
     def on_other_cores(self) -> Iterator[None]:
-        """The calling thread stays where it is meanwhile, and the helpers elsewhere. Linux only.
+        """Bind the calling thread to its present core and the helpers to the others, inside the block. Linux only.
 
-        In a virtual machine Linux takes a core that sleeps for one that is not to be had. It wakes a helper on the
-        caller's core, or the caller on the helper's, and for milliseconds the two share it beside an idle one.
+        In a virtual machine Linux takes a sleeping core for a busy one. Without this it wakes a helper on the caller's
+        core, or the caller on the helper's, and for milliseconds both share that core while another is idle.
         """
         if sys.platform != "linux":
             yield
@@ -152,12 +154,12 @@ class _Helpers:
         here, before = {ctypes.CDLL(None).sched_getcpu()}, os.sched_getaffinity(0)
         for thread in self._threads:
             if thread != get_native_id():
-                _keep(thread, CORES - here)
-        _keep(0, here)
+                _bind_to_cores(thread, CORES - here)
+        _bind_to_cores(0, here)
         try:
             yield
         finally:
-            _keep(0, before)
+            _bind_to_cores(0, before)
 
 
 @cache
@@ -165,8 +167,8 @@ def _helpers(count: int) -> _Helpers:
     return _Helpers(count)
 
 
-def _keep(thread: int, cores: frozenset[int] | set[int]) -> None:
-    """Let a thread, 0 for this one, run on these cores only; wherever it likes if the system has taken them away."""
+def _bind_to_cores(thread: int, cores: frozenset[int] | set[int]) -> None:
+    """Let a thread (0: this one) run on these cores only; not bound if the system has taken the cores away. Linux."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.sched_setaffinity(thread, cores)

@@ -484,7 +484,7 @@ class TestProbing:
         torch.manual_seed(0)
         model = Answering(answer)
         found = probed(model, 64)
-        assert (found.adapter.way.layout, found.adapter.way.answer, found.classes) == ("BN3", kind, 5)
+        assert (found.adapter.call.layout, found.adapter.call.answer, found.classes) == ("BN3", kind, 5)
         assert found.deterministic
         expected = model.inner(sphere()).log_softmax(1)
         torch.testing.assert_close(found.adapter(sphere()).logits.log_softmax(1), expected, rtol=1e-4, atol=1e-5)
@@ -519,7 +519,7 @@ class TestProbing:
             def forward(self, data: dict[str, Tensor]) -> Tensor:
                 return self.last(torch.cat([data["pos"], data["x"].transpose(1, 2)], 2).amax(1))
 
-        assert probed(Named(), 64).adapter.way.layout == "dict"
+        assert probed(Named(), 64).adapter.call.layout == "dict"
 
     def test_what_may_be_read_in_two_ways_is_asked(self) -> None:
         class Any3(nn.Module):
@@ -533,7 +533,7 @@ class TestProbing:
         with pytest.raises(NeededError, match="as B3N and as BN3") as error:
             probed(Any3(), 64)
         assert (error.value.option, error.value.choices) == ("layout", ("B3N", "BN3"))
-        assert probed(Any3(), 64, "BN3").adapter.way.layout == "BN3"
+        assert probed(Any3(), 64, "BN3").adapter.call.layout == "BN3"
         two = Answering(lambda x, clouds: (x, clouds.amax(1)))
         with pytest.raises(NeededError, match="name its --classes"):
             probed(two, 64)

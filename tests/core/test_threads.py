@@ -18,7 +18,7 @@ from core.runtime import threads
 from core.runtime.threads import (
     THREADS,
     allowed_threads,
-    asked_threads,
+    requested_threads,
     run_concurrently,
     set_threads,
     set_threads_beside_window,
@@ -73,12 +73,12 @@ def test_without_being_asked_a_container_s_quota_holds_and_a_setting_of_openmp(m
 def test_a_wrong_number_of_threads_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(THREADS, text)
     with pytest.raises(ValueError, match=r"POINTWARD_THREADS is .*; give a whole number from 1 to 1024"):
-        asked_threads()
+        requested_threads()
 
 
 def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(THREADS, " ")
-    assert asked_threads() is None
+    assert requested_threads() is None
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from core.commands import cli, run, shared
+from core.commands import cli, run, shared, trial
 from core.commands import train as train_command
 from core.commands.checks import FIGURES
-from core.commands.console import complain
+from core.commands.console import print_error
 from core.runtime.text import MOST_CHARACTERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +113,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("work was begun")
 
     monkeypatch.setattr("core.commands.attack.load_model", work)
-    monkeypatch.setattr(shared, "load_model", work)
+    monkeypatch.setattr(trial, "load_model", work)
     monkeypatch.setattr(shared, "open_dataset", work)
 
 
@@ -238,7 +238,7 @@ def test_letters_that_a_terminal_can_not_show_are_escaped(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 5000, "\x1b[2J" * 200, "[bold]x[/bold] [/] :smile:"])
 def test_no_error_is_empty_or_endless_or_steers_the_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    complain(text)
+    print_error(text)
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert len("error: ") < len(said.strip()) <= len("error: ") + MOST_CHARACTERS

@@ -218,13 +218,15 @@ def _random_words(rng: random.Random) -> bytes:
 def _parse_words(data: bytes, folder: Path, rng: random.Random) -> None:
     from cyclopts import CycloptsError
 
-    from core.commands import MOST_USAGE_CHARACTERS, cli, explained
+    from core.commands import MOST_USAGE_CHARACTERS, cli, exit_code_and_message
 
     words = json.loads(data)
     try:
         cli.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        raise Refused(sentence(printable(explained(error)[1]), 4 * MOST_USAGE_CHARACTERS)) from None  # as it is shown
+        raise Refused(
+            sentence(printable(exit_code_and_message(error)[1]), 4 * MOST_USAGE_CHARACTERS)
+        ) from None  # as it is shown
     except ValidationError as error:
         raise Refused(sentence(printable(explain(error)), most=1000)) from None
 

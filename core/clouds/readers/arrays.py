@@ -17,16 +17,16 @@ from core.runtime.files import FormatError
 
 ARRAY = "an array (N, 3) to (N, 7) of real numbers is accepted"
 _AT_ONCE = 1 << 24
-"""Bytes; more, and a compressed field would be in memory three times."""
+"""Bytes read at a time; with more, a compressed field would be in memory three times."""
 _LONGEST_HEADER = 10_000
-"""Of an array, in bytes; as many as NumPy parses without being asked to trust the file."""
+"""Longest header of an array, in bytes; NumPy refuses longer ones unless told to trust the file."""
 _LONGEST_TEXT = 4096
-"""Bytes of a name in an array; even an empty array of longer ones can cost gigabytes when it is converted."""
+"""Longest text in an array, in bytes; even an empty array of longer texts can take gigabytes when converted."""
 _MOST_MEMBERS = 1000
-"""Of a zip archive, whose list alone can otherwise cost gigabytes."""
+"""Most members of a zip archive, whose list alone can otherwise take gigabytes."""
 
 Check = Callable[[str, tuple[int, ...], np.dtype[Any]], None]
-"""Called with what an array is called, its shape and type before it is read; raises a FormatError to refuse it."""
+"""Called with name, shape and type of an array before it is read; raises a FormatError to refuse it."""
 
 
 def read_npy(path: Path, most: int) -> NDArray[Any]:
@@ -37,7 +37,7 @@ def read_npy(path: Path, most: int) -> NDArray[Any]:
 
 def read_npz(path: Path, most: int) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """The first three columns (N, 3) of the field that holds the cloud, and the fields centre and radius."""
-    with path.open("rb") as file, _archive(path, file) as archive:
+    with path.open("rb") as file, _open_archive(path, file) as archive:
         members = _members(archive)
         name = chosen(path, list(members))
         points = _read_member(path, archive, members[name], name, cloud_check(path, most))
@@ -51,14 +51,14 @@ def read_npz(path: Path, most: int) -> tuple[NDArray[Any], dict[str, NDArray[Any
 
 
 def read_npz_fields(path: Path, most_bytes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
-    """Fields of numbers or text, each of up to so many bytes.
+    """Read fields of numbers or text, each with its limit in bytes.
 
     Raises
     ------
     FormatError
-        If it is no such archive, is damaged, or lacks one.
+        If it is no .npz archive, is damaged, or a field is missing or too large.
     """
-    with path.open("rb") as file, _archive(path, file) as archive:
+    with path.open("rb") as file, _open_archive(path, file) as archive:
         members = _members(archive)
         if absent := [name for name in most_bytes if name not in members]:
             raise FormatError(path, f"it has no field {absent[0]}", f"the fields {', '.join(most_bytes)} are needed")
@@ -69,7 +69,7 @@ def read_npz_fields(path: Path, most_bytes: Mapping[str, int]) -> dict[str, NDAr
 
 
 def chosen(path: Path, names: list[str]) -> str:
-    """Which of a file's fields holds the cloud."""
+    """Name of the field that holds the cloud."""
     name = next((name for name in ("points", "data") if name in names), names[0] if len(names) == 1 else None)
     if name is None:
         wrong = f"it holds the fields {', '.join(names)}" if names else "it holds no field"
@@ -78,7 +78,7 @@ def chosen(path: Path, names: list[str]) -> str:
 
 
 def cloud_check(path: Path, most: int) -> Check:
-    """That an array is a cloud of up to ``most`` points."""
+    """A check that an array is a cloud of up to ``most`` points."""
 
     def check(what: str, shape: tuple[int, ...], type_: np.dtype[Any]) -> None:
         if len(shape) != 2 or not 3 <= shape[1] <= 7 or type_.kind not in "fiu":
@@ -90,7 +90,7 @@ def cloud_check(path: Path, most: int) -> Check:
 
 
 def size_check(path: Path, most_bytes: int, kinds: str = "fiu") -> Check:
-    """That an array has up to ``most_bytes`` and is of numbers, or of other ``kinds`` as NumPy abbreviates them."""
+    """A check that an array has up to ``most_bytes`` and a type of these ``kinds`` (NumPy's letters)."""
 
     def check(what: str, shape: tuple[int, ...], type_: np.dtype[Any]) -> None:
         if type_.kind not in kinds or type_.itemsize > _LONGEST_TEXT:
@@ -101,8 +101,8 @@ def size_check(path: Path, most_bytes: int, kinds: str = "fiu") -> Check:
     return check
 
 
-def _archive(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
-    """The archive, after a bound on its entries: each begins with a mark that data have only by chance."""
+def _open_archive(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
+    """Open the archive, after counting the signatures of its entries, so that its list cannot take too much memory."""
     entries = sum(block.count(b"PK\1\2") for block in iter(lambda: file.read(1 << 20), b""))
     if entries > _MOST_MEMBERS:
         raise FormatError(path, f"it holds {entries:,} fields", f"up to {_MOST_MEMBERS:,} are accepted")
@@ -123,7 +123,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, na
 
 
 def _read_array(path: Path, what: str, stream: IO[bytes], check: Check) -> NDArray[Any]:
-    """An array in NumPy's format, of which no more than the header is read before the check."""
+    """Read an array in NumPy's format; before the check, only its header is read."""
     try:
         shape, by_columns, type_ = _read_header(stream)
     except Exception:  # NumPy raises almost anything, and advises to trust the file
@@ -143,7 +143,7 @@ def _read_array(path: Path, what: str, stream: IO[bytes], check: Check) -> NDArr
 
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether column after column is stored, and type."""
+    """Shape, whether it is stored column by column, and type."""
     form = np.lib.format
     version = form.read_magic(io.BytesIO(stream.read(form.MAGIC_LEN)))
     width, parse = {(1, 0): (2, form.read_array_header_1_0), (2, 0): (4, form.read_array_header_2_0)}[version]

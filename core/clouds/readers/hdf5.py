@@ -1,6 +1,6 @@
-"""Readers of HDF5 files, each in a process of its own: the library has no bounds that a malformed file respects.
+"""Readers of HDF5 files, in a separate process, because the library does not limit what a malformed file can cost.
 
-A file that names others as its content (external storage, external links, virtual datasets) is refused: it would make
+A file whose content is in other files (external storage, external links, virtual datasets) is refused: it could make
 a cloud of any file that this person can read.
 """
 
@@ -20,11 +20,11 @@ from core.runtime.isolation import IsolatedCallError, call_isolated
 
 ELSEWHERE = "a file that holds its numbers itself is accepted"
 _MEMORY, _SECONDS = 5 << 28, 10
-"""Of the process that reads, in bytes and in seconds of processor time."""
+"""Limits of the reading process: bytes, and seconds of processor time."""
 _MOST_BYTES = 300_000_000
-"""Of a chunk, and of a field that is read as it is."""
+"""Largest chunk, and largest field that is read completely."""
 _MOST_CHUNKS = 100_000
-"""Of one field; each costs about 4 kB while they are read."""
+"""Most chunks of a field; each takes about 4 kB while the field is read."""
 
 
 def read_h5(path: Path, most: int) -> NDArray[Any]:
@@ -67,7 +67,7 @@ def _read(path: Path, names: tuple[str, ...] | None, most: int) -> list[NDArray[
 
 
 def _read_fields(place: str, names: Sequence[str] | None, most: int) -> bytes:
-    """In the other process: a line of JSON, which says what is wrong or types and shapes, and then the numbers."""
+    """Run in the other process. Returns a line of JSON with the error, or types and shapes; then the numbers."""
     path = Path(place)
     os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # or a file could name a library that is loaded
     import h5py
@@ -76,9 +76,9 @@ def _read_fields(place: str, names: Sequence[str] | None, most: int) -> bytes:
         with h5py.File(path, "r") as file:
             if names is None:
                 fields = [name for name in file if _is_link(file, name) or isinstance(file[name], h5py.Dataset)]
-                arrays = [_dataset(path, file, chosen(path, fields), cloud_check(path, most))[:, :3]]
+                arrays = [_checked_dataset(path, file, chosen(path, fields), cloud_check(path, most))[:, :3]]
             else:
-                arrays = [_dataset(path, file, name, size_check(path, _MOST_BYTES))[()] for name in names]
+                arrays = [_checked_dataset(path, file, name, size_check(path, _MOST_BYTES))[()] for name in names]
     except FormatError as error:
         return json.dumps({"wrong": error.wrong, "accepted": error.accepted}).encode() + b"\n"
     except MemoryError:
@@ -91,15 +91,15 @@ def _read_fields(place: str, names: Sequence[str] | None, most: int) -> bytes:
 
 
 def _is_link(file: Any, name: str) -> bool:
-    """Whether a name stands for another name, maybe in another file. Asked of the name alone, nothing is opened."""
+    """Whether a name is a link to another name, perhaps in another file. Nothing is opened to find out."""
     import h5py
 
     info = file.id.links.get_info(name.encode("utf-8", "surrogateescape"))
     return bool(info.type != h5py.h5l.TYPE_HARD)
 
 
-def _dataset(path: Path, file: Any, name: str, check: Check) -> Any:
-    """A dataset of which no number is read yet, after the checks of what reading it would cost and of where it lies."""
+def _checked_dataset(path: Path, file: Any, name: str, check: Check) -> Any:
+    """Open a dataset, without reading numbers, and check what reading it would cost and that they are in this file."""
     import h5py
 
     what = f"field {name!r}"

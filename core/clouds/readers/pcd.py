@@ -25,23 +25,23 @@ _TYPES = {
 }  # fmt: skip
 _LONGEST_HEADER = 1 << 16
 _MOST_DECOMPRESSED = 1 << 28
-"""Bytes that are decompressed to come to x, y and z."""
+"""Most bytes that are decompressed to reach x, y and z."""
 _MOST_STEPS = 10_000_000
-"""Of the decompression: a few seconds."""
+"""Most pieces of compressed data; decompressing as many takes a few seconds."""
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What the lines before the data say."""
+    """The header of a PCD file."""
 
     columns: list[int]
-    """Of x, y and z: the numbers before them in a point."""
+    """For x, y and z: how many numbers are before it in a point."""
     offsets: list[int]
-    """Of x, y and z: the bytes before them in a point."""
+    """For x, y and z: how many bytes are before it in a point."""
     types: list[np.dtype[Any]]
-    """Of x, y and z."""
+    """For x, y and z: its type."""
     counts: list[int]
-    """Of x, y and z: how many numbers each has."""
+    """For x, y and z: how many numbers it has."""
     width: int
     """Numbers in a point."""
     size: int
@@ -61,7 +61,7 @@ def read_pcd(path: Path, most: int) -> NDArray[np.floating[Any]]:
         head = file.read(_LONGEST_HEADER)
     if not (mark := re.search(rb"^DATA[ \t]+(\S+)[ \t\r]*\n", head, re.MULTILINE)):
         raise FormatError(path, "its header has no line DATA", ACCEPTED)
-    header, start = _header(path, head[: mark.start()].decode("latin-1")), mark.end()
+    header, start = _parse_header(path, head[: mark.start()].decode("latin-1")), mark.end()
     if header.points > most:
         raise FormatError(path, f"it promises {header.points:,} points", f"up to {most:,} are accepted")
     match mark[1]:
@@ -70,9 +70,9 @@ def read_pcd(path: Path, most: int) -> NDArray[np.floating[Any]]:
             table = numbers(path, lines, ACCEPTED, most, range(header.width, header.width + 1))
             columns = [table[:, column] for column in header.columns]
         case b"binary":
-            columns = _interleaved(header, path.read_bytes(), start)
+            columns = _read_interleaved(header, path.read_bytes(), start)
         case b"binary_compressed":
-            columns = _compressed(path, header, memoryview(path.read_bytes())[start:])
+            columns = _read_compressed(path, header, memoryview(path.read_bytes())[start:])
         case form:
             raise FormatError(path, f"its DATA is {form.decode('latin-1')}", ACCEPTED)
     if (held := len(columns[0])) < header.points:
@@ -80,7 +80,7 @@ def read_pcd(path: Path, most: int) -> NDArray[np.floating[Any]]:
     return np.stack(columns, axis=-1)
 
 
-def _header(path: Path, text: str) -> _Header:
+def _parse_header(path: Path, text: str) -> _Header:
     lines: dict[str, list[str]] = {}
     for line in text.splitlines():
         if words := line.partition("#")[0].split():
@@ -110,8 +110,8 @@ def _header(path: Path, text: str) -> _Header:
     )
 
 
-def _interleaved(header: _Header, data: bytes, start: int) -> list[NDArray[Any]]:
-    """x, y and z (N,) each of data that hold point after point."""
+def _read_interleaved(header: _Header, data: bytes, start: int) -> list[NDArray[Any]]:
+    """x, y and z, (N,) each, of data that are stored point by point."""
     held = min((len(data) - start) // header.size, header.points)
     if not held:
         return [np.empty(0)] * 3
@@ -121,8 +121,8 @@ def _interleaved(header: _Header, data: bytes, start: int) -> list[NDArray[Any]]
     ]
 
 
-def _compressed(path: Path, header: _Header, data: memoryview) -> list[NDArray[Any]]:
-    """x, y and z (N,) each of data that hold field after field, compressed."""
+def _read_compressed(path: Path, header: _Header, data: memoryview) -> list[NDArray[Any]]:
+    """x, y and z, (N,) each, of compressed data that are stored field by field."""
     compressed, plain = (int.from_bytes(data[at : at + 4], "little") for at in (0, 4))
     if len(data) < 8 + compressed or plain != header.points * header.size:
         return [np.empty(0)] * 3
@@ -132,7 +132,7 @@ def _compressed(path: Path, header: _Header, data: memoryview) -> list[NDArray[A
     if needed > _MOST_DECOMPRESSED:
         wrong = f"its x, y and z end after {needed:,} bytes"
         raise FormatError(path, wrong, f"up to {_MOST_DECOMPRESSED:,} are accepted, more where DATA is binary")
-    if (fields := _decompressed(data[8 : 8 + compressed], needed)) is None:
+    if (fields := _decompress_lzf(data[8 : 8 + compressed], needed)) is None:
         raise FormatError(path, "its compressed data are damaged or in too many pieces", ACCEPTED)
     return [
         np.frombuffer(fields, type_, count * header.points, start)[::count]
@@ -140,8 +140,8 @@ def _compressed(path: Path, header: _Header, data: memoryview) -> list[NDArray[A
     ]
 
 
-def _decompressed(data: memoryview, size: int) -> bytearray | None:
-    """The first ``size`` bytes that LZF-compressed data hold (Lehmann, LibLZF, 2005); None if they do not."""
+def _decompress_lzf(data: memoryview, size: int) -> bytearray | None:
+    """The first ``size`` bytes of LZF-compressed data (Lehmann, LibLZF, 2005); None if the data are damaged."""
     plain, at = bytearray(), 0
     try:
         for _ in range(_MOST_STEPS):

@@ -79,7 +79,7 @@ def read_ply(path: Path, most: int) -> Ply:
     FormatError
         If it is no PLY file, is cut short, or promises more than ``most`` vertices or faces.
     """
-    order, elements, comments, start, lines = _header(path)
+    order, elements, comments, start, lines = _read_header(path)
     for element in elements:
         if element.count > most:
             raise FormatError(path, f"it promises {element.count:,} of {element.name}", f"up to {most:,} are accepted")
@@ -103,7 +103,7 @@ def read_ply(path: Path, most: int) -> Ply:
     return Ply(points, fans(path, corners, sizes, most), comments)
 
 
-def _header(path: Path) -> tuple[str, list[_Element], tuple[str, ...], int, int]:
+def _read_header(path: Path) -> tuple[str, list[_Element], tuple[str, ...], int, int]:
     """Byte order ('' for ASCII), elements, comments, and how many bytes and lines there are before the data."""
     with path.open("rb") as file:
         head = file.read(_LONGEST_HEADER)
@@ -171,13 +171,13 @@ class _Binary:
             kind = np.dtype(self._order + p.type)
             if p.length:
                 prefix = np.dtype(self._order + p.length)
-                length = self._whole(at, prefix.itemsize)
+                length = self._read_integer(at, prefix.itemsize)
                 fields += [(f"{p.name} length", prefix), (p.name, kind, (length,))]
                 at += prefix.itemsize + length * kind.itemsize
             else:
                 fields.append((p.name, kind))
                 at += kind.itemsize
-            self._check(at, element)
+            self._check_end(at, element)
         return np.dtype(fields)
 
     def _read_rows(self, element: _Element) -> dict[str, Any]:
@@ -195,7 +195,7 @@ class _Binary:
         at, corners = self._at, 0
         for _ in range(element.count):
             for name, size, prefix in plan:
-                length = self._whole(at, prefix) if prefix else 1
+                length = self._read_integer(at, prefix) if prefix else 1
                 at += prefix
                 if name:
                     corners += length if prefix else 0
@@ -205,7 +205,7 @@ class _Binary:
                 at += length * size
             if at > len(self._data):
                 break
-        self._check(at, element)
+        self._check_end(at, element)
         self._at = at
         columns: dict[str, Any] = {}
         for p in element.properties:
@@ -219,10 +219,10 @@ class _Binary:
         check_corners(self._path, len(values), self._most)
         return values.astype(np.int64), lengths
 
-    def _whole(self, at: int, size: int) -> int:
+    def _read_integer(self, at: int, size: int) -> int:
         return int.from_bytes(self._data[at : at + size], "big" if self._order == ">" else "little")
 
-    def _check(self, end: int, element: _Element) -> None:
+    def _check_end(self, end: int, element: _Element) -> None:
         if end > len(self._data):
             wrong = f"it ends before its {element.count:,} of {element.name} do"
             raise FormatError(self._path, wrong, ACCEPTED)

@@ -1,7 +1,7 @@
 """Readers of text: columns of numbers (.xyz, .txt, .pts), the meshes .off and .obj, and what other text formats need.
 
-Lines are handed on one by one, so that memory goes with what is kept of them; bounds on bytes, lines and the length of
-a line bound the time.
+Lines are read one by one, so that memory is needed only for what is kept of them; limits on bytes, lines and the length
+of a line limit the time.
 """
 
 import io
@@ -21,10 +21,10 @@ OFF = "an OFF file holds the word OFF, the numbers of vertices, faces and edges,
 OBJ = 'an OBJ file holds lines "v x y z" and "f" with 3 or more vertex numbers'
 
 MOST_BYTES = 1 << 27
-"""Of a text file: what is read in a few seconds."""
+"""Largest text file, in bytes; it is read in a few seconds."""
 MOST_LINES = 6_000_000
 MOST_CHARACTERS = 1 << 20
-"""In a line."""
+"""Longest line, in characters."""
 
 Line = tuple[int, str]
 """The number of a line in its file, from 1, and its text."""
@@ -126,7 +126,7 @@ class Polygons:
     Raises
     ------
     FormatError
-        From ``add`` at more than half of ``most`` faces, for a line takes much longer than a row of a binary file; from
+        From ``add`` at more than half of ``most`` faces, because text takes much longer than a binary file; from
         ``triangles`` at more than ``most``, and if a corner is none of the vertices.
     """
 
@@ -155,12 +155,12 @@ class Polygons:
 
 
 def check_corners(path: Path, corners: int, faces: int) -> None:
-    """That so many ``faces`` at most can be meant by so many corners.
+    """Check that there are at most three corners for each of at most ``faces`` faces.
 
     Raises
     ------
     FormatError
-        If there are more than three for each.
+        If there are more.
     """
     if corners > 3 * faces:
         raise FormatError(path, f"its faces have {corners:,} corners", f"up to {3 * faces:,} are accepted")
@@ -209,7 +209,7 @@ def content(path: Path, start: int = 0, lines_before: int = 0) -> Iterator[Line]
     """
     if (size := path.stat().st_size) > MOST_BYTES:
         raise FormatError(path, f"it has {size:,} bytes of text", f"up to {MOST_BYTES:,} are accepted, more in binary")
-    # of bytes in memory, for a file would stay open where a reader ends before the lines do
+    # from memory: a file would stay open if the caller does not read all lines
     file = io.TextIOWrapper(io.BytesIO(path.read_bytes()), encoding="utf-8-sig", errors="replace")
     file.seek(start)
     for number in range(lines_before + 1, MOST_LINES + 1):
@@ -236,7 +236,7 @@ def numbers(
     Raises
     ------
     FormatError
-        Naming the first line that is not so.
+        If a line has another number of columns or is not numbers; it names the first such line.
     """
     if (start := next(lines, None)) is None:
         return np.empty((0, widths[0]))

@@ -1,4 +1,4 @@
-"""The note in a cloud's file that it is in the unit sphere already, with the frame that it came from."""
+"""The note in a file that its cloud is in the unit sphere already, with the frame that it came from."""
 
 import re
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ def noted_frame(comments: Iterable[str]) -> Frame | None:
 
 
 def stated_frame(centre: Any, radius: Any) -> Frame | None:
-    """A frame that a file states, unless it is nonsense."""
+    """The frame that a file states; None if it is invalid."""
     try:
         frame = np.array(centre, dtype=np.float64).reshape(3), float(radius)
     except (TypeError, ValueError):
@@ -41,8 +41,8 @@ def stated_frame(centre: Any, radius: Any) -> Frame | None:
 
 
 def is_in_unit_sphere(points: Points, frame: Frame) -> bool:
-    """Whether points (N, 3) of which a file says so can be a cloud in the unit sphere, perturbed or not, and the frame
-    one that leads back to float32 coordinates.
+    """Check a file's note: whether points (N, 3) can be a cloud in the unit sphere, perturbed or not, and the frame
+    leads back to coordinates that float32 can hold.
     """
     exact = points.astype(np.float64)
     furthest = np.sqrt((exact**2).sum(axis=1).max())

@@ -36,7 +36,8 @@ def _wing(
     )
 
 
-def _both(half: Surface) -> list[Surface]:
+def _pair(half: Surface) -> list[Surface]:
+    """A part and its mirror image on the other side."""
     return [half, half.mirrored("y")]
 
 
@@ -99,7 +100,7 @@ def _tail(rng: np.random.Generator, x: float, z: float, size: float, *, high: bo
         if high
         else (x - 0.1 * chord, 0, z - u(0, 0.02))
     )
-    return [fin, *_both(half.moved(*at))]
+    return [fin, *_pair(half.moved(*at))]
 
 
 def _airliner(rng: np.random.Generator) -> list[Surface]:
@@ -124,20 +125,20 @@ def _airliner(rng: np.random.Generator) -> list[Surface]:
     wing = _wing(
         span, (root, root * u(0.52, 0.66), root * u(0.18, 0.32)), sweep=sweep, dihedral=dihedral, kink=u(0.3, 0.42)
     ).moved(x, 0, z)
-    parts = [body, *_both(wing)]
+    parts = [body, *_pair(wing)]
     layout = int(rng.choice([0, 2, 2, 2, 4, 4, -2]))
     high = layout == -2 or rng.random() < 0.1
     size, radius = u(0.13, 0.18), r * u(0.42, 0.6)
     if layout < 0:  # at the rear of the fuselage
         parts += [
-            *_both(_nacelle(size, radius).moved(-0.3, r + radius * 0.85, 0.4 * r)),
+            *_pair(_nacelle(size, radius).moved(-0.3, r + radius * 0.85, 0.4 * r)),
             box(0.08, 2 * r + radius, 0.012).moved(-0.3, 0, 0.4 * r),
         ]
     for share in {2: (0.33,), 4: (0.3, 0.58)}.get(layout, ()):
         y = share * span
         at = (x - y * np.tan(np.radians(sweep)) + 0.25 * size, y, z + y * np.tan(np.radians(dihedral)) - 1.15 * radius)
         pylon = box(0.7 * size, 0.008, 0.9 * radius).moved(-0.25 * size, 0, 0.8 * radius)
-        parts += [half for part in (_nacelle(size, radius), pylon) for half in _both(part.moved(*at))]
+        parts += [half for part in (_nacelle(size, radius), pylon) for half in _pair(part.moved(*at))]
     return parts + _tail(rng, u(-0.36, -0.33), 0.6 * r, u(0.12, 0.17), high=high, sweep=u(30, 42))
 
 
@@ -177,25 +178,25 @@ def _fighter(rng: np.random.Generator) -> list[Surface]:
         .rotated("y", 90)
         .moved(-0.47)
     )
-    parts = [body, canopy, nozzle, *_both(wing)]
+    parts = [body, canopy, nozzle, *_pair(wing)]
     height, chord, lean = u(0.1, 0.17), u(0.14, 0.2), u(35, 55)
     fin = _wing(height, (chord, chord * u(0.25, 0.45)), sweep=lean, thickness=0.05, camber=0.0).rotated("x", 90)
     if rng.random() < 0.45:
-        parts += _both(fin.rotated("x", -u(0, 25)).moved(-0.28, 0.8 * r, 0.4 * r))
+        parts += _pair(fin.rotated("x", -u(0, 25)).moved(-0.28, 0.8 * r, 0.4 * r))
     else:
         parts.append(fin.moved(u(-0.32, -0.25), 0, 0.5 * r))
     small = _wing(u(0.1, 0.18), (0.13, u(0.03, 0.06)), sweep=u(35, 50), thickness=0.05, camber=0.0)
     where = rng.random()
     if where < 0.6:
-        parts += _both(small.moved(-0.36, 0, 0))
+        parts += _pair(small.moved(-0.36, 0, 0))
     elif where < 0.8:  # canards
-        parts += _both(small.scaled(0.7).moved(0.27, 0, 0.3 * r))
+        parts += _pair(small.scaled(0.7).moved(0.27, 0, 0.3 * r))
     if rng.random() < 0.5:
         intake = box(0.3, 0.8 * r, 1.2 * r, radius=0.3 * r).moved(0.0, 1.25 * r, -0.2 * r)
-        parts += _both(intake)
+        parts += _pair(intake)
     if rng.random() < 0.4:
         dart = tube([(-0.12, 0, 0), (0.08, 0, 0), (0.12, 0, 0)], [0.008, 0.008, 0.001], segments=8)
-        parts += _both(dart.moved(wing.vertices[:, 0].min() + tip / 2, span, 0))
+        parts += _pair(dart.moved(wing.vertices[:, 0].min() + tip / 2, span, 0))
     return [part.rotated("y", -90) for part in parts] if rng.random() < 0.05 else parts  # a few stand for take-off
 
 
@@ -203,7 +204,7 @@ def _wheels(rng: np.random.Generator, x: float, track: float, z: float, drop: fl
     """Two fixed main wheels on legs from the height `z`, `drop` below it."""
     radius = drop * rng.uniform(0.25, 0.34)
     wheel = cylinder(radius, 0.5 * radius, axis="y", segments=16).moved(x, track, z - drop)
-    return _both(wheel) + _both(
+    return _pair(wheel) + _pair(
         tube([(x - 0.01, 0.25 * track, z), (x, track, z - drop)], 0.12 * radius + 0.004, segments=6)
     )
 
@@ -230,7 +231,7 @@ def _propeller_plane(rng: np.random.Generator) -> list[Surface]:
     z = h * (0.75 + cabin) if high else -0.7 * h
     parts = [
         body,
-        *_both(
+        *_pair(
             _wing(
                 span,
                 (root, root * u(0.95, 1), root * u(0.5, 0.95)),
@@ -246,12 +247,12 @@ def _propeller_plane(rng: np.random.Generator) -> list[Surface]:
         parts += [
             half
             for part in (pod, *(p.moved(0.175) for p in _propeller(rng, u(0.1, 0.13), 0.018)))
-            for half in _both(part.moved(0.1, y, z))
+            for half in _pair(part.moved(0.1, y, z))
         ]
     else:
         parts += [p.moved(0.425, 0, -0.12 * h) for p in _propeller(rng, u(0.13, 0.18), 0.28 * w + 0.005)]
     if high and not twin:
-        parts += _both(tube([(0.08, 0.8 * w, -0.5 * h), (0.08, 0.5 * span, z + 0.01)], 0.006, segments=6))
+        parts += _pair(tube([(0.08, 0.8 * w, -0.5 * h), (0.08, 0.5 * span, z + 0.01)], 0.006, segments=6))
     if rng.random() < 0.7:
         parts += _wheels(rng, u(0.08, 0.14), u(0.1, 0.14), -0.75 * h, u(0.09, 0.12))
         nose = rng.random() < 0.6
@@ -294,7 +295,11 @@ def _glider(rng: np.random.Generator) -> list[Surface]:
         camber=0.03,
         kink=u(0.5, 0.65),
     ).moved(u(0.12, 0.17), 0, 0.5 * h)
-    return [body, *_both(wing), *_tail(rng, -0.42, 0.35 * h, u(0.11, 0.15), high=rng.random() < 0.8, sweep=u(5, 25))]
+    return [
+        body,
+        *_pair(wing),
+        *_tail(rng, -0.42, 0.35 * h, u(0.11, 0.15), high=rng.random() < 0.8, sweep=u(5, 25)),
+    ]
 
 
 def _biplane(rng: np.random.Generator) -> list[Surface]:
@@ -318,13 +323,13 @@ def _biplane(rng: np.random.Generator) -> list[Surface]:
     parts = [
         body,
         cowl,
-        *_both(wing.scaled(1, u(0.85, 1), 1).moved(x, 0, low)),
-        *_both(wing.moved(x + stagger, 0, top)),
+        *_pair(wing.scaled(1, u(0.85, 1), 1).moved(x, 0, low)),
+        *_pair(wing.moved(x + stagger, 0, top)),
     ]
     for dx in (-0.2 * root, -0.75 * root):
         y, rise = 0.72 * span, 0.72 * span * 0.03
-        parts += _both(tube([(x + dx, y, low + rise), (x + dx + stagger, y, top + rise)], 0.006, segments=6))
-        parts += _both(tube([(x + dx, 0.7 * w, 0.4 * h), (x + dx + stagger, 0.12 * span, top)], 0.006, segments=6))
+        parts += _pair(tube([(x + dx, y, low + rise), (x + dx + stagger, y, top + rise)], 0.006, segments=6))
+        parts += _pair(tube([(x + dx, 0.7 * w, 0.4 * h), (x + dx + stagger, 0.12 * span, top)], 0.006, segments=6))
     parts += [p.moved(0.385, 0, -0.05 * h) for p in _propeller(rng, u(0.14, 0.18), 0.022)]
     parts += _wheels(rng, u(0.18, 0.24), u(0.09, 0.12), -0.8 * h, u(0.11, 0.14))
     return parts + _tail(rng, -0.32, 0.2 * h, u(0.1, 0.14), high=False, sweep=u(10, 35))

@@ -11,7 +11,8 @@ from core.datasets.shapes16.surfaces import ellipsoid, revolve, torus, tube, tur
 _DOWN = np.array([0.0, 0.0, -1.0])
 
 
-def _both(parts: list[Surface]) -> list[Surface]:
+def _pair(parts: list[Surface]) -> list[Surface]:
+    """Parts and their mirror images on the other side."""
     return [*parts, *(part.mirrored("y") for part in parts)]
 
 
@@ -67,7 +68,7 @@ def _over_ear(rng: np.random.Generator) -> list[Surface]:
     fork = np.insert(arc(reach, 20, 160, 9) if rng.random() < 0.5 else narrow, 1, y, axis=1) - [0, 0, low]
     top = float(fork[:, 2].max())
     slider = tube([(0, y, top), (0, 0.985 * half, top + 0.03)], 0.005, flat=1.5, segments=6)
-    parts += _both([*hung, tube(fork, u(0.003, 0.005), segments=6), slider])
+    parts += _pair([*hung, tube(fork, u(0.003, 0.005), segments=6), slider])
     if rng.random() < 0.4:
         parts += _cable(rng, np.array([0, half, -0.9 * radius - low]), u(0.08, 0.25), 0.0022)
     if rng.random() < 0.2:  # microphone
@@ -85,7 +86,7 @@ def _on_ear(rng: np.random.Generator) -> list[Surface]:
     cup = _cup(rng, radius, thick, u(0.006, 0.009))
     hung = [part.rotated("z", -twist).moved(0, y - 0.6 * thick, low - 0.35 * radius) for part in cup]
     slider = tube([(0, y, 0.02), (0, y, low - 0.4 * radius)], 1.2 * wide + 0.002, flat=0.6, segments=6)
-    parts = [tube(path, wide, flat=u(0.3, 1.0), segments=8).opened(), *_both([*hung, slider])]
+    parts = [tube(path, wide, flat=u(0.3, 1.0), segments=8).opened(), *_pair([*hung, slider])]
     if rng.random() < 0.5:
         foot = np.array([0, y, low - 1.2 * radius])
         if rng.random() < 0.5:
@@ -132,7 +133,7 @@ def _neckband(rng: np.random.Generator) -> list[Surface]:
         cup = [part.moved(*tip).moved(z=-0.3 * radius) for part in _cup(rng, radius, u(0.01, 0.018), 0.006)]
         bow = tube(path, u(0.002, 0.005), flat=u(1, 2), segments=8).opened()
         tilt = u(-20, 5)
-        return [part.rotated("y", tilt) for part in (bow, *_both(cup))]
+        return [part.rotated("y", tilt) for part in (bow, *_pair(cup))]
     ends = np.clip(3 * np.abs(np.linspace(-1, 1, len(path))) - 1.6, 0, 1)
     collar = tube(path, u(0.002, 0.004) + u(0.002, 0.006) * ends, flat=u(0.8, 1.6), segments=8)
     parts, hanging = [collar.opened()], rng.random() < 0.35

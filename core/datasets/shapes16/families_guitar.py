@@ -80,7 +80,7 @@ def _head(
     return [part.rotated("y", -tilt).moved(face, 0, nut) for part in parts]
 
 
-def _posed(rng: np.random.Generator, parts: list[Surface]) -> list[Surface]:
+def _pose(rng: np.random.Generator, parts: list[Surface]) -> list[Surface]:
     """Upright and leaning back a little, or lying with the neck towards +x, on its back or its face."""
     if rng.random() < 0.2:
         if rng.random() < 0.3:
@@ -136,13 +136,13 @@ def _dreadnought(rng: np.random.Generator) -> list[Surface]:
     u = rng.uniform
     cut = u(0.4, 0.7) if rng.random() < 0.3 else 0.0
     outline = _bouts(rng, u(0.375, 0.42), u(0.26, 0.31), u(0.28, 0.31), cutaway=cut)
-    return _posed(rng, _acoustic(rng, outline, u(0.19, 0.25), 1 + u(0.68, 0.78), (0.085, 0.11), slotted=False))
+    return _pose(rng, _acoustic(rng, outline, u(0.19, 0.25), 1 + u(0.68, 0.78), (0.085, 0.11), slotted=False))
 
 
 def _classical(rng: np.random.Generator) -> list[Surface]:
     u = rng.uniform
     outline = _bouts(rng, u(0.355, 0.39), u(0.22, 0.26), u(0.27, 0.3))
-    return _posed(rng, _acoustic(rng, outline, u(0.18, 0.22), 1 + u(0.62, 0.72), (0.105, 0.13), slotted=True))
+    return _pose(rng, _acoustic(rng, outline, u(0.18, 0.22), 1 + u(0.62, 0.72), (0.105, 0.13), slotted=True))
 
 
 _STRATOCASTER = [
@@ -244,7 +244,7 @@ def _solid_body(
     ]
 
 
-def _redrawn(rng: np.random.Generator, outline: Sequence[tuple[float, float]], horn: float) -> Array:
+def _vary_outline(rng: np.random.Generator, outline: Sequence[tuple[float, float]], horn: float) -> Array:
     """The outline with its width, waist and horns drawn anew."""
     points = np.array(outline)
     points[:, 0] *= rng.uniform(0.92, 1.1) if rng.random() < 0.9 else rng.uniform(0.4, 0.6)  # a few total_step guitars
@@ -260,8 +260,8 @@ def _stratocaster(rng: np.random.Generator) -> list[Surface]:
         outline = _bouts(rng, u(0.37, 0.42), u(0.25, 0.29), u(0.29, 0.33), cutaway=u(0.5, 0.7))
         outline[:, 1] *= u(0.88, 0.96)
     else:
-        outline = spline(_redrawn(rng, _STRATOCASTER, u(-0.2, 0.35)), 60, closed=True)
-    return _posed(
+        outline = spline(_vary_outline(rng, _STRATOCASTER, u(-0.2, 0.35)), 60, closed=True)
+    return _pose(
         rng,
         _solid_body(
             rng,
@@ -282,7 +282,7 @@ def _flying_v(rng: np.random.Generator) -> list[Surface]:
     outline[:, 0] *= u(0.85, 1.1)
     outline[6, 1] += u(-0.08, 0.06)
     body = rounded(outline, [0.03, 0.03, 0.1, 0.08, 0.08, 0.08, u(0.05, 0.2), 0.08, 0.08, 0.08, 0.1], 4)
-    return _posed(
+    return _pose(
         rng,
         _solid_body(
             rng,
@@ -299,8 +299,8 @@ def _flying_v(rng: np.random.Generator) -> list[Surface]:
 
 def _bass(rng: np.random.Generator) -> list[Surface]:
     u = rng.uniform
-    outline = spline(_redrawn(rng, _STRATOCASTER, u(0.2, 0.7)), 60, closed=True)
-    return _posed(
+    outline = spline(_vary_outline(rng, _STRATOCASTER, u(0.2, 0.7)), 60, closed=True)
+    return _pose(
         rng,
         _solid_body(
             rng,

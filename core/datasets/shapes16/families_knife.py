@@ -49,7 +49,7 @@ def _rivets(length: float, width: float, count: int, radius: float) -> list[Surf
     ]
 
 
-def _posed(rng: np.random.Generator, parts: list[Surface], standing: float = 0.25) -> list[Surface]:
+def _pose(rng: np.random.Generator, parts: list[Surface], standing: float = 0.25) -> list[Surface]:
     """Most knives lie along x, a few stand on end, as in a rack; some are turned edge up or lie on their side."""
     roll = float(rng.choice([0.0, 180.0, 90.0], p=[0.78, 0.1, 0.12]))
     parts = [part.rotated("x", roll) for part in parts]
@@ -77,7 +77,7 @@ def _kitchen(rng: np.random.Generator) -> list[Surface]:
         parts.append(
             box(0.03, width * 0.9, min(1.1 * height, tall), radius=0.006).moved(0.01, 0, -0.5 * min(1.1 * height, tall))
         )
-    return _posed(rng, parts)
+    return _pose(rng, parts)
 
 
 def _cleaver(rng: np.random.Generator) -> list[Surface]:
@@ -94,7 +94,7 @@ def _cleaver(rng: np.random.Generator) -> list[Surface]:
     level = -u(0.04, 0.09)
     handle = _handle(grip, height, width, shape=[0.85, 0.95, 0.95, 0.95, u(1, 1.3)]).moved(0.01, 0, level)
     tang = box(0.06, thick, 0.6 * height).moved(0.0, 0, level)
-    return _posed(
+    return _pose(
         rng, [blade, handle, tang, *(part.moved(0, 0, level) for part in _rivets(grip, width, 3, 0.01))], standing=0.15
     )
 
@@ -129,7 +129,7 @@ def _dagger(rng: np.random.Generator) -> list[Surface]:
             torus(1.02 * round_grip, 0.005, segments=16, around=5).rotated("y", 90).moved(-grip * k / 7)
             for k in range(1, 7)
         ]
-    return _posed(rng, parts, standing=0.4)
+    return _pose(rng, parts, standing=0.4)
 
 
 def _folding(rng: np.random.Generator) -> list[Surface]:
@@ -176,7 +176,7 @@ def _folding(rng: np.random.Generator) -> list[Surface]:
     parts.append(_blade(t * long, spine, edge, thick).rotated("y", -angle))
     if rng.random() < 0.4:
         parts.append(box(0.3 * grip, 0.008, 0.022, radius=0.003).moved(-0.75 * grip, 0.54 * width, 0.1 * height))
-    return _posed(rng, parts, standing=0.1)
+    return _pose(rng, parts, standing=0.1)
 
 
 def _machete(rng: np.random.Generator) -> list[Surface]:
@@ -191,7 +191,7 @@ def _machete(rng: np.random.Generator) -> list[Surface]:
     handle = _handle(grip, height, width, shape=[0.95, 0.85, 0.95, 0.9, u(1.2, 1.6)], drop=u(0.01, 0.04)).moved(
         0.01, 0, -0.5 * root
     )
-    return _posed(
+    return _pose(
         rng,
         [
             _blade(t * long, spine, np.minimum(edge, spine - 0.004), thick),

@@ -163,7 +163,7 @@ def sample(
         a, b, c = (corner[face] for corner in corners)
         point, label = a + u * (b - a) + v * (c - a), owner[face]
         probe = point + normal[face] * (hair / np.maximum(weight[face], 1e-300))[:, None]
-        seen = np.flatnonzero(~_hidden(probe, label, parts, bounds))[:missing]
+        seen = np.flatnonzero(~_inside_other_part(probe, label, parts, bounds))[:missing]
         points.append(point[seen])
         labels.append(label[seen])
         missing -= len(seen)
@@ -174,7 +174,7 @@ def sample(
     )
 
 
-def _hidden(
+def _inside_other_part(
     probe: Array, label: NDArray[np.int64], parts: Sequence[Surface], bounds: Sequence[tuple[Array, Array]]
 ) -> NDArray[np.bool_]:
     """Which probes (M, 3) of the parts `label` lie inside another part; boxes first, for they are cheap."""

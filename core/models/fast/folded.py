@@ -50,7 +50,7 @@ def eval_view(model: Classifier) -> Iterator[Classifier]:
         with eval_view(framed.model) as ask:
             yield lambda clouds: ask(framed.place(clouds))
     elif type(model) is PointNet and _on_cpu(model) and not torch.is_autocast_enabled("cpu"):
-        yield _cached_folded(model)
+        yield _folded_from_cache(model)
     else:
         with evaluating(model):
             yield model
@@ -60,7 +60,7 @@ def _on_cpu(model: PointNet) -> bool:
     return model.first.linear.weight.device.type == "cpu"
 
 
-def _cached_folded(model: PointNet) -> "FoldedPointNet":
+def _folded_from_cache(model: PointNet) -> "FoldedPointNet":
     tensors = (  # parameters() and buffers() take twice as long, which is a percent of the time of one cloud
         tensor
         for module in model.modules()
@@ -81,13 +81,13 @@ class FoldedPointNet:
     def __init__(self, model: PointNet) -> None:
         self._first = _AlignedLayer(model.input_transform, model.first)
         transform = model.feature_transform
-        self._second = _AlignedLayer(transform, model.second) if transform is not None else _folded(model.second)
-        self._pool = _folded_pool(model.pool)
-        self._classifier = _folded_head(model.classifier)
+        self._second = _AlignedLayer(transform, model.second) if transform is not None else _fold_layer(model.second)
+        self._pool = _fold_pool(model.pool)
+        self._classifier = _fold_head(model.classifier)
 
     def __call__(self, clouds: Tensor, /) -> Output:
         if torch.is_grad_enabled() and clouds.requires_grad:
-            return Output(*_Answer.apply(clouds, self))
+            return Output(*_FoldedFunction.apply(clouds, self))
         latent, _ = self.latent(clouds, with_vjp=False)
         return Output(self.logits(latent)[0], latent)
 
@@ -95,11 +95,11 @@ class FoldedPointNet:
         """Latents (B, D), and the VJP to clouds (B, N, 3)."""
         first, vjp_first = self._first(clouds, with_vjp=with_vjp)
         if not isinstance(self._second, _AlignedLayer):
-            latent, vjp = _pooled(clouds, [first, self._second], self._pool, with_vjp=with_vjp)
+            latent, vjp = _max_of_layers(clouds, [first, self._second], self._pool, with_vjp=with_vjp)
             return latent, lambda grad: vjp_first(*vjp(grad))
         x = torch.baddbmm(first[1], clouds, first[0]).relu_()
         second, vjp_second = self._second(x, with_vjp=with_vjp)
-        latent, vjp = _pooled(x, [second], self._pool, with_vjp=with_vjp)
+        latent, vjp = _max_of_layers(x, [second], self._pool, with_vjp=with_vjp)
 
         def vjp_both(grad: Tensor) -> Tensor:
             slope = _behind_relu(vjp_second(*vjp(grad)), x)
@@ -109,10 +109,10 @@ class FoldedPointNet:
 
     def logits(self, latent: Tensor) -> tuple[Tensor, VJP]:
         """Logits (B, K), and the VJP to latents (B, D)."""
-        return _dense(latent, self._classifier)
+        return _apply_head(latent, self._classifier)
 
 
-class _Answer(torch.autograd.Function):
+class _FoldedFunction(torch.autograd.Function):
     """Clouds (B, N, 3) -> logits (B, K) and latents (B, D)."""
 
     @staticmethod
@@ -133,19 +133,19 @@ class _AlignedLayer:
     """A T-Net's alignment and the layer after it, as one layer with a weight for each cloud."""
 
     def __init__(self, net: TNet, layer: nn.Module) -> None:
-        self._points = [_folded(each) for each in net.points]
-        self._pool = _folded_pool(net.pool)
-        *hidden, (weight, offset) = _folded_head(net.head)
+        self._points = [_fold_layer(each) for each in net.points]
+        self._pool = _fold_pool(net.pool)
+        *hidden, (weight, offset) = _fold_head(net.head)
         identity = torch.eye(net.size, dtype=offset.dtype, device=offset.device)
         self._head = [*hidden, (weight, offset + identity.flatten())]
-        self._layer = _folded(layer)
+        self._layer = _fold_layer(layer)
 
     def __call__(self, x: Tensor, *, with_vjp: bool) -> tuple[Affine, Callable[[Tensor, Tensor], Tensor]]:
         """The layer for points (B, N, K), and the VJP to them of what reached them already and of the layer's."""
         weight, offset = self._layer
-        pooled, vjp_pooled = _pooled(x, self._points, self._pool, with_vjp=with_vjp)
+        pooled, vjp_pooled = _max_of_layers(x, self._points, self._pool, with_vjp=with_vjp)
         pooled.relu_()
-        alignment, vjp_alignment = _dense(pooled, self._head)
+        alignment, vjp_alignment = _apply_head(pooled, self._head)
         aligned = alignment.view(len(x), *2 * x.shape[2:]) @ weight
 
         def vjp(points: Tensor, layer: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class _AlignedLayer:
         return (aligned, offset), vjp
 
 
-def _pooled(
+def _max_of_layers(
     x: Tensor, hidden: list[Affine], pool: Pool, *, with_vjp: bool
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
     """Maximum over the points x (B, N, K) of a layer after hidden ones with ReLU: (B, C).
@@ -165,7 +165,7 @@ def _pooled(
     """
     peaks, offset = pool
     steps: list[list[Tensor]] = []
-    points = _each_through(x, hidden, steps if with_vjp else None)
+    points = _points_after(x, hidden, steps if with_vjp else None)
     if not with_vjp:
         return peaks.values(points, x.shape[1]) + offset, _no_vjp
     peak, indices = peaks.with_indices(points, x.shape[1])
@@ -189,7 +189,7 @@ def _no_vjp(_: Tensor) -> tuple[Tensor, Tensor]:
     raise RuntimeError("the forward pass was computed without its vector-Jacobian product")
 
 
-def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None) -> Iterator[Tensor]:
+def _points_after(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | None) -> Iterator[Tensor]:
     """Points (N, C) of each cloud after the layers, cloud by cloud so that they stay in the processor's cache.
 
     With ``kept``, the outputs of every layer are appended to it, a list for each cloud.
@@ -204,7 +204,7 @@ def _each_through(x: Tensor, layers: list[Affine], kept: list[list[Tensor]] | No
         yield points
 
 
-def _dense(x: Tensor, layers: list[Affine]) -> tuple[Tensor, VJP]:
+def _apply_head(x: Tensor, layers: list[Affine]) -> tuple[Tensor, VJP]:
     """Layers, all but the last with ReLU, of rows x (B, K), and the VJP to them."""
     *hidden, (weight, offset) = layers
     steps = []
@@ -226,7 +226,7 @@ def _behind_relu(grad: Tensor, after: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward(grad, after, 0)  # type: ignore[no-any-return]
 
 
-def _folded_head(head: nn.Sequential) -> list[Affine]:
+def _fold_head(head: nn.Sequential) -> list[Affine]:
     """The linear layers of a head with their batch norms; dropout, which does nothing in eval mode, may be between."""
     layers: list[Affine] = []
     linear: nn.Linear | None = None
@@ -239,12 +239,12 @@ def _folded_head(head: nn.Sequential) -> list[Affine]:
     return layers
 
 
-def _folded_pool(layer: nn.Module) -> Pool:
-    weight, offset = _folded(layer)
+def _fold_pool(layer: nn.Module) -> Pool:
+    weight, offset = _fold_layer(layer)
     return Peaks(weight.t()), offset
 
 
-def _folded(layer: nn.Module) -> Affine:
+def _fold_layer(layer: nn.Module) -> Affine:
     assert isinstance(layer, PointLayer)
     return _with_norm(layer.linear, layer.norm)
 

@@ -26,19 +26,19 @@ def reference_linear_bn(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> T
 
 def linear_bn_relu(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
     """ReLU of ``reference_linear_bn``, up to rounding; x (B, N, K) -> (B, N, C). Running statistics are updated."""
-    if _fusible(x, norm):
+    if _can_fuse(x, norm):
         return _apply(_LinearBnRelu, x, linear, norm)
     return F.relu(reference_linear_bn(x, linear, norm), inplace=True)
 
 
 def linear_bn_max(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
     """Maximum over points of ``reference_linear_bn``, up to rounding; x (B, N, K) -> (B, C). Running statistics too."""
-    if _fusible(x, norm):
+    if _can_fuse(x, norm):
         return _apply(_LinearBnMax, x, linear, norm)
     return reference_linear_bn(x, linear, norm).amax(1)
 
 
-def _fusible(x: Tensor, norm: nn.BatchNorm1d) -> bool:
+def _can_fuse(x: Tensor, norm: nn.BatchNorm1d) -> bool:
     """In eval mode models are folded instead, and on GPUs one large product is faster than many that fit a cache."""
     return norm.training and x.device.type == "cpu"
 

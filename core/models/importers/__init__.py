@@ -1,6 +1,6 @@
-"""Models of other projects, behind the same port: state dicts whose names are known, graphs, and Python factories.
+"""Imports models of other projects: state dicts whose weights have known names, graphs, and Python factories.
 
-Nothing that a file says is run or unpickled but the graph of a TorchScript file, and code that a person said yes to.
+Nothing in a file is run or unpickled, except the graph of a TorchScript file, and code that a person consented to run.
 """
 
 from core.models.importers.candidate import Candidate

@@ -1,4 +1,4 @@
-"""Any module that answers for clouds, behind the port of this program."""
+"""Wraps a model of another project as a ``Classifier``."""
 
 import threading
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from core.models.port import Output
 from core.runtime.devices import out_of_memory
 from core.runtime.text import printable, shortened
 
-_seen = threading.local()  # what the hook of the call in this thread saw
+_recorded = threading.local()  # the input that the hook recorded in this thread's call
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a model is asked, and where its answer is."""
+class Call:
+    """How a foreign model is called, and where its logits are in what it returns."""
 
     layout: Layout
     place: int | str | None = None
     """Index or name of the logits among several outputs; None for a single one."""
     answer: Answer = "logits"
-    singly: bool = False
-    """Whether it takes one cloud at a time, as a graph does that was made with one."""
+    one_by_one: bool = False
+    """Whether it takes one cloud at a time, like a graph that was traced with one."""
 
 
 class UnansweredError(ModelError):
-    """A foreign model can't answer for some clouds."""
+    """A foreign model raises an error for some clouds."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The model can't answer for these clouds: {reason}.")
@@ -40,21 +40,22 @@ class UnansweredError(ModelError):
 class Adapter(nn.Module):
     """Clouds (B, N, 3) -> ``Output`` of a foreign model in eval mode.
 
-    Probabilities become their logarithms; log-probabilities are logits up to a constant and stay as they are. The
-    latent is the input of the layer ``latent`` of the model, where that is given, else it has no columns.
+    Probabilities become their logarithms; log-probabilities are logits up to a constant and stay as they are.
 
     Parameters
     ----------
     model
-        As it was made to be used: its modes are left alone, for exported graphs have none.
+        The model in eval mode. Its mode is never changed here, because exported graphs have no modes.
+    latent
+        Layer of the model whose input is the latent; without one the latent has no columns.
     """
 
-    def __init__(self, model: nn.Module, way: Way, latent: nn.Module | None = None) -> None:
+    def __init__(self, model: nn.Module, call: Call, latent: nn.Module | None = None) -> None:
         super().__init__()
-        self.model, self.way = model, way
+        self.model, self.call = model, call
         self.has_latent = latent is not None
         if latent is not None:
-            latent.register_forward_pre_hook(_see)
+            latent.register_forward_pre_hook(_record_input)
         self.eval()
 
     def train(self, mode: bool = True) -> Self:
@@ -62,8 +63,8 @@ class Adapter(nn.Module):
         return self
 
     def forward(self, clouds: Tensor) -> Output:
-        parts = clouds.split(1) if self.way.singly else (clouds,)
-        answers = [self._answer(part) for part in parts]
+        parts = clouds.split(1) if self.call.one_by_one else (clouds,)
+        answers = [self._logits_and_latent(part) for part in parts]
         logits, latent = (torch.cat(column) for column in zip(*answers, strict=True))
         if torch.is_grad_enabled() and clouds.requires_grad and not logits.requires_grad:
             raise ModelError(
@@ -72,61 +73,61 @@ class Adapter(nn.Module):
             )
         return Output(logits, latent)
 
-    def _answer(self, clouds: Tensor) -> tuple[Tensor, Tensor]:
-        answer = called(self.model, arranged(clouds, self.way.layout))
-        logits = tables(answer, len(clouds)).get(self.way.place)
+    def _logits_and_latent(self, clouds: Tensor) -> tuple[Tensor, Tensor]:
+        answer = call_model(self.model, in_layout(clouds, self.call.layout))
+        logits = logit_tables(answer, len(clouds)).get(self.call.place)
         if logits is None:
             raise ModelError(f"The model gives no logits (B, K) for clouds of {clouds.shape[1]:,} points.")
         logits = logits.float()
-        if self.way.answer == "probabilities":
+        if self.call.answer == "probabilities":
             logits = logits.clamp_min(torch.finfo(logits.dtype).tiny).log()
-        latent = vars(_seen).pop("latent", None) if self.has_latent else None
+        latent = vars(_recorded).pop("latent", None) if self.has_latent else None
         return logits, logits.new_empty(len(clouds), 0) if latent is None else latent
 
 
-def _see(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-    _seen.latent = inputs[0]
+def _record_input(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    _recorded.latent = inputs[0]
 
 
-def called(model: nn.Module, clouds: Any) -> Any:
-    """What a foreign model answers; whatever goes wrong in it is a sentence.
+def call_model(model: nn.Module, clouds: Any) -> Any:
+    """What a foreign model returns for clouds in its layout.
 
     Raises
     ------
     UnansweredError
-        If it can't answer for these clouds.
+        If it raises any error, except that memory ran out.
     """
-    # a script is compiled anew for each number of points and mode of gradients, which takes longer than it saves
-    slowly = torch.jit.optimized_execution  # type: ignore[attr-defined]
-    quickly = slowly(False) if isinstance(model, torch.jit.ScriptModule) else nullcontext()
+    # a script would be optimised for each number of points and gradient mode, which takes longer than it saves
+    optimised = torch.jit.optimized_execution  # type: ignore[attr-defined]
+    unoptimised = optimised(False) if isinstance(model, torch.jit.ScriptModule) else nullcontext()
     try:
-        with quickly:
+        with unoptimised:
             return model(clouds)
     except Exception as error:
         if out_of_memory(error) is not None:
             raise
-        raise UnansweredError(why(error)) from None
+        raise UnansweredError(error_text(error)) from None
 
 
-def why(error: BaseException) -> str:
-    """What a stranger's code or graph says, in one line: a graph says it last."""
+def error_text(error: BaseException) -> str:
+    """The error of foreign code in one line: the last, which holds the message in errors of a graph."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = shortened(printable(lines[-1]), 120).rstrip(".") if lines else ""
     return type(error).__name__ if not text or "pickle" in text else f"{type(error).__name__}: {text}"
 
 
-def arranged(clouds: Tensor, layout: Layout) -> Tensor | dict[str, Tensor]:
-    """Clouds (B, N, 3) as a model of this layout takes them."""
+def in_layout(clouds: Tensor, layout: Layout) -> Tensor | dict[str, Tensor]:
+    """Clouds (B, N, 3) in the layout that a foreign model takes."""
     if layout == "BN3":
         return clouds
     turned = clouds.transpose(1, 2).contiguous()
     return turned if layout == "B3N" else {"pos": clouds, "x": turned}
 
 
-def tables(answer: Any, count: int) -> dict[int | str | None, Tensor]:
-    """What of a model's answer to ``count`` clouds may be logits, by its place: tables (count, K) of K >= 2 numbers.
+def logit_tables(answer: Any, count: int) -> dict[int | str | None, Tensor]:
+    """The outputs for ``count`` clouds that can be logits, (count, K) with K >= 2, by their index or name.
 
-    What is called ``logits`` is that alone.
+    If one is called ``logits``, only that one.
     """
     if isinstance(answer, Tensor):
         places: Mapping[Any, Any] = {None: answer}

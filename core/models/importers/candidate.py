@@ -1,4 +1,4 @@
-"""A foreign model between its file and its card."""
+"""A foreign model that was read from its file and has no card yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from core.runtime.files import readable
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A foreign model that was read, before it is said what its outputs mean and which frame it takes."""
+    """A foreign model that was read; options still have to say what its outputs mean and which frame it takes."""
 
     path: Path
     sha256: str

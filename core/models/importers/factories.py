@@ -1,4 +1,4 @@
-"""Models that a function or class in a Python file makes; the file runs only after a yes to its content."""
+"""Models that a function or class in a Python file makes; the file runs only if a person has consented to it."""
 
 import ast
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from core.models.cards import ModelError
-from core.models.importers.adapter import why
+from core.models.importers.adapter import error_text
 from core.models.importers.needs import NeededError
 from core.models.importers.private import PrivateModules
 from core.models.importers.sources import source_text
@@ -16,12 +16,12 @@ from core.runtime.files import readable
 
 
 def factory_of(path: Path, name: str) -> str:
-    """The name of what makes the model: that which is given, or the only one there is. Nothing of the file is run.
+    """The function or class that makes the model: ``name``, or the only one in the file. Nothing in the file is run.
 
     Raises
     ------
     NeededError
-        If it is not given and there are several.
+        If no name is given and the file has several.
     ModelError, FormatError
         If the file is not Python, or has none.
     """
@@ -45,19 +45,21 @@ def candidates(path: Path) -> tuple[str, ...]:
     return tuple(
         part.name
         for part in body
-        if isinstance(part, ast.FunctionDef | ast.ClassDef) and not part.name.startswith("_") and _plain(part)
+        if isinstance(part, ast.FunctionDef | ast.ClassDef)
+        and not part.name.startswith("_")
+        and _takes_no_argument(part)
     )
 
 
-def _plain(part: ast.FunctionDef | ast.ClassDef) -> bool:
+def _takes_no_argument(part: ast.FunctionDef | ast.ClassDef) -> bool:
     if isinstance(part, ast.ClassDef):
-        made = next((each for each in part.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
-        return bool(part.bases) and (made is None or _required(made) <= 1)
-    return _required(part) == 0
+        init = next((each for each in part.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
+        return bool(part.bases) and (init is None or _required_arguments(init) <= 1)
+    return _required_arguments(part) == 0
 
 
-def _required(function: ast.FunctionDef) -> int:
-    """Arguments without a default."""
+def _required_arguments(function: ast.FunctionDef) -> int:
+    """Number of arguments without a default."""
     arguments = function.args
     without = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
     return without + sum(default is None for default in arguments.kw_defaults)
@@ -76,7 +78,7 @@ def make_model(path: Path, factory: str) -> nn.Module:
         with modules.loading(), redirect_stdout(sys.stderr):  # standard output is for results
             model = getattr(modules.module(path.stem), factory)()
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{readable(path)}:{factory} made no model ({why(error)}).") from None
+        raise ModelError(f"{readable(path)}:{factory} made no model ({error_text(error)}).") from None
     if not isinstance(model, nn.Module):
         raise ModelError(f"{readable(path)}:{factory} made a {type(model).__name__}, and an nn.Module is needed.")
     return model.float().eval().requires_grad_(False)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from core.models.cards import ModelError
-from core.models.importers.adapter import why
+from core.models.importers.adapter import error_text
 from core.models.importers.probing import probed
 from core.models.importers.sources import ACCEPTED
 from core.runtime.files import readable
@@ -23,12 +23,12 @@ _TOUCHES_FILES = re.compile(rb"\b(?:torch|aten)\.(?:from_file|save)\b|(?<![\w.])
 
 
 _MEMORY, _SECONDS = 1536 << 20, 20
-"""Of that process beyond loading PyTorch, and with it."""
+"""Limits of the process in which a script is tried: bytes beyond PyTorch's own, and seconds with loading it."""
 
 
-@cache  # of a process that ended well
+@cache  # errors are not cached
 def try_script(path: Path, sha256: str, points: int) -> None:
-    """Load a script and ask it, in a process of its own with limits: a damaged one can crash what reads it.
+    """Load and call a script in a separate process with limits, because a damaged one can crash PyTorch.
 
     Raises
     ------
@@ -36,13 +36,13 @@ def try_script(path: Path, sha256: str, points: int) -> None:
         If that process crashes, or exceeds a limit.
     """
     try:
-        call_isolated(ask_script, str(path), points, memory=_MEMORY, seconds=_SECONDS)
+        call_isolated(load_and_call_script, str(path), points, memory=_MEMORY, seconds=_SECONDS)
     except IsolatedCallError as error:
         raise ModelError(f"{readable(path)} can't be used as TorchScript ({error}); {ACCEPTED}.") from None
 
 
-def ask_script(path: str, points: int) -> bytes:
-    """What that process does; what is wrong in a sentence is said later, in this one."""
+def load_and_call_script(path: str, points: int) -> bytes:
+    """Run in that process. Errors that are reported in a sentence are ignored here: they are raised again later."""
     torch.set_num_threads(1)
     with suppress(ModelError):
         probed(load_script(Path(path)), points)
@@ -50,9 +50,9 @@ def ask_script(path: str, points: int) -> bytes:
 
 
 def load_script(path: Path) -> nn.Module:
-    """A TorchScript model, on the CPU: a graph remembers the device that it was made on.
+    """A TorchScript model on the CPU.
 
-    What runs are the operations of its own graph, some when it is loaded; no Python.
+    The operations of its graph run, some of them while it is loaded; no Python code runs.
 
     Raises
     ------
@@ -60,20 +60,23 @@ def load_script(path: Path) -> nn.Module:
         If the file is damaged, or its operations touch files or are not PyTorch's own.
     """
     try:
-        archive = _looked_through(path)
+        archive = _checked_archive(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch advises to write other files, and reads these
+            warnings.simplefilter("ignore", DeprecationWarning)  # they are still read
             model: nn.Module = torch.jit.load(archive, map_location="cpu")
     except (ModelError, OSError):
         raise
     except Exception as error:  # of a damaged archive, many kinds
-        raise ModelError(f"{readable(path)} can't be loaded as TorchScript ({why(error)}); {ACCEPTED}.") from None
+        raise ModelError(
+            f"{readable(path)} can't be loaded as TorchScript ({error_text(error)}); {ACCEPTED}."
+        ) from None
     return model.eval()
 
 
-def _looked_through(path: Path) -> io.BytesIO:
-    """The archive of a script, written anew of what was looked at, without the notes on where each operation stood in
-    its source: damaged ones made PyTorch take gigabytes for the text of an error.
+def _checked_archive(path: Path) -> io.BytesIO:
+    """A copy of a script's archive whose operations were checked, without its debug information.
+
+    Damaged debug information made PyTorch take gigabytes for the text of an error.
     """
     checked = io.BytesIO()
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as plain:
@@ -90,11 +93,11 @@ def _looked_through(path: Path) -> io.BytesIO:
 
 
 def load_export(path: Path) -> nn.Module:
-    """A model of ``torch.export``, on the CPU; only of a file whose code may run.
+    """A model of ``torch.export`` on the CPU. Call it only for a file that a person has consented to run.
 
-    ``torch.export.load`` of PyTorch 2.13 runs what a stranger can put into such a file: symbolic sizes go through
-    sympy's parser, which evaluates them as Python, operators are looked up by any dotted name below ``torch``, and
-    example inputs are unpickled without limits where the safe way fails. So it is code, as a Python file is.
+    Such a file is code, like a Python file, because ``torch.export.load`` of PyTorch 2.13 can run what is in it:
+    symbolic sizes go through sympy's parser, which evaluates them as Python, operators are looked up by any dotted name
+    below ``torch``, and example inputs are unpickled without limits if the safe way fails.
 
     Raises
     ------
@@ -106,4 +109,6 @@ def load_export(path: Path) -> nn.Module:
             program = torch.export.load(file)
         return program.module()
     except Exception as error:  # whatever is in it
-        raise ModelError(f"{readable(path)} can't be loaded as torch.export ({why(error)}); {ACCEPTED}.") from None
+        raise ModelError(
+            f"{readable(path)} can't be loaded as torch.export ({error_text(error)}); {ACCEPTED}."
+        ) from None

@@ -1,11 +1,11 @@
-"""From the file of a foreign model to a model like any other."""
+"""Imports a foreign model: from its file to a model like any other."""
 
 from pathlib import Path
 
 import torch
 
 from core.models.cards import ModelError
-from core.models.checkpoints import LoadedModel, builtin_models, filled, save_model
+from core.models.checkpoints import LoadedModel, builtin_models, module_with_weights, save_model
 from core.models.importers import library
 from core.models.importers.candidate import Candidate
 from core.models.importers.factories import factory_of, make_model
@@ -22,28 +22,28 @@ from core.runtime.files import readable
 
 
 def examine(source: Path | str, options: ImportOptions | None = None, *, known: bool = False) -> Candidate:
-    """Read the file of a foreign model, or ``FILE.py:FACTORY``, and find out how it is asked.
+    """Read the file of a foreign model, or ``FILE.py:FACTORY``, and find out how it is called.
 
     Parameters
     ----------
     known
-        Whether this content was examined before, so that it need not be tried in a process of its own.
+        Whether this content was examined before, so that it need not be tried in a separate process first.
 
     Raises
     ------
     NeededError
-        If an option has to say what the file leaves open.
+        If the file does not tell something that an option has to say.
     UntrustedError
-        If it is code that nobody has said yes to.
+        If it is code and nobody has consented to run it.
     ModelError, FormatError
-        If it is no classifier of clouds, or one that can't be used here; which and why.
+        If it is no classifier of clouds, or one that can't be used here; the message says why.
     """
     options = options or ImportOptions()
     path, factory = split_factory(source)
     kind = kind_of(path)
     sha256 = sha256_of(path)
     if kind == "weights":
-        return _of_weights(path, sha256, options)
+        return _examine_weights(path, sha256, options)
     if kind == "python":
         factory = factory_of(path, factory)
     if kind in ("python", "export"):
@@ -64,7 +64,7 @@ def examine(source: Path | str, options: ImportOptions | None = None, *, known: 
         raise NeededError(error.option, f"{readable(path.name)}: {error}", error.choices) from None
     except ModelError as error:
         raise ModelError(f"{readable(path.name)}: {error}") from None
-    way = found.adapter.way
+    call = found.adapter.call
     return Candidate(
         path=path,
         sha256=sha256,
@@ -74,15 +74,15 @@ def examine(source: Path | str, options: ImportOptions | None = None, *, known: 
         points=points,
         architecture=kind,
         factory=factory,
-        layout=way.layout,
-        answer=way.answer,
+        layout=call.layout,
+        answer=call.answer,
         deterministic=found.deterministic,
         differentiable=found.differentiable,
         has_latent=found.adapter.has_latent,
     )
 
 
-def _of_weights(path: Path, sha256: str, options: ImportOptions) -> Candidate:
+def _examine_weights(path: Path, sha256: str, options: ImportOptions) -> Candidate:
     state = read_state(path)
     family = family_of(state)
     if family is None:
@@ -112,7 +112,7 @@ def _of_weights(path: Path, sha256: str, options: ImportOptions) -> Candidate:
         path=path,
         sha256=sha256,
         kind="weights",
-        module=filled(path, built.architecture, built.classes, built.options, built.tensors),
+        module=module_with_weights(path, built.architecture, built.classes, built.options, built.tensors),
         classes=built.classes,
         points=options.points or built.points[0],
         architecture=built.architecture,
@@ -122,9 +122,9 @@ def _of_weights(path: Path, sha256: str, options: ImportOptions) -> Candidate:
 
 
 def keep(candidate: Candidate, options: ImportOptions) -> Path:
-    """Put a model into the library: weights of ours as a file of ours, any other as a card that names its file.
+    """Put a model into the library; it replaces one of the same name. Returns the path there.
 
-    One of the same name is replaced.
+    A model of one of our architectures is saved as our own file of weights, any other as a card that names its file.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     Raises
     ------
     ModelError, FormatError
-        As ``examine``; or if the file is another than the one that was imported.
+        As ``examine``; or if the file has changed since it was imported.
     """
     if not path.name.endswith(CARD):
         candidate = examine(path)

@@ -13,12 +13,12 @@ SAFETENSORS = ".safetensors"
 
 
 def library_folder() -> Path:
-    """Where imported models are kept: weights of ours, and the cards of foreign files."""
+    """Folder of the imported models: our own files of weights, and cards that name foreign files."""
     return user_data_path("pointward") / "models"
 
 
 def imported_models() -> dict[str, Path]:
-    """Name -> weights or card, by name."""
+    """Name -> file of weights or card, sorted by name."""
     folder = library_folder()
     if not folder.is_dir():
         return {}

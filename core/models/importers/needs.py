@@ -1,4 +1,4 @@
-"""What only a person can say of a foreign model's file, which is asked and never guessed."""
+"""Errors that ask the person for what a foreign model's file does not tell; none of it is guessed."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ Need = Literal["points", "layout", "classes", "factory"]
 
 
 class NeededError(ModelError):
-    """The file leaves open what an option has to say; the sentence says which."""
+    """The file does not tell something that an option has to say; the message names the option."""
 
     def __init__(self, option: Need, text: str, choices: tuple[str, ...] = ()) -> None:
         super().__init__(text)
@@ -17,7 +17,7 @@ class NeededError(ModelError):
 
 
 class UntrustedError(ModelError):
-    """The file is code, and nobody has said yet that it may run."""
+    """The file is code, and nobody has consented to run it yet."""
 
     def __init__(self, path: Path, sha256: str, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What a person has to say of a foreign model, where its file does not."""
+"""The options of an import: what a foreign model's file does not tell."""
 
 import re
 from collections import Counter
@@ -11,11 +11,11 @@ from core.runtime.files import read_whole
 
 NAME = re.compile(r"\w[\w.+ -]{0,99}")
 POINTS = 1024
-"""Of a cloud that a model is asked about, where nobody says how many it takes."""
+"""Points per cloud for a foreign model, unless an option says otherwise."""
 
 
 class ImportOptions(Frame):
-    """How a foreign model is called, what its outputs mean, and which clouds it takes."""
+    """The name of a foreign model, what its outputs mean, and which clouds it takes."""
 
     name: str | None = option(None, "Name in commands and lists; empty is that of the file.")
     classes: str | None = option(
@@ -40,7 +40,7 @@ class ImportOptions(Frame):
         return Frame.model_validate({name: getattr(self, name) for name in Frame.model_fields})
 
     def name_for(self, file: Path) -> str:
-        """The name, or one made of that of the file.
+        """The name, by default one made from the name of the file.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class ImportOptions(Frame):
         return name
 
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the outputs; None if they were not said.
+        """The names of the outputs; None if they were not given.
 
         Raises
         ------

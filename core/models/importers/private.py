@@ -1,8 +1,8 @@
-"""Python modules of a folder of somebody else's, kept apart from all others of this process.
+"""Loads the Python modules of another project's folder, separate from all other modules of this process.
 
-Code of other projects brings packages called ``core``, ``models`` or ``utils``. Its modules are loaded under a package
-of their own, and each of them finds those of its folder before all others, also when it imports something later. No
-module of the program is touched meanwhile, so threads that import at the same moment see nothing of it.
+Code of other projects has packages called ``core``, ``models`` or ``utils``. Its modules are loaded under a private
+package, and their imports find the modules of their folder first, also imports that run later. No module of this
+program is touched, so that threads that import at the same moment are not affected.
 """
 
 import builtins
@@ -35,14 +35,14 @@ class PrivateModules(MetaPathFinder):
         self._root = ModuleType(f"private_modules_{next(_numbers)}")
         self._root.__path__ = [str(folder)]
         self._path_before: list[str] | None = None
-        """``sys.path`` before their code was first run; None while it is not."""
+        """``sys.path`` before the folder's code changed it; None except inside ``loading``."""
         self._builtins = vars(builtins) | {"__import__": self._import}
         sys.modules[self._root.__name__] = self._root
         sys.meta_path.insert(0, self)  # before the usual finders, which would find them in the same folder
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """While their code runs first: what it adds to ``sys.path`` is searched for it alone, and taken away there."""
+        """Inside, the folder's code may add to ``sys.path``; after it, only these modules search what was added."""
         before = self._path_before = list(sys.path)
         try:
             yield
@@ -77,7 +77,7 @@ class PrivateModules(MetaPathFinder):
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """What ``import`` means in these modules."""
+        """The ``import`` statement of these modules."""
         top, root = name.partition(".")[0], self._root.__name__
         self._take_over_path()
         if level == 0 and self.find_spec(f"{root}.{top}", self._root.__path__) is not None:
@@ -92,7 +92,7 @@ class PrivateModules(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Runs the text of a module as it is in its file: compiled files beside it may hold other code than is shown."""
+    """Compiles a module from its source; cached bytecode beside it may hold other code than the person has read."""
 
     def __init__(self, names: dict[str, Any], fullname: str, path: str) -> None:
         super().__init__(fullname, path)
@@ -108,6 +108,6 @@ class _Loader(SourceFileLoader):
 
 
 def _has_code(spec: ModuleSpec) -> bool:
-    """Whether a folder without ``__init__.py`` is one of modules, and not of data that happens to have their name."""
+    """Whether a folder without ``__init__.py`` has modules, and is not a data folder that happens to have the name."""
     folders = map(Path, spec.submodule_search_locations or ())
     return any(next(folder.glob(pattern), None) for folder in folders for pattern in ("*.py", "*/*.py"))

@@ -1,4 +1,4 @@
-"""How a module that nothing is known of wants to be asked, found by asking it about a few clouds."""
+"""Finds out how an unknown module has to be called, by calling it with a few clouds."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from core.models.cards import Answer, Layout, ModelError
-from core.models.importers.adapter import Adapter, UnansweredError, Way, arranged, called, tables
+from core.models.importers.adapter import Adapter, Call, UnansweredError, call_model, in_layout, logit_tables
 from core.models.importers.needs import NeededError
 from core.runtime.devices import seeded
 from core.runtime.text import shortened
 
 _NEAR = 1e-4
-"""By how much sums of probabilities, and two answers to the same clouds, may differ from rounding alone."""
+"""Tolerance for rounding: of sums of probabilities, and of two outputs for the same clouds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,37 +25,37 @@ class Probed:
     adapter: Adapter
     classes: int
     deterministic: bool
-    """Whether it gives the same for the same clouds."""
+    """Whether it gives the same output for the same clouds."""
     differentiable: bool
     """Whether a gradient reaches the points."""
 
 
 def probed(model: nn.Module, points: int, layout: Layout | None = None, classes: int | None = None) -> Probed:
-    """Ask a model about clouds of ``points`` points on a sphere.
+    """Call a model with clouds of ``points`` points on a sphere, and find out how it works.
 
     Parameters
     ----------
     layout
-        How it takes them; None tries all.
+        How it takes clouds; None tries all layouts.
     classes
-        Number of its classes, if that is known: tells logits from other tables.
+        Number of its classes, if that is known: tells logits from other outputs.
 
     Raises
     ------
     ModelError
-        If it takes clouds in no such way, gives no logits, or some that are not finite or of the whole batch.
+        If it takes no such clouds, or its logits are missing, not finite, or depend on the other clouds of the batch.
     NeededError
-        If it takes them in several ways, or gives several tables that may be logits.
+        If it takes several layouts, or gives several outputs that may be logits.
     """
     with seeded(0, torch.device("cpu")), torch.no_grad():
         clouds = nn.functional.normalize(torch.randn(2, points, 3), dim=2)
-        way = _way(model, clouds, layout, classes)
-        first, second = (Adapter(model, way)(clouds).logits for _ in range(2))
+        call = _find_call(model, clouds, layout, classes)
+        first, second = (Adapter(model, call)(clouds).logits for _ in range(2))
         if not (first.isfinite().all() and second.isfinite().all()):
             raise ModelError("It gives logits that are not finite numbers for points on a sphere, so it is of no use.")
-        way = Way(way.layout, way.place, _answer(first), way.singly)
+        call = Call(call.layout, call.place, _kind_of_answer(first), call.one_by_one)
         count = first.shape[1]
-        adapter = Adapter(model, way, _last_linear(model, way, clouds, count))
+        adapter = Adapter(model, call, _last_linear(model, call, clouds, count))
         near = _NEAR * max(float(first.abs().max()), 1)
         same = bool(((first - second).abs() <= near).all())
         if same and ((adapter(clouds[:1]).logits - adapter(clouds).logits[:1]).abs() > near).any():
@@ -65,8 +65,8 @@ def probed(model: nn.Module, points: int, layout: Layout | None = None, classes:
         return Probed(adapter, count, same, _differentiable(adapter, clouds))
 
 
-def _way(model: nn.Module, clouds: Tensor, layout: Layout | None, classes: int | None) -> Way:
-    """How it is asked: in the one layout in which it answers, with all clouds together or else with each by itself."""
+def _find_call(model: nn.Module, clouds: Tensor, layout: Layout | None, classes: int | None) -> Call:
+    """How the model is called: the one layout that it takes, with all clouds at once or else one by one."""
     answers: dict[Layout, tuple[bool, dict[Any, Tensor]]] = {}
     problems: dict[Layout, str] = {}
     tableless = False
@@ -74,7 +74,7 @@ def _way(model: nn.Module, clouds: Tensor, layout: Layout | None, classes: int |
     for each in layouts:
         for asked in (clouds, clouds[:1]):
             try:
-                found = tables(called(model, arranged(asked, each)), len(asked))
+                found = logit_tables(call_model(model, in_layout(asked, each)), len(asked))
             except UnansweredError as error:
                 problems.setdefault(each, error.reason)
                 continue
@@ -91,23 +91,23 @@ def _way(model: nn.Module, clouds: Tensor, layout: Layout | None, classes: int |
         raise NeededError(
             "layout", f"It takes clouds as {' and as '.join(answers)}: say which with --layout.", (*answers,)
         )
-    [(only, (singly, found))] = answers.items()
+    [(only, (one_by_one, found))] = answers.items()
     if len(found) > 1 and classes is not None:
         found = {place: table for place, table in found.items() if table.shape[1] == classes}
     if len(found) != 1:
         raise NeededError("classes", "It gives several tables of numbers: name its --classes, so that one is known.")
-    return Way(only, next(iter(found)), singly=singly)
+    return Call(only, next(iter(found)), one_by_one=one_by_one)
 
 
-def _answer(values: Tensor) -> Answer:
-    """What values (B, K) are."""
+def _kind_of_answer(values: Tensor) -> Answer:
+    """Whether outputs (B, K) are logits, probabilities or their logarithms."""
     if (values >= 0).all() and ((values.sum(1) - 1).abs() < _NEAR).all():
         return "probabilities"
     return "log-probabilities" if (values.logsumexp(1).abs() < _NEAR).all() else "logits"
 
 
-def _last_linear(model: nn.Module, way: Way, clouds: Tensor, classes: int) -> nn.Module | None:
-    """The linear layer that is called last, if it gives the logits; those of a graph can't be seen."""
+def _last_linear(model: nn.Module, call: Call, clouds: Tensor, classes: int) -> nn.Module | None:
+    """The linear layer that is called last, if it gives the logits; None for a graph, whose layers can't be seen."""
     calls: list[nn.Linear] = []
 
     def note(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -118,7 +118,7 @@ def _last_linear(model: nn.Module, way: Way, clouds: Tensor, classes: int) -> nn
         for layer in model.modules():
             if isinstance(layer, nn.Linear):
                 hooks.callback(layer.register_forward_pre_hook(note).remove)
-        Adapter(model, way)(clouds)
+        Adapter(model, call)(clouds)
     return calls[-1] if calls and calls[-1].out_features == classes else None
 
 

@@ -10,7 +10,7 @@ from core.models.checkpoints import has_card
 from core.runtime.files import read_whole, readable, require_regular_file
 
 CARD = ".pointward.json"
-"""End of the name of a card that stands for the file of a foreign model."""
+"""Ending of the file name of a card that names the file of a foreign model."""
 WEIGHTS = (".pt", ".pth", ".pts", ".pt2", ".ckpt", ".t7", ".tar")
 """Ends of names under which people keep what PyTorch has saved; what it is, is read off the content."""
 ENDINGS = (*WEIGHTS, ".py", CARD)

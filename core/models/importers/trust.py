@@ -1,4 +1,4 @@
-"""Which files of code a person has said yes to. It is kept in the person's own folder, never beside the file itself."""
+"""The list of code files that a person has consented to run, kept in the person's own folder, not beside the files."""
 
 from pathlib import Path
 
@@ -10,21 +10,21 @@ from core.runtime.files import readable
 
 
 def trust(path: Path, sha256: str) -> None:
-    """Remember a yes to the content of this file; raises as ``require_trust`` where the list is damaged."""
-    write_json(_list(), {**_trusted(), sha256: readable(path)})
+    """Record consent to run the content of this file. Raises a ``FormatError`` if the list is damaged."""
+    write_json(_trusted_path(), {**_read_trusted(), sha256: readable(path)})
 
 
 def require_trust(path: Path, sha256: str) -> None:
-    """See that a person has said yes to the content of a file before any of it runs.
+    """Check that a person has consented to run the content of a file.
 
     Raises
     ------
     UntrustedError
-        If nobody has.
+        If nobody has consented.
     FormatError
-        If the list of those yeses is damaged.
+        If the list is damaged.
     """
-    if sha256 not in _trusted():
+    if sha256 not in _read_trusted():
         raise UntrustedError(
             path,
             sha256,
@@ -33,11 +33,11 @@ def require_trust(path: Path, sha256: str) -> None:
         )
 
 
-def _trusted() -> dict[str, str]:
-    """SHA-256 of each file, and where it was."""
-    path = _list()
+def _read_trusted() -> dict[str, str]:
+    """SHA-256 of each trusted file -> the path it had."""
+    path = _trusted_path()
     return read_as(path, dict[str, str], "a list of trusted files") if path.is_file() else {}
 
 
-def _list() -> Path:
+def _trusted_path() -> Path:
     return user_data_path("pointward") / "trusted-code.json"

@@ -1,4 +1,4 @@
-"""State dicts: the tensors in a file of weights, whatever they were wrapped in; nothing in it is run."""
+"""Reads state dicts: the tensors in a file of weights, however they are wrapped. No code in the file is run."""
 
 import threading
 from collections.abc import Mapping
@@ -41,13 +41,13 @@ class Built:
     options: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     project: str
-    """Whose definition it is."""
+    """The project that defined the architecture."""
     points: tuple[int, ...]
-    """Points of a cloud that the definition's training takes; several where the file does not tell which."""
+    """Points per cloud in that project's training; several if the file does not tell which."""
 
 
 class _StandIn:
-    """What is made of an object that known projects put beside their weights, such as an accuracy: nothing."""
+    """Replaces an object that known projects save beside weights, such as an accuracy; its content is ignored."""
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -56,15 +56,15 @@ class _StandIn:
         pass
 
 
-_BESIDE = (
+_HARMLESS_TYPES = (
     *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"),
     *("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"),
     *("numpy.dtype", "numpy.ndarray", "argparse.Namespace"),
 )
 _STAND_INS: list[Any] = [
-    type(name.rpartition(".")[2], (_StandIn,), {"__module__": name.rpartition(".")[0]}) for name in _BESIDE
+    type(name.rpartition(".")[2], (_StandIn,), {"__module__": name.rpartition(".")[0]}) for name in _HARMLESS_TYPES
 ]
-_allowing = threading.Lock()  # PyTorch's list of what may be loaded is the whole process's
+_allow_list_lock = threading.Lock()  # PyTorch's list of allowed types is shared by all threads
 
 
 def read_state(path: Path) -> State:
@@ -73,39 +73,43 @@ def read_state(path: Path) -> State:
     Raises
     ------
     ModelError
-        If there is none, or it could only be loaded by running what is in the file.
+        If there is none, or loading it would run code in the file.
     """
-    found: Any = read_tensors(path) if path.suffix.lower() == ".safetensors" else _unpickled(path)
+    found: Any = read_tensors(path) if path.suffix.lower() == ".safetensors" else _load_weights_only(path)
     content: Mapping[Any, Any] = found if isinstance(found, Mapping) else {}
     wrapper = ""
-    for _ in WRAPPERS:  # a stranger's may be wrapped in itself
+    for _ in WRAPPERS:  # bounded, because a malicious file may be wrapped in itself
         inner = next((name for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
         if inner is None:
             break
         content, wrapper = content[inner], inner
-    named = {_plain(name): value for name, value in content.items() if isinstance(name, str) and _usual(value)}
+    named = {
+        _without_module_prefix(name): value
+        for name, value in content.items()
+        if isinstance(name, str) and _is_weight(value)
+    }
     if not named:
         raise ModelError(f"{readable(path)} holds no state dict: save model.state_dict(), or export it as TorchScript.")
     return State(named, wrapper)
 
 
-def _plain(name: str) -> str:
-    """Without what ``nn.DataParallel`` puts before it."""
+def _without_module_prefix(name: str) -> str:
+    """The name of a weight without the ``module.`` that ``nn.DataParallel`` puts before it."""
     while name.startswith("module."):
         name = name.removeprefix("module.")
     return name
 
 
-def _usual(value: Any) -> bool:
-    """Whether it is a tensor as weights are: on the CPU, and neither sparse nor quantised."""
+def _is_weight(value: Any) -> bool:
+    """Whether a value is a usable weight: a tensor on the CPU that is neither sparse nor quantised."""
     if not isinstance(value, Tensor):
         return False
     return value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
 
 
-def _unpickled(path: Path) -> Any:
+def _load_weights_only(path: Path) -> Any:
     try:
-        with _allowing, torch.serialization.safe_globals(_STAND_INS), path.open("rb") as file:
+        with _allow_list_lock, torch.serialization.safe_globals(_STAND_INS), path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         if "unsupported global" in str(error).casefold():
@@ -113,12 +117,12 @@ def _unpickled(path: Path) -> Any:
                 f"{readable(path)} holds Python objects, which only running its code could load: save "
                 "model.state_dict() alone, or export it as TorchScript."
             ) from None
-        raise _unreadable(path) from None
+        raise _unreadable_error(path) from None
     except OSError:
         raise
     except Exception:  # a damaged pickle can raise anything
-        raise _unreadable(path) from None
+        raise _unreadable_error(path) from None
 
 
-def _unreadable(path: Path) -> ModelError:
+def _unreadable_error(path: Path) -> ModelError:
     return ModelError(f"{readable(path)} is not a whole file of PyTorch; {ACCEPTED}.")

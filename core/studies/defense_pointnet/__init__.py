@@ -1,1 +1,1 @@
-"""The first paper (Defense-PointNet), whole, by one command: trained, measured, and written down as a report."""
+"""Reproduces the first paper (Defense-PointNet) by one command: trainings, measurements, and a report."""

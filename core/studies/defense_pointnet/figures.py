@@ -18,7 +18,7 @@ from core.studies.defense_pointnet.measure import Measured
 from core.studies.defense_pointnet.options import PAPER
 
 SAMPLES = {"figure-1": "airplane", "figure-6": "car", "figure-7": "table"}
-"""The class of the paper's sample in each figure that shows one."""
+"""The class of the sample cloud in each figure of the paper that shows one."""
 
 MAPS = {"simple": 8, "defense": 9}
 """The number of the figure that maps a regime's latents."""
@@ -34,7 +34,7 @@ class Plate:
 
 
 def plates(findings: Findings) -> Iterator[Plate]:
-    """All figures, in the order of the paper, then those it does not have."""
+    """All figures: those of the paper in its order, then further ones."""
     samples = dict(_samples(findings))
     yield from (samples[name] for name in samples if name == "figure-1")
     yield _classes(findings)
@@ -49,7 +49,7 @@ def plates(findings: Findings) -> Iterator[Plate]:
 
 
 def made_with(findings: Findings) -> str:
-    """What a caption says of the adversarial clouds, and of the models that the figures show."""
+    """The part of a caption on how adversarial clouds and models were made."""
     seeds = sorted({each.entry.options.seed for each in findings.first.values()})
     return (
         f"FGSM {findings.attack.direction}, epsilon {findings.attack.epsilon:g}, made on each model; "
@@ -111,8 +111,9 @@ def _samples(findings: Findings) -> Iterator[tuple[str, Plate]]:
 def _sample(findings: Findings, shown: dict[str, Measured], truth: int) -> tuple[int, str]:
     """The row of the cloud of class ``truth`` to show, and how it was chosen.
 
-    The first that all models know and that, attacked on simple, fools simple alone: what the
-    paper's figure shows. Where there is none, the first that fools simple; where that is missing too, the first.
+    As in the paper's figure, it is the first cloud that all models get right and that, when the simple model is
+    attacked, fools only the simple model. If there is none: the first that fools the simple model, then the first that
+    all get right, then the first.
     """
     name, of_class = findings.dataset.card.classes[truth], shown["simple"].fgsm.clean.label == truth
     known = np.all([each.fgsm.clean.correct for each in shown.values()], axis=0)
@@ -135,9 +136,8 @@ def _sample_plate(findings: Findings, shown: dict[str, Measured], name: str, row
     dataset, classes = findings.dataset, findings.dataset.card.classes
     cloud = dataset.cloud("test", row, findings.evaluation.points)
     assert cloud.label is not None
-    pair = np.stack([cloud.points, _moved(shown["simple"], cloud.points, cloud.label, findings.attack)])
-    answers = [predict(each.model.module, pair) for each in shown.values()]
-    chances = np.stack([answer.probabilities for answer in answers])
+    pair = np.stack([cloud.points, _attack_cloud(shown["simple"], cloud.points, cloud.label, findings.attack)])
+    confidences = np.stack([predict(each.model.module, pair).probabilities for each in shown.values()])
     how = (
         f"{sentence} The adversarial cloud is made on simple training (FGSM {findings.attack.direction}, epsilon "
         f"{findings.attack.epsilon:g}) and given to all."
@@ -145,17 +145,20 @@ def _sample_plate(findings: Findings, shown: dict[str, Measured], name: str, row
     up, both = dataset.card.drawn_up, list(pair)
     if name == "figure-1":
         rows = []
-        for label, table in zip(shown, chances, strict=True):
-            clean, moved = ((classes[k], float(line[k]), k == cloud.label) for line in table for k in [line.argmax()])
-            rows.append((label, clean, moved))
+        for label, table in zip(shown, confidences, strict=True):
+            clean, adversarial = (
+                (classes[k], float(line[k]), k == cloud.label) for line in table for k in [line.argmax()]
+            )
+            rows.append((label, clean, adversarial))
         figure = figures.verdicts(both, rows, up)
         return Plate(name, figure, f"Fig. 1. A clean cloud, its adversarial counterpart, and what models see. {how}")
-    figure = figures.sample_bars(both, chances, list(shown), classes, cloud.label, up)
+    figure = figures.sample_bars(both, confidences, list(shown), classes, cloud.label, up)
     number = name.removeprefix("figure-")
     return Plate(name, figure, f"Fig. {number}. Confidences for a clean {cloud.class_name} and its adversarial. {how}")
 
 
-def _moved(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np.ndarray:
+def _attack_cloud(each: Measured, points: np.ndarray, label: int, attack: Attack) -> np.ndarray:
+    """The adversarial cloud (N, 3) of a clean cloud (N, 3)."""
     state = result(attack.run(each.model.module, torch.from_numpy(points[None]), torch.tensor([label])))
     return np.asarray(state.adversarial[0].numpy())
 

@@ -1,4 +1,4 @@
-"""Everything a reproduction has measured, by model, and what follows from it."""
+"""All measurements of a reproduction, by model, and the results computed from them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Findings:
     dataset: Dataset
     options: ReproduceOptions
     attack: GradientAttack
-    """The paper's, at the budget of the trainings."""
+    """The paper's attack, at the epsilon of the trainings."""
     pgd: Attack
     evaluation: EvaluationOptions
     measured: list[Measured]
@@ -30,7 +30,7 @@ class Findings:
 
     @cached_property
     def groups(self) -> dict[str, list[Measured]]:
-        """The measurements of each model by its label, seed after seed."""
+        """The measurements of each model, one for each seed, by its label."""
         found: dict[str, list[Measured]] = {}
         for each in self.measured:
             found.setdefault(each.entry.label, []).append(each)
@@ -38,12 +38,12 @@ class Findings:
 
     @property
     def first(self) -> dict[str, Measured]:
-        """Of each model the training with the lowest seed, which the figures show."""
+        """The measurements of each model's training with the lowest seed, which the figures show."""
         return {label: group[0] for label, group in self.groups.items()}
 
     @property
     def shown(self) -> int:
-        """Clouds of a t-SNE map, and of the numbers about how well classes keep apart."""
+        """Number of clouds in a t-SNE map and in the measurement of class separation."""
         return min(self.options.map_clouds, len(self.measured[0].fgsm.row))
 
     def clean(self, label: str) -> Estimate:
@@ -56,14 +56,14 @@ class Findings:
         return self._estimate(label, lambda each: each.pgd.sides[1].correct)
 
     def transfer(self, label: str) -> Estimate | None:
-        """Accuracy on the adversarial clouds of simple training; None of that itself."""
+        """Accuracy on the adversarial clouds of simple training; None for the simple model itself."""
         reports = [each.transfer for each in self.groups[label] if each.transfer is not None]
         if len(reports) < len(self.groups[label]):
             return None
         return bootstrap([report.sides[1].correct for report in reports])
 
     def gain(self, better: str, than: str) -> Estimate | None:
-        """Adversarial accuracy of one model over that of another, by the same clouds and seeds; None without both."""
+        """Difference of two models' adversarial accuracies, paired by cloud and seed; None if one was not measured."""
         if not {better, than} <= self.groups.keys():
             return None
         first, second = ({each.entry.options.seed: each for each in self.groups[label]} for label in (better, than))

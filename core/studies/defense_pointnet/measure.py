@@ -1,4 +1,4 @@
-"""All that is measured of one model, each part in a file of its own, so that a killed reproduction goes on there."""
+"""The measurements of one model, each stored in its own file, so that a killed reproduction continues there."""
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -34,14 +34,14 @@ from core.studies.defense_pointnet.models import Entry
 
 T = TypeVar("T")
 PAPER_EPSILONS = (0.1, 0.2)
-"""The budgets of the paper: 86.57 % and 64.78 % of PointNet's verdicts are right there."""
+"""Epsilons of the paper, at which PointNet has accuracies of 86.57 % and 64.78 %."""
 MAPPING = 6
-"""Passes that one cloud of a t-SNE map is worth."""
+"""Cost of one cloud of a t-SNE map, in forward passes."""
 SWEEP = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
-"""Budgets beside 0."""
+"""Epsilons of the sweep; 0 is added."""
 
 VERSION = 4
-"""Of the measurements: raised when one of them changes, so that results of before are made anew."""
+"""Version of the measurements, raised when one of them changes, so that older results are computed again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Measured:
     fgsm: AccuracyReport
     """Clean clouds, and the paper's attack at the budget of the training; with latents, until these are dropped."""
     pgd: AccuracyReport
-    """Until each cloud is fooled."""
+    """PGD, stopped for each cloud once the model is fooled."""
     transfer: AccuracyReport | None
     """The attack made on the simple model of the same seed; None of that model itself."""
     readings: list[OneStepResult]
@@ -96,7 +96,7 @@ def _arrays(report: AccuracyReport) -> Arrays:
     }
 
 
-def _report(arrays: Arrays) -> AccuracyReport:
+def _read_report(arrays: Arrays) -> AccuracyReport:
     none = np.empty((len(arrays["row"]), 0), np.float32)
     clean, moved = ((arrays[side], none, arrays["label"]) for side in ("clean", "adversarial"))
     return AccuracyReport(
@@ -108,7 +108,7 @@ def _report(arrays: Arrays) -> AccuracyReport:
 
 
 MADE = ArrayCodec[AdversarialSet](columns_of, lambda arrays: joined([dict(arrays)]))
-REPORT = ArrayCodec(_arrays, _report)
+REPORT = ArrayCodec(_arrays, _read_report)
 RATES = ArrayCodec[Mapping[str, Rate]](
     lambda rates: {mode: np.array([rate.hits, rate.n]) for mode, rate in rates.items()},
     lambda arrays: {mode: Rate(*map(int, arrays[mode])) for mode in MODES},
@@ -140,12 +140,12 @@ MAP = ArrayCodec[MeasuredMap](
 
 
 def measuring_work(clouds: int, shown: int, pgd_steps: int) -> int:
-    """Passes that ``measure`` makes, about, over ``clouds`` test clouds; a gradient counts as two."""
+    """Approximate cost of ``measure`` for ``clouds`` test clouds, in forward passes; a gradient counts as two."""
     return sum(_weights(clouds, shown, pgd_steps).values())
 
 
 def _weights(clouds: int, shown: int, pgd_steps: int) -> dict[str, int]:
-    """The passes of each part of ``measure``."""
+    """The cost of each part of ``measure``, in forward passes."""
     return {
         "adversarial": 4 * clouds,
         "pgd": (1 + 3 * pgd_steps) * clouds,
@@ -171,8 +171,8 @@ def measure(
 ) -> Generator[Event, None, Measured]:
     """Measure one model on the test split; returns the ``Measured``.
 
-    ``transferred`` are the clouds made on the simple model of the same seed, None where there is no other; ``shown`` is
-    the number of the clouds whose classes' separation is measured.
+    ``transferred`` are the adversarial clouds made on the simple model of the same seed, None for that model itself;
+    ``shown`` is the number of clouds for which the separation of the classes is measured.
     """
     module, test = model.module, dataset.split("test")
     base = {"weights": model.sha256, "dataset": dataset.card.fingerprint, "options": options.model_dump()}
@@ -208,7 +208,7 @@ def measure(
             "transfer", REPORT, [plain_key, digest], lambda: judge(module, test, clouds, options, cancel)
         )
     paper, curve, own = fgsm_variants(PAPER_EPSILONS), _sweep_of(attack.direction), (attack.direction, attack.epsilon)
-    cells = sorted({*paper, *curve} - {own})  # some are of both
+    cells = sorted({*paper, *curve} - {own})  # some are in both
     moved = yield from part(
         "one-step", TABLE, cells, lambda: one_step(module, test, FGSM, cells, options, cancel, clean_cache=cache)
     )
@@ -222,7 +222,7 @@ def measure(
         "separation",
         SEPARATIONS,
         [plain_key, pgd.model_dump(), shown],
-        lambda: _separated(module, test, fgsm.of(shown_clouds(fgsm, shown)), pgd, options, cancel),
+        lambda: _measure_separations(module, test, fgsm.of(shown_clouds(fgsm, shown)), pgd, options, cancel),
     )
     fresh = yield from part(
         "discriminator",
@@ -245,7 +245,7 @@ def adversarial_set(
     cancel: Cancel | None,
     clean_cache: CleanCache | None = None,
 ) -> Generator[Event, None, AdversarialSet]:
-    """What the paper's attack makes of the test clouds on one model; it is made once and then read."""
+    """The test clouds under the paper's attack on one model; computed once, then read from the stored result."""
     key = {
         "weights": model.sha256,
         "dataset": dataset.card.fingerprint,
@@ -263,11 +263,11 @@ def adversarial_set(
 
 
 def shown_clouds(report: AccuracyReport, count: int) -> NDArray[np.int64]:
-    """Places (m,) in a report of the clouds that its t-SNE map shows, and whose classes' separation is measured."""
+    """Indices (m,) in a report of the clouds that are in the t-SNE map and in the measurement of separation."""
     return choose_rows(report.clean.label, count)
 
 
-def _separated(
+def _measure_separations(
     model: Classifier, test: Split, fgsm: AccuracyReport, pgd: Attack, options: EvaluationOptions, cancel: Cancel | None
 ) -> Iterator[Event]:
     """Silhouette and purity of the latents of the clouds of ``fgsm``: clean, as attacked there, and under all steps of
@@ -290,7 +290,7 @@ def _sweep_of(direction: Direction) -> list[Cell]:
 
 
 def without_latents(each: Measured) -> Measured:
-    """The same, in a hundredth of the memory."""
+    """A copy without the latents of its reports, which takes a hundredth of the memory."""
     return replace(each, fgsm=REPORT.read(REPORT.write(each.fgsm)))
 
 
@@ -298,7 +298,7 @@ def measure_map(
     each: Measured, clouds: int, work: CheckpointedWork, cancel: Cancel | None
 ) -> Generator[Event, None, MeasuredMap]:
     """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
-    usual = TsneOptions().perplexity  # of few clouds less, for it has to stay below a third of the points
+    usual = TsneOptions().perplexity  # smaller for few clouds, because it must be below a third of the points
     options = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
     report = each.fgsm.of(shown_clouds(each.fgsm, clouds))
     shown = [hashlib.sha256(part.tobytes()).hexdigest() for part in (report.row, report.clean.label)]

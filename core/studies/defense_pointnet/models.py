@@ -23,9 +23,9 @@ class Entry:
     """The regime, or the run's own name."""
     options: TrainOptions
     folder: Path
-    """Of the run."""
+    """Folder of the run."""
     found: bool = False
-    """Whether the run was there already and is used as it is."""
+    """Whether it is a run found under ``runs``, which is used as it is."""
 
     @property
     def name(self) -> str:
@@ -35,8 +35,8 @@ class Entry:
 def planned(
     dataset: Dataset, options: ReproduceOptions, training: dict[str, Any], folder: Path, runs: Sequence[Path]
 ) -> Generator[Event, None, list[Entry]]:
-    """The entries, seed after seed; runs found under ``runs`` take the place of trainings of their regime and seed,
-    or are added: under their regime, and under their own name where that has been found already.
+    """The entries, seed by seed. A run found under ``runs`` replaces the training of its regime and seed. If there is
+    none, it is added under its regime; if a run of that regime and seed was found already, under its own name.
 
     Yields Notes about runs that can't be used, and returns the entries.
     """

@@ -1,4 +1,4 @@
-"""What a reproduction is asked to do, and how the paper trains on each dataset."""
+"""The options of a reproduction, and how the paper trains on each dataset."""
 
 from typing import Annotated, Any
 

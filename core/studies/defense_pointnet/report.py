@@ -74,7 +74,7 @@ def write_report(findings: Findings, folder: Path) -> None:
         flags=flags,
         commands=commands,
         tables={name: table.html() for name, table in made.items()},
-        plates=[{"name": plate.name, "caption": plate.caption, "image": _embedded(plate)} for plate in drawn],
+        plates=[{"name": plate.name, "caption": plate.caption, "image": _data_url(plate)} for plate in drawn],
         versions=made_with["versions"],
         time=made_with["time"],
     )
@@ -113,8 +113,8 @@ def red_flags(findings: Findings) -> list[str]:
     return sentences
 
 
-def _embedded(plate: Plate) -> str:
-    """The figure as the address of an image, so that the page needs no other file."""
+def _data_url(plate: Plate) -> str:
+    """The figure as a data URL, so that the page needs no other file."""
     with io.BytesIO() as buffer:
         plate.figure.savefig(buffer, format="png", dpi=160)
         return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -31,9 +31,9 @@ from core.training.record import read_metrics
 
 MAPPED = ("simple", "defense")
 """The regimes of Figures 8 and 9."""
-_FEWEST = 16  # clouds of a t-SNE map
-_TRAINED = 6
-"""Passes that one training step on a cloud is worth."""
+_MAP_CLOUDS = 16  # fewest clouds of a t-SNE map
+_PASSES_PER_STEP = 6
+"""Cost of one training step on a cloud, in forward passes."""
 
 
 def reproduce(
@@ -48,21 +48,21 @@ def reproduce(
 ) -> Iterator[Event]:
     """Reproduce the Defense-PointNet paper on a dataset.
 
-    What is finished stays in ``folder``: stopped or killed at any moment and called again with the same arguments, it
-    goes on there and ends with the same tables.
+    Finished parts are stored in ``folder``. If it is stopped or killed at any moment and called again with the same
+    arguments, it continues there and ends with the same tables.
 
     Parameters
     ----------
     training : dict
-        Options of the trainings that differ from the defaults; regime, seed and clouds are this function's matter.
+        Options of the trainings that differ from the defaults; regime, seed and clouds are set by this function.
     folder : Path
-        For runs/, measured/, tables/, figures/, records/ and report.html.
+        Where runs/, measured/, tables/, figures/, records/ and report.html are written.
     runs : sequence of Path
-        Runs, or folders of runs, that are used in the place of trainings.
+        Runs, or folders of runs, that are used instead of new trainings.
 
     Yields
     ------
-    Progress over the whole, Note, Epoch; at last Done with the ``Findings``, or with None where it was stopped early.
+    Progress over the whole, Note, Epoch; at last Done with the ``Findings``, or with None if it was stopped early.
 
     Raises
     ------
@@ -75,14 +75,14 @@ def reproduce(
         for measured in (folder / "measured").glob("*"):
             sweep(measured, ["*"])
         try:
-            findings = yield from _reproduced(dataset, options, training, folder, cancel, runs, data_root)
+            findings = yield from _reproduce_in(dataset, options, training, folder, cancel, runs, data_root)
         except StoppedEarly:
             yield Done(None, complete=False)
             return
     yield Done(findings)
 
 
-def _reproduced(
+def _reproduce_in(
     dataset: Dataset,
     options: ReproduceOptions,
     training: dict[str, Any],
@@ -91,9 +91,9 @@ def _reproduced(
     runs: Sequence[Path],
     data_root: Path | None,
 ) -> Generator[Event, None, Findings]:
-    if len(dataset.split("test")) < _FEWEST:
+    if len(dataset.split("test")) < _MAP_CLOUDS:
         raise ValueError(
-            f"{dataset.card.name} has {len(dataset.split('test'))} test clouds, and the t-SNE maps need {_FEWEST}."
+            f"{dataset.card.name} has {len(dataset.split('test'))} test clouds, and the t-SNE maps need {_MAP_CLOUDS}."
         )
     entries = yield from planned(dataset, options, training, folder, runs)
     test, first = dataset.split("test"), entries[0].options
@@ -112,7 +112,7 @@ def _reproduced(
 
     for entry, weight in zip(entries, weights, strict=True):
         if not entry.found:
-            yield from _trained(entry, dataset, weight, work, cancel, data_root)
+            yield from _train_entry(entry, dataset, weight, work, cancel, data_root)
     models = {entry.name: load_model(resolve_model(entry.folder)) for entry in entries}
     measured: list[Measured] = []
     maps: dict[str, MeasuredMap] = {}
@@ -148,7 +148,7 @@ def _reproduced(
     return findings
 
 
-def _trained(
+def _train_entry(
     entry: Entry, dataset: Dataset, weight: int, work: CheckpointedWork, cancel: Cancel | None, data_root: Path | None
 ) -> Generator[Event, None, None]:
     folder = entry.folder
@@ -157,12 +157,12 @@ def _trained(
 
 
 def _training_work(entry: Entry, dataset: Dataset) -> int:
-    """Passes of a training; 0 for one that is there already."""
+    """Cost of a training in forward passes; 0 if it is finished already."""
     if entry.found:
         return 0
     options, clouds = entry.options, len(dataset.split("train"))
     regime = REGIMES[options.regime]
-    batch = _TRAINED * regime.feeds + (3 * options.attack.steps if regime.robust else 0)
+    batch = _PASSES_PER_STEP * regime.feeds + (3 * options.attack.steps if regime.robust else 0)
     return options.epochs * min(options.clouds or clouds, clouds) * batch
 
 

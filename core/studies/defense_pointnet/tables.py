@@ -14,7 +14,7 @@ from core.studies.defense_pointnet.measure import PAPER_EPSILONS
 from core.training import REGIMES, TrainOptions
 
 OWN = "discriminator_accuracy"
-"""The metric of the discriminator that trains along."""
+"""The metric of a training's own discriminator."""
 PAPER = {"simple": (96.62, 86.57), "adversarial": (93.04, 94.92), "defense": (94.08, 96.35)}
 """Table I as printed, in %: accuracy on real and on adversarial clouds. The text has 96.96 for the first."""
 PAPER_EPSILON = {0.1: 86.57, 0.2: 64.78}
@@ -22,7 +22,7 @@ PAPER_EPSILON = {0.1: 86.57, 0.2: 64.78}
 
 
 def tables(findings: Findings) -> dict[str, Table]:
-    """All of them, by the name of their files."""
+    """All tables, by the name of their files."""
     return {
         "table-1": accuracy(findings),
         "claim": claim(findings),
@@ -80,7 +80,7 @@ def accuracy(findings: Findings) -> Table:
 
 
 def copies(findings: Findings) -> str:
-    """What to say of test clouds that are copies of training clouds; nothing where there are none."""
+    """A remark on test clouds that are copies of training clouds; empty if there are none."""
     report, among = findings.measured[0].fgsm, findings.dataset.split("test").copies
     if report.copies_left_out:
         return f" ({report.copies_left_out:,} that are copies of training clouds are left out)"
@@ -268,8 +268,8 @@ def work(findings: Findings) -> Table:
     )
 
 
-def _plain(options: TrainOptions) -> dict[str, Any]:
-    return options.model_dump() | {"attack_steps": options.attack.steps}  # the regime's own where none are given
+def _values(options: TrainOptions) -> dict[str, Any]:
+    return options.model_dump() | {"attack_steps": options.attack.steps}  # if not given, the regime's own
 
 
 def differences(findings: Findings) -> str:
@@ -278,9 +278,9 @@ def differences(findings: Findings) -> str:
     sentences = []
     for each in findings.measured:
         own = each.entry.options
-        usual = _plain(first.model_copy(update={"regime": own.regime, "seed": own.seed}))
+        usual = _values(first.model_copy(update={"regime": own.regime, "seed": own.seed}))
         unlike = [
-            f"{name} {value} in place of {usual[name]}" for name, value in _plain(own).items() if value != usual[name]
+            f"{name} {value} in place of {usual[name]}" for name, value in _values(own).items() if value != usual[name]
         ]
         if unlike:
             sentences.append(f"{each.entry.name} was trained with {', '.join(unlike)}.")
