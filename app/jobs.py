@@ -42,7 +42,7 @@ class Job(QThread):
     unit : what ``Progress`` counts: "clouds", "iterations".
     immediate : starts at once instead of waiting in the queue, because a person waits for its result.
     keeps_partial : whether ``stop_and_keep`` delivers a partial result; otherwise it cancels.
-    silent : whether the job strip does not report its end, because the person did not start it, or chose something else.
+    silent : whether the job strip does not report its end, because the person did not start it or chose another.
     """
 
     events = Signal(list)  # the events since the last emission, in order, Done included
