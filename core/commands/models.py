@@ -67,8 +67,11 @@ def import_(
     candidate = examine(source, options)
     card = candidate.card(options)
     search = _try_frames(candidate, card, find_dataset(dataset, data_root), options) if dataset is not None else None
+    replaced = card.name in imported_models()
     path = keep(candidate, options)
     notes = list(candidate.notes)
+    if replaced:
+        notes.append(f"It has replaced the model that was called {card.name}; --name keeps both.")
     if card.unnamed:
         notes.append("Its outputs have no names yet: --classes gives them.")
     if options.up is None:

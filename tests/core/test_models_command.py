@@ -86,6 +86,9 @@ class TestAttack:
         words = ("models", "import", str(path), "--name", "theirs", "--classes", ",".join(CATEGORIES))
         imported = answer(capsys, *words)
         assert (imported["classes"], imported["points"], imported["architecture"]) == (16, 1024, "pointnet")
+        replaced = "It has replaced the model that was called theirs; --name keeps both."
+        assert replaced not in imported["notes"]
+        assert replaced in answer(capsys, *words)["notes"]
         report = self.attacked(capsys, cloud, "theirs")
         assert CATEGORIES.index(report["clean"]["class"]) == int(bare["clean"]["class"].split()[1])
         assert report["loss"] == pytest.approx(bare["loss"])
