@@ -22,6 +22,7 @@ from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
 from app.stage.attack_chooser import AttackChooser
 from app.stage.attack_options import AttackOptions
+from app.stage.budget import BudgetButton
 from app.stage.controller import AttackController
 from app.store import Store
 from app.views.epsilon import EpsilonSlider
@@ -100,7 +101,11 @@ class AttackPanel(QWidget):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_XS)
         column.addLayout(first)
-        column.addWidget(self.epsilon)
+        second = QHBoxLayout()
+        second.setSpacing(theme.SPACE_S)
+        second.addWidget(self.epsilon)
+        second.addWidget(BudgetButton(store, controller), alignment=Qt.AlignmentFlag.AlignTop)
+        column.addLayout(second)
         self.setEnabled(False)
 
         store.epsilonChanged.connect(self.epsilon.setValue)
