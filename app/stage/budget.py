@@ -81,8 +81,9 @@ class BudgetPopup(QFrame):
                 set_tooltip(widget, tip)
             field.valueChanged.connect(partial(self._take, key))
             self._fields[key], self._notes[key] = field, note
-            for column, widget in enumerate((title, field, note)):
-                grid.addWidget(widget, row, column)
+            parts: tuple[QWidget, ...] = (title, field, note)
+            for column, part in enumerate(parts):
+                grid.addWidget(part, row, column)
         for changed in (store.attackChanged, store.cloudChanged, store.epsilonChanged):
             changed.connect(self._show)
         self._show()

@@ -11,7 +11,6 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.views.groove import RADII, Groove, OutcomeCurves, Scale
 
-
 FINER = 3
 """Decimals that the number may have beyond those of the slider's steps."""
 
