@@ -28,6 +28,7 @@ from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.widgets import Label, splitter, tool_button
 from app.stage.attack import AttackPanel
+from app.stage.attack_table import AttackTable
 from app.stage.controller import AttackController
 from app.stage.orientation import OrientationController
 from app.stage.presenter import PairPresenter
@@ -83,6 +84,7 @@ class Window(QMainWindow):
             self.store, {name: spec.summary for name, spec in REGISTRY.items()}, self.orientation
         )
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
+        self.attack_table = AttackTable(self.store, self.controller, self.jobs, self)
         self.verdict = VerdictPanel(self.store)
         self.training = TrainingPanel(self.store, self.jobs)
         self.evaluation = EvaluationPanel(self.store, self.jobs)
@@ -152,6 +154,11 @@ class Window(QMainWindow):
                 self._show_info(done)
 
     # --- what is shown ---
+
+    def _compare_attacks(self) -> None:
+        self.attack_table.show()
+        self.attack_table.raise_()
+        self.attack_table.activateWindow()
 
     def _show_title(self, cloud: Cloud | None) -> None:
         name = cloud.name if cloud is not None else ""
@@ -250,7 +257,8 @@ class Window(QMainWindow):
         self.training.modelReady.connect(opener.open_path)
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)
-        for source in (opener, self.orientation, self.training, self.evaluation, self.latents):
+        self.attack_table.taken.connect(self.attack.take)
+        for source in (opener, self.orientation, self.attack_table, self.training, self.evaluation, self.latents):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
 
@@ -287,6 +295,7 @@ class Window(QMainWindow):
             "next_shape": lambda: self.library.move_by(1),
             "choose_target": lambda: self.attack.choose_target(),
             "focus_epsilon": lambda: self.attack.focus_epsilon(),
+            "compare_attacks": self._compare_attacks,
             "pause_job": lambda: self.strip.pause(),
             "stop_job": lambda: self.strip.stop(),
             "cancel_job": lambda: self.strip.cancel(),

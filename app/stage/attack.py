@@ -147,7 +147,16 @@ class AttackPanel(QWidget):
         """A preset was chosen: it sets all options but the goal, and epsilon if that has another unit."""
         from core.attacks import preset
 
-        attack = preset(self.preset.currentData(), goal=self._chosen_goal)
+        self._set_at_present_epsilon(preset(self.preset.currentData(), goal=self._chosen_goal))
+
+    def take(self, name: str, attack: Attack) -> None:
+        """Take over an attack that was made elsewhere, with its options but the goal."""
+        with QSignalBlocker(self.preset):
+            self.preset.setCurrentIndex(self.preset.findData(name))
+        self._set_at_present_epsilon(attack.model_copy(update={"goal": self._chosen_goal}))
+
+    def _set_at_present_epsilon(self, attack: Attack) -> None:
+        """Set an attack; epsilon stays as it is unless that of this attack has another unit."""
         same_unit = attack.epsilon_scale.unit == self.epsilon.scale.unit
         self._set_attack(attack.at(self._store.epsilon) if same_unit else attack)
 

@@ -11,22 +11,12 @@ from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Progress, Step
 from core.results.tables import Cell, Table
 
-COLUMNS: Mapping[str, str] = {
-    "Attack": "Name of the preset",
-    "Bounded": "What epsilon bounds",
-    "Predicted": "Class that the attacked model predicts for the adversarial cloud",
-    "Confidence": "In the predicted class",
-    "Fooled": "Whether that is another class than the label or, of a targeted attack, the target",
-    "L-infinity": "Largest change of a coordinate, in unit-sphere radii",
-    "RMSE": "Root mean square over the 3N coordinates, in unit-sphere radii",
-    "Chamfer": "Sum of the two mean distances to the nearest point, in unit-sphere radii",
-    "Steps": "Over all starts",
-    "Forward": "Forward passes of the attacked model",
-    "Backward": "Backward passes of the attacked model",
-    "Zero gradient": "Share of the clean cloud's points at which the gradient is zero; empty where none was asked for",
-    "Seconds": "Of computing, with the verdict and the distances after each attack",
-}
-"""The columns of a table of attempts, and what they mean."""
+COLUMNS = (
+    *("Attack", "Bounded", "Predicted", "Confidence", "Fooled", "L-infinity", "RMSE", "Chamfer", "Steps"),
+    *("Forward passes", "Backward passes", "Zero gradient", "Seconds"),
+)
+"""Of a table of attempts. Distances are in unit-sphere radii; zero gradient is the share of the clean cloud's points at
+which the gradient is zero, empty where none was asked for; a targeted attack has fooled if the target is predicted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +56,8 @@ class Attempt:
             "RMSE": scene.distances.rmse,
             "Chamfer": scene.distances.chamfer,
             "Steps": state.step,
-            "Forward": int(state.forwards),
-            "Backward": int(state.backwards),
+            "Forward passes": int(state.forwards),
+            "Backward passes": int(state.backwards),
             "Zero gradient": None if zero_gradient is None else float(zero_gradient),
             "Seconds": self.seconds,
         }
@@ -88,7 +78,7 @@ class Attempts:
         budget = setup.attack.epsilon_scale.text(setup.attack.epsilon)
         title = f"Attacks on {setup.cloud.name} at epsilon {budget}, made on {setup.models[0].name}, seed {setup.seed}"
         lines = [row.cells() for row in self.rows]
-        return Table(title, tuple(COLUMNS), [[line.get(name) for name in COLUMNS] for line in lines])
+        return Table(title, COLUMNS, [[line.get(name) for name in COLUMNS] for line in lines])
 
     def provenance(self) -> dict[str, Any]:
         """What made the table."""

@@ -50,7 +50,10 @@ def test_each_row_is_the_attack_alone_at_the_epsilon_of_the_setup(setup: live.Se
         assert cells["L-infinity"] == pytest.approx(0.07, abs=1e-6)
         assert cells["Predicted"] == primary.card.classes[scene.adversarial[0].argmax()]
         assert cells["Steps"] == scene.step
-        assert (cells["Forward"], cells["Backward"]) == (int(scene.state.forwards), int(scene.state.backwards))
+        assert (cells["Forward passes"], cells["Backward passes"]) == (
+            int(scene.state.forwards),
+            int(scene.state.backwards),
+        )
         assert row.seconds > 0
 
 
@@ -120,7 +123,7 @@ def test_a_targeted_attack_has_fooled_where_the_prediction_is_the_target(setup: 
 def test_the_table_is_written_with_every_digit(made: Attempts, tmp_path: Path) -> None:
     made.table().write(tmp_path / "attacks.csv")
     rows = list(csv.DictReader((tmp_path / "attacks.csv").read_text().splitlines()))
-    assert list(rows[0]) == list(COLUMNS)
+    assert tuple(rows[0]) == COLUMNS
     assert made.rows[1].scene is not None
     assert float(rows[1]["RMSE"]) == pytest.approx(made.rows[1].scene.distances.rmse, rel=1e-9)
     provenance = made.provenance()
