@@ -134,13 +134,16 @@ class Window(QMainWindow):
         self._save(lambda: export.export_picture(self, self.pair.views, store.scene, up))
 
     def _copy_command(self) -> None:
-        scene, source = self.store.scene, self.store.source
+        scene = self.store.scene
         if scene is None:
             return
-        if source is None:
-            self._show_info("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
+        origin = export.origin(scene, self.store)
+        if not origin:
+            self._show_info(
+                "This shape is neither a file nor in the library: export it (Ctrl+S), open it, then copy the command."
+            )
             return
-        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, source))
+        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, origin))
         self._show_info("The command is on the clipboard.")
 
     def _save(self, work: Callable[[], str | None]) -> None:

@@ -57,7 +57,7 @@ class AttackTable(QDialog):
     def __init__(self, store: Store, controller: AttackController, jobs: JobList, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Compare attacks")
-        self.resize(1180, 460)
+        self.resize(1320, 460)
         self._store, self._controller, self._jobs = store, controller, jobs
         self._job: Job | None = None
         self._scale: EpsilonScale | None = None

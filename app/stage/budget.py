@@ -38,9 +38,11 @@ class BudgetButton(QToolButton):
     def _open(self) -> None:
         popup = BudgetPopup(self._store, self._controller, self.window())
         popup.adjustSize()
-        right, above = self.width() - popup.width(), -popup.height() - theme.SPACE_XS
-        corner = self.mapToGlobal(QPoint(right, above))
-        popup.move(corner if corner.y() > 0 else self.mapToGlobal(QPoint(right, self.height() + theme.SPACE_XS)))
+        right, gap = self.width() - popup.width(), theme.SPACE_XS
+        corner = self.mapToGlobal(QPoint(right, self.height() + gap))
+        if corner.y() + popup.height() > self.screen().availableGeometry().bottom():
+            corner = self.mapToGlobal(QPoint(right, -popup.height() - gap))
+        popup.move(corner)
         popup.show()
 
     def _update(self) -> None:

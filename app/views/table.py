@@ -6,13 +6,13 @@ from typing import Any
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QShortcut, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QAbstractItemView, QGraphicsOpacityEffect, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QGraphicsOpacityEffect, QTableView, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import tooltip_text
 from core.runtime.text import printable
 
-MAX_WIDTH = 280  # of a column, in pixels; a longer text ends in an ellipsis and is whole in its tooltip
+MAX_WIDTH = 220  # of a column, in pixels; a longer text ends in an ellipsis and is whole in its tooltip
 _VALUE, _KEY, _COLOUR = (Qt.ItemDataRole.UserRole + place for place in range(3))
 
 
@@ -49,8 +49,8 @@ class ResultTable(QTableView):
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
         header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setMaximumSectionSize(MAX_WIDTH)
+        header.setFixedHeight(theme.CONTROL_HEIGHT + theme.SPACE_S)
         header.setHighlightSections(False)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
@@ -73,9 +73,14 @@ class ResultTable(QTableView):
     def add_row(self, cells: Sequence[Cell], key: Any) -> None:
         """Add a row with a cell for each column, in its place if an order was chosen."""
         items = [self._item(cell) for cell in cells]
+        for column, item in enumerate(items):
+            self._model.horizontalHeaderItem(column).setTextAlignment(item.textAlignment())
         items[0].setData(key, _KEY)
         self._model.appendRow(items)
         header = self.horizontalHeader()
+        header.setSortIndicatorShown(False)  # it is above the name, and Qt would widen every column for it
+        self.resizeColumnsToContents()
+        header.setSortIndicatorShown(True)
         if header.sortIndicatorSection() >= 0:
             self._model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
 

@@ -160,6 +160,31 @@ def find_dataset(
     return dataset
 
 
+def framed(
+    name: str,
+    root: Path | None,
+    orientation: OrientationChoice,
+    model: LoadedModel,
+    stands: Orientation = AS_IT_IS,
+) -> tuple[Dataset, dict[str, Any]]:
+    """A dataset in the frame that a model expects; and for a record, which that is, which was given, and a hint.
+
+    ``stands`` is how its clouds stand where ``orientation`` does not say.
+    """
+    if orientation != AS_SUPPLIED:
+        check_turnable(name)
+        stands = orientation.resolve(model, lambda: sample(find_dataset(name, root), model.card.points))
+    expected = expected_up(model.card) if stands.given else STANDARD_UP
+    data = find_dataset(name, root, orientation=stands, expected=expected)
+    card = data.card
+    frame = frame_record(
+        model.card.up_axis, card.name, card.orientation, known=card.up_axis, found=orientation.automatic
+    )
+    unsaid = card.given_up is None and axis_named(card.up_axis) is None
+    frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
+    return data, frame
+
+
 @Flat
 @dataclass(frozen=True)
 class AttackChoice:
@@ -282,21 +307,8 @@ class Trial:
         if name is None:
             name, remembered, stands = dataset_of_weights(path, model.card)
             root = root or remembered
-        if self.orientation != AS_SUPPLIED:
-            check_turnable(name)
-            stands = self.orientation.resolve(model, lambda: sample(find_dataset(name, root), model.card.points))
-        expected = expected_up(model.card) if stands.given else STANDARD_UP
-        data = find_dataset(name, root, orientation=stands, expected=expected)
+        data, frame = framed(name, root, self.orientation, model, stands)
         if data.card.name == model.card.dataset and data.card.fingerprint != model.card.fingerprint:
             note(f"{model.name} was trained on another version of {data.card.name} than this one.")
-        frame = frame_record(
-            model.card.up_axis,
-            data.card.name,
-            data.card.orientation,
-            known=data.card.up_axis,
-            found=self.orientation.automatic,
-        )
         model = named_after(model, data)
-        unsaid = data.card.given_up is None and axis_named(data.card.up_axis) is None
-        frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unsaid else None
         return behind(before, model), matched(data, model.card.classes, self.classes), attack, frame
