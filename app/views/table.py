@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QShortcut, QSta
 from PySide6.QtWidgets import QAbstractItemView, QGraphicsOpacityEffect, QTableView, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import tooltip_text
+from app.shell.plain_text import set_tooltip
 from core.runtime.text import printable
 
 MAX_WIDTH = 220  # of a column, in pixels; a longer text ends in an ellipsis and is whole in its tooltip
@@ -40,8 +40,8 @@ class ResultTable(QTableView):
         self._model = QStandardItemModel(0, len(columns), self)
         self._model.setSortRole(_VALUE)
         for column, (name, tip) in enumerate(self._columns.items()):
-            self._model.setHeaderData(column, Qt.Orientation.Horizontal, name)
-            self._model.setHeaderData(column, Qt.Orientation.Horizontal, tooltip_text(tip), Qt.ItemDataRole.ToolTipRole)
+            self._model.setHorizontalHeaderItem(column, QStandardItem(name))
+            set_tooltip(self._model.horizontalHeaderItem(column), tip)
         self.setModel(self._model)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -98,7 +98,7 @@ class ResultTable(QTableView):
 
     def _item(self, cell: Cell) -> QStandardItem:
         item = QStandardItem(printable(cell.text))
-        item.setToolTip(tooltip_text(cell.text, wrap=True))
+        set_tooltip(item, cell.text, wrap=True)
         side = Qt.AlignmentFlag.AlignRight if isinstance(cell.value, float | int) else Qt.AlignmentFlag.AlignLeft
         item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
         item.setFont(theme.tabular())
