@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.attacks import Attack, State, evaluate
 from core.clouds import Cloud, Distances, distances
+from core.datasets import Card
 from core.evaluation.provenance import measurement_provenance
 from core.events import Cancel, Done, Event, Step
 from core.models import eval_view, require_finite
@@ -132,12 +133,12 @@ class Scene:
             f"{setup.models[setup.primary].name}; after step {self.step}"
         )
 
-    def provenance(self, **options: Any) -> dict[str, Any]:
+    def provenance(self, dataset: Card | None = None, **options: Any) -> dict[str, Any]:
         """How the adversarial cloud was made; ``options`` are added, such as the file of the clean cloud."""
         setup = self.setup
         return measurement_provenance(
             setup.models,
-            None,
+            dataset,
             setup.attack.at(self.epsilon),
             seed=setup.seed,
             complete=setup.attack.over(self.state),

@@ -141,6 +141,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("choose_target", "Attack", "target", "Choose target…", "Choose the class the attack is to reach.", "T"),
     ActionInfo("focus_epsilon", "Attack", "target", "Go to epsilon", "Put the keyboard on the epsilon slider.", "E"),
     ActionInfo(
+        "compare_attacks",
+        "Attack",
+        "compare",
+        "Compare attacks…",
+        "Make several attacks on this shape, and list what each did.",
+        "A",
+        "attack",
+    ),
+    ActionInfo(
         "pause_job", "Jobs", "job", "Pause / resume", "Pause or resume the job in the strip.", "Ctrl+J", "pause"
     ),
     ActionInfo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import numpy as np
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.shell.notify import ask
+from app.store import SPLIT
 from core.runtime.files import atomic_path
 
 if TYPE_CHECKING:
-    from app.store import FileSource
+    from app.store import FileSource, Store
     from core.figures.clouds import Up
     from core.live import Scene
 
@@ -115,14 +116,30 @@ def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Cal
     return f"Saved {chosen}."
 
 
-def command(scene: Scene, preset: str, source: FileSource) -> str:
-    """The command line that repeats the scene's attack on its cloud's file, without the preset's own options."""
+def origin(scene: Scene, store: Store) -> list[str]:
+    """Where the scene's cloud is from, as arguments of a command; none if it is neither from a file nor the dataset."""
+    source, dataset, cloud = store.source, store.dataset, scene.setup.cloud
+    if source is not None:
+        return [str(source.path), *source.orientation.words().split()]
+    names = [] if dataset is None else list(dataset.split(SPLIT).names)
+    if dataset is None or cloud.name not in names:
+        return []
+    known = dataset.cloud(SPLIT, names.index(cloud.name), len(cloud.points))
+    if not np.array_equal(known.points, cloud.points):  # of another dataset, such as one that was measured before
+        return []
+    root = [] if store.data_root is None else ["--data-root", str(store.data_root)]
+    orientation = dataset.card.orientation.words().split()
+    return ["--dataset", dataset.card.name, *root, *orientation, "--shape", cloud.name]
+
+
+def command(scene: Scene, preset: str, origin: Sequence[str]) -> str:
+    """The command line that repeats the scene's attack on the cloud of ``origin``, without the preset's own options."""
     from core.attacks import preset as preset_named
 
     setup = scene.setup
     model = setup.models[setup.primary]
-    arguments = ["pointward", "attack", str(source.path), *source.orientation.words().split()]
-    arguments += ["--points", str(len(setup.cloud.points)), "--attack", preset]
+    arguments = ["pointward", "attack", *origin, "--points", str(len(setup.cloud.points)), "--seed", str(setup.seed)]
+    arguments += ["--attack", preset]
     bare = model.bare or model
     arguments += ["--model", bare.name if model.path is None or model.shipped else str(model.path)]
     if model.defense:

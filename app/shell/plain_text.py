@@ -7,7 +7,7 @@ Labels and buttons are created in ``app/shell/widgets.py``, tooltips set by ``se
 from html import escape
 
 from PySide6.QtCore import QPoint
-from PySide6.QtGui import QAction, Qt
+from PySide6.QtGui import QAction, QStandardItem, Qt
 from PySide6.QtWidgets import QListWidgetItem, QToolTip, QWidget
 
 from core.runtime.text import printable
@@ -36,7 +36,7 @@ def tooltip_text(text: str, *, wrap: bool = False) -> str:
     return text
 
 
-def set_tooltip(target: QWidget | QAction | QListWidgetItem, text: str, *, wrap: bool = False) -> None:
+def set_tooltip(target: QWidget | QAction | QListWidgetItem | QStandardItem, text: str, *, wrap: bool = False) -> None:
     """Set a tooltip; ``wrap`` breaks a long text into lines."""
     target.setToolTip(tooltip_text(text, wrap=wrap))
 

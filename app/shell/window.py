@@ -28,6 +28,7 @@ from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.widgets import Label, splitter, tool_button
 from app.stage.attack import AttackPanel
+from app.stage.attack_table import AttackTable
 from app.stage.controller import AttackController
 from app.stage.orientation import OrientationController
 from app.stage.presenter import PairPresenter
@@ -83,6 +84,7 @@ class Window(QMainWindow):
             self.store, {name: spec.summary for name, spec in REGISTRY.items()}, self.orientation
         )
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
+        self.attack_table = AttackTable(self.store, self.controller, self.jobs, self)
         self.verdict = VerdictPanel(self.store)
         self.training = TrainingPanel(self.store, self.jobs)
         self.evaluation = EvaluationPanel(self.store, self.jobs)
@@ -132,13 +134,16 @@ class Window(QMainWindow):
         self._save(lambda: export.export_picture(self, self.pair.views, store.scene, up))
 
     def _copy_command(self) -> None:
-        scene, source = self.store.scene, self.store.source
+        scene = self.store.scene
         if scene is None:
             return
-        if source is None:
-            self._show_info("This shape is not a file yet: export it (Ctrl+S) and open it, then copy the command.")
+        origin = export.origin(scene, self.store)
+        if not origin:
+            self._show_info(
+                "This shape is neither a file nor in the library: export it (Ctrl+S), open it, then copy the command."
+            )
             return
-        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, source))
+        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, origin))
         self._show_info("The command is on the clipboard.")
 
     def _save(self, work: Callable[[], str | None]) -> None:
@@ -152,6 +157,11 @@ class Window(QMainWindow):
                 self._show_info(done)
 
     # --- what is shown ---
+
+    def _compare_attacks(self) -> None:
+        self.attack_table.show()
+        self.attack_table.raise_()
+        self.attack_table.activateWindow()
 
     def _show_title(self, cloud: Cloud | None) -> None:
         name = cloud.name if cloud is not None else ""
@@ -256,7 +266,8 @@ class Window(QMainWindow):
         self.training.modelReady.connect(opener.open_path)
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)
-        for source in (opener, self.orientation, self.training, self.evaluation, self.latents):
+        self.attack_table.taken.connect(self.attack.take)
+        for source in (opener, self.orientation, self.attack_table, self.training, self.evaluation, self.latents):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
 
@@ -294,6 +305,7 @@ class Window(QMainWindow):
             "next_shape": lambda: self.library.move_by(1),
             "choose_target": lambda: self.attack.choose_target(),
             "focus_epsilon": lambda: self.attack.focus_epsilon(),
+            "compare_attacks": self._compare_attacks,
             "pause_job": lambda: self.strip.pause(),
             "stop_job": lambda: self.strip.stop(),
             "cancel_job": lambda: self.strip.cancel(),

@@ -22,6 +22,7 @@ from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
 from app.stage.attack_chooser import AttackChooser
 from app.stage.attack_options import AttackOptions
+from app.stage.budget import BudgetButton
 from app.stage.controller import AttackController
 from app.store import Store
 from app.views.epsilon import EpsilonSlider
@@ -100,7 +101,11 @@ class AttackPanel(QWidget):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_XS)
         column.addLayout(first)
-        column.addWidget(self.epsilon)
+        second = QHBoxLayout()
+        second.setSpacing(theme.SPACE_S)
+        second.addWidget(self.epsilon)
+        second.addWidget(BudgetButton(store, controller), alignment=Qt.AlignmentFlag.AlignTop)
+        column.addLayout(second)
         self.setEnabled(False)
 
         store.epsilonChanged.connect(self.epsilon.setValue)
@@ -142,7 +147,16 @@ class AttackPanel(QWidget):
         """A preset was chosen: it sets all options but the goal, and epsilon if that has another unit."""
         from core.attacks import preset
 
-        attack = preset(self.preset.currentData(), goal=self._chosen_goal)
+        self._set_at_present_epsilon(preset(self.preset.currentData(), goal=self._chosen_goal))
+
+    def take(self, name: str, attack: Attack) -> None:
+        """Take over an attack that was made elsewhere, with its options but the goal."""
+        with QSignalBlocker(self.preset):
+            self.preset.setCurrentIndex(self.preset.findData(name))
+        self._set_at_present_epsilon(attack.model_copy(update={"goal": self._chosen_goal}))
+
+    def _set_at_present_epsilon(self, attack: Attack) -> None:
+        """Set an attack; epsilon stays as it is unless that of this attack has another unit."""
         same_unit = attack.epsilon_scale.unit == self.epsilon.scale.unit
         self._set_attack(attack.at(self._store.epsilon) if same_unit else attack)
 

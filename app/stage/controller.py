@@ -126,7 +126,7 @@ class AttackController(QObject):
         """Run the chosen attack from the clean cloud to its last step, reusing the states that are already computed."""
         self._typing_timer.stop()
         self._stop_playing()
-        setup, history = self._current_setup(), self.store.history
+        setup, history = self.current_setup(), self.store.history
         if setup is not None and self._job is not None and setup.same_attack(self._requested_setup):
             self._requested_setup = setup  # the job goes on; only the shown models are others
             self._request("begin", show_last_state, setup, history)
@@ -314,7 +314,8 @@ class AttackController(QObject):
     def _planned_steps(self) -> int:
         return self.store.attack.total_steps if self.store.attack is not None else 0
 
-    def _current_setup(self) -> Setup | None:
+    def current_setup(self) -> Setup | None:
+        """What an attack made now would start from; None while something is missing."""
         from core import live
 
         store = self.store

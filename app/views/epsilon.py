@@ -1,5 +1,6 @@
 """The epsilon slider, with a number field; the outcome over epsilon is drawn in its groove."""
 
+from collections.abc import Callable
 from typing import cast
 
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
@@ -10,9 +11,31 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.views.groove import RADII, Groove, OutcomeCurves, Scale
 
+FINER = 3
+"""Decimals that the number may have beyond those of the slider's steps."""
 
-class _Number(QDoubleSpinBox):
-    """A number field with a decimal point in every locale; a typed comma is replaced by a point."""
+
+class NumberField(QDoubleSpinBox):
+    """A number field with a decimal point in every locale; a typed comma is replaced by a point.
+
+    Its value changes when a number is finished, by Enter or by leaving the field, and with each step.
+
+    Parameters
+    ----------
+    text : how a value is written.
+    """
+
+    def __init__(self, text: Callable[[float], str]) -> None:
+        super().__init__()
+        self._text = text
+        self.setKeyboardTracking(False)
+        self.setLocale(QLocale.c())
+        self.setFont(theme.tabular())
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def textFromValue(self, value: float) -> str:
+        return self._text(value)
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         state, _, place = cast(tuple[QValidator.State, str, int], super().validate(text.replace(",", "."), position))
@@ -28,6 +51,8 @@ class _Number(QDoubleSpinBox):
 class EpsilonSlider(QWidget):
     """A slider and a number with one value: epsilon, linear from 0 to the end of its scale.
 
+    The slider goes in steps; a typed number may be finer.
+
     Mouse, keys, wheel and a typed number all emit `pressed`, then `moved` for every new value, then `released` with the
     last one. `setValue` emits nothing.
     """
@@ -39,12 +64,7 @@ class EpsilonSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._groove = Groove()
-        self._number = _Number()
-        self._number.setKeyboardTracking(False)
-        self._number.setLocale(QLocale.c())
-        self._number.setFont(theme.tabular())
-        self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._number.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._number = NumberField(self._text)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_S)
@@ -61,14 +81,14 @@ class EpsilonSlider(QWidget):
 
     @property
     def value(self) -> float:
-        """Epsilon, a multiple of the scale's step."""
-        return round(self._groove.value() * self.scale.step, self.scale.decimals)
+        """Epsilon, as the number has it."""
+        return self._number.value()
 
     def setValue(self, epsilon: float) -> None:
         """Set handle and number to `epsilon`, clipped to 0 and the maximum, without a signal."""
-        with QSignalBlocker(self._groove):
+        with QSignalBlocker(self._groove), QSignalBlocker(self._number):
             self._groove.setValue(round(epsilon / self.scale.step))
-        self._show_number()
+            self._number.setValue(epsilon)
 
     @property
     def scale(self) -> Scale:
@@ -79,14 +99,16 @@ class EpsilonSlider(QWidget):
         """Measure epsilon on another scale; `setValue` is for after it. There is no signal."""
         with QSignalBlocker(self._groove), QSignalBlocker(self._number):
             self._groove.set_scale(scale)
-            self._number.setDecimals(scale.decimals)
+            self._number.setDecimals(scale.decimals + FINER)
             self._number.setSingleStep(scale.step)
             self._number.setMaximum(scale.highest)
             self._number.setSuffix(f" {scale.unit}")
+        room = self._number.fontMetrics().horizontalAdvance("0" * FINER)
+        self._number.setMinimumWidth(self._number.sizeHint().width() + room)
         self._number.setAccessibleName(f"Epsilon in {scale.words}")
         meaning = ": the cloud's bounding sphere has radius 1" if scale.unit == RADII.unit else ""
         set_tooltip(self._number, f"Epsilon in {scale.words}{meaning}")
-        self._show_number()
+        self.setValue(self._groove.value() * scale.step)
 
     def set_outcome(self, outcome: OutcomeCurves | None, note: str = "") -> None:
         """Draw the outcome over epsilon in the groove, and a note over it.
@@ -97,14 +119,19 @@ class EpsilonSlider(QWidget):
         self._groove.set_outcome(outcome, note)
 
     def _on_groove_changed(self) -> None:
-        self._show_number()
+        with QSignalBlocker(self._number):
+            self._number.setValue(self._groove.value() * self.scale.step)
         self.moved.emit(self.value)
 
     def _on_number_changed(self, epsilon: float) -> None:
         self.pressed.emit()
-        self._groove.setValue(round(epsilon / self.scale.step))
-        self.released.emit(self.value)
+        with QSignalBlocker(self._groove):
+            self._groove.setValue(round(epsilon / self.scale.step))
+        self.moved.emit(epsilon)
+        self.released.emit(epsilon)
 
-    def _show_number(self) -> None:
-        with QSignalBlocker(self._number):
-            self._number.setValue(self.value)
+    def _text(self, epsilon: float) -> str:
+        """With the decimals of the slider's steps, and more only where they are not 0."""
+        whole, _, decimals = f"{epsilon:.{self.scale.decimals + FINER}f}".partition(".")
+        kept = decimals.rstrip("0").ljust(self.scale.decimals, "0")
+        return f"{whole}.{kept}" if kept else whole

@@ -37,6 +37,11 @@ class Evaluation:
         """(B,), the predicted class."""
         return self.logits.argmax(1)
 
+    @property
+    def zero_gradient(self) -> Tensor | None:
+        """(B,), share of the points at which the gradient is zero; None where it was not asked."""
+        return None if self.gradient is None else (self.gradient == 0).all(2).double().mean(1)
+
     def of(self, rows: Tensor) -> "Evaluation":
         """The evaluation of some of the clouds: an index (M,) or a mask (B,)."""
         gradient = None if self.gradient is None else self.gradient[rows]

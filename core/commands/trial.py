@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from core.attacks import PRESETS, Attack, preset
-from core.clouds.frames import AS_IT_IS, STANDARD_UP, axis_named, frame_record
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation, axis_named, frame_record
 from core.commands.checks import check_attack, check_dataset, check_root, is_model, validated
 from core.commands.console import UsageError, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
@@ -110,6 +111,38 @@ def with_defense(model: LoadedModel, defense: Defense | None) -> LoadedModel:
     return model if defense is None else names.protected(model, defense)
 
 
+def open_in_frame(
+    name: str,
+    root: Path | None,
+    choice: OrientationChoice,
+    model: LoadedModel,
+    orientation: Orientation = AS_IT_IS,
+) -> tuple[Dataset, dict[str, Any]]:
+    """Open a dataset in the frame that a model expects.
+
+    Returns
+    -------
+    dataset, frame
+        The dataset; and the record of which axis the model expects up and which one the files have
+        (``frame_record``), with a hint if the files seem to stand otherwise.
+
+    Parameters
+    ----------
+    orientation
+        Of the files, if ``choice`` does not give another.
+    """
+    if choice != AS_SUPPLIED:
+        check_turnable(name)
+        orientation = choice.resolve(model, lambda: sample(find_dataset(name, root), model.card.points))
+    expected = expected_up(model.card) if orientation.given else STANDARD_UP
+    data = find_dataset(name, root, orientation=orientation, expected=expected)
+    card = data.card
+    frame = frame_record(model.card.up_axis, card.name, card.orientation, known=card.up_axis, found=choice.automatic)
+    unknown_up = card.given_up is None and axis_named(card.up_axis) is None
+    frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unknown_up else None
+    return data, frame
+
+
 @Parameter(n_tokens=1)
 def _class_names(type_: object, tokens: Sequence[Token]) -> dict[str, str]:
     return parse_names(tokens[0].value)
@@ -195,21 +228,8 @@ class Trial:
         if name is None:
             name, training_root, orientation = dataset_of_weights(path, model.card)
             root = root or training_root
-        if self.orientation != AS_SUPPLIED:
-            check_turnable(name)
-            orientation = self.orientation.resolve(model, lambda: sample(find_dataset(name, root), model.card.points))
-        expected = expected_up(model.card) if orientation.given else STANDARD_UP
-        data = find_dataset(name, root, orientation=orientation, expected=expected)
+        data, frame = open_in_frame(name, root, self.orientation, model, orientation)
         if data.card.name == model.card.dataset and data.card.fingerprint != model.card.fingerprint:
             note(f"{model.name} was trained on another version of {data.card.name} than this one.")
-        frame = frame_record(
-            model.card.up_axis,
-            data.card.name,
-            data.card.orientation,
-            known=data.card.up_axis,
-            found=self.orientation.automatic,
-        )
         model = with_class_names(model, data)
-        unknown_up = data.card.given_up is None and axis_named(data.card.up_axis) is None
-        frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unknown_up else None
         return with_defense(model, model_defense), matched(data, model.card.classes, self.classes), attack, frame

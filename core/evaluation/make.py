@@ -203,14 +203,13 @@ def _batch(
         return None
     made = _ordered([_ended(attack, part) for part in parts], torch.cat([part.rows for part in parts]))
     clean, adversarial = state.clean.cpu().numpy(), made["clouds"]  # both longer where points are added
-    gradient = at_clean.gradient
-    still = (gradient == 0).all(2).double().mean(1) if gradient is not None else torch.zeros(len(label))
+    still = at_clean.zero_gradient
     return {
         "row": chosen,
         "label": split.labels[chosen],
         "clean_logits": at_clean.logits.cpu().numpy(),
         "clean_latent": at_clean.latent.cpu().numpy(),
-        "zero_gradient": still.cpu().numpy(),
+        "zero_gradient": np.zeros(len(label)) if still is None else still.cpu().numpy(),
         "by": np.full(len(label), attack.description),
         "linf": linf(clean, adversarial),
         "per_point_l2": per_point_l2(clean, adversarial),

@@ -167,10 +167,26 @@ def test_a_decimal_comma_is_accepted(slider: EpsilonSlider, number: QDoubleSpinB
         assert (slider.value, number.text()) == (0.05, "0.050 r")
 
 
+def test_a_typed_number_may_be_finer_than_the_sliders_steps(
+    slider: EpsilonSlider, groove: QAbstractSlider, number: QDoubleSpinBox
+) -> None:
+    log = SignalLog(slider)
+    number.setFocus()
+    number.selectAll()
+    QTest.keyClicks(number, "0.018042")
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert log.read() == ["pressed", 0.018042, ("released", 0.018042)]
+    assert number.text() == "0.018042 r"
+    assert number.lineEdit().width() >= number.fontMetrics().horizontalAdvance("0.018042 r")
+    groove.setFocus()
+    QTest.keyClick(groove, Qt.Key.Key_Right)
+    assert (slider.value, number.text()) == (0.019, "0.019 r")
+
+
 def test_setting_the_value_from_code_emits_no_signal(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:
     log = SignalLog(slider)
     slider.setValue(0.1234)
-    assert slider.value == number.value() == 0.123
+    assert slider.value == number.value() == 0.1234
     slider.setValue(7.0)
     assert slider.value == 0.3
     assert log.read() == []

@@ -309,7 +309,7 @@ def check_window(window) -> None:
     for view in window.findChildren(QAbstractItemView):
         for row in range(view.model().rowCount() if view.model() is not None else 0):
             tip = view.model().index(row, 0, QModelIndex()).data(Qt.ItemDataRole.ToolTipRole) or ""
-            assert not RichText.mightBeRichText(tip) or tip == tooltip_text(effective(tip))
+            assert not RichText.mightBeRichText(tip) or tip == tooltip_text(effective(tip), wrap=True)
 
 
 def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):

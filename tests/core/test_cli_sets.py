@@ -61,7 +61,11 @@ def test_a_set_whose_parts_are_missing_is_finished_by_the_same_command(
     ("words", "sentence"),
     [
         (["attack"], "attack needs a file, or --dataset"),
-        (["attack", "--dataset", "shapes16"], "needs --out FOLDER"),
+        (["attack", "--dataset", "shapes16"], "needs --out FOLDER; or --shape NAME"),
+        (["attack", "main.py", "--dataset", "shapes16", "--shape", "x"], "and not both"),
+        (["attack", "main.py", "--shape", "x"], "go with --dataset"),
+        (["attack", "--dataset", "shapes16", "--shape", "x", "--clouds", "3"], "there are no --clouds"),
+        (["attack", "--dataset", "folder", "--shape", "x"], "needs --data-root"),
         (["attack", "--dataset", "shapes16", "--out", "set", "--target", "chair"], "takes no file and no class"),
         (["judge", "nowhere", "--model", "pointnet-simple"], "There is no file or folder nowhere"),
         (["judge", ".", "--model", "nobody"], "There is no such model"),
@@ -83,6 +87,21 @@ def test_a_damaged_record_is_one_sentence(
     code, said = complaint(capsys, "judge", str(made), "--model", str(trained))
     assert code == 1
     assert "set.json" in said
+
+
+def test_one_shape_of_a_dataset_is_attacked_away_from_its_class(
+    trained: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["attack", "--dataset", "folder", "--data-root", str(shapes), "--model", str(trained), "--attack", "bim"]
+    kind = next(part.name for part in sorted((shapes / "test").iterdir()))
+    name = next(file.stem for file in sorted((shapes / "test" / kind).iterdir()))
+    out = tmp_path / "one.ply"
+    assert run([*words, "--shape", name, "--out", str(out), "--json"]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["dataset"], output["shape"], output["label"]) == ("folder", name, kind)
+    assert json.loads((tmp_path / "one.ply.json").read_text())["dataset_name"] == "folder"
+    assert run([*words, "--shape", "nothing"]) == 2
+    assert "has no test shape 'nothing'" in capsys.readouterr().err
 
 
 def test_every_attack_is_listed_with_its_paper(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,123 @@
+"""A table of results that is sorted by a click on a column and copied with Ctrl+C."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QShortcut, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QAbstractItemView, QGraphicsOpacityEffect, QTableView, QWidget
+
+from app.shell import theme
+from app.shell.plain_text import set_tooltip
+from core.runtime.text import printable
+
+MAX_WIDTH = 220  # of a column, in pixels; a longer text ends in an ellipsis and is whole in its tooltip
+_VALUE, _KEY, _COLOUR = (Qt.ItemDataRole.UserRole + place for place in range(3))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is in a row and column."""
+
+    text: str = ""
+    value: float | str | None = None
+    """By which the column is sorted; None comes last in rising order. Numbers are set to the right."""
+    colour: str = "text"
+    """Name of a colour of the theme."""
+
+
+class ResultTable(QTableView):
+    """Rows of cells under named columns, each with a key."""
+
+    chosen = Signal(object)
+    """The key of a row that was double-clicked, or on which Enter was pressed."""
+
+    def __init__(self, columns: Mapping[str, str], parent: QWidget | None = None) -> None:
+        """``columns`` are names and explanations."""
+        super().__init__(parent)
+        self._columns = dict(columns)
+        self._model = QStandardItemModel(0, len(columns), self)
+        self._model.setSortRole(_VALUE)
+        for column, (name, tip) in enumerate(self._columns.items()):
+            self._model.setHorizontalHeaderItem(column, QStandardItem(name))
+            set_tooltip(self._model.horizontalHeaderItem(column), tip)
+        self.setModel(self._model)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        header = self.horizontalHeader()
+        header.setMaximumSectionSize(MAX_WIDTH)
+        header.setFixedHeight(theme.CONTROL_HEIGHT + theme.SPACE_S)
+        header.setHighlightSections(False)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.setSortingEnabled(True)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(theme.CONTROL_HEIGHT)
+        self._dimmed = QGraphicsOpacityEffect(self, opacity=0.6)
+        self._dimmed.setEnabled(False)
+        self.setGraphicsEffect(self._dimmed)
+        self.doubleClicked.connect(self._choose)
+        here = Qt.ShortcutContext.WidgetShortcut
+        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            QShortcut(QKeySequence(key), self, lambda: self._choose(self.currentIndex()), context=here)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self, self.copy, context=here)
+        theme.notifier.changed.connect(self._colour)
+
+    def clear(self) -> None:
+        """Remove all rows; the order stays chosen."""
+        self._model.removeRows(0, self._model.rowCount())
+
+    def add_row(self, cells: Sequence[Cell], key: Any) -> None:
+        """Add a row with a cell for each column, in its place if an order was chosen."""
+        items = [self._item(cell) for cell in cells]
+        for column, item in enumerate(items):
+            self._model.horizontalHeaderItem(column).setTextAlignment(item.textAlignment())
+        items[0].setData(key, _KEY)
+        self._model.appendRow(items)
+        header = self.horizontalHeader()
+        header.setSortIndicatorShown(False)  # it is above the name, and Qt would widen every column for it
+        self.resizeColumnsToContents()
+        header.setSortIndicatorShown(True)
+        if header.sortIndicatorSection() >= 0:
+            self._model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+
+    def set_stale(self, stale: bool) -> None:
+        """Dim the table, because it is of something else than what is shown now."""
+        self._dimmed.setEnabled(stale)
+
+    def copy(self) -> None:
+        """Copy the selected rows, or all if none is, as tab-separated lines under the names of the columns."""
+        selected = sorted(index.row() for index in self.selectionModel().selectedRows())
+        lines = ["\t".join(self._columns)]
+        for row in selected or range(self._model.rowCount()):
+            lines.append("\t".join(self._model.item(row, column).text() for column in range(len(self._columns))))
+        QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def _item(self, cell: Cell) -> QStandardItem:
+        item = QStandardItem(printable(cell.text))
+        set_tooltip(item, cell.text, wrap=True)
+        side = Qt.AlignmentFlag.AlignRight if isinstance(cell.value, float | int) else Qt.AlignmentFlag.AlignLeft
+        item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+        item.setFont(theme.tabular())
+        item.setData(cell.value, _VALUE)
+        item.setData(cell.colour, _COLOUR)
+        item.setForeground(_colour(cell.colour))
+        return item
+
+    def _colour(self) -> None:
+        for row in range(self._model.rowCount()):
+            for column in range(len(self._columns)):
+                item = self._model.item(row, column)
+                item.setForeground(_colour(item.data(_COLOUR)))
+
+    def _choose(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.chosen.emit(self._model.item(index.row(), 0).data(_KEY))
+
+
+def _colour(name: str) -> QColor:
+    colour: QColor = getattr(theme.current(), name)
+    return colour
