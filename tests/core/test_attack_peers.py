@@ -176,12 +176,13 @@ def test_auto_pgd() -> None:
     assert beside_ours > 5
 
 
-def test_carlini_wagner() -> None:
-    """Foolbox has Adam's steps all of one length, and with them finds very near clouds too far away."""
+@pytest.mark.parametrize("name", SHIPPED)
+def test_carlini_wagner(name: str) -> None:
+    """Theirs have Adam's steps all of one length, and with them find very near clouds too far away."""
     import foolbox
     import torchattacks
 
-    model, x, y = searched("pointnet-simple")
+    model, x, y = searched(name)
     box = 1000.0  # so wide that tanh is a straight line where the clouds are
     peer = foolbox.PyTorchModel(LogitsOf(model), bounds=(-box, box), device="cpu")
     attack = foolbox.attacks.L2CarliniWagnerAttack(
