@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter, Token, validators
 from platformdirs import user_cache_path
 from pydantic import ValidationError
-from torch import nn
 
 from core.attacks import PRESETS, Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, frame_record
@@ -31,10 +30,11 @@ from core.datasets import REGISTRY, Dataset, check_turnable, open_dataset
 from core.datasets.matching import listed, matched, parse_names
 from core.defenses import DEFENSES, names
 from core.defenses.base import Defense
-from core.evaluation.auto import AUTO, AnyAttack, AutoAttack
+from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, shipped_beside
 from core.evaluation.orientation import expected_up, sample
 from core.events import Cancel, Event
-from core.models.checkpoints import LoadedModel, builtin_models, load_model, resolve_model
+from core.models import Classifier
+from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.options import explain, partial
 from core.results.records import versions
 from core.runtime.devices import DeviceName, choose_device
@@ -262,13 +262,9 @@ class Trial:
     choice: AttackChoice = FGSM
     device: Device = "auto"
 
-    def others(self, model: LoadedModel) -> list[nn.Module]:
-        """The shipped models of the same classes, whose clouds ``auto`` tries on ``model``."""
-        if self.choice.attack != AUTO:
-            return []
-        device = choose_device(self.device)
-        others = [load_model(path, device) for name, path in builtin_models().items() if name != model.name]
-        return [other.module for other in others if other.card.classes == model.card.classes]
+    def others(self, model: LoadedModel) -> list[Classifier]:
+        """Other models whose clouds the attack tries on ``model``."""
+        return shipped_beside(model) if self.choice.attack == AUTO else []
 
     def open(self, defense: str | None = None) -> tuple[LoadedModel, Dataset, AnyAttack, dict[str, Any]]:
         """The three, the dataset with the model's classes, and which frame the model expects and which was given."""
