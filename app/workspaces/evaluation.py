@@ -10,7 +10,7 @@ from app.jobs import JobList
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.shell.progress import Status
-from app.shell.widgets import Label, button, check_box, swap_visible
+from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, swap_visible
 from app.store import Store
 from app.workspaces.base import Workspace
 from app.workspaces.comparison import ComparisonView
@@ -20,11 +20,17 @@ from core.events import Cancel, Event, Progress, Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.attacks import Attack
     from core.clouds import Cloud
     from core.datasets import Dataset
+    from core.evaluation.auto import AnyAttack
     from core.evaluation.comparison import Comparison, ComparisonOptions
     from core.models.checkpoints import LoadedModel
+
+PRESENT = "as set above"
+AUTO_TIP = (
+    "Auto-PGD on two objectives, FAB, Square and clouds of other models: what remains right after all of them is the "
+    "accuracy to state. Minutes for each model, and no sweep"
+)
 
 
 class _Request(NamedTuple):
@@ -32,13 +38,13 @@ class _Request(NamedTuple):
 
     dataset: Dataset
     models: tuple[LoadedModel, ...]
-    attack: Attack
+    attack: AnyAttack
     """At epsilon 0."""
     options: ComparisonOptions
 
 
 class EvaluationPanel(Workspace):
-    """Evaluate the ticked models under the present attack; show and export the comparison."""
+    """Evaluate the ticked models under the present attack, or under ``auto``; show and export the comparison."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         super().__init__(store, jobs, parent)
@@ -51,6 +57,9 @@ class EvaluationPanel(Workspace):
         """Title of the result."""
         self._left_out: frozenset[str] = frozenset()
         """Names of the models that are not ticked."""
+        self.attack = ElidedComboBox()
+        self.attack.setAccessibleName("Attack of the evaluation")
+        add_item(self.attack, PRESENT, tip="The attack of the strip under the clouds, with its options")
         self.models = QVBoxLayout()
         self.models.setSpacing(0)
         self.start = button("Evaluate", "evaluate", self.begin, role="primary")
@@ -83,7 +92,11 @@ class EvaluationPanel(Workspace):
     def build_forms(self) -> None:
         """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
+        from core.evaluation.auto import AUTO, AutoAttack
         from core.evaluation.comparison import ComparisonOptions
+
+        add_item(self.attack, AUTO.upper(), AutoAttack(), AUTO_TIP)
+        self.attack.currentIndexChanged.connect(self._update)
 
         self.form = OptionsForm(ComparisonOptions)
         self.form.changed.connect(self._update)
@@ -93,6 +106,8 @@ class EvaluationPanel(Workspace):
         inner = QVBoxLayout(model_list)
         inner.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, 0)
         inner.setSpacing(theme.SPACE_XS)
+        inner.addWidget(Label("Attack", "section"))
+        inner.addWidget(self.attack)
         inner.addWidget(Label("Models", "section"))
         inner.addLayout(self.models)
         column = QVBoxLayout(content)
@@ -150,15 +165,23 @@ class EvaluationPanel(Workspace):
         self._left_out = self._left_out - {name} if on else self._left_out | {name}
         self._update()
 
+    def _current_attack(self) -> AnyAttack | None:
+        """The chosen attack, at epsilon 0; None while there is none, or ``auto`` can't take the slider's epsilon."""
+        chosen: AnyAttack | None = self.attack.currentData()
+        present = self._store.attack
+        if chosen is None or present is None:
+            return None if present is None else present.at(0.0)
+        return chosen.at(0.0) if chosen.epsilon_scale == present.epsilon_scale else None
+
     def _current_request(self) -> _Request | None:
         """What an evaluation started now would measure, at any epsilon; None while something is missing or invalid."""
-        store = self._store
-        if store.dataset is None or store.attack is None or self._form_area.widget() is None:
+        store, attack = self._store, self._current_attack()
+        if store.dataset is None or attack is None or self._form_area.widget() is None:
             return None
         options = self.form.value()
         if options is None or not self.chosen:
             return None
-        return _Request(store.dataset, self.chosen, store.attack.at(0.0), options)
+        return _Request(store.dataset, self.chosen, attack, options)
 
     # --- the job ---
 
@@ -221,14 +244,15 @@ class EvaluationPanel(Workspace):
         self.view.set_stale(stale)
         present = self._store.attack
         budget = present.epsilon_scale.text(self._store.epsilon) if present is not None else ""
-        attack = f"{self._store.preset.upper()} at ε {budget}"
+        name = self._store.preset.upper() if self.attack.currentIndex() == 0 else self.attack.currentText()
+        attack = f"{name} at ε {budget}"
         if done:
             self.status.setText(self._title)
             set_tooltip(self.start, f"Measure anew, with {attack}")
         else:
             set_tooltip(self.start, f"Measure, with {attack}")
             if not running:
-                self.status.setText(f"Attack: {attack}, as set above.")
+                self.status.setText(f"Attack: {attack}.")
         if not self._store.models:
             self.view.empty.setText("Open a model in the library first.")
         elif self._store.dataset is None:
@@ -239,6 +263,8 @@ class EvaluationPanel(Workspace):
                 f"No model here knows {listed(min(reasons, key=len))}: train one in the Train tab, or give the class "
                 "folders the names of a model's classes."
             )
+        elif self.attack.currentData() is not None and self._current_attack() is None:
+            self.view.empty.setText("AUTO has a budget in radii: choose above an attack whose ε is one, too.")
         elif request is None:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:

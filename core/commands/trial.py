@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 from pydantic import ValidationError
-from torch import nn
 
 from core.attacks import PRESETS, Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation, axis_named, frame_record
@@ -19,9 +18,10 @@ from core.datasets import Dataset, check_turnable
 from core.datasets.matching import listed, matched, parse_names
 from core.defenses import names
 from core.defenses.base import Defense
-from core.evaluation.auto import AUTO, AnyAttack, AutoAttack
+from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, shipped_beside
 from core.evaluation.orientation import expected_up, sample
-from core.models.checkpoints import LoadedModel, builtin_models, load_model, resolve_model
+from core.models import Classifier
+from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.options import explain, partial
 from core.runtime.devices import choose_device
 from core.training import dataset_of_weights
@@ -201,13 +201,9 @@ class Trial:
     choice: AttackChoice = FGSM
     device: Device = "auto"
 
-    def surrogates(self, model: LoadedModel) -> list[nn.Module]:
-        """The shipped models of the same classes; ``auto`` also tries their adversarial clouds on ``model``."""
-        if self.choice.attack != AUTO:
-            return []
-        device = choose_device(self.device)
-        others = [load_model(path, device) for name, path in builtin_models().items() if name != model.name]
-        return [other.module for other in others if other.card.classes == model.card.classes]
+    def surrogates(self, model: LoadedModel) -> list[Classifier]:
+        """Other models whose clouds the attack tries on ``model``."""
+        return shipped_beside(model) if self.choice.attack == AUTO else []
 
     def open(self, defense: str | None = None) -> tuple[LoadedModel, Dataset, AnyAttack, dict[str, Any]]:
         """Load the model and open the dataset.

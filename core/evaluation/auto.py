@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attacks import Attack, preset
+from core.attacks.scale import RADII, EpsilonScale
 from core.datasets import Split
 from core.evaluation.accuracy import CleanCache, EvaluationOptions, chosen_clouds
 from core.evaluation.draws import predictions_in_draws
@@ -23,8 +24,9 @@ from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
 from core.evaluation.set_folder import Columns, SetFolder
 from core.events import Cancel, Done, Event, Progress, forward, result
 from core.models import Classifier
+from core.models.checkpoints import LoadedModel, builtin_models, load_model
 from core.models.port import draws_anew
-from core.models.predict import Predictions
+from core.models.predict import Predictions, device_of
 from core.options import Options, option
 
 AUTO = "auto"
@@ -61,6 +63,11 @@ class AutoAttack(Options):
     epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
 
     @property
+    def epsilon_scale(self) -> EpsilonScale:
+        """What epsilon measures."""
+        return RADII
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """The attacks on the model itself, in their order."""
         return tuple(Stage(name, preset(name, epsilon=self.epsilon, **settings)) for name, settings in STAGES.items())
@@ -81,6 +88,13 @@ class AutoAttack(Options):
 
 AnyAttack = Attack | AutoAttack
 """What clouds can be attacked with by the thousand."""
+
+
+def shipped_beside(model: LoadedModel) -> list[Classifier]:
+    """The shipped models of the same classes, on the same device, whose clouds ``auto`` tries on a model."""
+    device = device_of(model.module)
+    others = [load_model(path, device) for name, path in builtin_models().items() if name != model.name]
+    return [other.module for other in others if other.card.classes == model.card.classes]
 
 
 def adversarial_set(

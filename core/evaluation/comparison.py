@@ -17,6 +17,7 @@ from core.evaluation.accuracy import (
     Rate,
     chosen_clouds,
 )
+from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, shipped_beside
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
@@ -85,7 +86,7 @@ class Comparison:
 
     dataset: Dataset
     """With the models' classes, of which its clouds may be of some alone."""
-    attack: Attack
+    attack: AnyAttack
     options: ComparisonOptions
     measured: tuple[Measured, ...]
     complete: bool = True
@@ -126,6 +127,7 @@ class Comparison:
             seed=self.options.seed,
             complete=self.complete,
             evaluation=self.options,
+            **({"preset": AUTO} if isinstance(self.attack, AutoAttack) else {}),
         )
 
     def table(self) -> Table:
@@ -173,11 +175,13 @@ class Comparison:
 def compare(
     models: Sequence[LoadedModel],
     dataset: Dataset,
-    attack: Attack,
+    attack: AnyAttack,
     options: ComparisonOptions | None = None,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
     """Measure each model, attacked through its own gradients, at the attack's budget and at those of the sweep.
+
+    Under ``auto`` there is no sweep, which would take hours, and clouds of the other shipped models are tried, too.
 
     Yields
     ------
@@ -195,15 +199,18 @@ def compare(
     dataset = matched(dataset, models[0].card.classes)
     split = dataset.split(options.split)
     highest = options.sweep_to or attack.epsilon_scale.highest
-    budgets = [] if options.budgets is None else np.linspace(0, highest, options.budgets)[1:].tolist()
+    budgets: list[float] = []
+    if options.budgets is not None and not isinstance(attack, AutoAttack):
+        budgets = np.linspace(0, highest, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
     swept = n * (1 if budgets and needs_one_gradient(attack) else len(budgets))
     total, done = len(models) * (n + swept), 0
     measured: list[Measured] = []
     for model in models:
         title = model.card.title
+        surrogates = shipped_beside(model) if isinstance(attack, AutoAttack) else ()
         found = yield from forward(
-            evaluate_accuracy(model.module, split, attack, options, cancel),
+            evaluate_accuracy(model.module, split, attack, options, cancel, surrogates=surrogates),
             before=done,
             weight=n,
             total=total,
@@ -236,7 +243,7 @@ def compare(
     yield Done(Comparison(dataset, attack, options, tuple(measured), complete) if measured else None, complete)
 
 
-def _check(models: Sequence[LoadedModel], attack: Attack) -> None:
+def _check(models: Sequence[LoadedModel], attack: AnyAttack) -> None:
     if not models:
         raise ValueError("There is no model to measure: choose one or more.")
     for model in models[1:]:
@@ -245,7 +252,7 @@ def _check(models: Sequence[LoadedModel], attack: Attack) -> None:
                 f"{model.card.title} knows other classes than {models[0].card.title}: "
                 "choose models of the same classes."
             )
-    if attack.goal == "targeted":
+    if isinstance(attack, Attack) and attack.goal == "targeted":
         raise ValueError("Models are compared under untargeted attacks: set the goal to untargeted first.")
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from core.attacks import Attack, GradientAttack
+from core.attacks import GradientAttack
 from core.datasets import Split
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds
+from core.evaluation.auto import AnyAttack
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.onestep import OneStepResult, one_step
 from core.events import Cancel, Done, Event, forward
@@ -42,7 +43,7 @@ class Sweep:
         return Sweep(np.append(0.0, self.epsilons), np.vstack([clean, self.correct]))
 
 
-def needs_one_gradient(attack: Attack) -> bool:
+def needs_one_gradient(attack: AnyAttack) -> bool:
     """Whether one gradient of the loss at each clean cloud serves all budgets."""
     return isinstance(attack, GradientAttack) and attack.linear_in_epsilon and attack.maximises_loss
 
@@ -50,7 +51,7 @@ def needs_one_gradient(attack: Attack) -> bool:
 def sweep(
     model: Classifier,
     split: Split,
-    attack: Attack,
+    attack: AnyAttack,
     epsilons: Sequence[float],
     options: EvaluationOptions,
     cancel: Cancel | None = None,

@@ -391,6 +391,67 @@ def test_cancelling_the_first_evaluation_shows_no_partial_comparison(person):
     assert not panel.export.isEnabled()
 
 
+@pytest.fixture
+def auto(person, monkeypatch):
+    """AUTO is chosen in the Evaluate tab; its attacks have a few steps each."""
+    few = {"apgd-ce": 10, "apgd-t": 2, "fab": 2, "square": 10}
+    monkeypatch.setattr("core.evaluation.auto.STAGES", {name: {"steps": steps} for name, steps in few.items()})
+    panel = person.window.evaluation
+    person.window.work.setCurrentWidget(panel)
+    person.choose(panel.attack, "AUTO")
+    yield panel
+    person.window.work.setCurrentWidget(panel)
+    person.choose(panel.attack, "as set above")
+    panel.result = None  # other tests look at FGSM's
+
+
+def test_auto_is_offered_and_no_weaker_than_the_attack_above(person, auto, shot):
+    person.choose(auto.attack, "as set above")
+    begin(person)
+    person.wait_until(lambda: auto.job is None, "the evaluation under FGSM")
+    under_fgsm = auto.result
+    person.choose(auto.attack, "AUTO")
+    assert auto.stale.isVisible(), "the table is FGSM's"
+    assert "auto" in auto.attack.itemData(1, Qt.ItemDataRole.ToolTipRole).lower()
+    job = begin(person)
+    person.wait_until(lambda: auto.job is None, "the evaluation")
+    assert job.status is Status.DONE
+    for before, measured in zip(under_fgsm.measured, auto.result.measured, strict=True):
+        right = measured.report.sides[1].correct
+        assert not (right & ~before.report.sides[1].correct).any()
+        assert measured.report.sides[1].linf.max() <= 0.1 + 1e-6
+        assert measured.sweep is None
+    assert "auto (apgd-ce, " in auto.status.text()
+    assert auto.result.provenance()["options"]["preset"] == "auto"
+    assert auto.stale.isHidden()
+    person.choose(person.window.attack.preset, "BIM")
+    person.wait_for_scene()
+    assert auto.stale.isHidden(), "auto is what it is whatever is chosen above"
+    shot(person.window, "evaluate-auto")
+
+
+def test_auto_is_cancelled_within_a_model(person, auto):
+    auto.result = None
+    auto.view.show_comparison(None)
+    job = begin(person, clouds=48, points=1024)
+    person.wait_until(lambda: job.meter.fraction, "some progress")
+    job.cancel()
+    person.wait_until(lambda: auto.job is None, "the end")
+    assert job.status is Status.CANCELLED
+    assert auto.view.comparison is None
+    assert auto.start.isEnabled()
+
+
+def test_auto_needs_an_epsilon_in_radii(person, auto):
+    person.choose(person.window.attack.preset, "DROP")
+    person.wait_for_scene()
+    assert not auto.start.isEnabled()
+    assert "a budget in radii" in auto.view.empty.text()
+    person.choose(person.window.attack.preset, "FGSM")
+    person.wait_for_scene()
+    assert auto.start.isEnabled()
+
+
 def test_an_evaluation_with_impossible_options_gives_a_message(person):
     panel = person.window.evaluation
     begin(person, points=5000)

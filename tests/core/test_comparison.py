@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core.attacks import preset
+from core.evaluation.auto import AutoAttack
 from core.evaluation.comparison import Comparison, ComparisonOptions, compare
 from core.evaluation.confidence import DEFINITIONS, reliability
 from core.evaluation.judge import evaluate_accuracy
@@ -199,6 +200,17 @@ def test_stopping_keeps_what_is_whole(models: tuple[LoadedModel, ...], after: st
         assert len(last.value.records()["row"]) == 12 * kept
     else:
         assert last.value is None
+
+
+def test_under_auto_nothing_is_swept(models: tuple[LoadedModel, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.evaluation.auto.STAGES", {"apgd-ce": {"steps": 2}})
+    *_, step, done = compare(models[:1], DATASET, AutoAttack(epsilon=0.1), OPTIONS)
+    assert step.index == step.total
+    assert done.complete
+    assert done.value.measured[0].sweep is None
+    assert done.value.measured[0].report.sides[1].linf.max() <= 0.1 + 1e-6
+    assert "auto (apgd-ce, transfer) at epsilon 0.1 r" in done.value.caption
+    assert done.value.provenance()["options"]["preset"] == "auto"
 
 
 def test_what_cannot_be_compared_is_refused_in_a_sentence(models: tuple[LoadedModel, ...]) -> None:

@@ -106,7 +106,7 @@ class TestSquare:
 
     @pytest.mark.parametrize(("constraint", "patches"), [("linf", 1), ("rmse", 2)])
     def test_patches_of_neighbours_move_fewer_and_fewer(self, constraint: str, patches: int) -> None:
-        points, steps = 200, 40
+        points, steps = 100, 220
         model, (x, y) = linear(2, points=points)[0], batch(1, points=points)
         run = states(preset("square", constraint=constraint, patch_share=0.5, steps=steps), model, x, y)
         neighbours = (x[0, :, None] - x[0]).square().sum(2).argsort(1)
@@ -115,10 +115,11 @@ class TestSquare:
             moved = ((after.current - before.current).abs() > 1e-9).any(2)[0].nonzero()[:, 0]
             if len(moved):
                 sizes.append(len(moved))
-                halvings = sum(step * 10_000 // steps > limit for limit in HALVED_AT)
-                assert len(moved) <= patches * max(1, round(points / 2 / 2**halvings))
-                if patches == 1:
-                    assert any(set(moved.tolist()) == set(row.tolist()) for row in neighbours[:, : len(moved)])
+                halvings = sum(step > limit for limit in HALVED_AT)
+                count = max(1, round(points / 2 / 2**halvings))
+                assert len(moved) <= patches * count
+                if patches == 1:  # of which some may be at their new corner already
+                    assert any(set(moved.tolist()) <= set(row.tolist()) for row in neighbours[:, :count])
         assert len(set(sizes)) > 2
 
 

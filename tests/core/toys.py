@@ -1,4 +1,5 @@
-"""Clouds of three classes that a small training tells apart in seconds, a dataset of them, and such trainings."""
+"""Clouds of three classes that a small training tells apart in seconds, a dataset of them, and such trainings; and
+clouds for the shipped models."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import torch
 from torch import nn
 
 from core.attacks import Attack, State
-from core.datasets import Card, Dataset, Split
-from core.datasets.shapes16 import make_shape
+from core.clouds import normalise
+from core.datasets import Card, Dataset, Split, choose_rows
+from core.datasets.modelnet40 import MODELNET16
+from core.datasets.shapes16 import CATEGORIES, make_shape
 from core.events import result
 from core.models import Classifier, Output, build
 from core.models.checkpoints import builtin_models, load_model, resolve_model
@@ -94,6 +97,24 @@ def shipped_pointnet(
     x, y = torch.from_numpy(np.stack(shapes)).double(), torch.arange(len(shapes))
     known = (model(x).logits.argmax(1) == y).nonzero()[:count, 0]
     return model, x[known], y[known]
+
+
+def shapes16_split(count: int, points: int) -> Split:
+    """Built-in shapes of all classes in turn."""
+    labels = np.arange(count) % len(CATEGORIES)
+    clouds = [make_shape(CATEGORIES[label], 500 + k, points=points) for k, label in enumerate(labels)]
+    return Split(np.stack(clouds), labels, [f"{CATEGORIES[label]} {k}" for k, label in enumerate(labels)])
+
+
+def modelnet16_split(archive: Path, count: int, points: int) -> Split:
+    """Test clouds of ModelNet16, evenly from its classes; from the archive itself, which opens seven times as fast."""
+    with np.load(archive, allow_pickle=False) as read:
+        names = read["classes"][read["label"]]
+        labels = np.where(np.isin(names, MODELNET16), np.searchsorted(MODELNET16, names), -1)
+        rows = np.flatnonzero((labels >= 0) & (read["split"] == 1))
+        rows = rows[choose_rows(labels[rows], count)]
+        clouds = [normalise(cloud)[0][:points] for cloud in read["points"][rows]]
+        return Split(np.stack(clouds).astype(np.float32), labels[rows], [str(name) for name in read["name"][rows]])
 
 
 def linear(classes: int = 2, seed: int = 0, points: int = 20) -> tuple[nn.Module, torch.Tensor]:

