@@ -176,6 +176,7 @@ def test_auto_pgd() -> None:
     assert beside_ours > 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHIPPED)
 def test_carlini_wagner(name: str) -> None:
     """Theirs have Adam's steps all of one length, and with them find very near clouds too far away."""
@@ -202,6 +203,7 @@ def test_carlini_wagner(name: str) -> None:
     assert mine.mean() <= 1.02 * theirs.mean()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "norm", "size"),
     [
