@@ -380,7 +380,7 @@ def test_a_failed_sweep_over_epsilon_is_not_repeated_and_shows_no_message(loaded
     controller.failed.connect(messages.append)
     monkeypatch.setattr(live, "attacked_outcome", failing)
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
-    loaded_stage.until(lambda: attempts and "sweep" not in controller._pending)
+    loaded_stage.until(lambda: bool(attempts) and "sweep" not in controller._pending)
     for step in (2, 1):
         controller.step_back()
         loaded_stage.until(lambda step=step: store.scene.step == step and not controller._idle_timer.isActive())
