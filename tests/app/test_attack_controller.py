@@ -361,7 +361,7 @@ def test_an_interrupted_sweep_over_epsilon_continues_where_it_was(loaded_stage, 
         return original(scene, epsilon, cancel)
 
     monkeypatch.setattr(live, "_attacked_at", watched)
-    store.set_attack("pgd", preset("pgd", steps=20, restarts=0), None)
+    store.set_attack("pgd", preset("pgd", steps=6, restarts=0), None)
     loaded_stage.until(lambda: len(attacked) > 5)
     controller.step_back()
     loaded_stage.until(lambda: store.outcome is not None and store.outcome.exact)
