@@ -116,16 +116,19 @@ def make_set(
     options: EvaluationOptions,
     cancel: Cancel | None = None,
     *,
+    rows: NDArray[np.int64] | None = None,
     clean_cache: CleanCache | None = None,
     parts: SetFolder | None = None,
 ) -> Iterator[Event]:
     """Attack the chosen clouds of a split through the gradients of ``model``.
 
-    A model that draws does so in each batch by a sequence that ``options.seed`` gives. Its clouds are attacked to the
-    end, whatever ``options`` say: it may not be fooled in the next draw.
+    The random numbers for a cloud follow from ``options.seed`` and its place in the split: the same whichever others
+    are attacked. A model that draws does so in each batch by a sequence that ``options.seed`` gives. Its clouds are
+    attacked to the end, whatever ``options`` say: it may not be fooled in the next draw.
 
     Parameters
     ----------
+    rows : places (n,) of the clouds in the split, in the place of those that ``options`` choose.
     clean_cache : evaluations of the model at clean clouds; missing batches are added.
     parts : where batches are kept as they are made; those that are there are not made again.
 
@@ -133,21 +136,21 @@ def make_set(
     ------
     Progress after each batch, then Done with the ``AdversarialSet`` of the clouds that were reached; None if none was.
     """
-    rows = chosen_clouds(split, options)
-    generator = torch.Generator().manual_seed(options.seed)
+    rows = chosen_clouds(split, options) if rows is None else rows
+    seeds = torch.zeros(len(split), dtype=torch.long).random_(
+        2**62, generator=torch.Generator().manual_seed(options.seed)
+    )
     found: list[Columns] = []
     done = 0
     for start in range(0, len(rows), options.batch_size):
         chosen = rows[start : start + options.batch_size]
         columns = parts.read(start) if parts is not None else None
         if columns is None:
-            columns = _batch(model, split, chosen, attack, options, generator, clean_cache, start, cancel)
+            columns = _batch(model, split, chosen, attack, options, seeds[chosen], clean_cache, start, cancel)
             if columns is None:
                 break
             if parts is not None:
                 parts.write(start, columns)
-        else:
-            torch.zeros(len(chosen), dtype=torch.long).random_(generator=generator)  # the seeds that it was made with
         found.append(columns)
         done += len(chosen)
         yield Progress(done, len(rows), "clouds attacked")
@@ -184,7 +187,7 @@ def _batch(
     chosen: NDArray[np.int64],
     attack: Attack,
     options: EvaluationOptions,
-    generator: torch.Generator,
+    seeds: torch.Tensor,
     clean_cache: CleanCache | None,
     start: int,
     cancel: Cancel | None,
@@ -193,7 +196,8 @@ def _batch(
     model, until_fooled = reseeded(model, options.seed + start), options.stop_on_success and not draws_anew(model)
     points, device = np.array(split.points[chosen, : options.points]), device_of(model)
     clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
-    state = attack.start(model, clouds, label, generator, clean_cache.get(start) if clean_cache else None)
+    state = attack.start(model, clouds, label, at_clean=clean_cache.get(start) if clean_cache else None)
+    state = replace(state, seed=seeds)
     at_clean = state.at_clean
     assert at_clean is not None
     if clean_cache is not None and at_clean.gradient is not None and torch.equal(at_clean.objective, at_clean.loss):

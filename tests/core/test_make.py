@@ -82,6 +82,14 @@ def test_a_set_that_was_stopped_grows_on_to_the_one_of_an_unbroken_run(
         np.testing.assert_array_equal(getattr(again, name), value, err_msg=name)
 
 
+def test_a_cloud_is_attacked_the_same_whichever_others_are(model: nn.Module) -> None:
+    attack, rows = preset("square", epsilon=0.1, steps=5), np.array([3, 7, 12])
+    whole = result(make_set(model, SPLIT, attack, OPTIONS))
+    some = result(make_set(model, SPLIT, attack, OPTIONS, rows=rows))
+    np.testing.assert_array_equal(some.row, rows)
+    np.testing.assert_array_equal(some.clouds, whole.clouds[rows])
+
+
 def test_a_damaged_part_is_made_again(model: nn.Module, made: AdversarialSet, tmp_path: Path) -> None:
     attack, parts = preset("pgd", epsilon=0.1, steps=5), SetFolder(tmp_path, COLUMNS)
     result(make_set(model, SPLIT, attack, OPTIONS, parts=parts))
