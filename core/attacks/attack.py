@@ -13,7 +13,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from core.attacks.constraint import PROJECTIONS, TANGENT, ConstraintName, inside_unit_ball, random_unit_delta, rmse
+from core.attacks.constraint import PROJECTIONS, TANGENT, ConstraintName, inside_unit_ball, random_unit_deltas, rmse
 from core.attacks.evaluation import Evaluation, Value, evaluate
 from core.attacks.geometric.neighbours import normals, tangential
 from core.attacks.objective import Aim
@@ -105,17 +105,17 @@ class Attack(Options):
         """What it has to know of the shapes of clean clouds (B, N, 3), for ``State.geometry``."""
         return {"normals": normals(clean)} if self.constraint in TANGENT else {}
 
+    def unmoved(self, clean: Tensor) -> Tensor:
+        """The perturbation (B, N, 3) of clean clouds before the first step: none."""
+        return torch.zeros_like(clean)
+
     def allowed(self, moves: Tensor, state: State) -> Tensor:
         """The part of moves or gradients (B, N, 3) along which points may move at all: a linear map."""
         return tangential(moves, state.geometry["normals"]) if self.constraint in TANGENT else moves
 
     def random_move(self, state: State, start: int) -> Tensor:
         """A random perturbation (B, N, 3), in units of epsilon, at which a start begins."""
-        moves = [
-            random_unit_delta(self.constraint, cloud.shape, int(seed) + start, cloud)
-            for cloud, seed in zip(state.clean, state.seed, strict=True)
-        ]
-        return self.bounded(torch.stack(moves), state)
+        return self.bounded(random_unit_deltas(self.constraint, state.clean, state.seed + start), state)
 
     def maximised(self, model: Classifier, state: State) -> Value | None:
         """What it maximises; None: the cross-entropy to the label."""
@@ -157,7 +157,7 @@ class Attack(Options):
         if generator is not None:
             seed.random_(2**62, generator=generator)
         clean = x.detach()
-        zero, none = torch.zeros_like(clean), torch.zeros_like(y)
+        zero, none = self.unmoved(clean), torch.zeros_like(y)
         state = State(clean, y, self.epsilon, zero, at_clean, zero, at_clean, at_clean, seed, none, none, none, none)
         state = replace(state, geometry=self.geometry(clean))
         gradient, value = self.needs_gradient(state), self.maximised(model, state)

@@ -72,6 +72,14 @@ def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, 
     return PROJECTIONS[constraint](unit_delta.to(like.device))
 
 
+def random_unit_deltas(constraint: ConstraintName, clean: Tensor, seed: Tensor) -> Tensor:
+    """Random perturbations (B, N, 3) of clean clouds inside the budget, each by its cloud's own seed (B,)."""
+    drawn = [
+        random_unit_delta(constraint, cloud.shape, int(own), cloud) for cloud, own in zip(clean, seed, strict=True)
+    ]
+    return torch.stack(drawn)
+
+
 def inside_unit_ball(clean: Tensor, delta: Tensor) -> Tensor:
     """``delta`` (B, N, 3), each point's move shortened to end where it leaves the unit ball.
 

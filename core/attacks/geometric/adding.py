@@ -12,7 +12,7 @@ from pydantic import model_validator
 from torch import Tensor
 
 from core.attacks.composed import GradientAttack
-from core.attacks.constraint import NO_BUDGET
+from core.attacks.constraint import NO_BUDGET, random_unit_deltas
 from core.attacks.duplicates import first_at_place
 from core.attacks.evaluation import Evaluation, evaluate
 from core.attacks.geometric.neighbours import at, ranked
@@ -82,12 +82,8 @@ class AddAttack(GradientAttack):
         return super().allowed(moves, state) * state.geometry["added"][..., None]
 
     def random_move(self, state: State, start: int) -> Tensor:
-        moves = []
-        for seed in state.seed:
-            generator = torch.Generator().manual_seed(int(seed) + start)
-            moves.append(torch.rand(state.clean.shape[1:], generator=generator, dtype=state.clean.dtype) * 2 - 1)
         share = RESTART / state.epsilon if state.epsilon > NO_BUDGET else 0.0
-        return self.bounded(share * torch.stack(moves).to(state.clean.device), state)
+        return self.bounded(share * random_unit_deltas(self.constraint, state.clean, state.seed + start), state)
 
     def refit(self, state: State, epsilon: float) -> State:
         """The least critical of the added points go back where they came from; more than there are can't be added."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.attacks.attack import Attack
 from core.attacks.duplicates import first_at_place
-from core.attacks.evaluation import Evaluation, Value
+from core.attacks.evaluation import Value
 from core.attacks.geometric.neighbours import at, nearest, ranked
 from core.attacks.objective import ObjectiveName, value_of
 from core.attacks.scale import POINTS, EpsilonScale, points_of
@@ -53,16 +53,8 @@ class DropAttack(Attack):
     def unused(self) -> frozenset[str]:
         return frozenset({"constraint", "restarts", "random_start", "unit_ball", "stop_rmse"})
 
-    def start(
-        self,
-        model: Classifier,
-        x: Tensor,
-        y: Tensor,
-        generator: torch.Generator | None = None,
-        at_clean: Evaluation | None = None,
-    ) -> State:
-        state = super().start(model, x, y, generator, at_clean)
-        return replace(state, unit_delta=_precise(state.unit_delta), best_unit_delta=_precise(state.unit_delta))
+    def unmoved(self, clean: Tensor) -> Tensor:
+        return _precise(super().unmoved(clean))
 
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
         return super().geometry(clean) | {"first": first_at_place(clean)}
