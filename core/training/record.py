@@ -58,7 +58,7 @@ class RunRecord(BaseModel):
     options: TrainOptions
     dataset: Text
     """Fingerprint of the dataset."""
-    weights: Text | None = None
+    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the file of weights that it began from; None if these were random."""
     versions: dict[Text, Annotated[str, Field(max_length=2000)]]
     complete: bool

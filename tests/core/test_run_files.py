@@ -79,6 +79,7 @@ RECORDS: dict[str, Callable[[Path], str | bytes]] = {
     "versions are a list": lambda folder: replaced(folder, versions=["torch"]),
     "versions are numbers": lambda folder: replaced(folder, versions={"torch": 2}),
     "fingerprint is a number": lambda folder: replaced(folder, dataset=5),
+    "the checksum of the initial weights is endless": lambda folder: replaced(folder, weights="9" * 5000),
     "complete is text": lambda folder: replaced(folder, complete="perhaps"),
     "a million unknown options": lambda folder: replaced(folder, options={str(n): n for n in range(1_000_000)}),
 }
