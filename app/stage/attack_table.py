@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.attacks.scale import EpsilonScale
     from core.evaluation.one_cloud import Attempt, Attempts
 
-USUAL = frozenset({"fgsm", "mi", "pgd", "apgd-ce", "square", "random-sign"})
+TICKED_AT_FIRST = frozenset({"fgsm", "mi", "pgd", "apgd-ce", "square", "random-sign"})
 """Ticked at first where epsilon is a length: one step, momentum, restarts, steps that adapt, queries, and noise."""
 COLUMNS = {
     "Attack": "Name of the preset",
@@ -62,10 +62,10 @@ class AttackTable(QDialog):
         self._job: Job | None = None
         self._scale: EpsilonScale | None = None
         """Of the attacks that can be ticked."""
-        self._made_of: tuple[object, ...] = ()
-        """``_present`` when the rows were made."""
+        self._row_inputs: tuple[object, ...] = ()
+        """The inputs that the rows were computed from."""
         self._title = ""
-        """What the rows are of, in words."""
+        """The same in words."""
         self._result: Attempts | None = None
         self._rows = 0
         self.attacks = QListWidget()
@@ -131,7 +131,7 @@ class AttackTable(QDialog):
         self._scale = present.epsilon_scale
         scales = {name: preset(name).epsilon_scale for name in PRESETS}
         fitting = {name for name, scale in scales.items() if scale == self._scale}
-        ticked = USUAL if fitting >= USUAL else fitting
+        ticked = TICKED_AT_FIRST if fitting >= TICKED_AT_FIRST else fitting
         with QSignalBlocker(self.attacks):
             self.attacks.clear()
             for name, row in PRESETS.items():
@@ -164,7 +164,7 @@ class AttackTable(QDialog):
         chosen = {name: own.get(name) or preset(name, goal=setup.attack.goal) for name in names}
         title = f"comparing {len(chosen)} attacks" if len(chosen) > 1 else "comparing one attack"
         self._clear()
-        self._made_of, self._title = self._present, self._words
+        self._row_inputs, self._title = self._current_inputs, self._current_title
         job = self._jobs.submit(title, lambda: attempts(setup, chosen, cancel), cancel, "steps", immediate=True)
         self._job = job
         job.events.connect(self._on_events)
@@ -202,14 +202,14 @@ class AttackTable(QDialog):
         self.table.add_row(_cells(attempt), attempt)
 
     @property
-    def _present(self) -> tuple[object, ...]:
-        """What rows that are made now would be of."""
+    def _current_inputs(self) -> tuple[object, ...]:
+        """What rows depend on, as it is chosen now: cloud, model, epsilon, its scale, target."""
         store = self._store
         return store.cloud, store.primary_model, store.epsilon, self._scale, store.target
 
     @property
-    def _words(self) -> str:
-        """As ``_present``; empty while there is no shape, attack or model."""
+    def _current_title(self) -> str:
+        """The current inputs in words; empty while there is no shape, attack or model."""
         store = self._store
         if store.cloud is None or store.attack is None or store.primary_model is None:
             return ""
@@ -217,11 +217,11 @@ class AttackTable(QDialog):
         return f"{store.cloud.name} at ε {budget}, attacked through {store.primary_model.name}"
 
     def _update(self, *_: object) -> None:
-        running, possible = self._job is not None, self._words
+        running, possible = self._job is not None, self._current_title
         self.run.setEnabled(bool(possible and self.ticked) and not running)
         self.copy.setEnabled(self._rows > 0)
         self.export.setEnabled(self._result is not None and self._rows > 0)
-        stale = self._rows > 0 and self._made_of != self._present
+        stale = self._rows > 0 and self._row_inputs != self._current_inputs
         self.stale.setText("Another shape, model or ε is chosen now: run again." if stale else "")
         self.table.set_stale(stale)
         self._pages.setCurrentIndex(int(self._rows > 0))

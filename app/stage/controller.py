@@ -113,7 +113,8 @@ class AttackController(QObject):
     def _request_gradients(self) -> bool:
         """Compute the gradients of the shown scene where they are wanted and missing; whether that was requested."""
         scene = self.store.scene
-        if not self.store.gradients or scene is None or scene.gradient is not None or self._pending:
+        waits = self._pending.keys() - {"outcome", "sweep"}  # the outcome over epsilon can take seconds
+        if not self.store.gradients or scene is None or scene.gradient is not None or waits:
             return False
         from core import live
 

@@ -11,7 +11,7 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.views.groove import RADII, Groove, OutcomeCurves, Scale
 
-FINER = 3
+EXTRA_DECIMALS = 3
 """Decimals that the number may have beyond those of the slider's steps."""
 
 
@@ -99,11 +99,11 @@ class EpsilonSlider(QWidget):
         """Measure epsilon on another scale; `setValue` is for after it. There is no signal."""
         with QSignalBlocker(self._groove), QSignalBlocker(self._number):
             self._groove.set_scale(scale)
-            self._number.setDecimals(scale.decimals + FINER)
+            self._number.setDecimals(scale.decimals + EXTRA_DECIMALS)
             self._number.setSingleStep(scale.step)
             self._number.setMaximum(scale.highest)
             self._number.setSuffix(f" {scale.unit}")
-        room = self._number.fontMetrics().horizontalAdvance("0" * FINER)
+        room = self._number.fontMetrics().horizontalAdvance("0" * EXTRA_DECIMALS)
         self._number.setMinimumWidth(self._number.sizeHint().width() + room)
         self._number.setAccessibleName(f"Epsilon in {scale.words}")
         meaning = ": the cloud's bounding sphere has radius 1" if scale.unit == RADII.unit else ""
@@ -132,6 +132,6 @@ class EpsilonSlider(QWidget):
 
     def _text(self, epsilon: float) -> str:
         """With the decimals of the slider's steps, and more only where they are not 0."""
-        whole, _, decimals = f"{epsilon:.{self.scale.decimals + FINER}f}".partition(".")
+        whole, _, decimals = f"{epsilon:.{self.scale.decimals + EXTRA_DECIMALS}f}".partition(".")
         kept = decimals.rstrip("0").ljust(self.scale.decimals, "0")
         return f"{whole}.{kept}" if kept else whole

@@ -29,8 +29,7 @@ class PairView(QWidget):
     """Two `CloudView`s, and below them buttons for how they are drawn.
 
     The buttons are public, so that menus and shortcuts can use them: `linked`, `vectors`, `overlay`, `gradients` are
-    checkable;
-    `blink` shows the clean cloud in the adversarial view while it, or the key B, is held down.
+    checkable; `blink` shows the clean cloud in the adversarial view while it, or the key B, is held down.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QListWidgetItem
 
 from app.shell import theme
-from app.stage.attack_table import COLUMNS, USUAL, AttackTable
+from app.stage.attack_table import COLUMNS, TICKED_AT_FIRST, AttackTable
 from core.attacks import PRESETS, preset
 from core.evaluation import one_cloud
 from tests.app.window_fixtures import LEFT, Person, person, shapes, shared_window
@@ -33,7 +33,9 @@ def dialog(person: Person):
     dialog._clear()
     for name in PRESETS:
         if entry(dialog, name).flags() & Qt.ItemFlag.ItemIsEnabled:
-            entry(dialog, name).setCheckState(Qt.CheckState.Checked if name in USUAL else Qt.CheckState.Unchecked)
+            entry(dialog, name).setCheckState(
+                Qt.CheckState.Checked if name in TICKED_AT_FIRST else Qt.CheckState.Unchecked
+            )
     dialog.close()
     person.activate()
 
@@ -74,7 +76,7 @@ def column(name: str) -> int:
 
 
 def test_the_usual_attacks_are_ticked_and_those_of_another_unit_are_not_offered(person, dialog):
-    assert set(dialog.ticked) == USUAL
+    assert set(dialog.ticked) == TICKED_AT_FIRST
     assert "pointnet-simple" in dialog.status.text()
     assert "Tick attacks" in dialog.empty.text()
     assert dialog.empty.isVisible()
@@ -85,12 +87,12 @@ def test_the_usual_attacks_are_ticked_and_those_of_another_unit_are_not_offered(
     person.choose(person.window.attack.preset, "TWIST")
     person.wait_for_scene()
     assert {"twist", "rotate"} < set(dialog.ticked)
-    assert not USUAL & set(dialog.ticked)
+    assert not TICKED_AT_FIRST & set(dialog.ticked)
     tick(dialog)
     assert not dialog.run.isEnabled()
     person.choose(person.window.attack.preset, "FGSM")
     person.wait_for_scene()
-    assert set(dialog.ticked) == USUAL
+    assert set(dialog.ticked) == TICKED_AT_FIRST
 
 
 def test_the_attack_of_the_strip_is_ticked_when_the_dialog_is_opened(person, dialog):
@@ -99,7 +101,7 @@ def test_the_attack_of_the_strip_is_ticked_when_the_dialog_is_opened(person, dia
     person.choose(person.window.attack.preset, "BIM")
     person.wait_for_scene()
     person.press(Qt.Key.Key_A)
-    assert set(dialog.ticked) == {"bim", *USUAL}
+    assert set(dialog.ticked) == {"bim", *TICKED_AT_FIRST}
 
 
 def test_each_attack_is_a_row_that_says_what_it_did(person, dialog, shot):
