@@ -19,7 +19,8 @@ BUSY = "while True: pass"
 WAYS: dict[str, dict[str, str]] = {
     "1 thread": {"POINTWARD_THREADS": "1"},
     "2 threads, as libraries wait by default": {"POINTWARD_THREADS": "2"},
-    "2 threads, asleep": {"POINTWARD_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
+    "2 threads, asleep at once": {"POINTWARD_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
+    "2 threads, soon asleep": {"POINTWARD_THREADS": "2", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"},
 }
 
 

@@ -25,12 +25,13 @@ from core.runtime.threads import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+SOON_ASLEEP = "OMP_WAIT_POLICY=passive, GOMP_SPINCOUNT=2000"
 
 
 @pytest.fixture(autouse=True)
 def threads_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever a test sets, and whatever is set outside."""
-    for name in (THREADS, "OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+    for name in (THREADS, "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     before = torch.get_num_threads()
@@ -84,8 +85,8 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "environment", "count", "set_by", "waiting"),
     [
-        (("--threads", "1"), {THREADS: "2"}, 1, THREADS, "OMP_WAIT_POLICY=passive"),
-        ((), {THREADS: "2", "OMP_NUM_THREADS": "1"}, 2, THREADS, "OMP_WAIT_POLICY=passive"),
+        (("--threads", "1"), {THREADS: "2"}, 1, THREADS, SOON_ASLEEP),
+        ((), {THREADS: "2", "OMP_NUM_THREADS": "1"}, 2, THREADS, SOON_ASLEEP),
         ((), {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "active"}, 2, "OMP_NUM_THREADS", "OMP_WAIT_POLICY=active"),
     ],
 )
