@@ -63,10 +63,10 @@ def _threads() -> set[int]:
 
     Found from their stacks: `gc.get_objects` could return objects that another thread is creating, and crash it.
     """
-    found = set()
+    found, folder = set(), str(Path(jobs.__file__).parent)
     for ident, frame in sys._current_frames().items():
         while frame is not None:
-            if ident != threading.main_thread().ident and frame.f_code.co_filename == jobs.__file__:
+            if ident != threading.main_thread().ident and frame.f_code.co_filename.startswith(folder):
                 found.add(ident)
             frame = frame.f_back
     return found

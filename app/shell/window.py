@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QMainWindow,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QTabWidget, QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.shell import actions, export, help, settings, theme
@@ -31,6 +24,7 @@ from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
 from app.stage.controller import AttackController
 from app.stage.orientation import OrientationController
+from app.stage.playback import Playback
 from app.stage.presenter import PairPresenter
 from app.stage.verdict import VerdictPanel
 from app.store import Store
@@ -67,6 +61,7 @@ class Window(QMainWindow):
         self.store.epsilon = self.preferences.epsilon
         self.jobs = JobList(parent=self)
         self.controller = AttackController(self.store, self.jobs, self)
+        self.playback = Playback(self.store, self.controller, self)
         self.orientation = OrientationController(self.store, self.jobs, self)
         self.opener = Opener(self.store, self.jobs, self.orientation, self)
         self.toasts = Toasts(self)
@@ -255,7 +250,7 @@ class Window(QMainWindow):
         self.verdict.traces.stepChosen.connect(controller.seek)
         self.pair.gradients.toggled.connect(controller.set_gradients)
         controller.failed.connect(self._show_error)
-        controller.playingChanged.connect(
+        self.playback.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
         )
         opener = self.opener
@@ -281,8 +276,8 @@ class Window(QMainWindow):
             "export_clouds": self._export_clouds,
             "export_picture": self._export_picture,
             "quit": self.close,
-            "undo": self.controller.step_back,
-            "redo": self.controller.step_again,
+            "undo": self.playback.step_back,
+            "redo": self.playback.step_again,
             "copy_numbers": lambda: self.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),
@@ -296,11 +291,11 @@ class Window(QMainWindow):
             "theme_system": lambda: self._set_theme("system"),
             "theme_dark": lambda: self._set_theme("dark"),
             "theme_light": lambda: self._set_theme("light"),
-            "play": self.controller.toggle_play,
+            "play": self.playback.toggle,
             "step": self.controller.step,
-            "step_back": self.controller.step_back,
-            "reset": self.controller.reset,
-            "run_to_end": self.controller.to_end,
+            "step_back": self.playback.step_back,
+            "reset": self.playback.reset,
+            "run_to_end": self.playback.to_end,
             "previous_shape": lambda: self.library.move_by(-1),
             "next_shape": lambda: self.library.move_by(1),
             "choose_target": lambda: self.attack.choose_target(),
@@ -342,13 +337,8 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         settings.save_window(self)
-        if (
-            self.attack.epsilon.scale.unit == RADII.unit
-        ):  # epsilons of other attacks are those of their presets at the next start
+        if self.attack.epsilon.scale.unit == RADII.unit:  # in other units each start has the preset's epsilon
             settings.save(epsilon=self.store.epsilon)
-        settings.save(
-            attack=self.store.preset,
-            all_classes=self.actions_["all_classes"].isChecked(),
-        )
+        settings.save(attack=self.store.preset, all_classes=self.actions_["all_classes"].isChecked())
         self.left_thread_running = not (self.controller.close() & self.jobs.close())
         super().closeEvent(event)

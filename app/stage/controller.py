@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from core.live import AttackResult, Scene, Setup
 
 IDLE_MS = 250  # time without a key press or a result, after which the attack or its outcome is computed
-PLAY_MS = 80  # shortest time between two frames of an attack that is played
 
 
 class AttackController(QObject):
     """Turns input into requests to the worker thread, and results into the store's scene, history and outcome."""
 
     busyChanged = Signal(bool)
-    playingChanged = Signal(bool)
+    interrupted = Signal()  # another attack begins, the slider moves, or something failed: playing ends
+    stateShown = Signal()  # what step() or seek() asked for
     failed = Signal(str)
 
     def __init__(self, store: Store, jobs: JobList, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.store, self.jobs = store, jobs
-        self.busy = self.playing = self._dragging = False
+        self.busy = self._dragging = False
         self._job_ids = itertools.count(1)
         self._worker = LatestRequestWorker(parent=self)
         self._worker.ready.connect(self._on_result)
@@ -58,8 +58,6 @@ class AttackController(QObject):
         self._idle_timer.timeout.connect(self._on_idle)
         self._typing_timer = QTimer(self, singleShot=True, interval=IDLE_MS)
         self._typing_timer.timeout.connect(self.run)
-        self._frame_timer = QTimer(self, singleShot=True, interval=PLAY_MS)
-        self._frame_timer.timeout.connect(self.step)
         self._change_timer = QTimer(self, singleShot=True, interval=0)  # joins all changes of one click into one attack
         self._change_timer.timeout.connect(self.run)
         for changed in (store.cloudChanged, store.modelsChanged, store.attackChanged):
@@ -86,7 +84,7 @@ class AttackController(QObject):
             return
         from core import live
 
-        self._stop_playing()
+        self.interrupted.emit()
         if self._pending.keys() - {"refit"}:
             self._discard_all()
         state = store.history[store.position or -1]  # position 0 is the clean cloud, which has no perturbation
@@ -126,7 +124,7 @@ class AttackController(QObject):
     def run(self) -> None:
         """Run the chosen attack from the clean cloud to its last step, reusing the states that are already computed."""
         self._typing_timer.stop()
-        self._stop_playing()
+        self.interrupted.emit()
         setup, history = self.current_setup(), self.store.history
         if setup is not None and self._job is not None and setup.same_attack(self._requested_setup):
             self._requested_setup = setup  # the job goes on; only the shown models are others
@@ -204,39 +202,13 @@ class AttackController(QObject):
             store.set_history(store.history, position)
             self._request("show", live.show, store.scene, store.history[position])
 
-    def step_back(self) -> None:
-        self._stop_playing()
-        self.seek(self.store.position - 1)
-
-    def step_again(self) -> None:
-        """Show the next state, if it has been computed."""
-        self._stop_playing()
-        self.seek(self.store.position + 1)
-
-    def reset(self) -> None:
-        """Show the clean cloud; the states are kept, so that stepping and playing go through them again."""
-        self._stop_playing()
-        self.seek(0)
-
-    def to_end(self) -> None:
-        """Show the last step, and compute those that are missing."""
-        self._stop_playing()
+    def compute_missing_steps(self) -> bool:
+        """Compute the steps that the shown attack still lacks. Returns whether there are any."""
         setup, history = self._history_setup, self.store.history
-        if setup is not None and len(history) <= self._planned_steps and "attack" not in self._pending:
-            self._start_attack(setup, history)
-        else:
-            self.seek(len(history) - 1)
-
-    def toggle_play(self) -> None:
-        """Play the attack step by step, from the start if the last step is shown; or pause."""
-        if self.playing:
-            self._stop_playing()
-        elif self.store.history and "attack" not in self._pending:
-            self._set_playing(True)
-            if self.store.position >= max(self._planned_steps, len(self.store.history) - 1):
-                self.seek(0)
-            else:
-                self._frame_timer.start()
+        if setup is None or len(history) > self.planned_steps or "attack" in self._pending:
+            return False
+        self._start_attack(setup, history)
+        return True
 
     # --- results ---
 
@@ -255,7 +227,7 @@ class AttackController(QObject):
                 self.store.set_scene(value)
             case "show":
                 self.store.set_scene(value)
-                self._keep_playing()
+                self.stateShown.emit()
             case "advance":
                 self._on_step(value)
             case "outcome" | "sweep":
@@ -276,7 +248,7 @@ class AttackController(QObject):
     def _on_idle(self) -> None:
         """Compute the outcome that single steps have changed, then the exact one, attacked at every epsilon."""
         store = self.store
-        if self._pending or self.playing or self._dragging or store.scene is None or not store.history:
+        if self._pending or self._dragging or store.scene is None or not store.history:
             return
         if store.scene.state is store.history[-1]:
             self._request_if("outcome", self._outcome_tracker.rescaled_work())
@@ -287,7 +259,7 @@ class AttackController(QObject):
         history = (*self.store.history, scene.state)
         self.store.set_history(history, len(history) - 1)
         self.store.set_scene(scene)
-        self._keep_playing()
+        self.stateShown.emit()
 
     def _on_failure(self, key: str, request_id: int, sentence: str, _: str = "") -> None:
         if self._pending.get(key) != request_id:
@@ -296,7 +268,7 @@ class AttackController(QObject):
         if key == "sweep":
             self._outcome_tracker.mark_failed()
             return
-        self._stop_playing()
+        self.interrupted.emit()
         if key in ("attack", "begin"):  # what is shown does not belong to what is chosen
             self._discard_all()
             self._show_nothing()
@@ -312,7 +284,8 @@ class AttackController(QObject):
     # --- internals ---
 
     @property
-    def _planned_steps(self) -> int:
+    def planned_steps(self) -> int:
+        """How many steps the chosen attack has."""
         return self.store.attack.total_steps if self.store.attack is not None else 0
 
     def current_setup(self) -> Setup | None:
@@ -354,22 +327,6 @@ class AttackController(QObject):
         if key in self._pending:
             del self._pending[key]
             self._worker.discard(key)
-
-    def _keep_playing(self) -> None:
-        if self.playing:
-            if self.store.position < max(self._planned_steps, len(self.store.history) - 1):
-                self._frame_timer.start()
-            else:
-                self._stop_playing()
-
-    def _stop_playing(self) -> None:
-        self._frame_timer.stop()
-        self._set_playing(False)
-
-    def _set_playing(self, playing: bool) -> None:
-        if playing != self.playing:
-            self.playing = playing
-            self.playingChanged.emit(playing)
 
     def _set_busy(self, busy: bool) -> None:
         if busy != self.busy:

@@ -16,6 +16,7 @@ from app.jobs import JobList
 from app.shell.progress import Status
 from app.stage import attack_work
 from app.stage.controller import AttackController
+from app.stage.playback import Playback
 from app.store import Store
 from core import live
 from core.attacks import preset
@@ -54,6 +55,7 @@ def stage(qapp, qtbot, monkeypatch):
         store=store,
         jobs=jobs,
         controller=controller,
+        playback=Playback(store, controller),
         cloud=cloud,
         settled=settled,
         until=partial(qtbot.waitUntil, timeout=60_000),
@@ -89,10 +91,10 @@ def test_without_a_cloud_no_input_starts_an_attack(stage):
     assert stage.store.scene is None
     stage.controller.drag(0.2)
     stage.controller.step()
-    stage.controller.toggle_play()
+    stage.playback.toggle()
     stage.controller.release(0.2)
     assert stage.store.scene is None
-    assert not stage.controller.playing
+    assert not stage.playback.playing
     assert not stage.controller.busy
 
 
@@ -168,7 +170,7 @@ def test_steps_requested_before_the_last_one_is_shown_are_made_in_order(loaded_s
     store, controller = loaded_stage.store, loaded_stage.controller
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
     loaded_stage.until(lambda: loaded_stage.settled() and len(store.history) == 4)
-    controller.step_back()
+    loaded_stage.playback.step_back()
     controller.step()
     controller.step()  # one more than planned, while the last state is not shown yet
     loaded_stage.until(lambda: store.position == 4 and store.scene.step == 4)
@@ -178,8 +180,8 @@ def test_steps_requested_before_the_last_one_is_shown_are_made_in_order(loaded_s
 def test_a_running_attack_cannot_be_played(loaded_stage):
     controller = loaded_stage.controller
     controller.run()
-    controller.toggle_play()
-    assert not controller.playing
+    loaded_stage.playback.toggle()
+    assert not loaded_stage.playback.playing
     loaded_stage.until(loaded_stage.settled)
 
 
@@ -199,7 +201,7 @@ def test_when_idle_the_attack_is_repeated_at_every_epsilon_and_the_outcome_is_ke
 
 
 def test_a_step_cancels_the_sweep_over_epsilon_which_is_resumed_later(loaded_stage, monkeypatch):
-    store, controller, started = loaded_stage.store, loaded_stage.controller, []
+    store, started = loaded_stage.store, []
     sweep = live.attacked_outcome
 
     def never_ending(scene, epsilons, cancel, answers):
@@ -212,7 +214,7 @@ def test_a_step_cancels_the_sweep_over_epsilon_which_is_resumed_later(loaded_sta
     monkeypatch.setattr(live, "attacked_outcome", never_ending)
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
     loaded_stage.until(lambda: bool(started))
-    controller.step_back()
+    loaded_stage.playback.step_back()
     loaded_stage.until(lambda: store.scene.step == 2)
     assert started[0].requested
     assert not store.outcome.exact
@@ -321,7 +323,7 @@ def test_states_are_kept_when_another_model_is_shown(loaded_stage):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_missing_steps_of_a_stopped_attack_can_be_computed_later(loaded_stage, long_attack, kept):
-    store, controller = loaded_stage.store, loaded_stage.controller
+    store = loaded_stage.store
     job = long_attack(150)
     if kept:
         job.stop_and_keep()
@@ -330,9 +332,9 @@ def test_the_missing_steps_of_a_stopped_attack_can_be_computed_later(loaded_stag
         job.cancel()
     loaded_stage.until(loaded_stage.settled)
     made = len(store.history)
-    controller.toggle_play()
+    loaded_stage.playback.toggle()
     loaded_stage.until(lambda: store.scene.step == made + 1)
-    controller.to_end()
+    loaded_stage.playback.to_end()
     loaded_stage.until(lambda: loaded_stage.settled() and store.scene.step == 150)
     assert len(store.history) == 151
 
@@ -353,7 +355,7 @@ def test_two_attacks_with_the_same_perturbation_have_different_outcomes(loaded_s
 
 
 def test_an_interrupted_sweep_over_epsilon_continues_where_it_was(loaded_stage, monkeypatch):
-    store, controller, attacked = loaded_stage.store, loaded_stage.controller, []
+    store, attacked = loaded_stage.store, []
     original = live._attacked_at
 
     def watched(scene, epsilon, cancel):
@@ -363,7 +365,7 @@ def test_an_interrupted_sweep_over_epsilon_continues_where_it_was(loaded_stage, 
     monkeypatch.setattr(live, "_attacked_at", watched)
     store.set_attack("pgd", preset("pgd", steps=6, restarts=0), None)
     loaded_stage.until(lambda: len(attacked) > 5)
-    controller.step_back()
+    loaded_stage.playback.step_back()
     loaded_stage.until(lambda: store.outcome is not None and store.outcome.exact)
     assert len(attacked) <= len(store.outcome.epsilons) + 1
     assert sorted(set(attacked)) == pytest.approx(store.outcome.epsilons.tolist())
@@ -382,7 +384,7 @@ def test_a_failed_sweep_over_epsilon_is_not_repeated_and_shows_no_message(loaded
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
     loaded_stage.until(lambda: bool(attempts) and "sweep" not in controller._pending)
     for step in (2, 1):
-        controller.step_back()
+        loaded_stage.playback.step_back()
         loaded_stage.until(lambda step=step: store.scene.step == step and not controller._idle_timer.isActive())
     assert (attempts, messages) == ([1], [])
     assert not store.outcome.exact

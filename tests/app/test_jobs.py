@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QThread
 
-from app.jobs import MAX_PENDING_EVENTS, Job, JobList, LatestRequestWorker
+from app.jobs import Job, JobList, LatestRequestWorker
+from app.jobs.job import MAX_PENDING_EVENTS
 from app.shell.progress import Meter, Status
 from core.events import Cancel, Done, Note, Progress, Step
 from core.options import Options, option

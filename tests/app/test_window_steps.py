@@ -65,8 +65,8 @@ def test_play_goes_from_the_clean_cloud_to_the_end(person):
     steps = []
     connection = person.store.sceneChanged.connect(lambda scene: steps.append(scene.step))
     person.press(Qt.Key.Key_P)
-    assert person.window.controller.playing
-    person.wait_until(lambda: not person.window.controller.playing, "the end of the play")
+    assert person.window.playback.playing
+    person.wait_until(lambda: not person.window.playback.playing, "the end of the play")
     person.store.sceneChanged.disconnect(connection)
     assert steps == [0, 1, 2, 3, 4]
 
@@ -85,7 +85,7 @@ def test_play_pauses(person):
     person.press(Qt.Key.Key_P)
     person.wait_until(lambda: person.store.scene.step == 2, "two steps")
     person.press(Qt.Key.Key_P)
-    assert not person.window.controller.playing
+    assert not person.window.playback.playing
     person.wait_for_scene()
     assert person.store.scene.step < 10
 

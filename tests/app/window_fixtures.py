@@ -115,7 +115,7 @@ class Person:
         scene, controller = self.store.scene, self.window.controller
         return (
             scene is not None
-            and not (controller.busy or controller.playing)
+            and not (controller.busy or self.window.playback.playing)
             and self.store.cloud is not None
             and scene.setup.cloud.name == self.store.cloud.name
             and scene.setup.models == self.store.verdict_models
@@ -149,7 +149,7 @@ class Person:
         window, store = self.window, self.store
         self.close_messages()
         self.activate()
-        window.controller.reset()
+        window.playback.reset()
         attack = window.attack
         for combo in (attack.preset, attack._variant, attack._goal, window.library.classes):
             combo.setCurrentIndex(0)
