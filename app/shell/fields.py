@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.shell import theme
-from app.shell.widgets import Label, tool_button
+from app.shell.widgets import ElidedComboBox, Label, tool_button
 
 UNSET = "not set"
 
@@ -38,8 +38,8 @@ class CheckBox(QCheckBox):
         self.setChecked(bool(value))
 
 
-class ComboBox(QComboBox):
-    """Editor of one of a few values; None may be one of them."""
+class ComboBox(ElidedComboBox):
+    """Editor of one of a few values; None may be one of them. As wide as its longest text where there is space."""
 
     def __init__(self, values: tuple[Any, ...]) -> None:
         super().__init__()
@@ -48,8 +48,10 @@ class ComboBox(QComboBox):
         words = {None: UNSET, True: "yes", False: "no"}
         self.addItems([words[v] if v is None or isinstance(v, bool) else str(v).replace("_", " ") for v in values])
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(5)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+
+    def sizeHint(self) -> QSize:
+        return QComboBox.sizeHint(self)
 
     def read(self) -> Any:
         return self._values[self.currentIndex()] if self.currentIndex() >= 0 else None

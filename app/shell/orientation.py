@@ -9,9 +9,10 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, button, tool_button
 from app.stage.orientation import OrientationController
-from core.clouds.frames import AXES
+from core.clouds.frames import AXES, Axis
 
 AUTO = "auto"
+AS_IN_FILE = "up as it is"
 CHOICE_MS = 300  # a choice counts after this time: the arrow keys go through all axes, and turning a folder takes long
 
 
@@ -23,9 +24,8 @@ class OrientationPanel(QWidget):
         self._controller = controller
         self.up = ElidedComboBox()
         self.up.setAccessibleName("Axis that points up")
-        add_item(self.up, "up as it is", None)
-        for axis in AXES:
-            add_item(self.up, f"{axis} up".replace("-", "−"), axis)
+        for axis in (None, *AXES):
+            add_item(self.up, _shown(axis), axis)
         add_item(
             self.up, "find up", AUTO, tip="Try the 24 right-angled turns and take the one that the model knows best"
         )
@@ -73,12 +73,17 @@ class OrientationPanel(QWidget):
         elif controller.busy:
             text = "Looking which way is up…"
         elif hint is not None:
-            text = f"Looks {hint.up} up" + (f" and turned {hint.turn:g}°" if hint.turn else "") + "."
+            text = f"Looks {_shown(hint.up)}" + (f" and turned {hint.turn:g}°" if hint.turn else "") + "."
         elif orientation.given:
-            text = f"{orientation.up} up turned to {expected} up" if orientation.up != expected else f"{expected} up"
+            text = _shown(orientation.up) + (f" turned to {_shown(expected)}" if orientation.up != expected else "")
             text += f", then by {orientation.turn:g}°." if orientation.turn else "."
         else:
-            text = f"The model expects {expected} up."
+            text = f"The model expects {_shown(expected)}."
         self.state.setText(text)
         theme.set_role(self.state, "warning" if hint is not None else "caption")
         self.follow.setVisible(hint is not None)
+
+
+def _shown(axis: Axis | None) -> str:
+    """Name of the orientation with this axis up; None: as the file has it."""
+    return AS_IN_FILE if axis is None else f"{axis} up".replace("-", "−")
