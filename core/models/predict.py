@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import nn
 
 from core.events import Cancel, Done, Event, Progress, result
@@ -32,7 +31,7 @@ class Predictions:
     @property
     def probabilities(self) -> Array:
         """(n, K), softmax of the logits."""
-        return np.asarray(softmax(self.logits, axis=1))
+        return torch.tensor(self.logits).softmax(1).numpy()
 
     @property
     def confidence(self) -> Array:
