@@ -2,11 +2,13 @@
 
     python packaging/ship_weights.py add RUN NAME TITLE [--data-root DIR]
     python packaging/ship_weights.py measure [MODEL ...] [--data-root DIR]
+    python packaging/ship_weights.py auto MODEL SET ... [--data-root DIR]
 
 ``add`` takes the folder of a run: the weights are rounded to float16, measured on the test split after rounding, and
 entered into resources/weights/index.json with their checksum; a model of the same name is replaced. ``measure`` does
 the same with models that are there already: their weights stay as they are, their cards are written anew. Without a
-MODEL these are all whose dataset is built in; with --data-root, all whose dataset is in DIR.
+MODEL these are all whose dataset is built in; with --data-root, all whose dataset is in DIR. ``auto`` enters the
+accuracies of sets into a model's card that ``pointward attack --dataset --model MODEL --attack auto --out SET`` made.
 """
 
 import sys
@@ -18,10 +20,10 @@ from cyclopts import App
 from platformdirs import user_cache_path
 
 from core.commands.console import follow
-from core.datasets import REGISTRY, open_dataset
+from core.datasets import REGISTRY, Dataset, open_dataset
 from core.models.checkpoints import builtin_models, load_model, read_card, resolve_model
 from core.training import dataset_of_weights
-from core.training.publish import install_weights
+from core.training.publish import install_auto, install_weights
 
 app = App(help=__doc__, help_format="plaintext")
 
@@ -42,13 +44,24 @@ def measure(*models: str, data_root: Path | None = None) -> None:
             _install(path, name, card.title, data_root)
 
 
+@app.command
+def auto(model: str, *sets: Path, data_root: Path | None = None) -> None:
+    """Enter what auto leaves of MODEL's accuracy into its card."""
+    print(install_auto(model, sets, _dataset(resolve_model(model), data_root)))
+
+
 def _install(run: Path, name: str, title: str, data_root: Path | None) -> None:
-    path = resolve_model(run)
+    dataset = _dataset(resolve_model(run), data_root)
+    print(follow(lambda _: install_weights(run, dataset, name, title), f"measuring {name}")[0])
+
+
+def _dataset(path: Path, data_root: Path | None) -> Dataset:
+    """That of a model's training."""
     dataset_name, root, orientation = dataset_of_weights(path, load_model(path).card)
     cache = Path(user_cache_path("pointward"))
     opening = open_dataset(dataset_name, data_root or root, cache, orientation=orientation)
-    dataset, _ = follow(lambda _: opening, f"opening {dataset_name}")
-    print(follow(lambda _: install_weights(run, dataset, name, title), f"measuring {name}")[0])
+    dataset: Dataset = follow(lambda _: opening, f"opening {dataset_name}")[0]
+    return dataset
 
 
 if __name__ == "__main__":

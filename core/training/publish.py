@@ -1,7 +1,7 @@
 """From a finished run to a model that comes with the program."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,14 @@ from torch import nn
 from core.attacks import preset
 from core.datasets import Dataset
 from core.evaluation.accuracy import AccuracyReport, CleanCache, EvaluationOptions
+from core.evaluation.auto import AUTO
 from core.evaluation.judge import evaluate_accuracy
+from core.evaluation.make import read_set
 from core.events import Done, Event, forward
 from core.models.cards import ModelCard
 from core.models.checkpoints import LoadedModel, load_model, read_card, resolve_model, save_builtin
 from core.models.typical import Typical
-from core.runtime.files import atomic_path
+from core.runtime.files import FormatError, atomic_path
 from core.training.options import TrainOptions
 from core.training.record import run_exists, stored_options
 from core.training.typical import measure_typical
@@ -29,6 +31,8 @@ ATTACKS = (
 """Under which shipped models are measured."""
 POINTS = 1024
 """Points of the clouds on which they are measured: the same for all, whatever they were trained on."""
+
+_AUTO_METRIC = "test_auto_"
 
 
 def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Iterator[Event]:
@@ -51,7 +55,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
         "test_points": options.points,
         "test_copies_of_train": len(test.copies),
     }
-    others: dict[str, float] = {}
+    others = {key: value for key, value in loaded.card.metrics.items() if key.startswith(_AUTO_METRIC)}
     cache = CleanCache()
     for kind, attack in ATTACKS:
         found = yield from forward(evaluate_accuracy(loaded.module, test, attack, options, clean_cache=cache))
@@ -63,6 +67,40 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
     card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | others})
     typical = yield from forward(measure_typical(loaded.module, dataset, _options(loaded)))
     yield Done(_install(loaded.module, card, typical.value))
+
+
+def install_auto(name: str, folders: Sequence[Path], dataset: Dataset) -> Path:
+    """Put what ``auto`` leaves of a built-in model's accuracy into its file and card.
+
+    Parameters
+    ----------
+    folders : complete sets of all test clouds, which ``pointward attack --attack auto`` made on this model.
+    dataset : that of the sets.
+
+    Returns
+    -------
+    The path of the weights, which are those they were.
+
+    Raises
+    ------
+    FormatError
+        If a set is not complete, of another attack, of another model, or of other clouds.
+    """
+    loaded = load_model(resolve_model(name))
+    test = dataset.split("test")
+    every, others = np.arange(len(test)), np.delete(np.arange(len(test)), test.copies)
+    metrics = dict(loaded.card.metrics)
+    for folder in folders:
+        attacked, record = read_set(folder)
+        expected = (AUTO, loaded.sha256, dataset.card.fingerprint, True)
+        if (record.preset, record.weights, record.fingerprint, record.complete) != expected:
+            raise FormatError(folder, f"it is no complete set of auto on {name} and these test clouds", "make it anew")
+        if not np.array_equal(attacked.row, every):
+            raise FormatError(folder, "it lacks test clouds", "make it without --clouds")
+        epsilon = f"{record.attack['epsilon']:g}"
+        for rows, suffix in ((every, ""), (others, "_without_copies"))[: 1 + bool(len(test.copies))]:
+            metrics[f"{_AUTO_METRIC}{epsilon}{suffix}"] = float(1 - attacked.success[rows].mean())
+    return _install(loaded.module, loaded.card.model_copy(update={"metrics": metrics}), loaded.typical)
 
 
 def install_typical(name: str, dataset: Dataset) -> Iterator[Event]:
@@ -108,10 +146,12 @@ def _readable(card: ModelCard) -> str:
         "Made": f"{card.created} with " + ", ".join(f"{name} {version}" for name, version in card.versions.items()),
         **{name.replace("_", " ").capitalize(): f"{value:.4g}" for name, value in card.metrics.items()},
     }
+    auto = any(name.startswith(_AUTO_METRIC) for name in card.metrics)
     rows["Measured"] = (
         "by `python packaging/ship_weights.py`, as float16: accuracies from 0 to 1; each attack is made on the model "
         "itself, with the epsilon in its row; PGD takes 20 steps from the clean cloud; "
-        f"{platform.system()} {platform.machine()}, CPU"
+        + ("auto's clouds were made by `pointward attack --dataset`; " if auto else "")
+        + f"{platform.system()} {platform.machine()}, CPU"
     )
     if (limits := card.typical) is not None:
         rows["Typical"] = (

@@ -12,7 +12,10 @@ from torch import nn
 
 from core.attacks import preset
 from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.auto import AutoAttack, auto_set
 from core.evaluation.judge import evaluate_accuracy
+from core.evaluation.make import COLUMNS
+from core.evaluation.set_folder import SetFolder, SetRecord
 from core.events import result
 from core.models import build, checkpoints
 from core.models.checkpoints import (
@@ -25,7 +28,8 @@ from core.models.checkpoints import (
     save_builtin,
     save_model,
 )
-from core.training.publish import install_weights
+from core.runtime.files import FormatError
+from core.training.publish import install_auto, install_weights
 from tests.core.toys import CLASSES, toy_batch, toy_dataset
 
 
@@ -250,6 +254,40 @@ class TestBuiltinModels:
             assert metrics[f"test_clean{suffix}"] == report.clean.correct[places].mean()
             assert metrics[f"test_fgsm_0.1{suffix}"] == report.adversarial.correct[places].mean()
         assert "| Test copies of train | 27 |" in path.with_suffix(".md").read_text()
+
+    def test_what_auto_leaves_enters_its_card_from_sets_made_on_it_and_from_no_others(
+        self, shipped: Path, tmp_path: Path, model: nn.Module
+    ) -> None:
+        loaded = load_model(save_builtin(model, card(name="pointnet-toy", title="PointNet of toys")))
+        dataset = toy_dataset()
+        test = dataset.split("test")
+        object.__setattr__(test, "copies", np.arange(3, 30))
+        attacked = {}
+        for epsilon in (0.05, 0.1):
+            attack, folder = AutoAttack(epsilon=epsilon), SetFolder(tmp_path / f"{epsilon}", COLUMNS)
+            options = EvaluationOptions(points=64)
+            record = SetRecord(
+                preset="auto", attack=attack.model_dump(), surrogate="pointnet-toy", weights=loaded.sha256,
+                dataset="toys", fingerprint=dataset.card.fingerprint, evaluation=options.model_dump(),
+            )  # fmt: skip
+            folder.begin(record, {})
+            attacked[epsilon] = result(auto_set(loaded.module, test, attack, options, parts=folder))
+            if epsilon == 0.05:
+                with pytest.raises(FormatError, match=r"no complete set of auto on pointnet-toy"):
+                    install_auto("pointnet-toy", [folder.folder], dataset)
+            folder.end()
+        path = install_auto("pointnet-toy", [tmp_path / "0.05", tmp_path / "0.1"], dataset)
+        again = load_model(path)
+        for name, value in loaded.module.state_dict().items():
+            assert torch.equal(again.module.state_dict()[name], value)
+        for epsilon, made in attacked.items():
+            assert again.card.metrics[f"test_auto_{epsilon:g}"] == 1 - made.success.mean()
+            assert again.card.metrics[f"test_auto_{epsilon:g}_without_copies"] == 1 - made.success[:3].mean()
+        assert "| Test auto 0.05 |" in path.with_suffix(".md").read_text()
+        with pytest.raises(FormatError, match=r"no complete set of auto on pointnet-toy"):
+            install_auto("pointnet-toy", [tmp_path / "0.05"], dataset)  # its file is another one now
+        measured = load_model(result(install_weights(path, dataset, "pointnet-toy", "PointNet of toys")))
+        assert measured.card.metrics["test_auto_0.1"] == again.card.metrics["test_auto_0.1"]
 
 
 class TestResolve:
