@@ -42,7 +42,7 @@ for _ in events:
 
 
 class TestTwoAtOnce:
-    @pytest.mark.parametrize("how", ["fresh", "resume"])
+    @pytest.mark.parametrize("how", [pytest.param("fresh", marks=pytest.mark.long), "resume"])
     def test_the_second_is_told_and_the_first_ends_as_if_alone(self, tmp_path: Path, how: str) -> None:
         folder, alone = tmp_path / "run", tmp_path / "alone"
         toy_run(alone)
@@ -166,6 +166,7 @@ class TestNamesThatAreNotUtf8:
         list(train(toy_dataset(), TrainOptions(epochs=2), tmp_path / "run", resume=True))
         assert dataset_of_run(tmp_path / "run")[:2] == ("toys", root)
 
+    @pytest.mark.long
     def test_commands_take_them_and_print_them_escaped(self, tmp_path: Path) -> None:
         place = os.fsencode(tmp_path)
         root = tmp_path / os.fsdecode(b"m\xf6bel")
