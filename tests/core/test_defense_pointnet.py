@@ -40,7 +40,7 @@ from core.training import TrainOptions
 from tests.core.toys import toy_dataset, toy_run
 from tests.figure_metadata import figure_metadata
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.starts_first]
 
 TRAINING = {"epochs": 1, "batch_size": 16, "points": 32, "epsilon": 0.1, "device": "cpu"}
 SMALL = {"pgd_steps": 3, "map_clouds": 40}
