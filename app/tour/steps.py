@@ -103,7 +103,7 @@ class Tour(UiDriver):
                 assert scene is not None
                 self.record_step(
                     f"dragged epsilon to {flip:.3f}, where {store.primary} says "
-                    f"{scene.setup.classes[scene.adversarial[scene.setup.primary].argmax()]}",
+                    f"{scene.setup.classes[scene.adversarial_confidence[scene.setup.primary].argmax()]}",
                     **self.scene_summary(),
                 )
                 self.picture("flipped")

@@ -224,7 +224,7 @@ class LatentsPanel(Workspace):
             self.marker_position = None
             self.map.set_marker(None)
             return
-        self.marker_position, clean = self._placer.place(np.stack([scene.latent, scene.latent_clean]))
+        self.marker_position, clean = self._placer.place(np.stack([scene.adversarial_latent, scene.clean_latent]))
         self.map.set_marker(self.marker_position, clean)
 
     def _open(self, index: int) -> None:

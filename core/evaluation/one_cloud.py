@@ -39,14 +39,14 @@ class Attempt:
         if self.scene is None:
             return False
         label = self.scene.state.label
-        return bool(self.attack.fooled(label.new_tensor([self.scene.adversarial[0].argmax()]), label))
+        return bool(self.attack.fooled(label.new_tensor([self.scene.adversarial_confidence[0].argmax()]), label))
 
     def cells(self) -> dict[str, Cell]:
         """A row of the table by column; of an attack that failed the first two cells alone."""
         row: dict[str, Cell] = {"Attack": self.name, "Bounded": self.attack.constraint}
         if self.scene is None:
             return row
-        scene, state, confidences = self.scene, self.scene.state, self.scene.adversarial[0]
+        scene, state, confidences = self.scene, self.scene.state, self.scene.adversarial_confidence[0]
         zero_gradient = state.at_clean.zero_gradient if state.at_clean is not None else None
         return row | {
             "Predicted": scene.setup.classes[confidences.argmax()],

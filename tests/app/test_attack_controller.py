@@ -195,7 +195,7 @@ def test_when_idle_the_attack_is_repeated_at_every_epsilon_and_the_outcome_is_ke
     loaded_stage.until(lambda: loaded_stage.settled() and store.scene.exact)
     assert store.outcome is outcome_before
     place = int(np.argmin(abs(outcome_before.epsilons - 0.2)))
-    assert np.isclose(outcome_before.confidence[0, place], store.scene.adversarial[0, 1], atol=1e-4)
+    assert np.isclose(outcome_before.confidence[0, place], store.scene.adversarial_confidence[0, 1], atol=1e-4)
 
 
 def test_a_step_cancels_the_sweep_over_epsilon_which_is_resumed_later(loaded_stage, monkeypatch):

@@ -162,7 +162,7 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
     assert person.store.primary == person.store.models[1].name
     scene = person.wait_for_scene()
     assert scene.setup.cloud.name == names[0]
-    answer = scene.adversarial[scene.setup.primary]
+    answer = scene.adversarial_confidence[scene.setup.primary]
     assert answer.argmax() == predicted, "the pair view shows what the cell says"
     person.click(view.pager.next)
     person.wait_until(lambda: person.store.cloud.name == names[1], "the next cloud")

@@ -53,7 +53,7 @@ def calm(person: Person) -> None:
 
 def verdict(person: Person) -> str:
     scene = person.store.scene
-    return scene.setup.classes[scene.clean[scene.setup.primary].argmax()]
+    return scene.setup.classes[scene.clean_confidence[scene.setup.primary].argmax()]
 
 
 def test_built_in_shapes_have_nothing_to_turn(person: Person) -> None:

@@ -198,8 +198,8 @@ class TestFreshDraws:
         both = protected(simple, parse("srs:share=0.9"))
         setup = live.Setup((both,), 0, preset("bim", steps=3), Cloud(shapes.points[0], "it", int(shapes.labels[0])))
         scene = result(live.attack(setup, 0.05)).scene
-        assert scene.loss == pytest.approx(-np.log(scene.adversarial[0, shapes.labels[0]]), rel=1e-4)
-        assert scene.unlike == (None,)
+        assert scene.loss == pytest.approx(-np.log(scene.adversarial_confidence[0, shapes.labels[0]]), rel=1e-4)
+        assert scene.unlike_training == (None,)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_each_row_is_the_attack_alone_at_the_epsilon_of_the_setup(setup: live.Se
         assert row.fooled == scene.fooled()[0]
         cells = row.cells()
         assert cells["L-infinity"] == pytest.approx(0.07, abs=1e-6)
-        assert cells["Predicted"] == primary.card.classes[scene.adversarial[0].argmax()]
+        assert cells["Predicted"] == primary.card.classes[scene.adversarial_confidence[0].argmax()]
         assert cells["Steps"] == scene.step
         assert (cells["Forward passes"], cells["Backward passes"]) == (
             int(scene.state.forwards),
@@ -117,7 +117,7 @@ def test_a_targeted_attack_has_fooled_where_the_prediction_is_the_target(setup: 
     target = setup.models[1].card.classes.index("lamp")
     given = live.Setup(setup.models, 1, preset("fgsm", epsilon=0.0, goal="targeted"), setup.cloud, target)
     rows = result(attempts(given, {"fgsm": preset("fgsm", goal="targeted")})).rows
-    assert rows[0].fooled == (rows[0].scene.adversarial[0].argmax() == target)
+    assert rows[0].fooled == (rows[0].scene.adversarial_confidence[0].argmax() == target)
 
 
 def test_the_table_is_written_with_every_digit(made: Attempts, tmp_path: Path) -> None:
