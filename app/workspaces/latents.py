@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from core.attacks import Attack
     from core.datasets import Dataset, Split
     from core.evaluation.latents import LatentMap, LatentOptions, MapSource
-    from core.evaluation.tsne import Placer, TsneOptions
+    from core.evaluation.placement import Placer
+    from core.evaluation.tsne import TsneOptions
     from core.live import Scene
     from core.models.checkpoints import LoadedModel
 
@@ -194,7 +195,7 @@ class LatentsPanel(Workspace):
         if result is not None:
             self.result, self._result_request = result, self._running_request
         if self.result is not None:
-            from core.evaluation.tsne import Placer
+            from core.evaluation.placement import Placer
 
             self._draw(self.result, self._result_request)
             self._placer = Placer(self.result.latents, self.result.map)

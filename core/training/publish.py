@@ -58,7 +58,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
         report: AccuracyReport = found.value
         metrics |= _accuracies(report, f"{kind}_{attack.epsilon:g}", "")
         if len(test.copies):
-            unseen = report.of(np.delete(np.arange(len(test)), test.copies))
+            unseen = report.subset(np.delete(np.arange(len(test)), test.copies))
             others |= _accuracies(unseen, f"{kind}_{attack.epsilon:g}", "_without_copies")
     card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | others})
     typical = yield from forward(measure_typical(loaded.module, dataset, _options(loaded)))

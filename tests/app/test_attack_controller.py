@@ -354,13 +354,13 @@ def test_two_attacks_with_the_same_perturbation_have_different_outcomes(loaded_s
 
 def test_an_interrupted_sweep_over_epsilon_continues_where_it_was(loaded_stage, monkeypatch):
     store, controller, attacked = loaded_stage.store, loaded_stage.controller, []
-    original = live._attacked_at
+    original = live.outcome._attacked_at
 
     def watched(scene, epsilon, cancel):
         attacked.append(epsilon)
         return original(scene, epsilon, cancel)
 
-    monkeypatch.setattr(live, "_attacked_at", watched)
+    monkeypatch.setattr(live.outcome, "_attacked_at", watched)
     store.set_attack("pgd", preset("pgd", steps=6, restarts=0), None)
     loaded_stage.until(lambda: len(attacked) > 5)
     controller.step_back()
