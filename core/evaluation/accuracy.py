@@ -31,14 +31,14 @@ class EvaluationOptions(Options):
     without_copies: bool = option(False, "Leave out test clouds that are copies of training clouds.", advanced=True)
     stop_on_success: bool = option(
         False,
-        "End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.",
+        "End the attack on a cloud once the model is fooled: same accuracy, less time; confidences are of that moment.",
         advanced=True,
     )
     seed: int = option(0, "Source of an attack's random starts.", low=0, high=2**31 - 1, advanced=True)
     batch_size: int = option(32, "Clouds in one pass.", unit="clouds", low=1, high=4096, advanced=True)
     fresh_draws: int = option(
         DRAWS,
-        "Fresh draws that judge a model with a random defence; others are asked once.",
+        "Fresh draws that judge a model with a random defence; other models predict once.",
         low=1,
         high=1000,
         advanced=True,

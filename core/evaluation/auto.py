@@ -1,4 +1,4 @@
-"""``auto``: the strongest of several attacks on each cloud, which is the number to state for a model.
+"""``auto``: the strongest of several attacks on each cloud, for the robust accuracy to report.
 
 It follows AutoAttack (Croce and Hein 2020): Auto-PGD with two objectives, an attack that searches the nearest decision
 boundary (FAB), one without gradients (Square), and clouds transferred from other models. Each stage attacks only the

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets import Card, Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds
 from core.evaluation.auto import AnyAttack
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
@@ -81,9 +81,10 @@ def latent_map(
     ValueError
         If the model has no latent, or as ``chosen_clouds`` and ``tsne``.
     """
-    if not predict(model, split.points[:1, : options.points]).latent.shape[1]:
-        raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
+    first = chosen_clouds(split, chosen)[:1]
+    if not predict(model, split.points[first, : options.points]).latent.shape[1]:
+        raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     yield Note("attacking the test clouds")
     attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))
     if attacked.complete:
