@@ -192,7 +192,7 @@ class Learner:
             update_bn(self._recent_clouds, self.evaluated_model)
 
     def _losses(self, label: Tensor, batch: DomainBatch, logits: Tensor, latent: Tensor) -> list[Tensor]:
-        """The model's loss, L_cls, and if there is a discriminator L_cls + weighted L_feat and its loss, L_dis."""
+        """The loss of each network: [L_cls] or, with a discriminator, [L_cls + weighted L_feat, L_dis]."""
         loss = F.cross_entropy(logits, label, label_smoothing=self.options.label_smoothing)
         kind = "adversarial" if batch.domain == ADVERSARIAL else "clean"
         self._add_to_metric(f"loss_{kind}", loss * len(label), len(label))
