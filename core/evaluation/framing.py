@@ -54,12 +54,14 @@ class FrameSearch:
 
     @property
     def proposal(self) -> str:
-        """Command-line options of the best frame and order of classes; empty if none is clearly better than given."""
+        """Command-line options of the best frame, if it is clearly better than the given one, and of the order of
+        classes that fits in the frame; empty if there is nothing to change.
+        """
         given, best = self.trials[0], self.best
         better = best.accuracy.interval[0] > given.accuracy.value
-        words = [best.frame.words()] if better else []
-        if best.order is not None and best.accuracy.value >= LEAST_ACCURACY:
-            words.append(shlex.join(["--classes", ",".join(self.classes[index] for index in best.order)]))
+        chosen, words = (best, [best.frame.words()]) if better else (given, [])
+        if chosen.order is not None and chosen.accuracy.value >= LEAST_ACCURACY:
+            words.append(shlex.join(["--classes", ",".join(self.classes[index] for index in chosen.order)]))
         return " ".join(words)
 
 
