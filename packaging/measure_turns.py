@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 from core.clouds.frames import AXES, right_angled, rotated
 from core.commands.console import follow
 from core.datasets import REGISTRY, Split, choose_rows, open_dataset
-from core.evaluation.orientation import SAMPLE, SURER, expected_up
+from core.evaluation.orientation import HINT_GAIN, SAMPLE, expected_up
 from core.models.checkpoints import LoadedModel, builtin_models, load_model
 from core.models.predict import predict
 from core.models.typical import margin
@@ -87,8 +87,8 @@ def measure(model: LoadedModel, test: Split, clouds: int) -> list[float]:
         known[every, likeness.argmax(axis=1)].mean(),
         known[every, margins.argmax(axis=1)].mean(),
         np.mean([likeness[draw].mean(axis=0).argmax() == 0 for draw in draws]),
-        (gain[expected] > SURER).mean(),
-        np.mean([gain[up] > SURER for up in AXES if up != expected]),
+        (gain[expected] > HINT_GAIN).mean(),
+        np.mean([gain[up] > HINT_GAIN for up in AXES if up != expected]),
     ]
 
 

@@ -92,7 +92,7 @@ def _draw(scene: Scene | None, up: Up, path: Path) -> None:
     if scene is None:
         raise ValueError("There is no attack to draw yet: open a shape and a model first.")
     setup = scene.setup
-    confidences = np.stack([scene.clean, scene.adversarial], axis=1)
+    confidences = np.stack([scene.clean_confidence, scene.adversarial_confidence], axis=1)
     models = [model.card.title for model in setup.models]
     clouds = setup.cloud.points, scene.points
     figure = sample_bars(clouds, confidences, models, setup.classes, setup.cloud.label, up)

@@ -23,7 +23,7 @@ from core.events import Cancel, Event, Step
 
 if TYPE_CHECKING:
     from core.attacks.scale import EpsilonScale
-    from core.evaluation.one_cloud import Attempt, Attempts
+    from core.evaluation.one_cloud import AttackComparison, AttackRow
 
 TICKED_AT_FIRST = frozenset({"fgsm", "mi", "pgd", "apgd-ce", "square", "random-sign"})
 """Ticked at first where epsilon is a length: one step, momentum, restarts, steps that adapt, queries, and noise."""
@@ -66,7 +66,7 @@ class AttackTable(QDialog):
         """The inputs that the rows were computed from."""
         self._title = ""
         """The same in words."""
-        self._result: Attempts | None = None
+        self._result: AttackComparison | None = None
         self._rows = 0
         self.attacks = QListWidget()
         self.attacks.setAccessibleName("Attacks to compare")
@@ -84,7 +84,7 @@ class AttackTable(QDialog):
         self._pages = QStackedWidget()
         self._lay_out()
         self.attacks.itemChanged.connect(self._update)
-        self.table.chosen.connect(lambda attempt: self.taken.emit(attempt.name, attempt.attack))
+        self.table.chosen.connect(lambda row: self.taken.emit(row.name, row.attack))
         for changed in (store.cloudChanged, store.modelsChanged, store.epsilonChanged):
             changed.connect(self._update)
         store.attackChanged.connect(self._list_attacks)
@@ -155,7 +155,7 @@ class AttackTable(QDialog):
     def begin(self) -> None:
         """Make the ticked attacks at the epsilon of the slider; that of the strip with its options there."""
         from core.attacks import preset
-        from core.evaluation.one_cloud import attempts
+        from core.evaluation.one_cloud import compare_attacks
 
         setup, names, cancel = self._controller.current_setup(), self.ticked, Cancel()
         if setup is None or not names or self._job is not None:
@@ -165,7 +165,7 @@ class AttackTable(QDialog):
         title = f"comparing {len(chosen)} attacks" if len(chosen) > 1 else "comparing one attack"
         self._clear()
         self._row_inputs, self._title = self._current_inputs, self._current_title
-        job = self._jobs.submit(title, lambda: attempts(setup, chosen, cancel), cancel, "steps", immediate=True)
+        job = self._jobs.submit(title, lambda: compare_attacks(setup, chosen, cancel), cancel, "steps", immediate=True)
         self._job = job
         job.events.connect(self._on_events)
         job.finished_ok.connect(self._on_ended)
@@ -179,7 +179,7 @@ class AttackTable(QDialog):
                 self._add(event.value)
         self._update()
 
-    def _on_ended(self, result: Attempts | None) -> None:
+    def _on_ended(self, result: AttackComparison | None) -> None:
         self._job, self._result = None, result
         if result is None:  # cancelled: what there is of it is dropped
             self._clear()
@@ -195,11 +195,11 @@ class AttackTable(QDialog):
         self._rows, self._result = 0, None
         self.table.clear()
 
-    def _add(self, attempt: Attempt) -> None:
+    def _add(self, row: AttackRow) -> None:
         self._rows += 1
-        if attempt.error is not None:
-            _log.error("%s failed", attempt.name, exc_info=attempt.error)
-        self.table.add_row(_cells(attempt), attempt)
+        if row.error is not None:
+            _log.error("%s failed", row.name, exc_info=row.error)
+        self.table.add_row(_cells(row), row)
 
     @property
     def _current_inputs(self) -> tuple[object, ...]:
@@ -251,14 +251,14 @@ class AttackTable(QDialog):
                 self.info.emit(message)
 
 
-def _cells(attempt: Attempt) -> list[Cell]:
+def _cells(row: AttackRow) -> list[Cell]:
     """A row under ``COLUMNS``."""
-    name, bounded, *rest = attempt.cells().values()
+    name, bounded, *rest = row.cells().values()
     first = [Cell(str(name).upper(), str(name)), Cell(str(bounded), str(bounded), "muted")]
-    if attempt.error is not None:
-        return [*first, Cell(error_message(attempt.error), colour="bad"), *[Cell()] * (len(COLUMNS) - 3)]
+    if row.error is not None:
+        return [*first, Cell(error_message(row.error), colour="bad"), *[Cell()] * (len(COLUMNS) - 3)]
     predicted, confidence, fooled, *numbers = rest
-    colour = "adv" if attempt.fooled else "clean"
+    colour = "adv" if row.fooled else "clean"
     return [
         *first,
         Cell(str(predicted), str(predicted), colour),

@@ -18,7 +18,7 @@ from core.events import Cancel
 if TYPE_CHECKING:
     from core.clouds import Cloud, Points
     from core.datasets import Dataset
-    from core.evaluation.orientation import Search
+    from core.evaluation.orientation import TurnSearch
     from core.models.checkpoints import LoadedModel
 
 MAX_HINTS = 8  # hints that are kept, so that going back to a file needs no new search
@@ -167,7 +167,7 @@ class OrientationController(QObject):
         while len(self._hints) > MAX_HINTS:
             del self._hints[next(iter(self._hints))]
 
-    def _search(self, title: str, take: Callable[[Search], None], *, finding: bool = False) -> None:
+    def _search(self, title: str, take: Callable[[TurnSearch], None], *, finding: bool = False) -> None:
         from core.evaluation.orientation import search_turn
 
         model, clouds = self._model, self._samples()
@@ -192,26 +192,26 @@ class OrientationController(QObject):
 
     def _samples(self) -> Sequence[Points]:
         """Clouds of the subject, unturned."""
-        from core.evaluation.orientation import sample
+        from core.evaluation.orientation import sample_clouds
 
         if self._store.source is not None:
             return [self._store.source.supplied.points]
         if self.dataset is None:
             return []
-        card, clouds = self.dataset.card, sample(self.dataset, SHOWN)
+        card, clouds = self.dataset.card, sample_clouds(self.dataset, SHOWN)
         up = axis_named(card.up_axis)
         if not card.orientation.given or up is None:
             return clouds
         return [rotated(points, card.orientation.rotation(up).T) for points in clouds]
 
-    def _on_ended(self, job: Job, take: Callable[[Search], None], search: Search | None) -> None:
+    def _on_ended(self, job: Job, take: Callable[[TurnSearch], None], search: TurnSearch | None) -> None:
         if job is self._job:
             self._job, self.finding = None, False
             if search is not None:
                 take(search)
             self.changed.emit()
 
-    def _on_found(self, search: Search) -> None:
+    def _on_found(self, search: TurnSearch) -> None:
         best = int(search.scores.argmax())
         turn = f", turned by {search.best.turn:g}°" if search.best.turn else ""
         self.info.emit(

@@ -45,7 +45,7 @@ class OutcomeTracker:
         if store.scene.step == 0:  # the clean cloud has no perturbation
             return None
         self._swept_confidences = []
-        return partial(_run, partial(live.outcome, store.scene, _grid(store.scene), self._cancel))
+        return partial(_run, partial(live.rescaled_outcome, store.scene, _grid(store.scene), self._cancel))
 
     def exact_work(self) -> Work | None:
         """The outcome of the attack repeated at every epsilon, which may take seconds; None if that is not needed."""

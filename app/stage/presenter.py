@@ -51,7 +51,7 @@ class PairPresenter(QObject):
         self._pair.set_pair(setup.cloud.points, scene.points, scene.origin, gradient)
         clean, adversarial = (
             (names[best], float(confidences[best]), None if true is None else best == true)
-            for confidences in (scene.clean[setup.primary], scene.adversarial[setup.primary])
+            for confidences in (scene.clean_confidence[setup.primary], scene.adversarial_confidence[setup.primary])
             for best in [int(confidences.argmax())]
         )
         self._pair.set_clean_verdict(*clean, scene.notes[setup.primary])

@@ -82,7 +82,7 @@ class VerdictPanel(QWidget):
         lines = []
         if (scene := self._store.scene) is not None:
             for model, note, *confidences in zip(
-                scene.setup.models, scene.notes, scene.clean, scene.adversarial, strict=True
+                scene.setup.models, scene.notes, scene.clean_confidence, scene.adversarial_confidence, strict=True
             ):
                 verdicts = [f"{scene.setup.classes[row.argmax()]} {row.max():.4f}" for row in confidences]
                 lines.append("\t".join([model.card.title, *verdicts, *filter(None, [note])]))
@@ -114,8 +114,8 @@ class VerdictPanel(QWidget):
         self.view.set_verdicts(
             scene.setup.classes,
             titles,
-            scene.clean,
-            scene.adversarial,
+            scene.clean_confidence,
+            scene.adversarial_confidence,
             scene.setup.cloud.label,
             scene.setup.target if scene.setup.attack.goal == "targeted" else None,
         )

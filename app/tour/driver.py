@@ -137,7 +137,7 @@ class UiDriver:
         scene = self.window.store.scene
         assert scene is not None
         classes = scene.setup.classes
-        rows = zip(scene.setup.models, scene.clean, scene.adversarial, strict=True)
+        rows = zip(scene.setup.models, scene.clean_confidence, scene.adversarial_confidence, strict=True)
         return {
             "shape": scene.setup.cloud.name,
             "epsilon": scene.epsilon,

@@ -103,7 +103,7 @@ class Tour(UiDriver):
                 assert scene is not None
                 self.record_step(
                     f"dragged epsilon to {flip:.3f}, where {store.primary} says "
-                    f"{scene.setup.classes[scene.adversarial[scene.setup.primary].argmax()]}",
+                    f"{scene.setup.classes[scene.adversarial_confidence[scene.setup.primary].argmax()]}",
                     **self.scene_summary(),
                 )
                 self.picture("flipped")
@@ -164,7 +164,7 @@ class Tour(UiDriver):
             accuracies={str(row[0]): [round(float(cell or 0), 1) for cell in (row[1], row[3])] for row in table.rows},
         )
         QTest.mouseClick(view.figures["confusion"], Qt.MouseButton.LeftButton)
-        wrong = result.measured[0].report.sides[1].confusion()
+        wrong = result.measurements[0].report.sides[1].confusion()
         wrong[range(len(wrong)), range(len(wrong))] = 0
         true, predicted = divmod(int(wrong.argmax()), len(wrong))
         cells = view.matrix.cells

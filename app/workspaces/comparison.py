@@ -34,7 +34,7 @@ from core.runtime.text import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from core.evaluation.comparison import Comparison, Measured
+    from core.evaluation.comparison import Comparison, ModelMeasurement
 
 SIDES = (("clean", "clean"), ("adversarial", "adv"))
 """Name and colour of the two kinds of clouds."""
@@ -160,7 +160,7 @@ class ComparisonView(QSplitter):
         self._pages.setCurrentIndex(int(comparison is not None))
         if comparison is None:
             return
-        titles = [measured.model.card.title for measured in comparison.measured]
+        titles = [measured.model.card.title for measured in comparison.measurements]
         before = self.model.currentData()
         self.model.blockSignals(True)
         self.model.clear()
@@ -188,10 +188,10 @@ class ComparisonView(QSplitter):
         from core import figures
 
         assert self.comparison is not None
-        measured = {each.model.card.title: each for each in self.comparison.measured}
+        measured = {each.model.card.title: each for each in self.comparison.measurements}
         match self.key:
             case "top-k":
-                return figures.top_k({title: tuple(each.report.top()) for title, each in measured.items()})
+                return figures.top_k({title: tuple(each.report.top_k()) for title, each in measured.items()})
             case "confidence":
                 values = {title: each.confidences(self.definition.currentData())[0] for title, each in measured.items()}
                 clean, adversarial = ({title: pair[side] for title, pair in values.items()} for side in (0, 1))
@@ -200,7 +200,7 @@ class ComparisonView(QSplitter):
                 swept = {_curve_name(each): each.sweep for each in measured.values() if each.sweep is not None}
                 if not swept:
                     raise ValueError("There is no sweep to export: it was left out or stopped.")
-                lines = {name: curve.shares for name, curve in swept.items()}
+                lines = {name: curve.accuracies for name, curve in swept.items()}
                 words = self.comparison.attack.epsilon_scale.words
                 return figures.robustness_curves(next(iter(swept.values())).epsilons, lines, words)
             case _:
@@ -235,13 +235,13 @@ class ComparisonView(QSplitter):
         self.model.setVisible(self.key == "confusion")
         if self.comparison is None:
             return
-        measured = self.comparison.measured
+        measured = self.comparison.measurements
         match self.key:
             case "top-k":
                 for side, (curves, colour) in enumerate(zip(self.top_k, dict(SIDES).values(), strict=True)):
                     curves.clear()
                     for each, style in zip(measured, cycle(STYLES)):
-                        rates = 100 * each.report.top()[side]
+                        rates = 100 * each.report.top_k()[side]
                         curves.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
             case "confidence":
                 values = [each.confidences(self.definition.currentData())[0] for each in measured]
@@ -255,7 +255,7 @@ class ComparisonView(QSplitter):
                 for each, style in zip(measured, cycle(STYLES)):
                     if each.sweep is not None:
                         self.sweep.set_series(
-                            _curve_name(each), each.sweep.epsilons, 100 * each.sweep.shares, "adv", style
+                            _curve_name(each), each.sweep.epsilons, 100 * each.sweep.accuracies, "adv", style
                         )
             case "confusion":
                 before, after = measured[self.model.currentIndex()].report.sides
@@ -265,20 +265,20 @@ class ComparisonView(QSplitter):
 
     def _pick_top(self, side: int, title: str, k: int) -> None:
         assert self.comparison is not None
-        measured = next(each for each in self.comparison.measured if each.model.card.title == title)
+        measured = next(each for each in self.comparison.measurements if each.model.card.title == title)
         missed = np.flatnonzero(measured.report.sides[side].rank > k)
         self._offer_clouds(measured, side, missed, f"true class not in the top {k}")
 
     def _pick_box(self, group: int, side: int, indices: NDArray[np.int64]) -> None:
         assert self.comparison is not None
-        measured = self.comparison.measured[group]
+        measured = self.comparison.measurements[group]
         cloud_indices = measured.confidences(self.definition.currentData())[1][side]
         self._offer_clouds(measured, side, cloud_indices[indices], self.definition.currentText().lower())
 
     def _pick_budget(self, name: str, epsilon: float) -> None:
         assert self.comparison is not None
         measured = next(
-            each for each in self.comparison.measured if each.sweep is not None and _curve_name(each) == name
+            each for each in self.comparison.measurements if each.sweep is not None and _curve_name(each) == name
         )
         assert measured.sweep is not None
         row = int(np.argmin(abs(measured.sweep.epsilons - epsilon)))
@@ -288,13 +288,13 @@ class ComparisonView(QSplitter):
 
     def _pick_cell(self, side: int, true: int, predicted: int) -> None:
         assert self.comparison is not None
-        measured, names = self.comparison.measured[self.model.currentIndex()], self.comparison.classes
+        measured, names = self.comparison.measurements[self.model.currentIndex()], self.comparison.classes
         verdicts = measured.report.sides[side]
         indices = np.flatnonzero((verdicts.label == true) & (verdicts.prediction == predicted))
         self._offer_clouds(measured, side, indices, f"{names[true]} → {names[predicted]}")
 
     def _offer_clouds(
-        self, measured: Measured, side: int, indices: NDArray[np.int64], what: str, epsilon: float | None = None
+        self, measured: ModelMeasurement, side: int, indices: NDArray[np.int64], what: str, epsilon: float | None = None
     ) -> None:
         assert self.comparison is not None
         if side == 1 and epsilon is None:
@@ -313,7 +313,7 @@ def _cell_text(cell: str | float | None) -> str:
     return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else printable(cell or "–")
 
 
-def _curve_name(measured: Measured) -> str:
+def _curve_name(measured: ModelMeasurement) -> str:
     """The name of a model's curve."""
     assert measured.sweep is not None
     return f"{measured.model.card.title}, area {measured.sweep.area:#.3g}"

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from core.attacks import Attack
     from core.datasets import Dataset, Split
     from core.evaluation.latents import LatentMap, LatentOptions, MapSource
-    from core.evaluation.tsne import Placer, TsneOptions
+    from core.evaluation.placement import Placer
+    from core.evaluation.tsne import TsneOptions
     from core.live import Scene
     from core.models.checkpoints import LoadedModel
 
@@ -194,7 +195,7 @@ class LatentsPanel(Workspace):
         if result is not None:
             self.result, self._result_request = result, self._running_request
         if self.result is not None:
-            from core.evaluation.tsne import Placer
+            from core.evaluation.placement import Placer
 
             self._draw(self.result, self._result_request)
             self._placer = Placer(self.result.latents, self.result.map)
@@ -224,7 +225,7 @@ class LatentsPanel(Workspace):
             self.marker_position = None
             self.map.set_marker(None)
             return
-        self.marker_position, clean = self._placer.place(np.stack([scene.latent, scene.latent_clean]))
+        self.marker_position, clean = self._placer.place(np.stack([scene.adversarial_latent, scene.clean_latent]))
         self.map.set_marker(self.marker_position, clean)
 
     def _open(self, index: int) -> None:

@@ -118,7 +118,7 @@ def attack(
         write_provenance(out, made_with)
     verdicts = [
         {"class": classes[row.argmax()], "confidence": float(row.max())}
-        for row in (scene.clean[0], scene.adversarial[0])
+        for row in (scene.clean_confidence[0], scene.adversarial_confidence[0])
     ]
     show(
         {
@@ -134,7 +134,7 @@ def attack(
             "clean": verdicts[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
             "adversarial": verdicts[1],
             "fooled": scene.fooled()[0],
-            "unlike_training_data": scene.unlike[0],
+            "unlike_training_data": scene.unlike_training[0],
             **_right_in_draws(loaded, scene),
             "loss": scene.loss,
             "distances": asdict(scene.distances),

@@ -90,5 +90,5 @@ def defend(
         }
         show(facts, as_json)
     else:
-        write("\n".join([table.markdown(), *(study.claim(each) for each in study.tried)]))
+        write("\n".join([table.markdown(), *(study.claim(result) for result in study.results)]))
     return 0 if complete else STOPPED

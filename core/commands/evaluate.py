@@ -36,7 +36,7 @@ def evaluate(
     without_copies
         Leave out test clouds that are copies of training clouds; the result says how many.
     stop_on_success
-        End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.
+        End the attack on a cloud once the model is fooled: same accuracy, less time; confidences are of that moment.
     records
         CSV file for one line per cloud; how it was made goes into a file beside it, RECORDS.json.
     """

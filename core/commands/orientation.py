@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 from core.clouds import Points
 from core.clouds.frames import Axis, Orientation, axis_named
 from core.commands.console import UsageError, follow, note
-from core.evaluation.orientation import Search, expected_up, search_turn
+from core.evaluation.orientation import TurnSearch, expected_up, search_turn
 from core.models.checkpoints import LoadedModel
 
 Turn = Annotated[float, Parameter(validator=validators.Number(gte=-360, lte=360))]
@@ -90,7 +90,7 @@ class OrientationChoice:
         if given is not None:
             return given
         tried = clouds()
-        search: Search | None = follow(lambda cancel: search_turn(model, tried, cancel), "finding what is up")[0]
+        search: TurnSearch | None = follow(lambda cancel: search_turn(model, tried, cancel), "finding what is up")[0]
         if search is None:
             raise KeyboardInterrupt
         note(str(search))
@@ -115,7 +115,7 @@ def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> st
     """
     if model.typical is None or axis_named(model.card.up_axis) is None:
         return None
-    search: Search | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking which way is up")[0]
+    search: TurnSearch | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking which way is up")[0]
     if search is None:
         raise KeyboardInterrupt
     if (turn := search.hint()) is None:

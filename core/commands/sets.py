@@ -161,7 +161,7 @@ def success_rates(report: AccuracyReport, attacked: AdversarialSet) -> dict[str,
     """
     clean, adversarial = report.sides
     on_surrogate = attacked.clean_logits.argmax(1) == attacked.label
-    wrong, known = ~adversarial.in_draws, clean.in_draws
+    wrong, known = ~adversarial.correct_in_draws, clean.correct_in_draws
     both = known & on_surrogate[:, None]
     return {
         "clean_accuracy": clean.accuracy.value,

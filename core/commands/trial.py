@@ -18,8 +18,8 @@ from core.datasets import Dataset, check_turnable
 from core.datasets.matching import listed, matched, parse_names
 from core.defenses import names
 from core.defenses.base import Defense
-from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, shipped_beside
-from core.evaluation.orientation import expected_up, sample
+from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, other_shipped_models
+from core.evaluation.orientation import expected_up, sample_clouds
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.options import explain, partial
@@ -133,13 +133,13 @@ def open_in_frame(
     """
     if choice != AS_SUPPLIED:
         check_turnable(name)
-        orientation = choice.resolve(model, lambda: sample(find_dataset(name, root), model.card.points))
+        orientation = choice.resolve(model, lambda: sample_clouds(find_dataset(name, root), model.card.points))
     expected = expected_up(model.card) if orientation.given else STANDARD_UP
     data = find_dataset(name, root, orientation=orientation, expected=expected)
     card = data.card
     frame = frame_record(model.card.up_axis, card.name, card.orientation, known=card.up_axis, found=choice.automatic)
     unknown_up = card.given_up is None and axis_named(card.up_axis) is None
-    frame["hint"] = look_for_turn(model, "The folder", sample(data, model.card.points)) if unknown_up else None
+    frame["hint"] = look_for_turn(model, "The folder", sample_clouds(data, model.card.points)) if unknown_up else None
     return data, frame
 
 
@@ -203,7 +203,7 @@ class Trial:
 
     def surrogates(self, model: LoadedModel) -> list[Classifier]:
         """Other models whose clouds the attack tries on ``model``."""
-        return shipped_beside(model) if self.choice.attack == AUTO else []
+        return other_shipped_models(model) if self.choice.attack == AUTO else []
 
     def open(self, defense: str | None = None) -> tuple[LoadedModel, Dataset, AnyAttack, dict[str, Any]]:
         """Load the model and open the dataset.

@@ -10,7 +10,8 @@ from core.commands.shared import STOPPED, DefenseName, FigureFile, Flat, Json, T
 from core.commands.trial import Trial
 from core.datasets.matching import presence
 from core.evaluation import latents
-from core.evaluation.tsne import Separation, TsneOptions
+from core.evaluation.separation import Separation
+from core.evaluation.tsne import TsneOptions
 from core.results.records import write_csv, write_provenance
 
 

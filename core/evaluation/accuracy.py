@@ -1,4 +1,4 @@
-"""Clean and adversarial accuracy of a model on a split, with an answer for every cloud (first paper, Table I)."""
+"""Clean and adversarial accuracy of a model on a split, from its prediction for every cloud (first paper, Table I)."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -14,8 +14,6 @@ from core.models.predict import Predictions
 from core.options import Options, option
 
 Array = NDArray[np.float32]
-
-
 CleanCache = dict[int, Evaluation]
 """Cache of clean predictions, with gradients: index of a batch's first cloud -> the model's evaluation of the batch.
 For several measurements of one model on the same clouds, points and batches, so that only the first computes them."""
@@ -33,14 +31,14 @@ class EvaluationOptions(Options):
     without_copies: bool = option(False, "Leave out test clouds that are copies of training clouds.", advanced=True)
     stop_on_success: bool = option(
         False,
-        "End with each cloud once the model is fooled: the same accuracy sooner; confidences and losses are of then.",
+        "End the attack on a cloud once the model is fooled: same accuracy, less time; confidences are of that moment.",
         advanced=True,
     )
     seed: int = option(0, "Source of an attack's random starts.", low=0, high=2**31 - 1, advanced=True)
     batch_size: int = option(32, "Clouds in one pass.", unit="clouds", low=1, high=4096, advanced=True)
     fresh_draws: int = option(
         DRAWS,
-        "Fresh draws that judge a model with a random defence; others are asked once.",
+        "Fresh draws that judge a model with a random defence; other models predict once.",
         low=1,
         high=1000,
         advanced=True,
@@ -49,14 +47,14 @@ class EvaluationOptions(Options):
 
 @dataclass(frozen=True)
 class Rate:
-    """``hits`` of ``n`` clouds; of a model that draws, their mean over the draws."""
+    """``hits`` correct predictions for ``n`` clouds; for a model with a random defence, the mean over its draws."""
 
     hits: float
     n: int
 
     @property
     def value(self) -> float:
-        """Share in 0..1; NaN of no cloud."""
+        """Share in 0..1; NaN if there is no cloud."""
         return self.hits / self.n if self.n else float("nan")
 
     @property
@@ -81,47 +79,48 @@ class LabelledPredictions(Predictions):
     label: NDArray[np.int64]
     """(n,), the true classes."""
     draws: Draws | None = field(default=None, kw_only=True)
-    """How a model that draws is judged, of whose first draw the predictions are; None of any other."""
+    """Whether each of R draws of a random model is correct; the predictions are those of the first. None if the model
+    is deterministic."""
 
-    def of(self, places: NDArray[np.int64]) -> Self:
-        """The answers to some of the clouds, (m,)."""
+    def subset(self, indices: NDArray[np.int64]) -> Self:
+        """The predictions for the clouds at ``indices`` (m,)."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return replace(self, **{name: value[places] for name, value in parts.items() if value is not None})
+        return replace(self, **{name: value[indices] for name, value in parts.items() if value is not None})
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """(n,)"""
+        """(n,), whether each prediction is the true class."""
         return np.equal(self.prediction, self.label)
 
     @property
-    def in_draws(self) -> NDArray[np.bool_]:
-        """(n, R), whether the model is right in each of R draws; (n, 1) of one that does not draw."""
+    def correct_in_draws(self) -> NDArray[np.bool_]:
+        """(n, R), whether the prediction of each of R draws is correct; (n, 1) if the model is deterministic."""
         return self.correct[:, None] if self.draws is None else self.draws.correct
 
     @property
-    def share(self) -> NDArray[np.float64]:
-        """(n,), the share of the draws in which the model is right: 0 or 1 of one that does not draw."""
-        return np.asarray(self.in_draws.mean(axis=1))
+    def share_correct(self) -> NDArray[np.float64]:
+        """(n,), the share of the draws with a correct prediction: 0 or 1 if the model is deterministic."""
+        return np.asarray(self.correct_in_draws.mean(axis=1))
 
     @property
     def accuracy(self) -> Rate:
-        """Of a model that draws, the mean over its draws."""
-        return Rate(int(self.correct.sum()) if self.draws is None else float(self.share.sum()), len(self.label))
+        """Accuracy; of a random model, the mean over its draws."""
+        return Rate(int(self.correct.sum()) if self.draws is None else float(self.share_correct.sum()), len(self.label))
 
     @property
     def rank(self) -> NDArray[np.int64]:
-        """(n,), place of the true class among the classes by probability: 1 where the verdict is right."""
+        """(n,), rank of the true class by probability: 1 where the prediction is correct."""
         own = np.take_along_axis(self.logits, self.label[:, None], axis=1)
-        tie = np.arange(self.logits.shape[1]) < self.label[:, None]  # as argmax decides
+        tie = np.arange(self.logits.shape[1]) < self.label[:, None]  # of equal logits argmax takes the first
         return np.asarray(1 + ((self.logits > own) | ((self.logits == own) & tie)).sum(axis=1))
 
-    def top(self, most: int) -> list[Rate]:
-        """Accuracy where the true class need only be among the k most probable, for k = 1 to ``most`` (Fig. 4)."""
+    def top_k(self, largest_k: int) -> list[Rate]:
+        """Top-k accuracies for k = 1 to ``largest_k``: the true class is among the k most probable (Fig. 4)."""
         rank = self.rank
-        return [Rate(int((rank <= k).sum()), len(rank)) for k in range(1, most + 1)]
+        return [Rate(int((rank <= k).sum()), len(rank)) for k in range(1, largest_k + 1)]
 
     def confusion(self) -> NDArray[np.int64]:
-        """(K, K), clouds of each true class (row) by predicted class (column)."""
+        """(K, K), number of clouds of each true class (row) and predicted class (column)."""
         classes = self.logits.shape[1]
         return np.bincount(self.label * classes + self.prediction, minlength=classes**2).reshape(classes, classes)
 
@@ -138,7 +137,7 @@ class LabelledPredictions(Predictions):
 
 @dataclass(frozen=True, eq=False)
 class AdversarialPredictions(LabelledPredictions):
-    """A model's answers to n adversarial clouds, and how far each is from the clean one."""
+    """A model's predictions for n adversarial clouds, and the distance of each from the clean cloud."""
 
     linf: NDArray[np.float64]
     """(n,), realised L-infinity distance in unit-sphere radii."""
@@ -148,53 +147,53 @@ class AdversarialPredictions(LabelledPredictions):
 
 @dataclass(frozen=True, eq=False)
 class AccuracyReport:
-    """What was measured; every number can be computed again from the answers it holds."""
+    """The predictions of a model for clean and adversarial clouds, from which every number is computed."""
 
     row: NDArray[np.int64]
-    """(n,), places of the clouds in their split."""
+    """(n,), indices of the clouds in their split."""
     clean: LabelledPredictions
     adversarial: AdversarialPredictions | None = None
-    """None if no attack was asked for."""
+    """None if the model was not attacked."""
     copies_left_out: int = 0
     """Clouds of the split that were not measured because they are copies of training clouds."""
 
-    def of(self, places: NDArray[np.int64]) -> "AccuracyReport":
-        """The report of some of the clouds, (m,)."""
+    def subset(self, indices: NDArray[np.int64]) -> "AccuracyReport":
+        """The report on the clouds at ``indices`` (m,)."""
         return replace(
             self,
-            row=self.row[places],
-            clean=self.clean.of(places),
-            adversarial=self.adversarial.of(places) if self.adversarial else None,
+            row=self.row[indices],
+            clean=self.clean.subset(indices),
+            adversarial=self.adversarial.subset(indices) if self.adversarial else None,
         )
 
     @property
     def sides(self) -> tuple[LabelledPredictions, AdversarialPredictions]:
-        """Predictions for the clean and for the adversarial clouds, of a report that has both."""
+        """Predictions for the clean and for the adversarial clouds; only for a report that has both."""
         assert self.adversarial is not None
         return self.clean, self.adversarial
 
-    def top(self, most: int = 5) -> NDArray[np.float64]:
-        """(2, k), top-k accuracies on the clean and on the adversarial clouds, for k to ``most`` or all classes."""
-        most = min(most, self.clean.logits.shape[1])
-        return np.array([[rate.value for rate in side.top(most)] for side in self.sides])
+    def top_k(self, largest_k: int = 5) -> NDArray[np.float64]:
+        """(2, k), top-k accuracies on clean (row 0) and adversarial clouds, for k to ``largest_k`` or all classes."""
+        largest_k = min(largest_k, self.clean.logits.shape[1])
+        return np.array([[rate.value for rate in side.top_k(largest_k)] for side in self.sides])
 
     def summary(self) -> dict[str, Any]:
         """Accuracies with 95 % intervals and realised distances, for a record or a table."""
-        values = {"n": len(self.row), "copies_left_out": self.copies_left_out, **_described("clean", self.clean)}
-        if (moved := self.adversarial) is not None:
-            values |= _described("adversarial", moved) | {
-                "linf_mean": float(moved.linf.mean()),
-                "linf_max": float(moved.linf.max()),
-                "rmse_mean": float(moved.rmse.mean()),
+        values = {"n": len(self.row), "copies_left_out": self.copies_left_out, **_summary("clean", self.clean)}
+        if (adversarial := self.adversarial) is not None:
+            values |= _summary("adversarial", adversarial) | {
+                "linf_mean": float(adversarial.linf.mean()),
+                "linf_max": float(adversarial.linf.max()),
+                "rmse_mean": float(adversarial.rmse.mean()),
             }
         return values
 
     @property
     def records(self) -> dict[str, NDArray[Any]]:
-        """One line per cloud, as the columns of a table; losses in nats, confidences in 0..1."""
+        """The columns of a table with one line for each cloud; losses in nats, confidences in 0..1."""
         columns = {"row": self.row, "label": self.clean.label, **_columns("clean", self.clean)}
-        if (moved := self.adversarial) is not None:
-            columns |= _columns("adversarial", moved) | {"linf": moved.linf, "rmse": moved.rmse}
+        if (adversarial := self.adversarial) is not None:
+            columns |= _columns("adversarial", adversarial) | {"linf": adversarial.linf, "rmse": adversarial.rmse}
         return columns
 
 
@@ -204,8 +203,8 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
     Raises
     ------
     ValueError
-        If the split holds no cloud, or clouds of fewer points than are asked for, or copies alone where these are to be
-        left out.
+        If the split has no cloud, its clouds have fewer points than ``options.points``, or all are copies of training
+        clouds and ``options.without_copies`` is set.
     """
     stored = split.points.shape[1]
     if options.points > stored or not len(split):
@@ -220,25 +219,25 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
     return rows[choose_rows(split.labels[rows], options.clouds or len(rows))]
 
 
-def _described(kind: str, verdicts: LabelledPredictions) -> dict[str, Any]:
+def _summary(kind: str, predictions: LabelledPredictions) -> dict[str, Any]:
     return {
-        f"{kind}_accuracy": verdicts.accuracy.value,
-        f"{kind}_interval": verdicts.accuracy.interval,
-        f"{kind}_confidence": float(verdicts.confidence.mean()),
-        f"{kind}_loss": float(verdicts.loss.mean()),
+        f"{kind}_accuracy": predictions.accuracy.value,
+        f"{kind}_interval": predictions.accuracy.interval,
+        f"{kind}_confidence": float(predictions.confidence.mean()),
+        f"{kind}_loss": float(predictions.loss.mean()),
         **(
             {f"{kind}_spread": draws.spread, f"{kind}_draws": draws.accuracies.tolist()}
-            if (draws := verdicts.draws)
+            if (draws := predictions.draws)
             else {}
         ),
     }
 
 
-def _columns(kind: str, verdicts: LabelledPredictions) -> dict[str, NDArray[Any]]:
+def _columns(kind: str, predictions: LabelledPredictions) -> dict[str, NDArray[Any]]:
     return {
-        f"{kind}_prediction": verdicts.prediction,
-        f"{kind}_confidence": verdicts.confidence,
-        f"{kind}_true_confidence": verdicts.true_confidence,
-        f"{kind}_loss": verdicts.loss,
-        **({f"{kind}_share_of_draws": verdicts.draws.share} if verdicts.draws else {}),
+        f"{kind}_prediction": predictions.prediction,
+        f"{kind}_confidence": predictions.confidence,
+        f"{kind}_true_confidence": predictions.true_confidence,
+        f"{kind}_loss": predictions.loss,
+        **({f"{kind}_share_of_draws": predictions.draws.share_correct} if predictions.draws else {}),
     }

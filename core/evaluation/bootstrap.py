@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ROUNDS = 4000
+"""Resamplings for one interval."""
 
 
 @dataclass(frozen=True)
@@ -23,30 +24,30 @@ class Estimate:
 
 
 def bootstrap(outcomes: ArrayLike) -> Estimate:
-    """Mean of ``outcomes`` (seeds, n): 1 for a right verdict, 0 for a wrong one; or the difference of two such tables.
+    """Mean of ``outcomes`` (seeds, n): 1 for a correct prediction, 0 for a wrong one; or differences of such values.
 
-    Clouds are drawn anew, the same for all seeds; with several seeds these are drawn anew as well, so the interval
-    covers another test set and another training. Of a single seed it covers another test set only, and of two or three
-    seeds it is too narrow where trainings differ much: at worst it is the range of the seeds, which holds the truth in
-    half and in three quarters of all cases.
+    Each round resamples the clouds, the same for all seeds, and the seeds. With several seeds the interval describes
+    the variation over test sets and trainings; with one seed, over test sets only. With two or three seeds it is too
+    narrow where trainings differ much: at worst it is the range of the seeds, which contains the true value in one half
+    (two seeds) or three quarters (three seeds) of all cases.
 
     Raises
     ------
     ValueError
-        If there is no outcome.
+        If ``outcomes`` is empty, or is not a table.
     """
     table = np.asarray(outcomes, dtype=np.float64)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"A bootstrap needs outcomes of the shape (seeds, clouds), and these have {table.shape}.")
-    weights, drawn = _draws(*table.shape)
-    means = np.take_along_axis(weights @ table.T / table.shape[1], drawn, axis=1).mean(axis=1)
+    cloud_counts, drawn_seeds = _resamples(*table.shape)
+    means = np.take_along_axis(cloud_counts @ table.T / table.shape[1], drawn_seeds, axis=1).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(float(table.mean()), float(low), float(high))
 
 
-@lru_cache(maxsize=1)  # a report asks for some dozens of intervals over the same clouds
-def _draws(seeds: int, clouds: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """How often each cloud is drawn (ROUNDS, clouds), and which seeds are (ROUNDS, seeds): the same at every call."""
-    source = np.random.default_rng(0)
-    weights = source.multinomial(clouds, np.full(clouds, 1 / clouds), size=ROUNDS)
-    return weights.astype(np.float64), source.integers(seeds, size=(ROUNDS, seeds))
+@lru_cache(maxsize=1)  # a report has some dozens of intervals over the same clouds
+def _resamples(seeds: int, clouds: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """How often each cloud is drawn (ROUNDS, clouds), and the drawn seeds (ROUNDS, seeds); the same at every call."""
+    generator = np.random.default_rng(0)
+    cloud_counts = generator.multinomial(clouds, np.full(clouds, 1 / clouds), size=ROUNDS)
+    return cloud_counts.astype(np.float64), generator.integers(seeds, size=(ROUNDS, seeds))

@@ -1,4 +1,4 @@
-"""Several models measured on the same clouds with the same attack: the source of the Evaluate tab's every number."""
+"""Several models measured on the same clouds with the same attack, as the Evaluate tab shows them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from core.evaluation.accuracy import (
     Rate,
     chosen_clouds,
 )
-from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, shipped_beside
+from core.evaluation.auto import AUTO, AnyAttack, AutoAttack, other_shipped_models
 from core.evaluation.confidence import BINS, DEFINITIONS, reliability
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
@@ -44,38 +44,44 @@ class ComparisonOptions(EvaluationOptions):
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """What one model made of the clouds."""
+class ModelMeasurement:
+    """The predictions of one model for the clouds, clean and attacked, and its sweep over epsilon."""
 
     model: LoadedModel
     report: AccuracyReport
     sweep: Sweep | None
-    """From epsilon 0 on; None if it was left out, or stopped before its end."""
+    """With epsilon 0; None if there is no sweep, or it was cancelled before its end."""
 
     def confidences(self, key: str) -> tuple[list[NDArray[np.floating]], list[NDArray[np.int64]]]:
-        """Of a definition of ``DEFINITIONS``, clean and adversarial: its values (m,), and which clouds these are of."""
+        """Confidences by the definition ``key`` of ``DEFINITIONS``, for clean and for adversarial clouds.
+
+        Returns
+        -------
+        values : two arrays (m,)
+        indices : two arrays (m,), the cloud of each value, 0..n-1.
+        """
         values = [DEFINITIONS[key].values(side) for side in self.report.sides]
-        places = [
-            np.arange(len(side.label)) if len(found) == len(side.label) else np.flatnonzero(side.correct)
-            for side, found in zip(self.report.sides, values, strict=True)
+        indices = [
+            np.arange(len(side.label)) if len(part) == len(side.label) else np.flatnonzero(side.correct)
+            for side, part in zip(self.report.sides, values, strict=True)
         ]
-        return values, places
+        return values, indices
 
     def cells(self) -> dict[str, Cell]:
         """A line of the table: accuracies in %, distances in unit-sphere radii (r), confidences and areas in 0..1."""
-        clean, moved = self.report.sides
+        clean, adversarial = self.report.sides
         return {
             "Model": self.model.card.title,
             "Clean accuracy (%)": 100 * clean.accuracy.value,
             "Clean 95 % interval": _interval(clean.accuracy),
-            "Adversarial accuracy (%)": 100 * moved.accuracy.value,
-            "Adversarial 95 % interval": _interval(moved.accuracy),
-            "Mean L-infinity (r)": float(moved.linf.mean()),
-            "Mean RMSE (r)": float(moved.rmse.mean()),
+            "Adversarial accuracy (%)": 100 * adversarial.accuracy.value,
+            "Adversarial 95 % interval": _interval(adversarial.accuracy),
+            "Mean L-infinity (r)": float(adversarial.linf.mean()),
+            "Mean RMSE (r)": float(adversarial.rmse.mean()),
             "Clean confidence": float(clean.confidence.mean()),
-            "Adversarial confidence": float(moved.confidence.mean()),
+            "Adversarial confidence": float(adversarial.confidence.mean()),
             "Clean ECE": reliability(clean).error,
-            "Adversarial ECE": reliability(moved).error,
+            "Adversarial ECE": reliability(adversarial).error,
             "Area under sweep": None if self.sweep is None else self.sweep.area,
         }
 
@@ -85,41 +91,42 @@ class Comparison:
     """One or more models of the same classes, all measured on the same n clouds of one split."""
 
     dataset: Dataset
-    """With the models' classes, of which its clouds may be of some alone."""
+    """Its classes are those of the models; some of them may have no cloud."""
     attack: AnyAttack
     options: ComparisonOptions
-    measured: tuple[Measured, ...]
+    measurements: tuple[ModelMeasurement, ...]
     complete: bool = True
-    """Whether all models that were asked for are measured."""
+    """Whether all models are measured."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(n,), places of the clouds in their split."""
-        return self.measured[0].report.row
+        """(n,), indices of the clouds in their split."""
+        return self.measurements[0].report.row
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
         return self.dataset.card.classes
 
-    def cloud(self, place: int) -> Cloud:
-        """The clean cloud at a place of 0..n-1, of the points that were measured."""
-        return self.dataset.cloud(self.options.split, int(self.rows[place]), self.options.points)
+    def cloud(self, index: int) -> Cloud:
+        """The clean cloud at an index of 0..n-1, with the points that were measured."""
+        return self.dataset.cloud(self.options.split, int(self.rows[index]), self.options.points)
 
     @property
     def caption(self) -> str:
-        """What was measured: the clouds, and the attack that was made on each model."""
-        report = self.measured[0].report
-        left_out, some = report.copies_left_out, len(np.unique(report.clean.label)) < len(self.classes)
+        """Caption of a figure or table: the clouds, and the attack on each model."""
+        report = self.measurements[0].report
+        left_out, lacks_classes = report.copies_left_out, len(np.unique(report.clean.label)) < len(self.classes)
         return (
             f"{self.dataset.card.title}, {self.options.split} split, {len(self.rows)} clouds of "
             f"{self.options.points:,} points{f' ({left_out} copies of training clouds left out)' if left_out else ''}"
-            f"{f', {presence(report.clean.label, self.classes)}' if some else ''}; "
+            f"{f', {presence(report.clean.label, self.classes)}' if lacks_classes else ''}; "
             f"{self.attack.caption}, seed {self.options.seed}"
         )
 
     def provenance(self) -> dict[str, Any]:
-        """What made the measurements."""
-        models = [measured.model for measured in self.measured]
+        """Provenance of the measurements."""
+        models = [measurement.model for measurement in self.measurements]
         return measurement_provenance(
             models,
             self.dataset.card,
@@ -132,38 +139,38 @@ class Comparison:
 
     def table(self) -> Table:
         """A line for each model."""
-        lines, scale = [measured.cells() for measured in self.measured], self.attack.epsilon_scale
+        lines, scale = [measurement.cells() for measurement in self.measurements], self.attack.epsilon_scale
         highest = self.options.sweep_to or scale.highest
         return Table(
             self.caption,
             list(lines[0]),
             [list(line.values()) for line in lines],
             f"Intervals: Wilson's, in %. r: unit-sphere radii. ECE: expected calibration error, {BINS} bins. "
-            f"Area: mean adversarial accuracy over epsilon from 0 to {scale.text(highest)}.{self._drawn}",
+            f"Area: mean adversarial accuracy over epsilon from 0 to {scale.text(highest)}.{self._note_on_draws}",
         )
 
     @property
-    def _drawn(self) -> str:
-        """How models that draw were judged, where there are any."""
-        drawing = [measured.model.card.title for measured in self.measured if measured.report.clean.draws]
+    def _note_on_draws(self) -> str:
+        """Over how many draws the accuracies of random models are means; empty if no model is random."""
+        titles = [each.model.card.title for each in self.measurements if each.report.clean.draws]
         several = f"means over {self.options.fresh_draws} draws; all else is of one draw."
-        return f" Accuracies of {', '.join(drawing)}: {several}" if drawing else ""
+        return f" Accuracies of {', '.join(titles)}: {several}" if titles else ""
 
     def records(self) -> dict[str, NDArray[Any]]:
-        """One line per model and cloud, as the columns of a table; from them the table above can be computed."""
+        """Columns of a table with a line for each model and cloud, from which ``table`` can be computed."""
         split, names = self.dataset.split(self.options.split), np.asarray(self.classes)
         parts = []
-        for measured in self.measured:
-            columns = measured.report.records
-            for kind, side in zip(("clean", "adversarial"), measured.report.sides, strict=True):
+        for measurement in self.measurements:
+            columns = measurement.report.records
+            for kind, side in zip(("clean", "adversarial"), measurement.report.sides, strict=True):
                 columns[f"{kind}_prediction"] = names[side.prediction]
                 columns[f"{kind}_rank"] = side.rank
-            if all(each.sweep for each in self.measured) and measured.sweep is not None:
-                for epsilon, correct in zip(measured.sweep.epsilons, measured.sweep.correct, strict=True):
+            if all(each.sweep for each in self.measurements) and measurement.sweep is not None:
+                for epsilon, correct in zip(measurement.sweep.epsilons, measurement.sweep.correct, strict=True):
                     columns[f"correct_at_{epsilon:.4g}"] = correct
             parts.append(
                 {
-                    "model": np.full(len(self.rows), measured.model.card.title),
+                    "model": np.full(len(self.rows), measurement.model.card.title),
                     "cloud": np.asarray([split.names[row] for row in self.rows]),
                     **columns,
                     "label": names[columns["label"]],
@@ -179,20 +186,21 @@ def compare(
     options: ComparisonOptions | None = None,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Measure each model, attacked through its own gradients, at the attack's budget and at those of the sweep.
+    """Measure each model under the attack made on it, at the attack's budget and at those of the sweep.
 
-    Under ``auto`` there is no sweep, which would take hours, and clouds of the other shipped models are tried, too.
+    With ``auto`` the other shipped models are surrogates, and there is no sweep, which would take hours.
 
     Yields
     ------
-    Progress over all the work; after each model a Step, in the same pieces, with the ``Comparison`` so far; at last
-    Done with that of all models, or of those whose accuracies are whole; None if there is none.
+    Progress, in clouds over all models; after each model a Step, in the same unit, with the ``Comparison`` so far; at
+    last Done with that of all models. If it was cancelled, that of the models whose accuracies are complete, and None
+    if there is none.
 
     Raises
     ------
     ValueError
-        If there is no model, their classes differ, the dataset has one that they do not know, the attack is targeted,
-        or the split holds no cloud or smaller ones than are asked for.
+        If there is no model, their classes differ, the dataset has a class that is not among them, the attack is
+        targeted, or as ``chosen_clouds``.
     """
     options = options or ComparisonOptions()
     _check(models, attack)
@@ -203,44 +211,45 @@ def compare(
     if options.budgets is not None and not isinstance(attack, AutoAttack):
         budgets = np.linspace(0, highest, options.budgets)[1:].tolist()
     n = len(chosen_clouds(split, options))
-    swept = n * (1 if budgets and needs_one_gradient(attack) else len(budgets))
-    total, done = len(models) * (n + swept), 0
-    measured: list[Measured] = []
+    sweep_work = n * (1 if budgets and needs_one_gradient(attack) else len(budgets))
+    total, done = len(models) * (n + sweep_work), 0
+    measurements: list[ModelMeasurement] = []
     for model in models:
         title = model.card.title
-        surrogates = shipped_beside(model) if isinstance(attack, AutoAttack) else ()
-        found = yield from forward(
+        surrogates = other_shipped_models(model) if isinstance(attack, AutoAttack) else ()
+        evaluated = yield from forward(
             evaluate_accuracy(model.module, split, attack, options, cancel, surrogates=surrogates),
             before=done,
             weight=n,
             total=total,
             text=title,
         )
-        whole = found.complete
-        if not whole:
+        complete = evaluated.complete
+        if not complete:
             break
-        report: AccuracyReport = found.value
+        report: AccuracyReport = evaluated.value
         curve = None
         if budgets:
-            found = yield from forward(
+            swept = yield from forward(
                 sweep(model.module, split, attack, budgets, options, cancel),
                 before=done + n,
-                weight=swept,
+                weight=sweep_work,
                 total=total,
                 text=f"sweep of {title}",
             )
-            whole = found.complete
-            if whole:
-                curve = found.value.from_zero(report.clean.correct)
-        measured.append(Measured(model, report, curve))
-        done += n + swept
-        if whole:
-            so_far = Comparison(dataset, attack, options, tuple(measured), complete=len(measured) == len(models))
-            yield Step(done, total, so_far)
-        if not whole or (cancel and cancel.requested):
+            complete = swept.complete
+            if complete:
+                curve = swept.value.from_zero(report.clean.correct)
+        measurements.append(ModelMeasurement(model, report, curve))
+        done += n + sweep_work
+        if complete:
+            all_measured = len(measurements) == len(models)
+            yield Step(done, total, Comparison(dataset, attack, options, tuple(measurements), all_measured))
+        if not complete or (cancel and cancel.requested):
             break
-    complete = len(measured) == len(models) and whole
-    yield Done(Comparison(dataset, attack, options, tuple(measured), complete) if measured else None, complete)
+    complete = len(measurements) == len(models) and complete
+    comparison = Comparison(dataset, attack, options, tuple(measurements), complete) if measurements else None
+    yield Done(comparison, complete)
 
 
 def _check(models: Sequence[LoadedModel], attack: AnyAttack) -> None:

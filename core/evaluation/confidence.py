@@ -1,4 +1,7 @@
-"""The five meanings of "prediction confidence". The first paper's Fig. 5 names none; "correct" fits its range best."""
+"""Five definitions of "prediction confidence".
+
+Fig. 5 of the first paper does not say which it shows; the range of its values fits "correct" best.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,23 +12,24 @@ from numpy.typing import NDArray
 from core.evaluation.accuracy import LabelledPredictions
 
 BINS = 15
+"""Bins of ``reliability``."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One meaning of confidence."""
+    """One definition of confidence."""
 
     title: str
     help: str
     values: Callable[[LabelledPredictions], NDArray[np.floating]]
-    """Of n verdicts, one number each; of fewer where it is about some of them only."""
+    """One number for each of n predictions, or for those of them that the definition is about."""
 
 
-def _margin(verdicts: LabelledPredictions) -> NDArray[np.floating]:
-    rows = np.arange(len(verdicts.label))
-    others = verdicts.logits.copy()
-    others[rows, verdicts.label] = -np.inf
-    return np.asarray(verdicts.logits[rows, verdicts.label] - others.max(axis=1))
+def _margin(predictions: LabelledPredictions) -> NDArray[np.floating]:
+    rows = np.arange(len(predictions.label))
+    others = predictions.logits.copy()
+    others[rows, predictions.label] = -np.inf
+    return np.asarray(predictions.logits[rows, predictions.label] - others.max(axis=1))
 
 
 DEFINITIONS: Mapping[str, Definition] = {
@@ -42,19 +46,19 @@ DEFINITIONS: Mapping[str, Definition] = {
     ),
     "margin": Definition("Logit margin", "Logit of the true class less the highest of the others.", _margin),
 }
-"""Four that give each verdict a number; the fifth, ``reliability``, is about all of them together."""
+"""The four definitions that give each prediction a number; the fifth is ``reliability``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """How often a confidence is right (Guo et al. 2017), in bins of equal width; empty bins are left out."""
+    """Accuracy by confidence (Guo et al. 2017), in bins of equal width; empty bins are left out."""
 
     confidence: NDArray[np.float64]
     """(bins,), mean confidence in the predicted class."""
     accuracy: NDArray[np.float64]
-    """(bins,)"""
+    """(bins,), share of correct predictions."""
     count: NDArray[np.int64]
-    """(bins,)"""
+    """(bins,), predictions in each bin."""
 
     @property
     def error(self) -> float:
@@ -62,10 +66,10 @@ class Reliability:
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.count))
 
 
-def reliability(verdicts: LabelledPredictions) -> Reliability:
-    """Of n >= 1 verdicts."""
-    place = np.minimum((verdicts.confidence * BINS).astype(int), BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    held = count > 0
-    sums = [np.bincount(place, weights, BINS)[held] for weights in (verdicts.confidence, verdicts.correct)]
-    return Reliability(sums[0] / count[held], sums[1] / count[held], count[held])
+def reliability(predictions: LabelledPredictions) -> Reliability:
+    """Accuracy by confidence of at least one prediction."""
+    index = np.minimum((predictions.confidence * BINS).astype(int), BINS - 1)
+    count = np.bincount(index, minlength=BINS)
+    filled = count > 0
+    sums = [np.bincount(index, weights, BINS)[filled] for weights in (predictions.confidence, predictions.correct)]
+    return Reliability(sums[0] / count[filled], sums[1] / count[filled], count[filled])

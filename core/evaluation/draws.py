@@ -1,7 +1,8 @@
-"""A model that draws is judged by fresh draws, and by several.
+"""Predictions of a model with randomness, such as a random defence, in several fresh draws of its random numbers.
 
-An attack asks such a model many times and keeps what the model got wrong in one of these draws, so that its own record
-of it is of lucky draws. What counts is how the model answers the adversarial cloud when it draws again.
+An attack evaluates such a model in many draws and keeps the cloud that fooled the model in one of them, so the accuracy
+in the draws of the attack is too low. What counts is the accuracy on the adversarial clouds in draws that the attack
+has not used. A deterministic model gives the same prediction in every draw.
 """
 
 from collections.abc import Iterator
@@ -16,19 +17,19 @@ from core.models.port import drawn, draws_anew
 from core.models.predict import Predictions, predict
 
 DRAWS = 10
-"""Fresh draws by which a model that draws is judged, if nothing else is said."""
+"""Default number of fresh draws."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Whether a model is right about n clouds, in each of R draws."""
+    """Whether a model's predictions for n clouds are correct in each of R draws."""
 
     correct: NDArray[np.bool_]
     """(n, R)"""
 
-    def __getitem__(self, places: NDArray[np.int64]) -> "Draws":
-        """Those of some of the clouds, (m,)."""
-        return Draws(self.correct[places])
+    def __getitem__(self, indices: NDArray[np.int64]) -> "Draws":
+        """The draws for the clouds at ``indices`` (m,)."""
+        return Draws(self.correct[indices])
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
@@ -42,17 +43,17 @@ class Draws:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the accuracy over the draws; 0 of one draw."""
+        """Standard deviation of the accuracy over the draws; 0 if there is one draw."""
         return float(self.accuracies.std(ddof=1)) if self.correct.shape[1] > 1 else 0.0
 
     @property
-    def share(self) -> NDArray[np.float64]:
-        """(n,), the share of the draws in which the model is right about each cloud."""
+    def share_correct(self) -> NDArray[np.float64]:
+        """(n,), the share of the draws in which the prediction for each cloud is correct."""
         return np.asarray(self.correct.mean(axis=1))
 
 
 def draw_seeds(seed: int, draws: int) -> list[int]:
-    """The seeds of so many draws. They have nothing to do with the sequence that ``reseeded`` begins with this seed."""
+    """Seeds for ``draws`` draws, independent of the random numbers of a model after ``reseeded`` with ``seed``."""
     return np.random.SeedSequence(seed).generate_state(draws).tolist()  # type: ignore[no-any-return]
 
 
@@ -65,33 +66,33 @@ def predictions_in_draws(
     batch: int = 32,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Ask a model about clouds (n, N, 3) of known classes (n,) in fresh draws; one that does not draw is asked once.
+    """Predict clouds (n, N, 3) of known classes (n,) in fresh draws; a deterministic model predicts them once.
 
     Parameters
     ----------
-    seed : gives the draws.
-    batch : clouds in one forward pass; the answer does not depend on it.
+    seed : of the draws.
+    batch : clouds in one forward pass; the predictions do not depend on it.
 
     Yields
     ------
-    Progress after each batch, then Done with the ``Predictions`` in the first draw and the ``Draws``, both of the
-    clouds that were reached.
+    Progress after each batch, then Done with a pair: the ``Predictions`` in the first draw, and the ``Draws``. If it
+    was cancelled, both are those of the first batches.
     """
-    fixed = [drawn(model, each) for each in draw_seeds(seed, draws if draws_anew(model) else 1)]
-    first: list[Predictions] = []
+    fixed_draws = [drawn(model, draw_seed) for draw_seed in draw_seeds(seed, draws if draws_anew(model) else 1)]
+    first_draw: list[Predictions] = []
     correct: list[NDArray[np.bool_]] = []
     done = 0
     for start in range(0, len(points), batch):
         part = slice(start, start + batch)
-        answers = [predict(each, points[part], batch) for each in fixed]
-        first.append(answers[0])
-        correct.append(np.stack([each.prediction == labels[part] for each in answers], axis=1))
+        predictions = [predict(classifier, points[part], batch) for classifier in fixed_draws]
+        first_draw.append(predictions[0])
+        correct.append(np.stack([draw.prediction == labels[part] for draw in predictions], axis=1))
         done = min(start + batch, len(points))
         yield Progress(done, len(points), "clouds predicted")
         if cancel and cancel.requested:
             break
-    answered = Predictions(*(np.concatenate([getattr(each, name) for each in first]) for name in ("logits", "latent")))
-    yield Done((answered, Draws(np.concatenate(correct))), complete=done == len(points))
+    logits, latent = (np.concatenate([getattr(part, name) for part in first_draw]) for name in ("logits", "latent"))
+    yield Done((Predictions(logits, latent), Draws(np.concatenate(correct))), complete=done == len(points))
 
 
 def judge_draws(
@@ -102,6 +103,6 @@ def judge_draws(
     seed: int = 0,
     batch: int = 32,
 ) -> Draws:
-    """Whether a model is right in each of so many fresh draws; one that does not draw answers the same in all."""
-    found: Draws = result(predictions_in_draws(model, points, labels, draws, seed, batch))[1]
-    return Draws(np.broadcast_to(found.correct, (len(labels), draws)))
+    """The ``Draws`` of ``predictions_in_draws``; those of a deterministic model are ``draws`` times the same."""
+    correct = result(predictions_in_draws(model, points, labels, draws, seed, batch))[1].correct
+    return Draws(np.broadcast_to(correct, (len(labels), draws)))

@@ -1,4 +1,4 @@
-"""In which frame a model of another project knows labelled clouds best, found by trying."""
+"""Search for the frame of a model of another project: the one in which it is most accurate on labelled clouds."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -20,69 +20,75 @@ from core.models.predict import predict
 CLOUDS = 48
 """Test clouds that are tried in each frame."""
 PER_CLASS = 5
-"""And at least so many of each class where outputs have no names: of fewer, an order of classes fits by chance."""
-CONVINCING = 0.5
-"""Share of the clouds that has to be right for such an order to be proposed."""
+"""Fewest test clouds of each class if the model's outputs have no names: with fewer, a wrong order of classes can fit
+by chance."""
+LEAST_ACCURACY = 0.5
+"""Least accuracy at which an order of the classes is proposed."""
 SCALES = (1.0, 0.5, 2.0)
+"""Scales that are tried."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A model on the clouds in one frame."""
+    """Accuracy of a model on the clouds in one frame."""
 
     frame: Frame
     accuracy: Rate
     order: tuple[int, ...] | None = None
-    """The dataset's class of each output that fits the predictions best, if nobody has said what the outputs mean;
-    ``accuracy`` is of that order."""
+    """For each output of a model without class names, the index of the dataset's class that fits its predictions best;
+    ``accuracy`` is that with these classes. None if the outputs have names."""
 
 
 @dataclass(frozen=True, eq=False)
 class FrameSearch:
-    """A model on labelled clouds in all frames that were tried; the first is the one that was said."""
+    """Accuracies of a model on labelled clouds in all frames that were tried, first the one that was given."""
 
     trials: tuple[Trial, ...]
     classes: tuple[str, ...]
-    """Of the dataset."""
+    """Names of the dataset's classes."""
 
     @property
     def best(self) -> Trial:
-        """The most accurate, and of equal ones the first."""
+        """The trial with the highest accuracy; of several, the first."""
         return max(self.trials, key=lambda trial: trial.accuracy.hits)
 
     @property
     def proposal(self) -> str:
-        """The options that fit best: what to say in place of what was said; empty if nothing is clearly better."""
-        said, best = self.trials[0], self.best
-        better = best.accuracy.interval[0] > said.accuracy.value
-        words = [best.frame.words()] if better else []
-        if best.order is not None and best.accuracy.value >= CONVINCING:
-            words.append(shlex.join(["--classes", ",".join(self.classes[place] for place in best.order)]))
+        """Command-line options of the best frame, if it is clearly better than the given one, and of the order of
+        classes that fits in the frame; empty if there is nothing to change.
+        """
+        given, best = self.trials[0], self.best
+        better = best.accuracy.interval[0] > given.accuracy.value
+        chosen, words = (best, [best.frame.words()]) if better else (given, [])
+        if chosen.order is not None and chosen.accuracy.value >= LEAST_ACCURACY:
+            words.append(shlex.join(["--classes", ",".join(self.classes[index] for index in chosen.order)]))
         return " ".join(words)
 
 
 def search_frame(
     model: nn.Module,
-    said: Frame,
+    given: Frame,
     dataset: Dataset,
     points: int,
     names: Sequence[str] | None,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Try a model on test clouds over the axis that is up, what clouds are scaled to, and the scale.
+    """Measure a model on test clouds in frames that differ in the axis that is up, the normalisation and the scale.
 
-    Clouds of a dataset that says which axis is up are put upright first, so that what is found holds for all clouds
-    that the program shows upright; those of another are tried as they stand.
+    Clouds of a dataset with a known up axis are put upright first, so that the best frame is that for upright clouds;
+    those of another dataset are tried as they are.
 
     Parameters
     ----------
     model
-        A ``Classifier`` in its own frame, without what ``said`` turns and scales.
+        A ``Classifier`` in its own frame: it is called with clouds to which a frame has been applied.
+    given
+        The frame that is tried first, which the user has chosen.
     points
-        Of each cloud.
+        Number of points of each cloud.
     names
-        Its classes in the order of its outputs; None if nobody has said. Then they have to be as many as the dataset's,
-        and each frame is judged by the order of classes that suits it.
+        Classes of the model in the order of its outputs. None if they are unknown: then there must be as many outputs
+        as the dataset has classes, and the accuracy in each frame is that with the order of classes that fits best.
 
     Yields
     ------
@@ -91,8 +97,8 @@ def search_frame(
     Raises
     ------
     DatasetError
-        If the model does not know a class of the dataset, or has another number of outputs where they have no names, or
-        the clouds have fewer points.
+        If a class of the dataset is not among ``names``, the numbers of outputs and classes differ where there are no
+        names, there are no test clouds, or they have fewer points.
     """
     split, classes = dataset.split("test"), dataset.card.classes
     if not len(split) or points > split.points.shape[1]:
@@ -106,9 +112,9 @@ def search_frame(
         clouds = rotated(clouds, Orientation(up).rotation(STANDARD_UP))
     if names is not None:
         labels = label_map(classes, names)[labels]
-    frames = [said, *(frame for frame in _frames() if frame != said)]
+    frames = [given, *(frame for frame in _frames() if frame != given)]
     trials = []
-    for place, frame in enumerate(frames, 1):
+    for number, frame in enumerate(frames, 1):
         logits = predict(framed(model, frame), clouds).logits
         if names is None and logits.shape[1] != len(classes):
             raise DatasetError(
@@ -116,8 +122,8 @@ def search_frame(
                 "model's --classes."
             )
         trials.append(_trial(frame, logits.argmax(1), labels, None if names is not None else len(classes)))
-        yield Progress(place, len(frames), "frames tried")
-        if cancel and cancel.requested and place < len(frames):
+        yield Progress(number, len(frames), "frames tried")
+        if cancel and cancel.requested and number < len(frames):
             yield Done(None, complete=False)
             return
     yield Done(FrameSearch(tuple(trials), tuple(classes)))
@@ -128,13 +134,14 @@ def _frames() -> Iterator[Frame]:
         yield Frame(up=up, normalisation=normalisation, scale=scale)  # type: ignore[arg-type]
 
 
-def _trial(frame: Frame, predicted: NDArray[np.integer], labels: NDArray[np.int64], unnamed: int | None) -> Trial:
+def _trial(frame: Frame, predicted: NDArray[np.integer], labels: NDArray[np.int64], classes: int | None) -> Trial:
+    """The trial of predictions (n,) for labels (n,); ``classes`` is the number of classes if outputs have no names."""
     hits = int((predicted == labels).sum())
-    if unnamed is None:
+    if classes is None:
         return Trial(frame, Rate(hits, len(labels)))
     from scipy.optimize import linear_sum_assignment
 
-    # a class for each output, so that most clouds are right (Kuhn 1955); among equal orders that of the dataset
-    table = np.bincount(predicted * unnamed + labels, minlength=unnamed**2).reshape(unnamed, unnamed)
-    _, order = linear_sum_assignment(table + np.eye(unnamed) / (2 * unnamed), maximize=True)
-    return Trial(frame, Rate(int(table[np.arange(unnamed), order].sum()), len(labels)), tuple(order.tolist()))
+    # the order of classes with the highest accuracy (Kuhn 1955); of equally good ones, that of the dataset
+    table = np.bincount(predicted * classes + labels, minlength=classes**2).reshape(classes, classes)
+    _, order = linear_sum_assignment(table + np.eye(classes) / (2 * classes), maximize=True)
+    return Trial(frame, Rate(int(table[np.arange(classes), order].sum()), len(labels)), tuple(order.tolist()))

@@ -1,6 +1,6 @@
-"""Judge often: what models say of clean clouds, and of adversarial ones that were made once.
+"""Predictions of models for clean clouds, and for adversarial clouds that were made on the same or another model.
 
-A model that draws is judged by fresh draws, not by those that an attack has seen.
+A model with randomness is judged in fresh draws, not in those that an attack has used (see ``core.evaluation.draws``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,28 +27,28 @@ from core.models.port import draws_anew
 def judge(
     model: Classifier,
     split: Split,
-    made: AdversarialSet,
+    attacked: AdversarialSet,
     options: EvaluationOptions,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Ask a model about the clean and the adversarial clouds of a set that was made on any model.
+    """Predict the clean and the adversarial clouds of a set, which may have been made on another model.
 
     Yields
     ------
-    Progress, then Done with the ``AccuracyReport``; None if it was stopped.
+    Progress, then Done with the ``AccuracyReport``; None if it was cancelled.
     """
-    n = len(made.row)
+    n = len(attacked.row)
     sides: list[LabelledPredictions] = []
-    for clouds in (split.points[made.row, : options.points], made.clouds):
-        asking = labelled(model, clouds, made.label, options, cancel)
-        found = yield from forward(asking, before=n * len(sides), weight=n, total=2 * n)
-        if not found.complete:
+    for clouds in (split.points[attacked.row, : options.points], attacked.clouds):
+        predicting = labelled_predictions(model, clouds, attacked.label, options, cancel)
+        predicted = yield from forward(predicting, before=n * len(sides), weight=n, total=2 * n)
+        if not predicted.complete:
             yield Done(None, complete=False)
             return
-        sides.append(found.value)
+        sides.append(predicted.value)
     clean, adversarial = sides
-    moved = made.judged(adversarial.logits, adversarial.latent, adversarial.draws)
-    yield Done(AccuracyReport(made.row, clean, moved, left_out(split, options)))
+    with_distances = attacked.judged(adversarial.logits, adversarial.latent, adversarial.draws)
+    yield Done(AccuracyReport(attacked.row, clean, with_distances, copies_left_out(split, options)))
 
 
 def evaluate_accuracy(
@@ -61,7 +61,7 @@ def evaluate_accuracy(
     surrogates: Sequence[Classifier] = (),
     clean_cache: CleanCache | None = None,
 ) -> Iterator[Event]:
-    """Ask the model about clean clouds and, with an attack on it, about their adversarial versions.
+    """Predict the chosen clouds of a split and, if there is an attack, their adversarial versions made on the model.
 
     Parameters
     ----------
@@ -70,65 +70,69 @@ def evaluate_accuracy(
 
     Yields
     ------
-    Progress after each batch, then Done with the ``AccuracyReport`` of the clouds that were reached; None if none was.
+    Progress after each batch, then Done with the ``AccuracyReport``. If it was cancelled, that of the first batches,
+    and None if no batch was finished.
 
     Raises
     ------
     ValueError
-        If the split holds no cloud, or clouds of fewer points than are asked for.
+        As ``chosen_clouds``.
     """
     options = options or EvaluationOptions()
-    copies = left_out(split, options)
+    copies = copies_left_out(split, options)
     if attack is not None:
         making = adversarial_set(model, split, attack, options, cancel, surrogates=surrogates, clean_cache=clean_cache)
         if draws_anew(model):
-            yield from _in_fresh_draws(model, split, making, options)
+            yield from _judge_in_fresh_draws(model, split, making, options)
             return
-        made = yield from forward(making)
-        yield Done(made.value and made.value.report(copies), made.complete)
+        attacked = yield from forward(making)
+        yield Done(attacked.value and attacked.value.report(copies), attacked.complete)
         return
     rows = chosen_clouds(split, options)
-    asking = labelled(model, split.points[rows, : options.points], split.labels[rows], options, cancel)
-    found = yield from forward(asking)
-    clean: LabelledPredictions = found.value
-    yield Done(AccuracyReport(rows[: len(clean.label)], clean, copies_left_out=copies), found.complete)
+    points = split.points[rows, : options.points]
+    predicted = yield from forward(labelled_predictions(model, points, split.labels[rows], options, cancel))
+    clean: LabelledPredictions = predicted.value
+    yield Done(AccuracyReport(rows[: len(clean.label)], clean, copies_left_out=copies), predicted.complete)
 
 
-def _in_fresh_draws(
+def _judge_in_fresh_draws(
     model: Classifier, split: Split, making: Iterator[Event], options: EvaluationOptions
 ) -> Iterator[Event]:
-    """Make a set, then judge what was made; all of it even where the making was stopped, which else would be lost."""
+    """Make an adversarial set and judge it. If making it was cancelled, the part that was made is still judged."""
     n = len(chosen_clouds(split, options))
-    made = yield from forward(making, weight=n, total=2 * n)
-    if made.value is None:
+    attacked = yield from forward(making, weight=n, total=2 * n)
+    if attacked.value is None:
         yield Done(None, complete=False)
         return
-    judged = yield from forward(judge(model, split, made.value, options), before=n, weight=n, total=2 * n)
-    yield Done(judged.value, made.complete)
+    judged = yield from forward(judge(model, split, attacked.value, options), before=n, weight=n, total=2 * n)
+    yield Done(judged.value, attacked.complete)
 
 
-def labelled(
+def labelled_predictions(
     model: Classifier,
     clouds: NDArray[np.float32],
     labels: NDArray[np.int64],
     options: EvaluationOptions,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Ask a model about clouds (n, N, 3) of known classes (n,).
+    """Predict clouds (n, N, 3) of known classes (n,); a random model in ``options.fresh_draws`` draws.
 
     Yields
     ------
-    Progress after each batch, then Done with the ``LabelledPredictions`` for the clouds that were reached.
+    Progress after each batch, then Done with the ``LabelledPredictions``, of the first batches if it was cancelled.
     """
-    asking = predictions_in_draws(model, clouds, labels, options.fresh_draws, options.seed, options.batch_size, cancel)
-    found = yield from forward(asking)
-    answers, draws = found.value
+    predicting = predictions_in_draws(
+        model, clouds, labels, options.fresh_draws, options.seed, options.batch_size, cancel
+    )
+    predicted = yield from forward(predicting)
+    first_draw, draws = predicted.value
     assert isinstance(draws, Draws)
-    known = labels[: len(draws.correct)]
-    several = draws if draws_anew(model) else None
-    yield Done(LabelledPredictions(answers.logits, answers.latent, known, draws=several), found.complete)
+    labels = labels[: len(draws.correct)]
+    if not draws_anew(model):
+        draws = None
+    yield Done(LabelledPredictions(first_draw.logits, first_draw.latent, labels, draws=draws), predicted.complete)
 
 
-def left_out(split: Split, options: EvaluationOptions) -> int:
-    """Clouds of the split that are not measured because they are copies of training clouds."""
+def copies_left_out(split: Split, options: EvaluationOptions) -> int:
+    """Number of clouds of the split that are not measured because they are copies of training clouds."""
     return len(split.copies) if options.without_copies else 0

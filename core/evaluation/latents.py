@@ -1,4 +1,4 @@
-"""The first paper's Figures 8 and 9: one t-SNE map of the latents of clean and adversarial test clouds."""
+"""One t-SNE map of the latents of clean and adversarial test clouds, as in Figures 8 and 9 of the first paper."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets import Card, Split
-from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
+from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, chosen_clouds
 from core.evaluation.auto import AnyAttack
 from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.provenance import measurement_provenance
-from core.evaluation.tsne import PURITY_NEIGHBOURS, Map, Separation, TsneOptions, separation, tsne
+from core.evaluation.separation import PURITY_NEIGHBOURS, Separation, separation
+from core.evaluation.tsne import Map, TsneOptions, tsne
 from core.events import Cancel, Done, Event, Note, Step, forward
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel
@@ -38,25 +39,26 @@ class LatentMap:
 
     map: Map
     latents: Floats
-    """(2n, D)"""
+    """(2n, D), latents of the clouds."""
     labels: NDArray[np.int64]
     """(2n,), true classes."""
     adversarial: NDArray[np.bool_]
-    """(2n,)"""
+    """(2n,), whether the cloud is adversarial."""
     rows: NDArray[np.int64]
     """(2n,), row of each cloud in its split."""
     predicted: NDArray[np.int64]
-    """(2n,), the model's verdicts."""
+    """(2n,), predicted classes."""
     latent_separation: tuple[Separation, Separation] | None = None
-    """Of the clean and of the adversarial clouds in the latent space; None of a map on its way, or of few clouds."""
+    """Separation of the clean and of the adversarial clouds in the latent space; None for an unfinished map, and for
+    one with at most ``PURITY_NEIGHBOURS`` clouds of each kind."""
     map_separation: tuple[Separation, Separation] | None = None
-    """The same in the map."""
+    """The same for their positions in the map."""
 
     @property
     def accuracy(self) -> tuple[float, float]:
-        """Share of right verdicts on the clean and on the adversarial clouds of the map."""
-        right = self.predicted == self.labels
-        return float(right[~self.adversarial].mean()), float(right[self.adversarial].mean())
+        """Accuracy on the clean and on the adversarial clouds of the map."""
+        correct = self.predicted == self.labels
+        return float(correct[~self.adversarial].mean()), float(correct[self.adversarial].mean())
 
 
 def latent_map(
@@ -69,17 +71,20 @@ def latent_map(
 ) -> Iterator[Event]:
     """Attack the chosen clouds, then fit one map of all latents.
 
-    Yields ``Progress`` while attacking, ``Step`` with a ``LatentMap`` as the map forms (its first frames have no
-    separation yet), and ``Done`` with the last one; stopped before the attack is over, ``Done(None)``.
+    Yields
+    ------
+    ``Progress`` during the attack, then ``Step`` with a ``LatentMap`` (without separations) every few iterations of the
+    fit, and ``Done`` with the last one; None if it was cancelled during the attack.
 
     Raises
     ------
     ValueError
-        If the model has no latent, or as ``tsne``.
+        If the model has no latent, or as ``chosen_clouds`` and ``tsne``.
     """
-    if not predict(model, split.points[:1, : options.points]).latent.shape[1]:
-        raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
+    first = chosen_clouds(split, chosen)[:1]
+    if not predict(model, split.points[first, : options.points]).latent.shape[1]:
+        raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     yield Note("attacking the test clouds")
     attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))
     if attacked.complete:
@@ -89,43 +94,47 @@ def latent_map(
 
 
 def joint_map(report: AccuracyReport, options: TsneOptions, cancel: Cancel | None = None) -> Iterator[Event]:
-    """``latent_map`` of clouds that are attacked already."""
-    clean, moved = report.sides
-    latents = np.concatenate([side.latent for side in (clean, moved)])
-    predicted = np.concatenate([side.prediction for side in (clean, moved)])
-    labels, both = np.tile(clean.label, 2), np.tile(report.row, 2)
+    """Fit one map of the latents in a report on clean and adversarial clouds; yields as ``latent_map``."""
+    latents = np.concatenate([side.latent for side in report.sides])
+    predicted = np.concatenate([side.prediction for side in report.sides])
+    labels, rows = np.tile(report.clean.label, 2), np.tile(report.row, 2)
     adversarial = np.repeat([False, True], len(report.row))
     for event in tsne(latents, options, cancel):
         match event:
             case Step(index, total, map):
-                yield Step(index, total, LatentMap(map, latents, labels, adversarial, both, predicted))
+                yield Step(index, total, LatentMap(map, latents, labels, adversarial, rows, predicted))
             case Done(map, complete):
-                made = LatentMap(map, latents, labels, adversarial, both, predicted)
+                finished = LatentMap(map, latents, labels, adversarial, rows, predicted)
                 if len(report.row) > PURITY_NEIGHBOURS:
-                    made = replace(made, latent_separation=_separations(made, latents))
-                    made = replace(made, map_separation=_separations(made, map.xy))
-                yield Done(made, complete=complete)
+                    finished = replace(
+                        finished,
+                        latent_separation=_separations(finished, latents),
+                        map_separation=_separations(finished, map.xy),
+                    )
+                yield Done(finished, complete=complete)
             case _:
                 yield event
 
 
-def _separations(made: LatentMap, points: Floats) -> tuple[Separation, Separation]:
-    clean, adversarial = (separation(points[half], made.labels[half]) for half in (~made.adversarial, made.adversarial))
-    return clean, adversarial
+def _separations(latent_map: LatentMap, points: Floats) -> tuple[Separation, Separation]:
+    """Separation of the clean and of the adversarial clouds among ``points`` (2n, d), latents or positions."""
+    adversarial, labels = latent_map.adversarial, latent_map.labels
+    of_clean, of_adversarial = (separation(points[half], labels[half]) for half in (~adversarial, adversarial))
+    return of_clean, of_adversarial
 
 
 @dataclass(frozen=True, eq=False)
 class MapSource:
-    """What a map was made of, for what is said of it in files."""
+    """The model, dataset, attack and options of a map, for its provenance, caption and figure."""
 
     model: LoadedModel
     dataset: Card
     attack: AnyAttack
     options: LatentOptions
 
-    def provenance(self, made: LatentMap, **more: Any) -> dict[str, Any]:
-        """What made the map; ``more`` are further options, by name."""
-        options, complete = made.map.options, made.map.complete
+    def provenance(self, result: LatentMap, **more: Any) -> dict[str, Any]:
+        """Provenance of the map; ``more`` are further options, by name."""
+        options, complete = result.map.options, result.map.complete
         return measurement_provenance(
             [self.model],
             self.dataset,
@@ -137,36 +146,37 @@ class MapSource:
             **more,
         )
 
-    def caption(self, made: LatentMap) -> str:
-        """What a figure of the map shows: whose latents, under which attack, and in which space each number is."""
-        t, half = made.map.options, len(made.labels) // 2
+    def caption(self, result: LatentMap) -> str:
+        """Caption of the map: model, attack, options, and the separations in the latent space and the map."""
+        t, half = result.map.options, len(result.labels) // 2
+        stopped = "" if result.map.complete else f", stopped after {result.map.iterations} iterations"
         text = (
             f"One t-SNE map of the latents of {half:,} clean test clouds of {self.dataset.name} "
             f"({self.options.points:,} points each) and their adversarial versions. Model {self.model.name}; "
             f"{self.attack.caption}, seed {t.seed}. t-SNE: perplexity {t.perplexity:g}, seed {t.seed}, KL "
-            f"{made.map.kl:.2f} nats{'' if made.map.complete else f', stopped after {made.map.iterations} iterations'}."
+            f"{result.map.kl:.2f} nats{stopped}."
         )
-        if made.latent_separation is None or made.map_separation is None:
+        if result.latent_separation is None or result.map_separation is None:
             return text
-        spaces = {"the latent space": made.latent_separation, "this map": made.map_separation}
+        spaces = {"the latent space": result.latent_separation, "this map": result.map_separation}
         parts = [
-            f"in {space} {clean.silhouette:.2f} clean, {moved.silhouette:.2f} adversarial"
-            for space, (clean, moved) in spaces.items()
+            f"in {space} {clean.silhouette:.2f} clean, {adversarial.silhouette:.2f} adversarial"
+            for space, (clean, adversarial) in spaces.items()
         ]
         return f"{text} Silhouette of the classes: {'; '.join(parts)}."
 
-    def figure(self, made: LatentMap) -> "Figure":
-        """Figures 8 and 9 of the first paper, with accuracies above and the caption below the panels."""
+    def figure(self, result: LatentMap) -> "Figure":
+        """The map as in Figures 8 and 9 of the first paper, with accuracies in the titles and a caption."""
         from core.figures import tsne_pair  # takes half a second to import
 
-        clean, adversarial = (f"{100 * share:.1f} %" for share in made.accuracy)
+        clean, adversarial = (f"{100 * share:.1f} %" for share in result.accuracy)
         titles = (f"Clean (accuracy {clean})", f"Adversarial (accuracy {adversarial})")
         classes = self.model.card.classes
-        return tsne_pair(made.map, made.labels, made.adversarial, classes, titles, caption=self.caption(made))
+        return tsne_pair(result.map, result.labels, result.adversarial, classes, titles, caption=self.caption(result))
 
 
 def coordinates(result: LatentMap, classes: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
-    """The map as the columns of a table: row in the split, kind, true and predicted class, place."""
+    """Columns of a table of the map: index in the split, kind, true and predicted class, and position of each cloud."""
     names = np.asarray(classes)
     return {
         "row": result.rows,

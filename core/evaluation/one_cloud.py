@@ -1,4 +1,4 @@
-"""Several attacks on one cloud, one after the other: what each made of it, and what that took."""
+"""Several attacks on one cloud compared: the prediction, the distances and the cost of each."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -15,38 +15,38 @@ COLUMNS = (
     *("Attack", "Bounded", "Predicted", "Confidence", "Fooled", "L-infinity", "RMSE", "Chamfer", "Steps"),
     *("Forward passes", "Backward passes", "Zero gradient", "Seconds"),
 )
-"""Of a table of attempts. Distances are in unit-sphere radii; zero gradient is the share of the clean cloud's points at
-which the gradient is zero, empty where none was asked for; a targeted attack has fooled if the target is predicted."""
+"""Columns of the table. Distances are in unit-sphere radii. Zero gradient is the share of the clean cloud's points at
+which the gradient is zero; empty for attacks without gradients. A targeted attack has fooled if the target is
+predicted."""
 
 
 @dataclass(frozen=True, eq=False)
-class Attempt:
-    """One attack on the cloud."""
+class AttackRow:
+    """One attack on the cloud, a row of the table."""
 
     name: str
-    """Of its preset."""
+    """Name of its preset."""
     attack: Attack
     seconds: float
-    """That it took."""
+    """Its running time."""
     scene: live.Scene | None
-    """Its end; None if it failed."""
+    """Scene at its end; None if it raised ``error``."""
     error: Exception | None = None
-    """Why it failed."""
 
     @property
     def fooled(self) -> bool:
-        """Whether the prediction is what the attack wants."""
+        """Whether the attack succeeded: another class than the true one is predicted or, if targeted, the target."""
         if self.scene is None:
             return False
         label = self.scene.state.label
-        return bool(self.attack.fooled(label.new_tensor([self.scene.adversarial[0].argmax()]), label))
+        return bool(self.attack.fooled(label.new_tensor([self.scene.adversarial_confidence[0].argmax()]), label))
 
     def cells(self) -> dict[str, Cell]:
-        """A row of the table by column; of an attack that failed the first two cells alone."""
+        """The cells of the row by column; only the first two if the attack raised an error."""
         row: dict[str, Cell] = {"Attack": self.name, "Bounded": self.attack.constraint}
         if self.scene is None:
             return row
-        scene, state, confidences = self.scene, self.scene.state, self.scene.adversarial[0]
+        scene, state, confidences = self.scene, self.scene.state, self.scene.adversarial_confidence[0]
         zero_gradient = state.at_clean.zero_gradient if state.at_clean is not None else None
         return row | {
             "Predicted": scene.setup.classes[confidences.argmax()],
@@ -64,13 +64,14 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
-class Attempts:
-    """Attacks on one cloud, in the order in which they were made."""
+class AttackComparison:
+    """Attacks on one cloud, in the order in which they were run."""
 
     setup: live.Setup
-    """The cloud, the attacked model alone, and the budget, which is that of its attack."""
-    rows: tuple[Attempt, ...]
+    """The cloud, the attacked model as its only model, and the epsilon of all attacks in ``setup.attack``."""
+    rows: tuple[AttackRow, ...]
     complete: bool
+    """Whether all attacks were run."""
 
     def table(self) -> Table:
         """A line for each attack."""
@@ -81,7 +82,7 @@ class Attempts:
         return Table(title, COLUMNS, [[line.get(name) for name in COLUMNS] for line in lines])
 
     def provenance(self) -> dict[str, Any]:
-        """What made the table."""
+        """Provenance of the table."""
         setup = self.setup
         return measurement_provenance(
             setup.models,
@@ -97,39 +98,41 @@ class Attempts:
         )
 
 
-def attempts(setup: live.Setup, attacks: Mapping[str, Attack], cancel: Cancel | None = None) -> Iterator[Event]:
-    """Make several attacks on the cloud of ``setup``, through its primary model, at the epsilon of its attack.
+def compare_attacks(setup: live.Setup, attacks: Mapping[str, Attack], cancel: Cancel | None = None) -> Iterator[Event]:
+    """Run several attacks on the cloud of ``setup`` and its primary model, at the epsilon of ``setup.attack``.
 
-    An attack that fails is a row with its error, and the others go on; one that is cancelled is no row.
+    An attack that raises an error has a row with it, and the next ones are still run; one that is cancelled has no row.
 
     Parameters
     ----------
-    attacks : by the names of their presets; their own epsilons do not matter.
+    attacks : by the names of their presets; their own epsilons are not used.
 
     Yields
     ------
-    ``Progress`` over the steps of all, ``Step`` with each ``Attempt``, at last ``Done`` with the ``Attempts``.
+    ``Progress`` over the steps of all attacks, ``Step`` with each ``AttackRow``, at last ``Done`` with the
+    ``AttackComparison``.
     """
     setup = replace(setup, models=(setup.models[setup.primary],), primary=0)
-    rows: list[Attempt] = []
-    done, total = 0, sum(each.total_steps for each in attacks.values())
-    for name, chosen in attacks.items():
-        changed, seconds, scene, error = chosen.at(setup.attack.epsilon), 0.0, None, None
+    rows: list[AttackRow] = []
+    done, total = 0, sum(attack.total_steps for attack in attacks.values())
+    for name, preset_attack in attacks.items():
+        attack, seconds, scene, error = preset_attack.at(setup.attack.epsilon), 0.0, None, None
         try:
-            since = time.perf_counter()
-            for event in live.attack(replace(setup, attack=changed), changed.epsilon, cancel):
-                seconds += time.perf_counter() - since
+            start = time.perf_counter()
+            for event in live.attack(replace(setup, attack=attack), attack.epsilon, cancel):
+                seconds += time.perf_counter() - start
                 match event:
                     case Step(index):
                         yield Progress(done + index, total, name)
                     case Done(result, complete=True):
                         scene = result.scene
-                since = time.perf_counter()  # what a pause between two events takes is not the attack's
-        except Exception as caught:  # whatever it is, it is this attack's alone
+                start = time.perf_counter()  # the caller's time between two events is not counted
+        except Exception as caught:  # of any kind: the other attacks may still run
             error = caught
         if scene is None and error is None:
             break
-        done += chosen.total_steps
-        rows.append(Attempt(name, changed, seconds, scene, error))
+        done += attack.total_steps
+        rows.append(AttackRow(name, attack, seconds, scene, error))
         yield Step(done, total, rows[-1])
-    yield Done(Attempts(setup, tuple(rows), len(rows) == len(attacks)), complete=len(rows) == len(attacks))
+    complete = len(rows) == len(attacks)
+    yield Done(AttackComparison(setup, tuple(rows), complete), complete)

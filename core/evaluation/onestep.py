@@ -1,6 +1,6 @@
-"""One step away from every test cloud: the five variants of FGSM, beside noise of the same size.
+"""One-step attacks on every test cloud: the five variants of FGSM, and noise of the same size for comparison.
 
-The direction of a one-step attack does not depend on epsilon, so one gradient of each cloud serves all budgets.
+The direction of a one-step attack does not depend on epsilon, so all budgets need one gradient of each cloud.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,28 +21,28 @@ from core.models import Classifier
 from core.models.predict import device_of, predict
 
 NOISES: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-    "random sign": lambda clouds, source: torch.randint(0, 2, clouds.shape, generator=source).to(clouds) * 2 - 1,
-    "Gaussian": lambda clouds, source: torch.randn(clouds.shape, generator=source).to(clouds),
+    "random sign": lambda clouds, generator: torch.randint(0, 2, clouds.shape, generator=generator).to(clouds) * 2 - 1,
+    "Gaussian": lambda clouds, generator: torch.randn(clouds.shape, generator=generator).to(clouds),
 }
-"""Clouds (B, N, 3) -> moves of the size of epsilon = 1 that know nothing of the model. random sign: the L-infinity
-distance of sign; Gaussian: an RMSE of 1."""
+"""Clouds (B, N, 3) -> random perturbations (B, N, 3) for epsilon = 1. random sign: L-infinity distance 1, as that of
+the direction "sign"; Gaussian: RMSE 1."""
 
 FGSM: Mapping[str, GradientAttack] = {direction: fgsm(direction) for direction in DIRECTIONS}
-"""Every reading of the first paper's ``x + epsilon * gradient``."""
+"""FGSM with each of the directions that the first paper's ``x + epsilon * gradient`` can mean."""
 
 Cell = tuple[str, float]
-"""The name of an attack or a noise, and a budget."""
+"""A cell of the table of results: the name of an attack or a noise, and a budget."""
 
 
 @dataclass(frozen=True, eq=False)
 class OneStepResult:
-    """A model's verdicts on n clouds that one step has moved."""
+    """A model's predictions for n clouds that were perturbed in one step."""
 
     direction: str
-    """A reading of FGSM, or a noise."""
+    """A name of ``FGSM`` or of ``NOISES``."""
     epsilon: float
     correct: NDArray[np.bool_]
-    """(n,)"""
+    """(n,), whether each prediction is the true class."""
     linf: NDArray[np.float64]
     """(n,), realised L-infinity distance in unit-sphere radii."""
     rmse: NDArray[np.float64]
@@ -50,6 +50,7 @@ class OneStepResult:
 
     @property
     def accuracy(self) -> Rate:
+        """Share of correct predictions."""
         return Rate(int(self.correct.sum()), len(self.correct))
 
 
@@ -63,45 +64,46 @@ def one_step(
     *,
     clean_cache: CleanCache | None = None,
 ) -> Iterator[Event]:
-    """Move every cloud along the first steps of attacks, and along noises, by the budgets of ``cells``.
+    """Perturb every cloud by one step of the attack, or by the noise, of each cell, with the budget of the cell.
 
     Parameters
     ----------
-    attacks : by name, all linear in epsilon, on the cross-entropy.
-    cells : of names of ``attacks`` and of ``NOISES``.
+    attacks : by name; all linear in epsilon, with the cross-entropy as objective.
+    cells : pairs of a name of ``attacks`` or ``NOISES`` and a budget.
     clean_cache : evaluations of the model at clean clouds; read only.
 
     Yields
     ------
-    Progress after each batch, then Done with a ``OneStepResult`` for each cell, of the clouds that were reached.
+    Progress after each batch, then Done with a ``OneStepResult`` for each cell, of the first batches if it was
+    cancelled.
     """
-    device, source = device_of(model), torch.Generator().manual_seed(options.seed)
-    asked = {name for name, _ in cells}
-    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in cells]
+    device, generator = device_of(model), torch.Generator().manual_seed(options.seed)
+    names = {name for name, _ in cells}
+    parts: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in cells]  # of each cell, a tuple of columns for each batch
     rows, complete = chosen_clouds(split, options), False
     for start in range(0, len(rows), options.batch_size):
-        part = rows[start : start + options.batch_size]
-        points, truth = np.array(split.points[part, : options.points]), split.labels[part]
-        clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(truth).to(device)
+        batch = rows[start : start + options.batch_size]
+        points, true_classes = np.array(split.points[batch, : options.points]), split.labels[batch]
+        clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(true_classes).to(device)
         gradient = ((clean_cache or {}).get(start) or evaluate(model, clouds, label, gradient=True)).gradient
         assert gradient is not None
         unit_delta = {name: attack.unit_delta_of(gradient) for name, attack in attacks.items()}
-        unit_delta |= {name: noise(clouds, source) for name, noise in NOISES.items() if name in asked}
-        for (name, epsilon), answers in zip(cells, found, strict=True):
-            moved = (clouds + epsilon * unit_delta[name]).cpu().numpy()
-            right = predict(model, moved, options.batch_size).prediction == truth
-            answers.append((right, linf(points, moved), rmse(points, moved)))
-        complete = start + len(part) == len(rows)
-        yield Progress(start + len(part), len(rows), "clouds moved")
+        unit_delta |= {name: noise(clouds, generator) for name, noise in NOISES.items() if name in names}
+        for (name, epsilon), columns in zip(cells, parts, strict=True):
+            perturbed = (clouds + epsilon * unit_delta[name]).cpu().numpy()
+            correct = predict(model, perturbed, options.batch_size).prediction == true_classes
+            columns.append((correct, linf(points, perturbed), rmse(points, perturbed)))
+        complete = start + len(batch) == len(rows)
+        yield Progress(start + len(batch), len(rows), "clouds moved")
         if cancel and cancel.requested:
             break
-    table = [
-        OneStepResult(*cell, *(np.concatenate(column) for column in zip(*answers, strict=True)))
-        for cell, answers in zip(cells, found, strict=True)
+    results = [
+        OneStepResult(*cell, *(np.concatenate(column) for column in zip(*columns, strict=True)))
+        for cell, columns in zip(cells, parts, strict=True)
     ]
-    yield Done(table, complete=complete)
+    yield Done(results, complete=complete)
 
 
 def fgsm_variants(epsilons: Sequence[float]) -> list[Cell]:
-    """Every reading of ``FGSM`` and every noise, each by each of the budgets."""
+    """Cells of every variant of ``FGSM`` and every noise with every budget."""
     return [(name, epsilon) for name in (*FGSM, *NOISES) for epsilon in epsilons]

@@ -1,4 +1,4 @@
-"""How clouds stand in a file, found by trying: the right-angled turn after which a model knows them best."""
+"""Search for the orientation of clouds in a file: the right-angled turn after which a model is most confident."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,45 +16,46 @@ from core.models.predict import predict
 from core.models.typical import margin
 
 SAMPLE = 16
-"""Clouds of a folder that are tried: of 16 test clouds each shipped model found the right turn, in 500 of 500 draws."""
-SURER = 2.0
-"""By how much the likeness of one cloud has to rise for a turn to be worth a hint, in standard deviations over the
-validation clouds; of the mean of n clouds, by this over the root of n. At most 5.4 % of the upright test clouds gain
-so much by standing another way, and 53 to 83 % of those that lie or stand on their head by being put upright (see
-``resources/studies/frames.md``)."""
+"""Clouds of a folder that are tried: on 16 test clouds each shipped model found the right turn in 500 of 500 draws."""
+HINT_GAIN = 2.0
+"""Gain in the likeness of one cloud from which a turn is proposed as a hint, in standard deviations over the validation
+clouds; for the mean over n clouds it is divided by the root of n. At most 5.4 % of the upright test clouds gain as much
+in another orientation, and 53 to 83 % of those that lie or stand on their head gain as much when they are put upright
+(see ``resources/studies/frames.md``)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
-    """What a model makes of clouds in each of the 24 right-angled turns."""
+class TurnSearch:
+    """Scores of a model for clouds in each of the 24 right-angled turns."""
 
     turns: tuple[Orientation, ...]
-    """The first is as they are."""
+    """The first one leaves the clouds as they are."""
     scores: NDArray[np.float64]
     """(24,), mean over the clouds of ``Typical.likeness``, or of the class margin alone if not ``calibrated``."""
     margins: NDArray[np.float64]
     """(24,), mean class margins, in logits."""
     calibrated: bool
-    """Whether the model's file tells what is typical of its training data."""
+    """Whether the model has a ``Typical``, measured on its training data."""
     clouds: int
-    """How many were tried."""
+    """Number of clouds that were tried."""
 
     @property
     def best(self) -> Orientation:
+        """The turn with the highest score."""
         return self.turns[int(self.scores.argmax())]
 
     def hint(self) -> Orientation | None:
-        """The best turn, if it puts another axis up than is now and the model, calibrated, is much surer then."""
+        """The best turn, if it puts another axis up and raises the score by enough; None without calibration."""
         if not self.calibrated:
             return None
         upright = np.array([turn.up == self.turns[0].up for turn in self.turns])
         gain = self.scores[~upright].max() - self.scores[upright].max()
-        return self.best if gain > SURER / self.clouds**0.5 else None
+        return self.best if gain > HINT_GAIN / self.clouds**0.5 else None
 
     def __str__(self) -> str:
         best = int(self.scores.argmax())
-        said = f"--up auto chose {self.turns[best].words()}: mean class margin {self.margins[best]:.2f} logits"
-        return said + (f", as it is {self.margins[0]:.2f}." if best else ", as it is.")
+        text = f"--up auto chose {self.turns[best].words()}: mean class margin {self.margins[best]:.2f} logits"
+        return text + (f", as it is {self.margins[0]:.2f}." if best else ", as it is.")
 
 
 def expected_up(card: ModelCard) -> Axis:
@@ -63,7 +64,7 @@ def expected_up(card: ModelCard) -> Axis:
     Raises
     ------
     ValueError
-        If its card does not say.
+        If its card has no such axis.
     """
     if (axis := axis_named(card.up_axis)) is not None:
         return axis
@@ -74,11 +75,11 @@ def expected_up(card: ModelCard) -> Axis:
 
 
 def search_turn(model: LoadedModel, clouds: Sequence[Points], cancel: Cancel | None = None) -> Iterator[Event]:
-    """Try the 24 right-angled turns of clouds (N, 3), all of which stand alike, on a model.
+    """Predict clouds (N, 3), all of the same orientation, in each of the 24 right-angled turns.
 
     Yields
     ------
-    Progress after each cloud, then Done with the ``Search``; None if it was cancelled before the last.
+    Progress after each cloud, then Done with the ``TurnSearch``; None if it was cancelled before the last.
 
     Raises
     ------
@@ -89,18 +90,20 @@ def search_turn(model: LoadedModel, clouds: Sequence[Points], cancel: Cancel | N
     turns = right_angled(expected)
     rotations = [turn.rotation(expected) for turn in turns]
     scores, margins = [], []
-    for place, points in enumerate(clouds, 1):
+    for number, points in enumerate(clouds, 1):
         predictions = predict(model.module, np.stack([rotated(points, rotation) for rotation in rotations]), len(turns))
         margins.append(margin(predictions.logits))
         scores.append(model.typical.likeness(predictions) if model.typical else margins[-1])
-        yield Progress(place, len(clouds), "clouds turned in 24 ways")
-        if cancel and cancel.requested and place < len(clouds):
+        yield Progress(number, len(clouds), "clouds turned in 24 ways")
+        if cancel and cancel.requested and number < len(clouds):
             yield Done(None, complete=False)
             return
-    yield Done(Search(turns, np.mean(scores, axis=0), np.mean(margins, axis=0), model.typical is not None, len(clouds)))
+    yield Done(
+        TurnSearch(turns, np.mean(scores, axis=0), np.mean(margins, axis=0), model.typical is not None, len(clouds))
+    )
 
 
-def sample(dataset: Dataset, points: int) -> list[Points]:
-    """A few of a dataset's clouds, of all classes alike, each of at most so many points."""
+def sample_clouds(dataset: Dataset, points: int) -> list[Points]:
+    """``SAMPLE`` clouds of a dataset, drawn evenly from its classes, each of at most ``points`` points."""
     split = max(dataset.splits.values(), key=len)
     return [np.array(split.points[row, :points]) for row in choose_rows(split.labels, SAMPLE)]

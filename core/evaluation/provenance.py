@@ -1,4 +1,4 @@
-"""The provenance of what was measured of models, for every file that such a result is written to."""
+"""The provenance of measurements of models, for the files in which they are stored."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,13 +20,14 @@ def measurement_provenance(
     complete: bool = True,
     **options: Any,
 ) -> dict[str, Any]:
-    """What made a measurement of one or more models, in the order of ``core.results.records.provenance``.
+    """Provenance of a measurement of one or more models: the entries of ``core.results.records.provenance``, and which
+    dataset and defences were used.
 
     Parameters
     ----------
-    dataset : card of the dataset that the clouds are of; None for a cloud that is of none.
-    seed : source of the attack's random starts, and of what else is random.
-    options : all others of the operation, by name; under ``options`` beside those of the attack.
+    dataset : card of the dataset of the clouds; None for a cloud that is not from a dataset.
+    seed : seed of the attack's random starts, and of all other random numbers.
+    options : further options of the operation, by name; they are stored with those of the attack.
     """
     defenses = {model.name: model.defense for model in models if model.defense}
     return {

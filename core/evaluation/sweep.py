@@ -1,4 +1,4 @@
-"""Accuracy over the budget: the robustness curve and the area under it."""
+"""Accuracy over epsilon: the robustness curve, and the area under it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,31 +20,31 @@ from core.models import Classifier
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Which of n clouds are classified correctly at each of several budgets."""
+    """Which of n clouds are classified correctly at each of E budgets."""
 
     epsilons: NDArray[np.float64]
-    """(E,), rising, in unit-sphere radii."""
+    """(E,), rising, in the unit of the attack's epsilon."""
     correct: NDArray[np.bool_]
     """(E, n)"""
 
     @property
-    def shares(self) -> NDArray[np.float64]:
-        """(E,), the accuracies as shares in 0..1."""
+    def accuracies(self) -> NDArray[np.float64]:
+        """(E,), in 0..1."""
         return np.asarray(self.correct.mean(axis=1))
 
     @property
     def area(self) -> float:
-        """Mean accuracy over the range of budgets, 0..1: the area under the curve, the range being 1."""
-        value = trapezoid(self.shares, self.epsilons)
+        """Area under the curve divided by the range of budgets, which is the mean accuracy over that range, 0..1."""
+        value = trapezoid(self.accuracies, self.epsilons)
         return float(value / (self.epsilons[-1] - self.epsilons[0]))
 
     def from_zero(self, clean: NDArray[np.bool_]) -> "Sweep":
-        """The same with the budget 0 in front: no perturbation, so the verdicts (n,) are those on the clean clouds."""
+        """The sweep with epsilon 0 in front, where ``clean`` (n,) says which clean clouds are classified correctly."""
         return Sweep(np.append(0.0, self.epsilons), np.vstack([clean, self.correct]))
 
 
 def needs_one_gradient(attack: AnyAttack) -> bool:
-    """Whether one gradient of the loss at each clean cloud serves all budgets."""
+    """Whether the adversarial clouds of all budgets follow from one gradient of the loss at each clean cloud."""
     return isinstance(attack, GradientAttack) and attack.linear_in_epsilon and attack.maximises_loss
 
 
@@ -56,12 +56,12 @@ def sweep(
     options: EvaluationOptions,
     cancel: Cancel | None = None,
 ) -> Iterator[Event]:
-    """Attack every cloud anew at each budget; a one-step attack asks for one gradient only.
+    """Attack every cloud at each budget; a one-step attack computes one gradient of each cloud for all budgets.
 
     Yields
     ------
-    Progress, then Done with the ``Sweep`` of the budgets (of a one-step attack: the clouds) that were reached; None if
-    none was.
+    Progress, then Done with the ``Sweep``. If it was cancelled, that of the first budgets, or of the first clouds if
+    it is a one-step attack; None if no budget was finished.
 
     Raises
     ------
@@ -73,28 +73,29 @@ def sweep(
     if needs_one_gradient(attack):
         assert isinstance(attack, GradientAttack)
         cells = [("", epsilon) for epsilon in epsilons]
-        found = yield from forward(one_step(model, split, {"": attack}, cells, options, cancel))
-        yield Done(swept(found.value), found.complete)
+        moved = yield from forward(one_step(model, split, {"": attack}, cells, options, cancel))
+        yield Done(sweep_from_results(moved.value), moved.complete)
         return
-    until_success = options.model_copy(update={"stop_on_success": True})  # whether a cloud fools is all that is asked
+    # only whether a cloud fools the model is measured, so its attack can end there
+    until_success = options.model_copy(update={"stop_on_success": True})
     n = len(chosen_clouds(split, options))
-    reached: list[AccuracyReport] = []
+    reports: list[AccuracyReport] = []
     for index, epsilon in enumerate(epsilons):
-        found = yield from forward(
+        evaluated = yield from forward(
             evaluate_accuracy(model, split, attack.at(epsilon), until_success, cancel),
             before=index * n,
             weight=n,
             total=len(epsilons) * n,
             text=f"epsilon {epsilon:g}",
         )
-        if not found.complete:
+        if not evaluated.complete:
             break
-        reached.append(found.value)
-    correct = [report.sides[1].correct for report in reached]
-    whole = len(reached) == len(epsilons)
-    yield Done(Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None, whole)
+        reports.append(evaluated.value)
+    correct = [report.sides[1].correct for report in reports]
+    finished = Sweep(np.array(epsilons[: len(correct)]), np.array(correct)) if correct else None
+    yield Done(finished, complete=len(reports) == len(epsilons))
 
 
-def swept(cells: Sequence[OneStepResult]) -> Sweep:
-    """The sweep that the cells of one attack are, in rising order of their budgets."""
-    return Sweep(np.array([cell.epsilon for cell in cells]), np.array([cell.correct for cell in cells]))
+def sweep_from_results(results: Sequence[OneStepResult]) -> Sweep:
+    """The results of one attack at several budgets, in rising order, as a sweep."""
+    return Sweep(np.array([result.epsilon for result in results]), np.array([result.correct for result in results]))

@@ -1,8 +1,8 @@
-"""Two-dimensional t-SNE maps of latents, and the place of a new latent in a map that is already made.
+"""Two-dimensional t-SNE maps of latents.
 
-To see clean and adversarial clouds in one map, stack their latents and fit them jointly: two maps fitted apart
-share neither axes nor distances. scikit-learn and openTSNE are imported inside functions, for they take two seconds
-and a window can open without them.
+To compare clean and adversarial clouds, fit one map of both: two separate maps have different axes and distances.
+scikit-learn and openTSNE are imported inside functions, because their import takes two seconds and the window opens
+without them.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from core.options import Options, option
 Floats = NDArray[np.float32]
 
 FRAME_ITERATIONS = 25
+"""Iterations between two maps that are shown."""
 SKLEARN_EARLY_ITERATIONS = 250
-PLACER_NEIGHBOURS = 9
-PURITY_NEIGHBOURS = 10
+"""Iterations with early exaggeration that scikit-learn always makes."""
 
 
 class TsneOptions(Options):
-    """How a map is made (van der Maaten & Hinton 2008; the learning rate is that of Belkina et al. 2019)."""
+    """Options of t-SNE (van der Maaten & Hinton 2008; the learning rate is that of Belkina et al. 2019)."""
 
     perplexity: float = option(
         30.0, help="Effective number of neighbours each point keeps; below a third of the points.", low=2, high=500
@@ -67,7 +67,7 @@ class TsneOptions(Options):
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A t-SNE map: finished, or as it stood after some iterations.
+    """A t-SNE map, finished or after some of the iterations.
 
     Attributes
     ----------
@@ -76,12 +76,12 @@ class Map:
     kl : float
         Kullback-Leibler divergence of the map from the latents' affinities, in nats; NaN before the first iteration.
     iterations : int
-        Iterations made.
+        Number of iterations.
     options : TsneOptions
     mean, basis : (d,) and (k, d) float32, or None
-        Principal components the latents were reduced to, if any.
+        Mean and principal components to which the latents were reduced; None if they were not.
     complete : bool
-        False for a map on its way, or stopped on it.
+        False if the fit is not finished, or was cancelled.
     """
 
     xy: Floats
@@ -93,7 +93,7 @@ class Map:
     complete: bool
 
     def features(self, latents: ArrayLike) -> Floats:
-        """What the map was fitted on: latents (m, d) scaled if the metric is cosine, on the basis (m, k)."""
+        """The input of the fit (m, k) for latents (m, d): scaled if the metric is cosine, and reduced to ``basis``."""
         points = _scaled(np.asarray(latents, dtype=np.float32), self.options.metric)
         if self.mean is None or self.basis is None:
             return points
@@ -101,19 +101,19 @@ class Map:
 
 
 def tsne(latents: ArrayLike, options: TsneOptions | None = None, cancel: Cancel | None = None) -> Iterator[Event]:
-    """Fit a map of ``latents``, showing it as it forms.
+    """Fit a map of ``latents``, and show it after every ``FRAME_ITERATIONS`` iterations.
 
-    The result depends on ``latents`` and ``options`` alone: everything runs on one thread, and watching the map
-    changes nothing in it. openTSNE's Barnes-Hut gradient is used below 10,000 points, its interpolation above.
+    The result depends only on ``latents`` and ``options``, because everything runs on one thread. openTSNE uses the
+    Barnes-Hut gradient below 10,000 points, and interpolation above.
 
     Parameters
     ----------
     latents : (n, d)
-        One row per cloud; n > 3 x perplexity.
+        A row for each cloud; n > 3 x perplexity.
     options : TsneOptions, optional
     cancel : Cancel, optional
-        Ends the fit within ``FRAME_ITERATIONS`` iterations and keeps the map it has reached. scikit-learn's fit
-        cannot be ended.
+        Ends the fit within ``FRAME_ITERATIONS`` iterations and keeps the present map. It does not end scikit-learn's
+        fit.
 
     Yields
     ------
@@ -138,7 +138,7 @@ def tsne(latents: ArrayLike, options: TsneOptions | None = None, cancel: Cancel 
 
 
 def _fit_opentsne(points: Floats, start: Map, cancel: Cancel | None) -> Iterator[Event]:
-    """Run openTSNE's own two phases, a few iterations at a time; positions equal those of ``openTSNE.TSNE.fit``."""
+    """Run the two phases of ``openTSNE.TSNE.fit`` with the same result, ``FRAME_ITERATIONS`` iterations at a time."""
     import openTSNE
 
     options = start.options
@@ -161,7 +161,7 @@ def _fit_opentsne(points: Floats, start: Map, cancel: Cancel | None) -> Iterator
         early = done < options.early_iterations
         count = min(FRAME_ITERATIONS, (options.early_iterations if early else total) - done)
         if early:
-            affinities[:] = unscaled  # openTSNE multiplies and divides them in place: undo what rounding changed
+            affinities[:] = unscaled  # openTSNE scales them in place and back, with rounding errors
         embedding.optimize(count, inplace=True, exaggeration=options.exaggeration if early else None)
         done += count
         yield Step(done, total, _map(start, embedding, embedding.kl_divergence, done, complete=done == total))
@@ -191,12 +191,15 @@ def _fit_sklearn(points: Floats, start: Map, _: Cancel | None) -> Iterator[Event
 
 
 def _map(start: Map, xy: ArrayLike, kl: float, iterations: int, complete: bool) -> Map:
-    positions = np.array(xy, dtype=np.float32)  # a copy: the optimiser goes on writing in its own
+    positions = np.array(xy, dtype=np.float32)  # a copy, because the optimiser changes its array in place
     return Map(positions, float(kl), iterations, start.options, start.mean, start.basis, complete)
 
 
 def one_thread() -> AbstractContextManager[None]:
-    """For sums whose order, and so whose last digits, would depend on the number of threads. Not across a yield."""
+    """A context with one thread: the order of sums, and so the last digits, would depend on the number of threads.
+
+    It must not contain a ``yield``, because the limit holds for the whole process.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[None] = threadpool_limits(1)
@@ -225,7 +228,7 @@ def _checked(latents: ArrayLike, perplexity: float) -> Floats:
 def _scaled(points: Floats, metric: str) -> Floats:
     if metric == "euclidean":
         return points
-    # the squared Euclidean distance of unit vectors is 2 (1 - cosine): one distance serves every later stage
+    # the squared Euclidean distance of unit vectors is 2 (1 - cosine), so everything else can use Euclidean distances
     length = np.linalg.norm(points, axis=1, keepdims=True)
     return np.asarray(points / np.maximum(length, 1e-12), dtype=np.float32)
 
@@ -237,92 +240,3 @@ def _principal_components(points: Floats, options: TsneOptions) -> tuple[Floats,
         pca = PCA(options.components, random_state=options.seed).fit(points)
     mean, basis = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
     return (points - mean) @ basis.T, mean, basis
-
-
-class Placer:
-    """Place new latents in a fixed map; the map is not refitted.
-
-    A latent goes to the weighted median of its nearest fitted latents' positions, with weights 1 / squared distance:
-    a latent of the map lands on its own point, and unlike a mean the median seldom lands in the void between clusters.
-    It follows a slider: 16 latents among 2,874 take less than a millisecond, openTSNE's ``transform`` twenty times as
-    long (``make bench``).
-
-    Parameters
-    ----------
-    latents : (n, d)
-        The latents ``map`` was fitted on, in its order.
-    map : Map
-
-    Raises
-    ------
-    ValueError
-        If there is not one latent for each point of the map.
-    """
-
-    def __init__(self, latents: ArrayLike, map: Map) -> None:
-        self._map = map
-        self._features = map.features(latents)
-        if len(self._features) != len(map.xy):
-            raise ValueError(f"The map has {len(map.xy)} points, but {len(self._features)} latents were given.")
-        self._half_squares = np.einsum("nk,nk->n", self._features, self._features) / 2
-        self._neighbours = min(PLACER_NEIGHBOURS, len(map.xy))
-
-    def place(self, latents: ArrayLike) -> Floats:
-        """Positions (m, 2) in the map of latents (m, d)."""
-        points = self._map.features(latents)
-        # smaller for nearer, without the term that is the same for every candidate
-        ranks = self._half_squares - points @ self._features.T
-        nearest = np.argpartition(ranks, self._neighbours - 1, axis=1)[:, : self._neighbours]
-        squares = np.square(self._features[nearest] - points[:, None]).sum(axis=2)
-        weights = 1 / np.maximum(squares, 1e-12)
-        return np.stack([_weighted_median(self._map.xy[nearest, axis], weights) for axis in (0, 1)], axis=1)
-
-
-def _weighted_median(values: Floats, weights: Floats) -> Floats:
-    """Per row of ``values`` (m, k): the smallest value at which the weights of those up to it reach half of all."""
-    order = np.argsort(values, axis=1)
-    running = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
-    middle = np.argmax(running >= running[:, -1:] / 2, axis=1)
-    chosen: Floats = np.take_along_axis(values, order, axis=1)[np.arange(len(values)), middle]
-    return chosen
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How well classes keep apart.
-
-    Attributes
-    ----------
-    silhouette : float
-        Mean silhouette (Rousseeuw 1987), -1 to 1; NaN where fewer than two classes are present.
-    purity : float
-        Mean share of a point's ten nearest neighbours that are of its own class, 0 to 1.
-    """
-
-    silhouette: float
-    purity: float
-
-
-def separation(points: ArrayLike, labels: ArrayLike) -> Separation:
-    """Separation of the classes ``labels`` (n,) among ``points`` (n, d): latents, or positions in a map.
-
-    Call it once for the clean and once for the adversarial points of a map to compare them, as Figs 8 and 9 of the
-    Defense-PointNet paper do by eye.
-
-    Raises
-    ------
-    ValueError
-        If there are not more than ten points, or not as many labels as points.
-    """
-    from sklearn.metrics import silhouette_score
-    from sklearn.neighbors import NearestNeighbors
-
-    points, labels = np.asarray(points), np.asarray(labels)
-    if len(points) != len(labels):
-        raise ValueError(f"There are {len(points)} points but {len(labels)} labels.")
-    if len(points) <= PURITY_NEIGHBOURS:
-        raise ValueError(f"Separation needs more than {PURITY_NEIGHBOURS} points, and there are {len(points)}.")
-    nearest = NearestNeighbors(n_neighbors=PURITY_NEIGHBOURS).fit(points).kneighbors(return_distance=False)
-    classes = len(np.unique(labels))
-    silhouette = silhouette_score(points, labels) if 1 < classes < len(points) else np.nan
-    return Separation(float(silhouette), float((labels[nearest] == labels[:, None]).mean()))

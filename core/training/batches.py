@@ -1,6 +1,6 @@
-"""Batches of augmented clouds; everything random in them is a function of (seed, epoch, batch) and of nothing else.
+"""Batches of augmented clouds. Their random numbers depend only on the seed, the epoch and the number of the batch.
 
-That is what makes a resumed run equal an unbroken one: there is no state of a random generator to save.
+Therefore a resumed run equals an uninterrupted one, and no state of a random generator has to be saved.
 """
 
 import math
@@ -24,7 +24,7 @@ class Batch:
     label: Tensor
     """(B,)"""
     seed: int
-    """Source of the batch's further randomness: dropout and random starts of attacks."""
+    """Seed of the further random numbers for the batch: dropout and random starts of attacks."""
 
 
 def batches(
@@ -35,15 +35,15 @@ def batches(
     options: TrainOptions,
     epoch: int,
 ) -> Iterator[Batch]:
-    """The batches of one epoch, all of nearly equal size: batch norm can't learn from a last batch of one.
+    """The batches of one epoch, all of nearly equal size, because batch norm can't be trained on a last batch of one.
 
     Parameters
     ----------
     points : array (n, P, 3)
-        Stored clouds; only what a batch needs is read.
+        Stored clouds; only those of a batch are read at a time.
     labels : array (n,)
     rows : array (m,)
-        The clouds of the epoch.
+        Indices of the clouds of the epoch.
     up : str
         Axis of ``options.rotation``: "x", "y" or "z".
     epoch : int
@@ -52,18 +52,18 @@ def batches(
     order = rows[torch.randperm(len(rows), generator=_generator(options.seed, epoch, 0)).numpy()]
     for number, chosen in enumerate(np.array_split(order, math.ceil(len(order) / options.batch_size)), 1):
         generator = _generator(options.seed, epoch, number)
-        columns = _columns(len(chosen), points.shape[1], options, generator)
-        clouds = torch.from_numpy(points[chosen]).gather(1, columns[:, :, None].expand(-1, -1, 3))
+        indices = _point_indices(len(chosen), points.shape[1], options, generator)
+        clouds = torch.from_numpy(points[chosen]).gather(1, indices[:, :, None].expand(-1, -1, 3))
         seed = int(torch.randint(2**62, (), generator=generator))
         yield Batch(augmented(clouds, up, options, generator), torch.from_numpy(labels[chosen]), seed)
 
 
 def augmented(clouds: Tensor, up: str, options: TrainOptions, generator: torch.Generator) -> Tensor:
-    """Clouds (B, N, 3) turned about the up axis, scaled and jittered, each by its own random amount."""
+    """Clouds (B, N, 3), each rotated about the up axis, scaled and jittered at random."""
     b = len(clouds)
     if options.rotation:
         angle = (2 * torch.rand(b, generator=generator) - 1) * math.radians(options.rotation)
-        clouds = clouds @ _turns("xyz".index(up), angle).mT
+        clouds = clouds @ _rotations("xyz".index(up), angle).mT
     if options.scaling:
         clouds = clouds * (1 + options.scaling * (2 * torch.rand(b, 1, 1, generator=generator) - 1))
     if options.jitter:
@@ -72,25 +72,26 @@ def augmented(clouds: Tensor, up: str, options: TrainOptions, generator: torch.G
     return clouds
 
 
-def _turns(axis: int, angle: Tensor) -> Tensor:
+def _rotations(axis: int, angle: Tensor) -> Tensor:
     """Rotations (B, 3, 3) by ``angle`` (B,) in radians about a coordinate axis."""
     i, j = (axis + 1) % 3, (axis + 2) % 3
-    turns = torch.eye(3).repeat(len(angle), 1, 1)
-    turns[:, i, i] = turns[:, j, j] = angle.cos()
-    turns[:, j, i] = angle.sin()
-    turns[:, i, j] = -angle.sin()
-    return turns
+    rotations = torch.eye(3).repeat(len(angle), 1, 1)
+    rotations[:, i, i] = rotations[:, j, j] = angle.cos()
+    rotations[:, j, i] = angle.sin()
+    rotations[:, i, j] = -angle.sin()
+    return rotations
 
 
-def _columns(count: int, stored: int, options: TrainOptions, generator: torch.Generator) -> Tensor:
-    """Indices (count, points) of the points drawn from each of ``count`` clouds of ``stored`` points."""
+def _point_indices(count: int, stored: int, options: TrainOptions, generator: torch.Generator) -> Tensor:
+    """Indices (count, points) of points that are drawn from each of ``count`` clouds with ``stored`` points."""
     if options.replacement:
         return torch.randint(stored, (count, options.points), generator=generator)
     if options.points == stored:
         return torch.arange(stored).expand(count, -1)
-    places = torch.rand(count, stored, generator=generator).numpy()
-    return torch.from_numpy(np.argpartition(places, options.points, axis=1)[:, : options.points])  # topk takes longer
+    order = torch.rand(count, stored, generator=generator).numpy()
+    return torch.from_numpy(np.argpartition(order, options.points, axis=1)[:, : options.points])  # faster than topk
 
 
-def _generator(*place: int) -> torch.Generator:
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]) >> 1)
+def _generator(*key: int) -> torch.Generator:
+    """A generator whose seed is derived from several integers."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1)

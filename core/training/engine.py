@@ -1,4 +1,4 @@
-"""The training loop: one for all regimes, a generator that can be stopped or killed at any moment and resumed."""
+"""The training loop of all regimes: a generator that can be cancelled or killed at any moment, and resumed."""
 
 import math
 import time
@@ -35,34 +35,35 @@ def train(
     resume: bool = False,
     data_root: Path | None = None,
 ) -> Iterator[Event]:
-    """Train a classifier on the train split, less a validation part carved out of it; test is never read.
+    """Train a classifier on the train split, without the part of it that is kept for validation; test is not used.
 
-    A request to ``cancel`` ends it after the current batch and keeps the weights of the finished epochs; closing the
-    generator does the same, without a result. Either way the run can be resumed, and on the same CPU and number of
-    threads it then ends with the weights and metrics of an unbroken run, bit for bit.
+    ``cancel`` ends it after the current batch and keeps the weights of the finished epochs; closing the generator does
+    the same, without a result. In both cases the run can be resumed. A resumed run ends with the same weights and
+    metrics, bit for bit, as an uninterrupted one on the same CPU and with the same number of threads.
 
     Parameters
     ----------
     folder : Path
-        Of the run; new or empty, or that of the run to resume.
+        Folder of the run; new or empty, or that of the run to resume.
     resume : bool
-        Go on after the last finished epoch. Options that were not set are the run's own; ``epochs`` may differ.
+        Continue after the last finished epoch. Options that are not set are those of the run; only ``epochs`` may
+        differ.
     data_root : Path, optional
-        Where the dataset was found, remembered for those who evaluate the run.
+        Where the dataset was found; stored in the run's record, so that an evaluation can open it again.
 
     Yields
     ------
     Note, then for each epoch Progress (in clouds, over the whole run) and Epoch with its metrics: losses in nats,
-    accuracies in 0..1, learning rate, training time in seconds and clouds per second. At last Done with ``RunResult``.
+    accuracies in 0..1, learning rate, training time in seconds, and clouds per second. At last Done with ``RunResult``.
 
     Raises
     ------
     ValueError
-        If the folder, the options or the dataset do not allow it, another process is training the run, or the training
-        diverges: its loss, or what the model gives, is no longer finite.
+        If the folder, the options or the dataset do not fit, another process is training the run, or the training
+        diverges: the loss or an output of the model is no longer finite.
     """
     if resume:
-        read_run(folder)  # or the lock would make a folder where there is none
+        read_run(folder)  # raises if there is no run; the lock would create the folder
     else:
         _check(dataset, options)
     with locked_folder(folder):
@@ -78,7 +79,7 @@ def train(
 def _train(
     dataset: Dataset, options: TrainOptions, folder: Path, cancel: Cancel | None, resume: bool, data_root: Path | None
 ) -> Iterator[Event]:
-    from lightning_fabric import Fabric  # takes a second to import, which a window's start should not pay
+    from lightning_fabric import Fabric  # its import takes a second, too long for the start of the window
 
     run = Run.resume(folder, options, dataset.card) if resume else Run.create(folder, options, dataset.card, data_root)
     options, initial = run.options, run.initial()
@@ -88,59 +89,61 @@ def _train(
         if initial is not None:
             model.load_state_dict(initial.module.state_dict())
         discriminator = build_discriminator(model, options.discriminator_width) if regime.discriminator else None
-        precision = "32-true" if options.precision == "tf32" else options.precision  # tf32 is the learner's own matter
+        precision = "32-true" if options.precision == "tf32" else options.precision  # the learner sets tf32
         fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
         learner = Learner(fabric, model, discriminator, options)
-    if mended := run.restore(learner):
-        yield Note(mended)
+    if repair := run.restore(learner):
+        yield Note(repair)
 
-    whole = dataset.split("train")
-    rows, held = training_rows(dataset, options)
-    validation = Split(whole.points[held], whole.labels[held], [whole.names[row] for row in held])
-    points = min(options.points, whole.points.shape[1])
+    train_split = dataset.split("train")
+    training, validation = training_rows(dataset, options)
+    validation_split = Split(
+        train_split.points[validation], train_split.labels[validation], [train_split.names[row] for row in validation]
+    )
+    points = min(options.points, train_split.points.shape[1])
     evaluation = EvaluationOptions(points=points, batch_size=options.batch_size, stop_on_success=True)
     yield Note(
-        f"{regime.title} of {options.model} on {dataset.card.name}: {len(rows):,} clouds to learn from, {len(held):,} "
-        f"to validate, {options.points:,} points each. {describe_device(device)}."
+        f"{regime.title} of {options.model} on {dataset.card.name}: {len(training):,} clouds to learn from, "
+        f"{len(validation):,} to validate, {options.points:,} points each. {describe_device(device)}."
     )
 
-    total = options.epochs * (len(rows) + len(held))
+    total = options.epochs * (len(training) + len(validation))
     while len(run.history) < options.epochs and not run.out_of_patience:
         epoch = len(run.history) + 1
         text = f"epoch {epoch}/{options.epochs}"
-        done = (epoch - 1) * (len(rows) + len(held))
+        done = (epoch - 1) * (len(training) + len(validation))
         learner.begin_epoch(epoch)
-        seconds, mark = 0.0, time.perf_counter()
-        for batch in batches(whole.points, whole.labels, rows, dataset.card.up_axis, options, epoch):
+        seconds, start = 0.0, time.perf_counter()
+        for batch in batches(train_split.points, train_split.labels, training, dataset.card.up_axis, options, epoch):
             learner.progress = done / total
             with seeded(batch.seed, device):
                 regime.learn(learner, batch.clouds.to(device), batch.label.to(device))
-            if not math.isfinite(sum(learner.tally.values())):
+            if not math.isfinite(sum(learner.metrics.values())):
                 raise NonFiniteError("The loss is no longer finite.")
             done += len(batch.label)
-            seconds += time.perf_counter() - mark  # without the time a caller pauses between two events
+            seconds += time.perf_counter() - start  # without the caller's time between two events
             yield Progress(done, total, text)
-            mark = time.perf_counter()
+            start = time.perf_counter()
             if cancel and cancel.requested:
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
         with seeded(batch.seed, device):
             learner.reestimate_batch_norm()
         validated = yield from forward(
-            evaluate_accuracy(learner.result, validation, options.attack_of_validation, evaluation),
+            evaluate_accuracy(learner.evaluated_model, validation_split, options.attack_of_validation, evaluation),
             before=done,
-            weight=len(held),
+            weight=len(validation),
             total=total,
             text=f"{text}, validation",
         )
         clean, adversarial = validated.value.sides
         metrics = {
-            **learner.tally,
+            **learner.metrics,
             "validation_clean": clean.accuracy.value,
             "validation_adversarial": adversarial.accuracy.value,
             "learning_rate": options.learning_rate_at(epoch),
             "seconds": seconds,
-            "clouds_per_second": len(rows) / seconds,
+            "clouds_per_second": len(training) / seconds,
         }
         run.commit(learner, metrics)
         yield Epoch(epoch, options.epochs, metrics)
@@ -158,6 +161,7 @@ def _train(
 
 
 def _check(dataset: Dataset, options: TrainOptions) -> None:
+    """Raise a ValueError if the dataset can't be used for a training with these options."""
     card = dataset.card
     stored = dataset.split("train").points.shape[1]
     if options.points > stored and not options.replacement:
@@ -172,9 +176,9 @@ def _check(dataset: Dataset, options: TrainOptions) -> None:
     if len(card.classes) < 2:
         raise ValueError(f"{card.name} has one class alone, {card.classes[0]}; a classifier needs at least 2.")
     initial_model(options, dataset.card)
-    learnt, held = dataset.validation(options.validation, options.seed)
-    if len(learnt) < 2 or not len(held):
+    training, validation = dataset.validation(options.validation, options.seed)
+    if len(training) < 2 or not len(validation):
         raise ValueError(
-            f"{card.name} has too few training clouds: {len(learnt)} are left to learn from and {len(held)} to "
+            f"{card.name} has too few training clouds: {len(training)} are left to learn from and {len(validation)} to "
             "validate, and 2 and 1 are needed; of classes with one cloud each none is kept for validation."
         )

@@ -1,4 +1,4 @@
-"""The networks of a training run and one gradient step on them."""
+"""The networks of a training run, and a gradient step on them."""
 
 import copy
 import math
@@ -16,28 +16,29 @@ from core.attacks import GradientAttack
 from core.models import Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.training.options import TrainOptions
+from core.training.state import check_tensors, load_tensors, state_shapes, state_tensors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
 BATCH_NORM_CLOUDS = 1024
-"""Clouds that the batch-norm statistics of averaged weights are measured on after each epoch."""
+"""Clouds from which the batch-norm statistics of averaged weights are computed after each epoch."""
 
 
-class Feed(NamedTuple):
-    """Clouds (B, N, 3) for the model, and their domain, ``REAL`` or ``ADVERSARIAL``."""
+class DomainBatch(NamedTuple):
+    """Clouds (B, N, 3), all of one domain, ``REAL`` or ``ADVERSARIAL``."""
 
     clouds: Tensor
     domain: int
 
 
 class Learner:
-    """The networks of a run, an Adam for each, and the tally of the current epoch.
+    """The networks of a run, an Adam for each, and the metrics of the current epoch.
 
     Parameters
     ----------
-    fabric : where, and in what precision, forward and backward passes run.
+    fabric : sets device and precision of forward and backward passes.
     model : nn.Module
         A ``Classifier``; it is moved to the device.
     discriminator : nn.Module, optional
@@ -49,119 +50,125 @@ class Learner:
         self.model = model
         self.discriminator = discriminator
         self.progress = 0.0
-        """Share of the whole run that is done, for the ramps."""
+        """Share of the run that is done, 0..1, for the ramps of ``epsilon`` and ``feature_weight``."""
         self._fabric = fabric
         self._networks = [network for network in (model, discriminator) if network is not None]
         self._optimisers = [
             torch.optim.Adam(network.parameters(), weight_decay=options.weight_decay) for network in self._networks
         ]
         pairs = [fabric.setup(*pair) for pair in zip(self._networks, self._optimisers, strict=True)]
-        self._forwards, self._steps = zip(*pairs, strict=True)
-        self.result = copy.deepcopy(model).requires_grad_(False) if options.averaging else model  # on the device by now
-        """The model that is measured and kept: the running average of ``model``, or itself."""
+        self._fabric_networks, self._fabric_optimisers = zip(*pairs, strict=True)
+        # after the setup, so that it is copied on the device
+        self.evaluated_model = copy.deepcopy(model).requires_grad_(False) if options.averaging else model
+        """The model that is evaluated and saved: the running average of ``model``'s weights, or ``model``."""
         self.begin_epoch(1)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Training mode, the learning rate of the epoch (counted from 1), and an empty tally."""
+        """Set training mode and the learning rate of the epoch (counted from 1), and forget the metrics."""
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
-        self._learned_clouds: deque[Tensor] = deque(maxlen=math.ceil(BATCH_NORM_CLOUDS / self.options.batch_size))
+        self._recent_clouds: deque[Tensor] = deque(maxlen=math.ceil(BATCH_NORM_CLOUDS / self.options.batch_size))
         for network, optimiser in zip(self._networks, self._optimisers, strict=True):
             network.train()
             for group in optimiser.param_groups:
                 group["lr"] = self.options.learning_rate_at(epoch)
 
     @property
-    def tally(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Means over the epoch so far, by name: losses in nats, accuracies in 0..1."""
         return {name: total / self._counts[name] for name, total in self._sums.items()}
 
-    def learn(self, label: Tensor, *feeds: Feed) -> None:
-        """One gradient step of each network on the mean of its losses over ``feeds``, all of classes ``label`` (B,).
+    def learn(self, label: Tensor, *batches: DomainBatch) -> None:
+        """One gradient step of each network on the mean of its losses over ``batches``, all of classes ``label`` (B,).
 
-        With ``updates`` "concatenated" all feeds go through the model in one pass, and the statistics of its batch norm
-        are those of all of them; otherwise each has a pass, and statistics, of its own.
+        With ``updates`` "concatenated" all batches go through the model in one pass, and batch norm uses the statistics
+        of all of them; otherwise there is a pass, with its own statistics, for each batch.
         """
 
         def losses() -> list[Tensor]:
-            each = [
-                self._losses(label, feed, *output) for feed, output in zip(feeds, self._outputs(feeds), strict=True)
+            of_batches = [
+                self._losses(label, batch, *output)
+                for batch, output in zip(batches, self._outputs(batches), strict=True)
             ]
-            return [torch.stack(parts).mean() for parts in zip(*each, strict=True)]
+            return [torch.stack(of_network).mean() for of_network in zip(*of_batches, strict=True)]
 
-        self._descend(losses)
+        self._gradient_step(losses)
 
-    def _outputs(self, feeds: Sequence[Feed]) -> Iterator[Output]:
-        """The model's output for each of ``feeds``, from one pass for all of them or from one for each."""
+    def _outputs(self, batches: Sequence[DomainBatch]) -> Iterator[Output]:
+        """The model's output for each of ``batches``, from one pass for all of them or a pass for each."""
         if self.options.updates == "concatenated":
-            logits, latent = self._forward(torch.cat([feed.clouds for feed in feeds]))
-            yield from map(Output, logits.chunk(len(feeds)), latent.chunk(len(feeds)))
+            logits, latent = self._forward(torch.cat([batch.clouds for batch in batches]))
+            yield from map(Output, logits.chunk(len(batches)), latent.chunk(len(batches)))
         else:
-            for feed in feeds:
-                yield self._forward(feed.clouds)
+            for batch in batches:
+                yield self._forward(batch.clouds)
 
     def _forward(self, clouds: Tensor) -> Output:
-        """The model's output for clouds (B, N, 3) that it learns from."""
-        if self.result is not self.model:
-            self._learned_clouds.append(clouds)
-        return self._forwards[0](clouds)  # type: ignore[no-any-return]
+        """The model's output for clouds (B, N, 3) in a gradient step."""
+        if self.evaluated_model is not self.model:
+            self._recent_clouds.append(clouds)
+        return self._fabric_networks[0](clouds)  # type: ignore[no-any-return]
 
     def trades_step(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
         """One gradient step on the loss of TRADES (Zhang et al. 2019): CE(clean) + weight KL(clean || adversarial)."""
 
         def losses() -> list[Tensor]:
             logits, latent = self._forward(clean)
-            [loss] = self._losses(label, Feed(clean, REAL), logits, latent)  # with the penalty of this pass
-            moved, _ = self._forward(adversarial)
-            gap = divergence(logits, moved).mean()
-            self._count("disagreement", gap * len(label), len(label))
-            self._count("accuracy_adversarial", (moved.argmax(1) == label).sum(), len(label))
-            return [loss + self.options.trades_weight * gap]
+            [loss] = self._losses(label, DomainBatch(clean, REAL), logits, latent)  # has the penalty of this pass
+            adversarial_logits, _ = self._forward(adversarial)
+            kl = divergence(logits, adversarial_logits).mean()
+            self._add_to_metric("disagreement", kl * len(label), len(label))
+            self._add_to_metric("accuracy_adversarial", (adversarial_logits.argmax(1) == label).sum(), len(label))
+            return [loss + self.options.trades_weight * kl]
 
-        self._descend(losses)
+        self._gradient_step(losses)
 
-    def _arithmetic(self) -> AbstractContextManager[None]:
-        return _products_in_tf32() if self.options.precision == "tf32" else nullcontext()
+    def _matrix_precision(self) -> AbstractContextManager[None]:
+        """A context with matrix products in TF32, if the options say so."""
+        return _tf32_products() if self.options.precision == "tf32" else nullcontext()
 
-    def _descend(self, losses: Callable[[], list[Tensor]]) -> None:
-        """One step of each network down its loss, the model's the first, and of the average after the model.
+    def _gradient_step(self, losses: Callable[[], list[Tensor]]) -> None:
+        """One gradient step of each network on its loss (the model's is the first), and an update of the average.
 
-        With ``weight_perturbation`` the gradients are those beside the weights (AWP, Wu et al. 2020, algorithm 1), and
-        the steps are made from the weights themselves.
+        With ``weight_perturbation`` the gradients are those at perturbed weights, and the steps are applied to the
+        unperturbed ones (AWP, Wu et al. 2020, algorithm 1).
         """
-        with self._arithmetic():
-            found = losses()
+        with self._matrix_precision():
+            unperturbed = losses()
             if self.options.weight_perturbation:
-                with self._perturbed_weights(found[0]):
+                with self._perturbed_weights(unperturbed[0]):
                     self._backward(losses())
             else:
-                self._backward(found)
-        for step in self._steps:
-            step.step()
-        if self.result is not self.model:
+                self._backward(unperturbed)
+        for optimiser in self._fabric_optimisers:
+            optimiser.step()
+        if self.evaluated_model is not self.model:
             count = float(next(iter(self._optimisers[0].state.values()))["step"])
-            decay = min(self.options.averaging, (1 + count) / (10 + count))  # the first weights are soon forgotten
-            for mean, now in zip(self.result.state_dict().values(), self.model.state_dict().values(), strict=True):
-                mean.lerp_(now, 1 - decay) if mean.is_floating_point() else mean.copy_(now)
+            # smaller at first, so that the initial weights lose their influence
+            decay = min(self.options.averaging, (1 + count) / (10 + count))
+            averages, weights = self.evaluated_model.state_dict(), self.model.state_dict()
+            for average, current in zip(averages.values(), weights.values(), strict=True):
+                average.lerp_(current, 1 - decay) if average.is_floating_point() else average.copy_(current)
 
     def _backward(self, losses: Sequence[Tensor]) -> None:
-        for step, loss in zip(self._steps, losses, strict=True):
-            step.zero_grad()
+        for optimiser, loss in zip(self._fabric_optimisers, losses, strict=True):
+            optimiser.zero_grad()
             self._fabric.backward(loss)
 
     @contextmanager
     def _perturbed_weights(self, loss: Tensor) -> Iterator[None]:
-        """The weights of every layer of the model moved up ``loss`` by ``weight_perturbation`` of their norm.
+        """A context in which each layer's weights are moved along the gradient of ``loss``, the model's.
 
-        As in the authors' code, biases and what batch norm learns stay. Running statistics and tally too, which are of
-        the weights themselves.
+        The length of the move is ``weight_perturbation`` times the norm of the weights. As in the authors' code, biases
+        and the parameters of batch norm are not moved. Running statistics and metrics remain those of the unperturbed
+        weights.
         """
         weights = [weight for weight in self.model.parameters() if weight.dim() > 1]
         gradients = torch.autograd.grad(loss, weights)
         changed = [*weights, *self.model.buffers()]
         before = [tensor.detach().clone() for tensor in changed]
-        kept = self._sums, self._counts, self._learned_clouds
-        self._sums, self._counts, self._learned_clouds = defaultdict(float), defaultdict(int), deque(maxlen=0)
+        kept = self._sums, self._counts, self._recent_clouds
+        self._sums, self._counts, self._recent_clouds = defaultdict(float), defaultdict(int), deque(maxlen=0)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 length = self.options.weight_perturbation * weight.norm()
@@ -169,126 +176,92 @@ class Learner:
         try:
             yield
         finally:
-            self._sums, self._counts, self._learned_clouds = kept
+            self._sums, self._counts, self._recent_clouds = kept
             with torch.no_grad():
                 for tensor, value in zip(changed, before, strict=True):
                     tensor.copy_(value)
 
     def reestimate_batch_norm(self) -> None:
-        """Let the batch norm of the averaged model, if there is one, have statistics of the averaged weights.
+        """Compute the batch-norm statistics of the averaged model, if there is one, on the last clouds of the training.
 
-        The average of former statistics is not theirs (Izmailov et al. 2018, section 3.2). They are measured on the
-        last clouds that were learned from, adversarial ones too: with those of clean clouds, the robust accuracy of a
-        model trained on PGD clouds fell from 74 % to 67 % (256 clouds, epsilon 0.08).
+        The average of the statistics of earlier weights is not that of the averaged weights (Izmailov et al. 2018,
+        section 3.2). The clouds are those that were trained on, also adversarial ones: with statistics of clean clouds,
+        the robust accuracy of a model trained on PGD clouds fell from 74 % to 67 % (256 clouds, epsilon 0.08).
         """
-        if self.result is not self.model:
-            update_bn(self._learned_clouds, self.result)
+        if self.evaluated_model is not self.model:
+            update_bn(self._recent_clouds, self.evaluated_model)
 
-    def _losses(self, label: Tensor, feed: Feed, logits: Tensor, latent: Tensor) -> list[Tensor]:
-        """The model's loss, L_cls (+ weighted L_feat); and L_dis, the discriminator's, where there is one."""
+    def _losses(self, label: Tensor, batch: DomainBatch, logits: Tensor, latent: Tensor) -> list[Tensor]:
+        """The loss of each network: [L_cls] or, with a discriminator, [L_cls + weighted L_feat, L_dis]."""
         loss = F.cross_entropy(logits, label, label_smoothing=self.options.label_smoothing)
-        kind = "adversarial" if feed.domain == ADVERSARIAL else "clean"
-        self._count(f"loss_{kind}", loss * len(label), len(label))
-        self._count(f"accuracy_{kind}", (logits.argmax(1) == label).sum(), len(label))
+        kind = "adversarial" if batch.domain == ADVERSARIAL else "clean"
+        self._add_to_metric(f"loss_{kind}", loss * len(label), len(label))
+        self._add_to_metric(f"accuracy_{kind}", (logits.argmax(1) == label).sum(), len(label))
         loss = loss + self.options.transform_penalty * getattr(self.model, "penalty", 0.0)
         if self.discriminator is None:
             return [loss]
 
-        domain = torch.full_like(label, feed.domain)
+        domain = torch.full_like(label, batch.domain)
         feature_loss = self.feature_loss(latent).mean()
-        verdict = self._forwards[1](latent.detach())
-        discriminator_loss = F.cross_entropy(verdict, domain)
-        self._count("feature_loss", feature_loss * len(label), len(label))
-        self._count("discriminator_loss", discriminator_loss * len(label), len(label))
-        self._count("discriminator_accuracy", (verdict.argmax(1) == domain).sum(), len(label))
+        domain_logits = self._fabric_networks[1](latent.detach())
+        discriminator_loss = F.cross_entropy(domain_logits, domain)
+        self._add_to_metric("feature_loss", feature_loss * len(label), len(label))
+        self._add_to_metric("discriminator_loss", discriminator_loss * len(label), len(label))
+        self._add_to_metric("discriminator_accuracy", (domain_logits.argmax(1) == domain).sum(), len(label))
         return [loss + self.feature_weight * feature_loss, discriminator_loss]
 
     def feature_loss(self, latent: Tensor) -> Tensor:
-        """L_feat of each latent, (B, D) -> (B,): how far the discriminator is from taking it for real."""
+        """L_feat of latents (B, D), (B,): the discriminator's cross-entropy to the domain ``REAL``, in nats."""
         assert self.discriminator is not None
         with _frozen(self.discriminator):
-            verdict = self.discriminator(latent)
-        return F.cross_entropy(verdict, verdict.new_full(verdict.shape[:1], REAL, dtype=torch.long), reduction="none")
+            domain_logits = self.discriminator(latent)
+        real = torch.full(domain_logits.shape[:1], REAL, device=domain_logits.device)
+        return F.cross_entropy(domain_logits, real, reduction="none")
 
     @property
     def attack(self) -> GradientAttack:
-        """The attack of the options, with its budget at this point of the run."""
-        ramp = self.options.epsilon_ramp
-        done = min(1.0, self.progress * self.options.epochs / ramp) if ramp else 1.0
-        return self.options.attack.at(done * self.options.epsilon)
+        """The attack of the options, with the budget of the ramp at ``progress``."""
+        epochs = self.options.epsilon_ramp
+        ramp = min(1.0, self.progress * self.options.epochs / epochs) if epochs else 1.0
+        return self.options.attack.at(ramp * self.options.epsilon)
 
     @property
     def feature_weight(self) -> float:
+        """The weight of L_feat at ``progress``."""
         ramp = 2 / (1 + math.exp(-10 * self.progress)) - 1 if self.options.feature_ramp else 1.0
         return self.options.feature_weight * ramp
 
-    def _count(self, name: str, total: Tensor, count: int) -> None:
+    def _add_to_metric(self, name: str, total: Tensor, count: int) -> None:
+        """Add a sum over ``count`` clouds to a metric."""
         self._sums[name] += float(total.detach())
         self._counts[name] += count
 
-    def state(self) -> dict[str, Tensor]:
-        """All the next step depends on but the model's weights: their average, the discriminator, Adam's moments."""
-        tensors: dict[str, Tensor] = {}
-        if self.result is not self.model:
-            tensors |= {f"average/{name}": value for name, value in self.result.state_dict().items()}
+    @property
+    def _other_networks(self) -> dict[str, nn.Module]:
+        """The networks that are stored beside the model, by name."""
+        networks: dict[str, nn.Module] = {}
+        if self.evaluated_model is not self.model:
+            networks["average"] = self.evaluated_model
         if self.discriminator is not None:
-            tensors |= {f"discriminator/{name}": value for name, value in self.discriminator.state_dict().items()}
-        for number, optimiser in enumerate(self._optimisers):
-            for index, moments in optimiser.state_dict()["state"].items():
-                tensors |= {f"adam/{number}/{index}/{key}": value for key, value in moments.items()}
-        return tensors
+            networks["discriminator"] = self.discriminator
+        return networks
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on except the model's weights: their average, the discriminator and Adam."""
+        return state_tensors(self._other_networks, self._optimisers)
 
     def load_state(self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-        """Go on from the model's ``weights`` and what ``state()`` gave.
+        """Restore the model's ``weights`` and a ``state()``.
 
         Raises
         ------
         ValueError
-            If a tensor is missing, foreign, of another shape or not finite; says which.
+            If a tensor is missing, unknown, of another shape or not finite; says which.
         """
-        _check_tensors(weights, {name: value.shape for name, value in self.model.state_dict().items()})
-        _check_tensors(state, self._state_shapes())
+        check_tensors(weights, {name: value.shape for name, value in self.model.state_dict().items()})
+        check_tensors(state, state_shapes(self._other_networks, self._networks))
         self.model.load_state_dict(weights)
-        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
-        for name, value in state.items():
-            part, _, rest = name.partition("/")
-            parts[part][rest] = value
-        if self.result is not self.model:
-            self.result.load_state_dict(parts["average"])
-        if self.discriminator is not None:
-            self.discriminator.load_state_dict(parts["discriminator"])
-        moments: list[dict[int, dict[str, Tensor]]] = [defaultdict(dict) for _ in self._optimisers]
-        for name, value in parts["adam"].items():
-            number, index, key = name.split("/")
-            moments[int(number)][int(index)][key] = value
-        for optimiser, values in zip(self._optimisers, moments, strict=True):
-            optimiser.load_state_dict({"state": values, "param_groups": optimiser.state_dict()["param_groups"]})
-
-    def _state_shapes(self) -> dict[str, torch.Size]:
-        """Name and shape of every tensor that ``state()`` gives after a gradient step."""
-        shapes: dict[str, torch.Size] = {}
-        others = {
-            "average": self.result if self.result is not self.model else None,
-            "discriminator": self.discriminator,
-        }
-        for part, network in others.items():
-            if network is not None:
-                shapes |= {f"{part}/{name}": value.shape for name, value in network.state_dict().items()}
-        for number, network in enumerate(self._networks):
-            for index, weight in enumerate(network.parameters()):
-                moments = {"step": torch.Size(), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}
-                shapes |= {f"adam/{number}/{index}/{name}": shape for name, shape in moments.items()}
-        return shapes
-
-
-def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
-    for name in sorted(tensors.keys() | shapes):
-        if name not in tensors:
-            raise ValueError(f"it lacks {name}")
-        if name not in shapes or tensors[name].shape != shapes[name]:
-            raise ValueError(f"{name} is not a tensor that this run has")
-        if not tensors[name].isfinite().all():
-            raise ValueError(f"{name} holds numbers that are not finite")
+        load_tensors(state, self._other_networks, self._optimisers)
 
 
 def divergence(clean: Tensor, adversarial: Tensor) -> Tensor:
@@ -298,8 +271,8 @@ def divergence(clean: Tensor, adversarial: Tensor) -> Tensor:
 
 
 @contextmanager
-def _products_in_tf32() -> Iterator[None]:
-    """PyTorch's switch is the whole process's: what another thread computes on a GPU in this instant is tf32 too."""
+def _tf32_products() -> Iterator[None]:
+    """A context with matrix products in TF32, on GPUs; for all threads, because PyTorch's setting is of the process."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
@@ -310,6 +283,7 @@ def _products_in_tf32() -> Iterator[None]:
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
+    """A context in which the parameters of a network have no gradient."""
     network.requires_grad_(False)
     try:
         yield

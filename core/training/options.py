@@ -1,8 +1,9 @@
-"""Every choice of a training run.
+"""The options of a training run.
 
-Optimiser, schedule, batch size and architecture default to fxia22/pointnet.pytorch, the base of the first paper.
-Epochs, points and augmentation default to what suits aligned shapes on a small machine: the reference trains 250 epochs
-on 2,500 points drawn with replacement, turned at random about the up axis, with a jitter of 0.02.
+The defaults of optimiser, schedule, batch size and architecture are those of fxia22/pointnet.pytorch, the code on which
+the first paper is based. Those of epochs, points and augmentation are for aligned shapes and a small machine: the
+reference code trains 250 epochs on 2,500 points, which are drawn with replacement, rotated at random about the up axis,
+and jittered by 0.02.
 """
 
 from typing import Any, Literal
@@ -15,11 +16,12 @@ from core.options import Options, option
 from core.runtime.devices import DeviceName
 
 RegimeName = Literal["simple", "adversarial", "defense", "pgd", "trades", "defense-pgd"]
-MANY_STEPS = 7
-"""Gradient steps of the regimes that are about more than one, as in Madry et al. 2018."""
-REGIMES_OF_MANY_STEPS: tuple[RegimeName, ...] = ("pgd", "trades", "defense-pgd")
+PGD_STEPS = 7
+"""Default number of attack steps in ``MULTI_STEP_REGIMES``, as in Madry et al. 2018."""
+MULTI_STEP_REGIMES: tuple[RegimeName, ...] = ("pgd", "trades", "defense-pgd")
+"""Regimes whose adversarial clouds are made by PGD, not by FGSM."""
 VALIDATION_STEPS = 10
-"""Steps of APGD-CE by which these are validated."""
+"""Steps of APGD-CE, if it is the validation attack."""
 
 
 class TrainOptions(Options):
@@ -142,8 +144,8 @@ class TrainOptions(Options):
 
     @field_validator("model_options")
     @classmethod
-    def _of_the_model(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "model" not in info.data:  # which has its own error
+    def _valid_for_model(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "model" not in info.data:  # then the model itself is invalid and has the error
             return value
         return ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
 
@@ -153,15 +155,19 @@ class TrainOptions(Options):
         return fgsm(
             self.direction,
             epsilon=self.epsilon,
-            steps=self.attack_steps or (MANY_STEPS if self.regime in REGIMES_OF_MANY_STEPS else 1),
+            steps=self.attack_steps or (PGD_STEPS if self.regime in MULTI_STEP_REGIMES else 1),
             step_size=self.attack_step_size,
         )
 
     @property
     def attack_of_validation(self) -> Attack:
-        """The attack by which the best epoch is chosen: a model that learns from PGD soon knows that very attack."""
-        usual = "apgd-ce" if self.regime in REGIMES_OF_MANY_STEPS else "training"
-        if (self.validation_attack or usual) == "training":
+        """The attack by which the best epoch is chosen.
+
+        After training on PGD clouds, the accuracy under the same attack overestimates the robustness, so that the
+        default is another attack.
+        """
+        default = "apgd-ce" if self.regime in MULTI_STEP_REGIMES else "training"
+        if (self.validation_attack or default) == "training":
             return self.attack
         return preset("apgd-ce", epsilon=self.epsilon, steps=VALIDATION_STEPS, direction=self.direction)
 

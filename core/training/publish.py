@@ -1,4 +1,4 @@
-"""From a finished run to a model that comes with the program."""
+"""Makes a built-in model, which comes with the program, from a finished run."""
 
 import platform
 from collections.abc import Iterator, Sequence
@@ -28,9 +28,9 @@ ATTACKS = (
     ("fgsm", preset("fgsm", epsilon=0.1)),
     ("pgd-20", preset("pgd", epsilon=0.05, steps=20, restarts=0)),
 )
-"""Under which shipped models are measured."""
+"""Attacks under which built-in models are measured, and their names among the metrics."""
 POINTS = 1024
-"""Points of the clouds on which they are measured: the same for all, whatever they were trained on."""
+"""Points of the clouds on which they are measured: the same for all, whatever the number in their training."""
 
 _AUTO_METRIC = "test_auto_"
 
@@ -55,17 +55,18 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
         "test_points": options.points,
         "test_copies_of_train": len(test.copies),
     }
-    others = {key: value for key, value in loaded.card.metrics.items() if key.startswith(_AUTO_METRIC)}
+    auto = {key: value for key, value in loaded.card.metrics.items() if key.startswith(_AUTO_METRIC)}
+    without_copies: dict[str, float] = {}
     cache = CleanCache()
     for kind, attack in ATTACKS:
-        found = yield from forward(evaluate_accuracy(loaded.module, test, attack, options, clean_cache=cache))
-        report: AccuracyReport = found.value
+        evaluated = yield from forward(evaluate_accuracy(loaded.module, test, attack, options, clean_cache=cache))
+        report: AccuracyReport = evaluated.value
         metrics |= _accuracies(report, f"{kind}_{attack.epsilon:g}", "")
         if len(test.copies):
-            unseen = report.of(np.delete(np.arange(len(test)), test.copies))
-            others |= _accuracies(unseen, f"{kind}_{attack.epsilon:g}", "_without_copies")
-    card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | others})
-    typical = yield from forward(measure_typical(loaded.module, dataset, _options(loaded)))
+            unseen = report.subset(np.delete(np.arange(len(test)), test.copies))
+            without_copies |= _accuracies(unseen, f"{kind}_{attack.epsilon:g}", "_without_copies")
+    card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | without_copies | auto})
+    typical = yield from forward(measure_typical(loaded.module, dataset, _training_options(loaded)))
     yield Done(_install(loaded.module, card, typical.value))
 
 
@@ -108,34 +109,36 @@ def install_typical(name: str, dataset: Dataset) -> Iterator[Event]:
 
     Yields
     ------
-    Progress, then Done with the path of the weights, which are those they were.
+    Progress, then Done with the path of the weights, which are not changed.
     """
     loaded = load_model(resolve_model(name))
-    typical = yield from forward(measure_typical(loaded.module, dataset, _options(loaded)))
+    typical = yield from forward(measure_typical(loaded.module, dataset, _training_options(loaded)))
     yield Done(_install(loaded.module, loaded.card, typical.value))
 
 
-def _options(loaded: LoadedModel) -> TrainOptions:
-    """Those of the training, as far as they say which clouds were learnt from."""
+def _training_options(loaded: LoadedModel) -> TrainOptions:
+    """Options with which ``training_rows`` gives the training and validation clouds of the model."""
     folder = loaded.path.parent if loaded.path else None
     if folder is not None and run_exists(folder):
         return stored_options(folder)
-    return TrainOptions(seed=loaded.card.seed, points=loaded.card.points)  # built in: trained with the usual split
+    return TrainOptions(seed=loaded.card.seed, points=loaded.card.points)  # a built-in model has the default split
 
 
 def _install(module: nn.Module, card: ModelCard, typical: Typical | None) -> Path:
+    """Write the weights and the card of a built-in model; the path of the weights."""
     path = save_builtin(module, card, typical)
     with atomic_path(path.with_suffix(".md")) as part:
-        part.write_text(_readable(read_card(path)), encoding="utf-8")
+        part.write_text(_markdown(read_card(path)), encoding="utf-8")
     return path
 
 
 def _accuracies(report: AccuracyReport, attack: str, suffix: str) -> dict[str, float]:
-    clean, moved = report.sides
-    return {f"test_clean{suffix}": clean.accuracy.value, f"test_{attack}{suffix}": moved.accuracy.value}
+    clean, adversarial = report.sides
+    return {f"test_clean{suffix}": clean.accuracy.value, f"test_{attack}{suffix}": adversarial.accuracy.value}
 
 
-def _readable(card: ModelCard) -> str:
+def _markdown(card: ModelCard) -> str:
+    """The card as the text of a Markdown file."""
     rows = {
         "Architecture": f"{card.architecture} {card.options}",
         "Training": f"{card.regime}, {card.epochs} epochs, {card.points} points a cloud, seed {card.seed}",

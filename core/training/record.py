@@ -1,4 +1,4 @@
-"""What the folder of a run says of it, checked when it is read: files that a person can edit are not trusted."""
+"""The record and the metrics in the folder of a run, validated when they are read, because a person can edit them."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ from core.models.cards import ModelCard
 from core.options import explain
 from core.results.records import read_as, read_jsonl
 from core.runtime.files import FormatError, readable
-from core.training.options import REGIMES_OF_MANY_STEPS, TrainOptions
+from core.training.options import MULTI_STEP_REGIMES, TrainOptions
 
 OPTIONS, METRICS = "options.json", "metrics.jsonl"
 
@@ -29,13 +29,13 @@ Text = Annotated[str, Field(max_length=10_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _stored(path: Path) -> str:
-    """A path as text; as the address of a file, which can hold any name, where it is not UTF-8."""
+def _path_to_text(path: Path) -> str:
+    """A path as text; if its name is not valid UTF-8, as a ``file:`` URL, which can encode it."""
     return str(path) if readable(path) == str(path) else path.resolve().as_uri()
 
 
-def _restored(value: Any) -> Path:
-    """The path of a text that ``_stored`` made."""
+def _path_from_text(value: Any) -> Path:
+    """The path that ``_path_to_text`` has written."""
     if isinstance(value, str) and value.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(value.removeprefix("file://"))))
     if not isinstance(value, str | Path):
@@ -44,37 +44,37 @@ def _restored(value: Any) -> Path:
 
 
 class RunRecord(BaseModel):
-    """``options.json``: how a run was started, and whether it is complete. What made it is kept beside these fields."""
+    """``options.json``: how a run was started, and whether it is complete. Its extra fields are the provenance."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     dataset_name: Text
-    data_root: Annotated[Path, PlainValidator(_restored), PlainSerializer(_stored)] | None
-    """Where the dataset was found; None for one that is built in."""
+    data_root: Annotated[Path, PlainValidator(_path_from_text), PlainSerializer(_path_to_text)] | None
+    """Where the dataset was found; None for a built-in one."""
     given_up: Axis | None = None
-    """Axis that was said to point up in its files."""
+    """Axis that points up in its files, as given by the user."""
     turn: Annotated[FiniteFloat, Field(ge=-360, le=360)] = 0.0
-    """Degrees by which its clouds were turned about the up axis."""
+    """Angle by which its clouds were turned about the up axis, in degrees."""
     options: TrainOptions
     dataset: Text
     """Fingerprint of the dataset."""
     weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """SHA-256 of the file of weights that it began from; None if these were random."""
+    """SHA-256 of the file of the initial weights; None if these were random."""
     versions: dict[Text, Annotated[str, Field(max_length=2000)]]
     complete: bool
 
     @model_validator(mode="before")
     @classmethod
-    def _validated_as_ever(cls, record: Any) -> Any:
-        """Runs older than ``validation_attack`` go on with the attack by which their first epochs were validated."""
+    def _keep_validation_attack(cls, record: Any) -> Any:
+        """Runs without ``validation_attack`` are of an older version, which validated with the training's attack."""
         options = record.get("options") if isinstance(record, dict) else None
-        if isinstance(options, dict) and options.get("regime") in REGIMES_OF_MANY_STEPS:
+        if isinstance(options, dict) and options.get("regime") in MULTI_STEP_REGIMES:
             return record | {"options": {"validation_attack": "training"} | options}
         return record
 
 
 class EpochMetrics(BaseModel):
-    """A line of ``metrics.jsonl``: a finished epoch. Losses and accuracies of the training clouds are beside these."""
+    """A line of ``metrics.jsonl``: a finished epoch. Its extra fields are losses and accuracies on training clouds."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
     __pydantic_extra__: dict[str, FiniteFloat]
@@ -106,9 +106,9 @@ def read_metrics(folder: Path, epochs: int) -> list[dict[str, float]]:
     Raises
     ------
     FormatError
-        If a line is damaged, or has other metrics than the first.
+        If a line is damaged, or has other metrics than the first line.
     ValueError
-        If some are missing.
+        If the metrics of some epochs are missing.
     """
     path = folder / METRICS
     history: list[dict[str, float]] = []
@@ -116,8 +116,8 @@ def read_metrics(folder: Path, epochs: int) -> list[dict[str, float]]:
         try:
             EpochMetrics.model_validate(line)
         except ValidationError as error:
-            wrong = f"line {number} is not the metrics of an epoch ({explain(error)})"
-            raise FormatError(path, wrong, "restore it, or train anew") from None
+            problem = f"line {number} is not the metrics of an epoch ({explain(error)})"
+            raise FormatError(path, problem, "restore it, or train anew") from None
         if history and line.keys() != history[0].keys():
             raise FormatError(path, f"line {number} has other metrics than line 1", "restore it, or train anew")
         history.append(line)
@@ -135,18 +135,18 @@ def stored_options(folder: Path) -> TrainOptions:
 
 
 def run_exists(folder: Path) -> bool:
-    """Whether there is a run to resume in ``folder``; one that was killed at its very start left nothing."""
+    """Whether there is a run to resume in ``folder``; false for one that was killed before its record was written."""
     return (folder / OPTIONS).is_file()
 
 
 class DatasetPlace(NamedTuple):
-    """Which dataset a model was trained on, and how it is opened again."""
+    """The dataset a model was trained on, and what is needed to open it again."""
 
     name: str
     root: Path | None = None
-    """Where it was found; None for a built-in one, and where that is not known."""
+    """Where it was found; None for a built-in one, or if that is not known."""
     orientation: Orientation = AS_IT_IS
-    """How its clouds were said to stand in their files."""
+    """Orientation of its clouds in their files, as given by the user."""
 
 
 def dataset_of_run(folder: Path) -> DatasetPlace:
@@ -156,12 +156,12 @@ def dataset_of_run(folder: Path) -> DatasetPlace:
 
 
 def dataset_of_weights(weights: Path, card: ModelCard) -> DatasetPlace:
-    """The dataset that weights were trained on; where it was found is known of those in a run's folder.
+    """The dataset that weights were trained on; its root is known only if they are in the folder of a run.
 
     Raises
     ------
     ValueError
-        As ``read_run``, or if the card does not say, as that of an imported model.
+        As ``read_run``, or if the card has no dataset, as that of an imported model.
     """
     if run_exists(weights.parent):
         return dataset_of_run(weights.parent)

@@ -1,25 +1,26 @@
-"""The training regimes of the first paper (Defense-PointNet, section III): what a batch teaches to which part.
+"""The training regimes of the first paper (Defense-PointNet, section III): which losses train which network.
 
 * simple: L_cls on the clean batch.
-* adversarial: L_cls on the clean batch, then on its adversarial version, made anew from the weights of that moment.
-* defense: the same batches with L_cls, L_feat and L_dis, and a discriminator of latents.
+* adversarial: L_cls on the clean batch and on its adversarial version, which is made with the current weights.
+* defense: the same batches with L_cls, L_feat and L_dis, with a discriminator of latents.
 
-and those beyond it:
+Further regimes:
 
-* pgd: L_cls on adversarial batches alone, made by PGD from a random start (Madry et al. 2018).
-* trades: L_cls on the clean batch, and agreement with the verdicts on its PGD version, which is made to disagree (Zhang
-  et al. 2019).
-* defense-pgd: defense, with batches that PGD makes against L_cls and L_feat together, which is what the model learns.
+* pgd: L_cls on adversarial batches only, made by PGD from a random start (Madry et al. 2018).
+* trades: L_cls on the clean batch, and the KL divergence of the predictions for its PGD version, which maximises that
+  divergence (Zhang et al. 2019).
+* defense-pgd: defense, with batches for which PGD maximises the model's loss, L_cls + weighted L_feat.
 
-Where a regime learns from a clean and from an adversarial batch, ``TrainOptions.updates`` says how: alternate (a step
-on each), joint (one step on both, each passed through the model by itself) or concatenated (one step on both in one
-pass, so that batch norm normalises them together). The paper's "alternatively" and "simultaneously" leave this open.
+If a regime has a clean and an adversarial batch, ``TrainOptions.updates`` says how they are used: alternate (a step on
+each), joint (one step on both, with a separate pass through the model for each) or concatenated (one step on both in
+one pass, so that batch norm normalises them together). The paper says "alternatively" and "simultaneously", which does
+not decide between them.
 
-L_cls = CE(C(E(x)), y) trains extractor E and classifier C. L_feat = CE(D(z), real) trains E alone to pass any latent
-z = E(x) for that of a real cloud. L_dis = CE(D(z), t) trains the discriminator D alone to tell real (t = 0) from
-adversarial (t = 1). The paper calls D(z) the probability of t = 0, yet the binary cross-entropy it prints drives D(z)
-towards the probability of t = 1. A two-way softmax with cross-entropy on the class index t, used here, is the one
-reading that agrees with the rest of its text.
+L_cls = CE(C(E(x)), y) trains extractor E and classifier C. L_feat = CE(D(z), real) trains only E, so that D classifies
+every latent z = E(x) as that of a real cloud. L_dis = CE(D(z), t) trains only the discriminator D, which tells real
+(t = 0) from adversarial (t = 1). The paper calls D(z) the probability of t = 0, but its formula of the binary
+cross-entropy makes D(z) the probability of t = 1. The softmax over two classes with cross-entropy on the class t, which
+is used here, is the only reading that agrees with the rest of its text.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,34 +36,35 @@ from core.attacks import GradientAttack, Value, evaluate, random_unit_delta
 from core.models import Classifier, Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.models.port import batch_statistics
-from core.training.learner import Feed, Learner, divergence
+from core.training.learner import DomainBatch, Learner, divergence
 from core.training.options import RegimeName
 
 
 @dataclass(frozen=True)
 class Regime:
-    """How one batch is learned."""
+    """How a model is trained on one batch."""
 
     title: str
     learn: Callable[[Learner, Tensor, Tensor], None]
-    """Clean clouds (B, N, 3) and labels (B,) -> one or more gradient steps of the learner."""
+    """Makes one or more gradient steps of a learner, with clean clouds (B, N, 3) and labels (B,)."""
     robust: bool = False
-    """Whether adversarial accuracy counts in the choice of the best epoch."""
+    """Whether the best epoch is chosen by clean and adversarial accuracy, not by clean accuracy alone."""
     discriminator: bool = False
-    feeds: int = 2
-    """Clouds that a step learns from for each training cloud."""
+    """Whether there is a discriminator of latents."""
+    passes: int = 2
+    """Passes through the model in training for each training cloud: for the clean or the adversarial one, or both."""
 
 
 def _clean(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    learner.learn(label, Feed(clouds, REAL))
+    learner.learn(label, DomainBatch(clouds, REAL))
 
 
 def _clean_and_adversarial(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    _both(learner, clouds, label, lambda: _attacked(learner, clouds, label))
+    _learn_both(learner, clouds, label, lambda: _attacked(learner, clouds, label))
 
 
 def _pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    learner.learn(label, Feed(_attacked(learner, clouds, label, random_start=True), ADVERSARIAL))
+    learner.learn(label, DomainBatch(_attacked(learner, clouds, label, random_start=True), ADVERSARIAL))
 
 
 def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
@@ -75,25 +77,26 @@ def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
 
 
 def _defense_pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    def learned(output: Output, _: Tensor) -> Tensor:
+    def model_loss(output: Output, _: Tensor) -> Tensor:
         loss = F.cross_entropy(output.logits, label, reduction="none")
         return loss + learner.feature_weight * learner.feature_loss(output.latent)
 
-    _both(learner, clouds, label, lambda: _attacked(learner, clouds, label, learned, random_start=True))
+    _learn_both(learner, clouds, label, lambda: _attacked(learner, clouds, label, model_loss, random_start=True))
 
 
-def _both(learner: Learner, clouds: Tensor, label: Tensor, attacked: Callable[[], Tensor]) -> None:
-    feeds = [Feed(clouds, REAL)]
+def _learn_both(learner: Learner, clouds: Tensor, label: Tensor, attacked: Callable[[], Tensor]) -> None:
+    """Train on clean clouds and on those of ``attacked``, which is called after the step on the clean ones, if any."""
+    batches = [DomainBatch(clouds, REAL)]
     if learner.options.updates == "alternate":
-        learner.learn(label, feeds.pop())
-    learner.learn(label, *feeds, Feed(attacked(), ADVERSARIAL))
+        learner.learn(label, batches.pop())
+    learner.learn(label, *batches, DomainBatch(attacked(), ADVERSARIAL))
 
 
 REGIMES: Mapping[RegimeName, Regime] = {
-    "simple": Regime("simple training", _clean, feeds=1),
+    "simple": Regime("simple training", _clean, passes=1),
     "adversarial": Regime("adversarial training", _clean_and_adversarial, robust=True),
     "defense": Regime("Defense-PointNet training", _clean_and_adversarial, robust=True, discriminator=True),
-    "pgd": Regime("PGD adversarial training", _pgd, robust=True, feeds=1),
+    "pgd": Regime("PGD adversarial training", _pgd, robust=True, passes=1),
     "trades": Regime("TRADES training", _trades, robust=True),
     "defense-pgd": Regime("Defense-PointNet training with PGD", _defense_pgd, robust=True, discriminator=True),
 }
@@ -109,9 +112,10 @@ def perturbed(
     *,
     random_start: bool = False,
 ) -> Tensor:
-    """The last iterate (B, N, 3) of an attack on clouds (B, N, 3), the model being in ``mode``.
+    """The last iterate (B, N, 3) of an attack on clouds (B, N, 3), with the model in ``mode``.
 
-    Weights, running statistics and modes stay as they were. A random start takes its seed from PyTorch.
+    The weights, running statistics and mode of the model are unchanged. The seed of a random start is drawn from
+    PyTorch's global generator.
     """
     if attack.epsilon == 0:
         return clouds

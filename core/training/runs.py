@@ -1,17 +1,17 @@
-"""The folder of a training run: what was asked, what was measured, the best weights, and the state to go on from.
+"""The folder of a training run: its options, its metrics, the best weights, and the state from which it is resumed.
 
 * ``options.json``: options, dataset and provenance.
 * ``metrics.jsonl``: a line for each finished epoch.
 * ``best.safetensors``: the weights of the best epoch on the validation clouds, with their model card.
-* ``last.safetensors``: the weights after the last finished epoch and everything the next one depends on.
-* ``.lock``: there while a process is training the run; see ``core.runtime.locks``.
+* ``last.safetensors``: the weights after the last finished epoch, and all else that the next one depends on.
+* ``.lock``: present while a process is training the run; see ``core.runtime.locks``.
 
 The best epoch is the first with the highest clean accuracy in the simple regime, and with the highest mean of clean and
 adversarial accuracy in the others, under ``TrainOptions.attack_of_validation``.
 
-``last.safetensors`` is the commit: an epoch counts once it is in there. Its metrics are written before, and its weights
-as the best ones after it. So a run killed at any instant repeats at most one epoch, with the same random numbers, and
-best weights that are missing are those of the last epoch and are written then.
+An epoch is finished once ``last.safetensors`` has its weights. Its metrics are written before that file, and
+``best.safetensors`` after it. Therefore a run that was killed at any moment repeats at most one epoch, with the same
+random numbers; if ``best.safetensors`` is out of date, the last epoch is the best one, and its weights are written.
 """
 
 import shlex
@@ -33,24 +33,24 @@ from core.training.options import TrainOptions
 from core.training.record import METRICS, OPTIONS, RunRecord, read_metrics, read_run
 from core.training.regimes import REGIMES
 
-FILES = tuple(Path(name).stem for name in (OPTIONS, METRICS, BEST, LAST))
+FILE_STEMS = tuple(Path(name).stem for name in (OPTIONS, METRICS, BEST, LAST))
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a training run has come to."""
+    """The result of a training run, complete or not."""
 
     folder: Path
     epochs: int
-    """Finished epochs."""
+    """Number of finished epochs."""
     best_epoch: int
-    """0 if none is finished."""
+    """Counted from 1; 0 if no epoch is finished."""
     metrics: Mapping[str, float]
-    """Of the best epoch."""
+    """Metrics of the best epoch."""
 
 
 class Run:
-    """A run's folder while it is being trained; made by ``create`` or ``resume``, whose caller holds its lock."""
+    """The folder of a run during its training, from ``create`` or ``resume``; the caller of these holds the lock."""
 
     def __init__(self, folder: Path, options: TrainOptions, dataset: Card, record: RunRecord) -> None:
         self.folder = folder
@@ -62,8 +62,14 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, options: TrainOptions, dataset: Card, data_root: Path | None) -> "Run":
-        """Begin a run in a folder that does not exist or is empty."""
-        sweep(folder, FILES)
+        """Begin a run in a folder that is empty.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not empty.
+        """
+        sweep(folder, FILE_STEMS)
         if any(path.name != LOCK for path in folder.iterdir()):
             raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
         device = describe_device(choose_device(options.device))
@@ -85,35 +91,40 @@ class Run:
 
     @classmethod
     def resume(cls, folder: Path, options: TrainOptions, dataset: Card) -> "Run":
-        """Take up the run in ``folder``. Options that were not set are the run's own; only epochs may differ.
+        """Resume the run in ``folder``. Options that are not set are those of the run; only ``epochs`` may differ.
 
-        Nothing is changed in the folder before ``restore``, so that what is refused stays as it was.
+        Nothing in the folder is changed before ``restore``, so that after an error it is as it was.
+
+        Raises
+        ------
+        ValueError
+            If the options or the dataset differ from those of the run, or its files are damaged.
         """
         record = read_run(folder)
-        before = record.options
+        stored = record.options
         for field in sorted(options.model_fields_set - {"epochs"}):
-            was, wanted = getattr(before, field), getattr(options, field)
-            if was != wanted:
+            stored_value, wanted = getattr(stored, field), getattr(options, field)
+            if stored_value != wanted:
                 raise ValueError(
-                    f"The run in {readable(folder)} has {field} = {was!r}, so it can't go on with {wanted!r}."
+                    f"The run in {readable(folder)} has {field} = {stored_value!r}, so it can't go on with {wanted!r}."
                 )
         if record.dataset != dataset.fingerprint:
             raise ValueError(
                 f"The run in {readable(folder)} was trained on another {record.dataset_name} than this one."
             )
-        epochs = options.epochs if "epochs" in options.model_fields_set else before.epochs
-        options = TrainOptions.model_validate(before.model_dump() | {"epochs": epochs})
+        epochs = options.epochs if "epochs" in options.model_fields_set else stored.epochs
+        options = TrainOptions.model_validate(stored.model_dump() | {"epochs": epochs})
         run = cls(folder, options, dataset, record.model_copy(update={"options": options}))
         run.history = read_metrics(folder, run._finished_epochs())
         return run
 
     def initial(self) -> LoadedModel | None:
-        """The model that the first epoch begins from; None if that is a random one, or an epoch is finished.
+        """The model whose weights the first epoch begins with; None if they are random, or an epoch is finished.
 
         Raises
         ------
         ModelError
-            If it is no longer there, or another than when the run was begun.
+            If the model is missing, or another one than when the run was begun.
         """
         if self.history or (model := initial_model(self.options, self._dataset)) is None:
             return None
@@ -125,16 +136,16 @@ class Run:
         return model
 
     def restore(self, learner: Learner) -> str:
-        """Give the learner the state after the last finished epoch, if there is one, and drop what came after it.
+        """Load the state after the last finished epoch, if there is one, and remove what was written after it.
 
-        Returns what was mended, for the person; empty if nothing was.
+        Returns a message if the file of the best weights had to be repaired, else an empty text.
 
         Raises
         ------
         ValueError
-            If that state is not whole, or the weights of the best epoch are gone and not those of the last.
+            If that state is damaged, or the weights of the best epoch are missing and it is not the last epoch.
         """
-        mended = ""
+        repair = ""
         if self.history:
             _, weights, state = load_training(self.folder / LAST)
             try:
@@ -145,17 +156,17 @@ class Run:
                 if self.best_epoch != len(self.history):
                     raise self._unusable(BEST, f"it does not hold the weights of the best epoch, {self.best_epoch}")
                 self._save_best(learner)
-                mended = f"{BEST} was not there or not whole, and was written anew: the last epoch is the best one."
-        sweep(self.folder, FILES)
+                repair = f"{BEST} was not there or not whole, and was written anew: the last epoch is the best one."
+        sweep(self.folder, FILE_STEMS)
         with atomic_path(self.folder / METRICS) as part:
             part.touch()
             for line in self.history:
                 append_jsonl(part, line)
         self._write_record(complete=False)
-        return mended
+        return repair
 
     def commit(self, learner: Learner, metrics: Mapping[str, float]) -> None:
-        """Keep a finished epoch."""
+        """Store a finished epoch."""
         self.history.append({"epoch": len(self.history) + 1, **metrics})
         append_jsonl(self.folder / METRICS, self.history[-1])
         save_model(self.folder / LAST, learner.model, self._card(metrics), training=learner.state())
@@ -163,11 +174,11 @@ class Run:
             self._save_best(learner)
 
     def finish(self, learner: Learner, *, complete: bool) -> RunResult:
-        """End the run, or leave it to be resumed; before the first finished epoch the weights are kept as they are."""
+        """End the run, or leave it to be resumed; without a finished epoch the present weights are saved."""
         if complete:
             self._write_record(complete=True)
         elif not self.history:
-            save_model(self.folder / BEST, learner.result, self._card({}))
+            save_model(self.folder / BEST, learner.evaluated_model, self._card({}))
         best = self.best_epoch
         metrics = {key: value for key, value in self.history[best - 1].items() if key != "epoch"} if best else {}
         return RunResult(self.folder, len(self.history), best, metrics)
@@ -180,45 +191,48 @@ class Run:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether early stopping ends the run here."""
+        """Whether early stopping ends the run after the present epoch."""
         return 0 < self.options.patience <= len(self.history) - self.best_epoch
 
     def _score(self, metrics: Mapping[str, float]) -> float:
+        """The accuracy by which the best epoch is chosen, 0..1."""
         clean, adversarial = metrics["validation_clean"], metrics["validation_adversarial"]
         return (clean + adversarial) / 2 if REGIMES[self.options.regime].robust else clean
 
     def _finished_epochs(self) -> int:
-        """Epochs in the last weights, after checking that these are this run's."""
+        """Number of finished epochs, from the card of the last weights; they must be of this run."""
         if not (self.folder / LAST).is_file():
             lines = len(read_jsonl(self.folder / METRICS)) if (self.folder / METRICS).is_file() else 0
-            if lines > 1 or self._epoch_of_best_weights():  # one line may be of an epoch that was not finished
+            if lines > 1 or self._epoch_of_best_weights():  # the metrics are written before the epoch is finished
                 raise self._unusable(LAST, "it is gone, though epochs were finished")
             return 0
-        card, own = read_card(self.folder / LAST), self._card({})
+        card, expected = read_card(self.folder / LAST), self._card({})
         for field in ("architecture", "options", "classes", "regime", "seed", "fingerprint"):
-            if getattr(card, field) != getattr(own, field):
+            if getattr(card, field) != getattr(expected, field):
                 raise self._unusable(LAST, f"it is of another run, with another {field}")
         return card.epochs or 0
 
     def _epoch_of_best_weights(self) -> int:
-        """The epoch that the kept best weights are of; 0 if there are none, or they are damaged."""
+        """The epoch of the stored best weights; 0 if there are none, or they are damaged."""
         try:
             return read_card(self.folder / BEST).epochs or 0
         except ValueError:
             return 0
 
-    def _unusable(self, name: str, wrong: str) -> ValueError:
+    def _unusable(self, name: str, problem: str) -> ValueError:
+        """The error that a file of the run can't be used."""
         path = readable(self.folder / name)
         return ValueError(
-            f"{path}: {wrong}, so the run can't go on; restore the file, or train anew in another folder."
+            f"{path}: {problem}, so the run can't go on; restore the file, or train anew in another folder."
         )
 
     def _save_best(self, learner: Learner) -> None:
-        """Keep the weights of the last finished epoch as the best ones."""
+        """Save the weights of the last finished epoch as the best ones."""
         metrics = {name: value for name, value in self.history[-1].items() if name != "epoch"}
-        save_model(self.folder / BEST, learner.result, self._card(metrics))
+        save_model(self.folder / BEST, learner.evaluated_model, self._card(metrics))
 
     def _card(self, metrics: Mapping[str, float]) -> ModelCard:
+        """The card of weights after the last finished epoch."""
         options, dataset = self.options, self._dataset
         return ModelCard(
             name=readable(self.folder.name),
@@ -245,11 +259,11 @@ class Run:
 
 def command(options: TrainOptions, dataset: str, orientation: Orientation = AS_IT_IS) -> str:
     """The command line that trains with these options."""
-    usual = TrainOptions().model_dump()
+    defaults = TrainOptions().model_dump()
     words = ["pointward", "train", "--dataset", dataset, *orientation.words().split()]
     for name, value in options.model_dump().items():
         flag = name.replace("_", "-")
-        if value == usual[name]:
+        if value == defaults[name]:
             continue
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

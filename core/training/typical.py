@@ -1,4 +1,4 @@
-"""What is typical of the data that a model was trained on, measured once its training is over."""
+"""Measures what is typical of a model's training data, after its training (see ``core.models.typical``)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,42 +14,43 @@ from core.models.predict import Predictions, predictions
 from core.models.typical import FEWEST, UNLIKE, Typical
 from core.training.options import TrainOptions
 
-MOST = 4096
-"""Training clouds that are looked at, and validation clouds too: more change the percentiles little."""
+MOST_CLOUDS = 4096
+"""Most training clouds, and most validation clouds, that are measured: more change the percentiles little."""
 
 Rows = NDArray[np.int64]
 
 
 def training_rows(dataset: Dataset, options: TrainOptions) -> tuple[Rows, Rows]:
-    """Rows of the train split that are learnt from, and those kept for validation."""
-    rows, held = dataset.validation(options.validation, options.seed)
+    """Indices of the clouds of the train split for training, and of those for validation."""
+    training, validation = dataset.validation(options.validation, options.seed)
     if options.clouds is not None:
-        rows = rows[choose_rows(dataset.split("train").labels[rows], options.clouds)]
-    return rows, held
+        training = training[choose_rows(dataset.split("train").labels[training], options.clouds)]
+    return training, validation
 
 
 def measure_typical(
     model: Classifier, dataset: Dataset, options: TrainOptions, cancel: Cancel | None = None
 ) -> Iterator[Event]:
-    """Predict the training and the validation clouds, unaugmented and of as many points as were trained with.
+    """Predict training and validation clouds, without augmentation and with as many points as in the training.
 
     Yields
     ------
-    Progress, then Done with the ``Typical``; with None if it was cancelled or, as a Note says, there are too few
-    validation clouds.
+    Progress, then Done with the ``Typical``; None if it was cancelled, or after a Note if there are too few validation
+    clouds.
     """
-    train, (learnt, held) = dataset.split("train"), training_rows(dataset, options)
-    if len(held) < FEWEST:
+    split, (training, validation) = dataset.split("train"), training_rows(dataset, options)
+    if len(validation) < FEWEST:
         yield Note(
-            f"No cloud will be marked as {UNLIKE}: that takes {FEWEST} validation clouds, and there are {len(held)}."
+            f"No cloud will be marked as {UNLIKE}: that takes {FEWEST} validation clouds, "
+            f"and there are {len(validation)}."
         )
         yield Done(None)
         return
-    points = min(options.points, train.points.shape[1])
-    learnt, held = (rows[choose_rows(train.labels[rows], MOST)] for rows in (learnt, held))
-    found: list[Predictions] = []
-    for rows, text in ((learnt, "training"), (held, "validation")):
-        for event in predictions(model, train.points[rows, :points], cancel=cancel):
+    points = min(options.points, split.points.shape[1])
+    training, validation = (rows[choose_rows(split.labels[rows], MOST_CLOUDS)] for rows in (training, validation))
+    predicted: list[Predictions] = []
+    for rows, text in ((training, "training"), (validation, "validation")):
+        for event in predictions(model, split.points[rows, :points], cancel=cancel):
             match event:
                 case Progress(done, total):
                     yield Progress(done, total, f"{text} clouds, for what is typical of them")
@@ -57,19 +58,21 @@ def measure_typical(
                     if not complete:
                         yield Done(None, complete=False)
                         return
-                    found.append(value)
-    learnt_from, validation = found
-    yield Done(Typical.fit(learnt_from.latent, train.labels[learnt], validation, points))
+                    predicted.append(value)
+    of_training, of_validation = predicted
+    yield Done(Typical.fit(of_training.latent, split.labels[training], of_validation, points))
 
 
 def add_typical(
     weights: Path, dataset: Dataset, options: TrainOptions, device: str, cancel: Cancel | None = None
 ) -> Iterator[Event]:
-    """Measure what is typical of the training data of a run's weights, in float32, and write it into their file, once.
+    """Measure what is typical of the training data of a run's weights, in float32, and write it into their file.
+
+    Nothing is done if the file has it already.
 
     Yields
     ------
-    Progress and Notes, then Done; not complete if it was cancelled, the file being as it was.
+    Progress and Notes, then Done; if it was cancelled, not complete, and the file is unchanged.
     """
     if read_card(weights).typical is not None:
         yield Done()

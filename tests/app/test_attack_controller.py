@@ -197,7 +197,7 @@ def test_when_idle_the_attack_is_repeated_at_every_epsilon_and_the_outcome_is_ke
     loaded_stage.until(lambda: loaded_stage.settled() and store.scene.exact)
     assert store.outcome is outcome_before
     place = int(np.argmin(abs(outcome_before.epsilons - 0.2)))
-    assert np.isclose(outcome_before.confidence[0, place], store.scene.adversarial[0, 1], atol=1e-4)
+    assert np.isclose(outcome_before.confidence[0, place], store.scene.adversarial_confidence[0, 1], atol=1e-4)
 
 
 def test_a_step_cancels_the_sweep_over_epsilon_which_is_resumed_later(loaded_stage, monkeypatch):
@@ -356,13 +356,13 @@ def test_two_attacks_with_the_same_perturbation_have_different_outcomes(loaded_s
 
 def test_an_interrupted_sweep_over_epsilon_continues_where_it_was(loaded_stage, monkeypatch):
     store, attacked = loaded_stage.store, []
-    original = live._attacked_at
+    original = live.outcome._attacked_at
 
     def watched(scene, epsilon, cancel):
         attacked.append(epsilon)
         return original(scene, epsilon, cancel)
 
-    monkeypatch.setattr(live, "_attacked_at", watched)
+    monkeypatch.setattr(live.outcome, "_attacked_at", watched)
     store.set_attack("pgd", preset("pgd", steps=6, restarts=0), None)
     loaded_stage.until(lambda: len(attacked) > 5)
     loaded_stage.playback.step_back()

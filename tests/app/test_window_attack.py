@@ -40,7 +40,7 @@ def test_the_three_shipped_models_give_their_verdicts(person):
     names = {model.name for model in person.store.models}
     assert names == {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"}
     scene = person.wait_for_scene()
-    assert len(scene.clean) == len(scene.adversarial) == 3
+    assert len(scene.clean_confidence) == len(scene.adversarial_confidence) == 3
     spoken = person.window.verdict.view.accessibleDescription()
     assert all(model.card.title in spoken for model in person.store.models)
     assert "CPU" in person.window.device.text() or "GPU" in person.window.device.text()
@@ -260,7 +260,7 @@ def test_a_targeted_attack_raises_the_confidence_in_the_target_class(person):
     aimed = person.wait_for_scene()
     guitar = person.store.classes.index("guitar")
     assert aimed.setup.target == guitar
-    assert aimed.adversarial[0, guitar] > scene.adversarial[0, guitar]
+    assert aimed.adversarial_confidence[0, guitar] > scene.adversarial_confidence[0, guitar]
     assert "target" in person.window.verdict.view._mark_legend.text()
     person.choose(goal, "untargeted")
     assert np.allclose(person.wait_for_scene().points, scene.points)

@@ -110,7 +110,7 @@ def test_each_attack_is_a_row_that_says_what_it_did(person, dialog, shot):
     run(person, dialog)
     rows = {row[0]: row for row in shown(dialog)}
     assert list(rows) == [name.upper() for name in QUICK]
-    fgsm, verdict = rows["FGSM"], scene.adversarial[0]
+    fgsm, verdict = rows["FGSM"], scene.adversarial_confidence[0]
     assert fgsm[column("Prediction")] == scene.setup.classes[verdict.argmax()]
     assert float(fgsm[column("Confidence")]) == pytest.approx(verdict.max(), abs=0.006)
     assert fgsm[column("Fooled")] == ("yes" if scene.fooled()[0] else "no")
@@ -269,7 +269,7 @@ def test_a_targeted_comparison_is_towards_the_target(person, dialog):
     rows = dialog._result.rows
     assert all(row.attack.goal == "targeted" for row in rows)
     lamp = person.store.classes.index("lamp")
-    assert all(row.fooled == (row.scene.adversarial[0].argmax() == lamp) for row in rows)
+    assert all(row.fooled == (row.scene.adversarial_confidence[0].argmax() == lamp) for row in rows)
 
 
 def test_the_colours_follow_the_theme(person, dialog, qapp):

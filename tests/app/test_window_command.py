@@ -25,7 +25,8 @@ def assert_repeats(person: Person, words: list[str], capsys: pytest.CaptureFixtu
     assert run([*words, "--json"]) == 0
     output = json.loads(capsys.readouterr().out)
     primary = scene.setup.primary
-    for side, confidences in (("clean", scene.clean[primary]), ("adversarial", scene.adversarial[primary])):
+    both = {"clean": scene.clean_confidence[primary], "adversarial": scene.adversarial_confidence[primary]}
+    for side, confidences in both.items():
         assert output[side]["class"] == scene.setup.classes[confidences.argmax()]
         assert output[side]["confidence"] == pytest.approx(float(confidences.max()), abs=1e-3)
     assert output["distances"]["linf"] == pytest.approx(scene.distances.linf, abs=1e-6)

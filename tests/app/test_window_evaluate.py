@@ -42,7 +42,7 @@ def begin(person, clouds=CLOUDS, points=POINTS):
 def made(person):
     """A comparison of three models under FGSM, which is computed once and reused."""
     panel = person.window.evaluation
-    complete = panel.result is not None and len(panel.result.measured) == 3
+    complete = panel.result is not None and len(panel.result.measurements) == 3
     if not complete or panel.result.options.points != POINTS or panel.job is not None:
         begin(person)
         person.wait_until(lambda: panel.job is None, "the evaluation")
@@ -86,7 +86,7 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
     titles = [model.card.title for model in person.store.models]
     assert [table.horizontalHeaderItem(k).text() for k in range(4)] == ["", *titles]
     lines = {table.item(line, 0).text(): line for line in range(table.rowCount())}
-    for column, measured in enumerate(result.measured, 1):
+    for column, measured in enumerate(result.measurements, 1):
         clean, moved = measured.report.sides
         assert len(clean.label) == CLOUDS
         shown = float(table.item(lines["Clean accuracy (%)"], column).text())
@@ -137,7 +137,7 @@ def test_the_definition_of_confidence_can_be_chosen(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Confidence")
     person.choose(view.definition, "Confidence of right verdicts")
-    right = int(result.measured[0].report.sides[1].correct.sum())
+    right = int(result.measurements[0].report.sides[1].correct.sum())
     assert "adversarial, median" in view.boxes.accessibleDescription()
     assert f"n = {right}" in view.boxes.accessibleDescription()
     person.choose(view.definition, "Confidence in the predicted class")
@@ -149,7 +149,7 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
     show(person, "Confusion")
     title = person.store.models[1].card.title
     person.choose(view.model, title)
-    _, moved = result.measured[1].report.sides
+    _, moved = result.measurements[1].report.sides
     confusion = moved.confusion()
     true, predicted = np.unravel_index(confusion.argmax(), confusion.shape)
     assert confusion[true, predicted] > 1
@@ -162,7 +162,7 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
     assert person.store.primary == person.store.models[1].name
     scene = person.wait_for_scene()
     assert scene.setup.cloud.name == names[0]
-    answer = scene.adversarial[scene.setup.primary]
+    answer = scene.adversarial_confidence[scene.setup.primary]
     assert answer.argmax() == predicted, "the pair view shows what the cell says"
     person.click(view.pager.next)
     person.wait_until(lambda: person.store.cloud.name == names[1], "the next cloud")
@@ -176,9 +176,9 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
 def test_a_point_of_the_sweep_opens_the_clouds_misclassified_at_its_epsilon(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Epsilon sweep")
-    curve = result.measured[0].sweep
+    curve = result.measurements[0].sweep
     assert not curve.correct[-1].all()
-    click_on_axes(view.sweep.findChild(QGraphicsView), curve.epsilons[-1], 100 * curve.shares[-1])
+    click_on_axes(view.sweep.findChild(QGraphicsView), curve.epsilons[-1], 100 * curve.accuracies[-1])
     expect_clouds(person, np.flatnonzero(~curve.correct[-1]))
     assert person.store.epsilon == pytest.approx(0.3)
     assert person.store.primary == person.store.models[0].name
@@ -190,7 +190,7 @@ def test_a_point_of_the_sweep_opens_the_clouds_misclassified_at_its_epsilon(pers
 def test_a_point_of_top_k_opens_the_misclassified_clouds(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Top-k")
-    moved = result.measured[0].report.sides[1]
+    moved = result.measurements[0].report.sides[1]
     missed = np.flatnonzero(moved.rank > 1)
     assert missed.size
     click_on_axes(view.top_k[1].findChild(QGraphicsView), 1, 100 * moved.accuracy.value)
@@ -203,7 +203,7 @@ def test_a_box_opens_the_cloud_next_to_its_median(person):
     result, view = made(person), person.window.evaluation.view
     show(person, "Confidence")
     person.choose(view.definition, "Confidence in the true class")
-    (_, values), _ = result.measured[0].confidences("true")
+    (_, values), _ = result.measurements[0].confidences("true")
     low, middle, high = np.percentile(values, (25, 50, 75))
     inside = np.flatnonzero((values >= low) & (values <= high))
     places = inside[np.argsort(abs(values[inside] - middle), kind="stable")]
@@ -264,7 +264,7 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
         assert person.store.models[2].card.title in path.read_text()
     with (tmp_path / "table.csv").open() as file:
         lines = list(csv.DictReader(file))
-    assert float(lines[1]["Clean accuracy (%)"]) == 100 * result.measured[1].report.sides[0].accuracy.value
+    assert float(lines[1]["Clean accuracy (%)"]) == 100 * result.measurements[1].report.sides[0].accuracy.value
     assert r"\begin{table}" in (tmp_path / "table.tex").read_text()
     path = tmp_path / "records.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
@@ -273,7 +273,7 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
         records = list(csv.DictReader(file))
     assert len(records) == 3 * CLOUDS
     right = [record["adversarial_prediction"] == record["label"] for record in records[:CLOUDS]]
-    assert np.mean(right) == result.measured[0].report.sides[1].accuracy.value
+    assert np.mean(right) == result.measurements[0].report.sides[1].accuracy.value
     for name in ("table.csv", "table.tex", "table.md", "records.csv"):
         made_with = json.loads((tmp_path / f"{name}.json").read_text())
         assert made_with["file"] == name
@@ -315,7 +315,7 @@ def test_a_mark_of_a_removed_model_opens_nothing(person):
     person.store.modelsChanged.emit()
     show(person, "Confusion")
     person.choose(panel.view.model, gone.card.title)
-    _, moved = result.measured[1].report.sides
+    _, moved = result.measurements[1].report.sides
     true, predicted = np.unravel_index(moved.confusion().argmax(), moved.confusion().shape)
     cells = panel.view.matrix.widget()
     place = cells.cell(1, int(true), int(predicted)).center()
@@ -357,9 +357,9 @@ def test_stopping_keeps_the_models_that_are_finished(person):
     person.wait_until(lambda: panel.view.comparison is not None, "the first model")
     person.click(panel.stop)
     person.wait_until(lambda: panel.job is None, "the end")
-    assert 1 <= len(panel.result.measured) < 3
+    assert 1 <= len(panel.result.measurements) < 3
     assert panel.export.isEnabled()
-    assert panel.view.table.columnCount() == 1 + len(panel.result.measured)
+    assert panel.view.table.columnCount() == 1 + len(panel.result.measurements)
 
 
 def test_cancelling_keeps_the_previous_result(person):
@@ -416,7 +416,7 @@ def test_auto_is_offered_and_no_weaker_than_the_attack_above(person, auto, shot)
     job = begin(person)
     person.wait_until(lambda: auto.job is None, "the evaluation")
     assert job.status is Status.DONE
-    for before, measured in zip(under_fgsm.measured, auto.result.measured, strict=True):
+    for before, measured in zip(under_fgsm.measurements, auto.result.measurements, strict=True):
         right = measured.report.sides[1].correct
         assert not (right & ~before.report.sides[1].correct).any()
         assert measured.report.sides[1].linf.max() <= 0.1 + 1e-6

@@ -94,7 +94,8 @@ def test_a_script_is_chosen_in_the_dialog_with_its_own_classes_and_frame(person,
     model = load_model(imported_models()["mine"])
     assert model.card.source.frame.up == "y"
     turned = torch.from_numpy(scene.setup.cloud.points.copy())[None]
-    assert np.allclose(model.module(turned).logits.softmax(1).numpy(force=True)[0], scene.clean[0], atol=1e-5)
+    confidence = model.module(turned).logits.softmax(1).numpy(force=True)[0]
+    assert np.allclose(confidence, scene.clean_confidence[0], atol=1e-5)
 
 
 def test_python_code_runs_after_one_yes_that_names_file_and_hash(person, tmp_path):
@@ -120,7 +121,7 @@ def test_python_code_runs_after_one_yes_that_names_file_and_hash(person, tmp_pat
     person.wait_until(lambda: "name" in dialog(person).form._rows, "the facts")
     say(person, name="code")
     scene = attacked(person, "code")
-    assert scene.latent.shape == (64,)
+    assert scene.adversarial_latent.shape == (64,)
 
 
 def test_what_the_file_leaves_open_is_asked(person, tmp_path):

@@ -205,7 +205,7 @@ def test_the_copied_command_puts_the_model_behind_the_defence_too(person, box, c
     assert run([*words[1:], "--json"]) == 0
     output = json.loads(capsys.readouterr().out)
     assert output["model"] == "pointnet-simple+knn"
-    assert output["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial[0].max()), abs=1e-3)
+    assert output["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial_confidence[0].max()), abs=1e-3)
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_the_true_class_of_an_opened_shape_can_be_chosen(person, box):
     drop(person, box)
     scene, truth = cloud_named(person, "box"), person.window.attack._true_class
     assert truth.isVisible()
-    assert scene.label == scene.clean[0].argmax()
+    assert scene.label == scene.clean_confidence[0].argmax()
     person.choose(truth, truth.itemText(1 + person.store.classes.index("mug")))
     scene = person.wait_for_scene()
     assert person.store.classes[scene.label] == person.store.cloud.class_name == "mug"
@@ -308,7 +308,7 @@ def test_an_exported_cloud_that_is_opened_again_has_the_same_predictions(person,
         assert made_with["options"]["cloud"] == scene.setup.cloud.name
     drop(person, path)
     again = cloud_named(person, "adversarial")
-    assert np.allclose(again.clean, scene.adversarial, atol=1e-3)
+    assert np.allclose(again.clean_confidence, scene.adversarial_confidence, atol=1e-3)
 
 
 def test_a_cloud_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
@@ -362,8 +362,8 @@ def test_the_copied_command_repeats_the_attack(person, box, capsys):
     assert words.startswith("pointward attack ")
     assert run([*shlex.split(words)[1:], "--json"]) == 0
     output = json.loads(capsys.readouterr().out)
-    assert output["adversarial"]["class"] == scene.setup.classes[scene.adversarial[0].argmax()]
-    assert output["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial[0].max()), abs=1e-3)
+    assert output["adversarial"]["class"] == scene.setup.classes[scene.adversarial_confidence[0].argmax()]
+    assert output["adversarial"]["confidence"] == pytest.approx(float(scene.adversarial_confidence[0].max()), abs=1e-3)
 
 
 def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
@@ -371,7 +371,7 @@ def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
     person.press(Qt.Key.Key_C, CTRL | Qt.KeyboardModifier.ShiftModifier)
     rows = dict(line.split("\t", 1) for line in QGuiApplication.clipboard().text().splitlines())
     assert float(rows["‖δ‖∞"]) == pytest.approx(scene.distances.linf, rel=0.01)
-    verdict = scene.setup.classes[scene.clean[0].argmax()]
+    verdict = scene.setup.classes[scene.clean_confidence[0].argmax()]
     assert rows[scene.setup.models[0].card.title].startswith(verdict)
 
 

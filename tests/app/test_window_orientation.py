@@ -53,7 +53,7 @@ def calm(person: Person) -> None:
 
 def verdict(person: Person) -> str:
     scene = person.store.scene
-    return scene.setup.classes[scene.clean[scene.setup.primary].argmax()]
+    return scene.setup.classes[scene.clean_confidence[scene.setup.primary].argmax()]
 
 
 def test_built_in_shapes_have_nothing_to_turn(person: Person) -> None:
@@ -215,10 +215,10 @@ def test_some_of_the_classes_are_evaluated_and_mapped(shapes: Path, tmp_path: Pa
         person.click(window.evaluation.start)
         person.wait_until(lambda: window.evaluation.job is None and window.evaluation.result is not None, "the result")
         result = window.evaluation.result
-        assert len(result.measured) == len(store.models)
+        assert len(result.measurements) == len(store.models)
         assert result.classes == store.classes
         assert "3 of the model's 16 classes present" in window.evaluation.status.text()
-        clean = result.measured[0].report.clean
+        clean = result.measurements[0].report.clean
         assert set(clean.label) == {store.classes.index(name) for name in ("table", "chair", "mug")}
         assert clean.accuracy.value > 0.8
 

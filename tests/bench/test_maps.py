@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.evaluation.tsne import Placer, TsneOptions, tsne
+from core.evaluation.placement import Placer
+from core.evaluation.tsne import TsneOptions, tsne
 from core.events import result
 from tests.bench.conftest import Compare
 

@@ -67,7 +67,7 @@ def test_that_workspaces_do_not_know_each_other() -> None:
 
 
 def test_that_no_module_is_outside_a_room() -> None:
-    rooms = {"core": {"events", "options", "live"}, "app": {"store"}}
+    rooms = {"core": {"events", "options"}, "app": {"store"}}
     for package, allowed in rooms.items():
         assert {path.stem for path in (ROOT / package).glob("*.py")} == {"__init__", *allowed}
 

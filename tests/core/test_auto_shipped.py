@@ -7,7 +7,7 @@ from core.attacks import PRESETS, preset
 from core.attacks.scale import RADII
 from core.datasets import Split
 from core.evaluation.accuracy import EvaluationOptions
-from core.evaluation.auto import AutoAttack, auto_set, shipped_beside
+from core.evaluation.auto import AutoAttack, auto_set, other_shipped_models
 from core.evaluation.make import AdversarialSet, make_set
 from core.events import result
 from core.models.checkpoints import builtin_models, load_model
@@ -38,7 +38,7 @@ def expect_auto_at_least_as_strong(name: str, attacks: list[str], count: int, po
     loaded, options = load_model(builtin_models()[name]), EvaluationOptions(points=points)
     split = clouds_for(name, count, points)
     auto: AdversarialSet = result(
-        auto_set(loaded.module, split, AutoAttack(epsilon=EPSILON), options, surrogates=shipped_beside(loaded))
+        auto_set(loaded.module, split, AutoAttack(epsilon=EPSILON), options, surrogates=other_shipped_models(loaded))
     )
     assert auto.linf.max() <= EPSILON + 1e-6
     until_fooled = options.model_copy(update={"stop_on_success": True})

@@ -16,7 +16,7 @@ import pytest
 
 from core.clouds.files import read_cloud
 from core.commands import run
-from core.evaluation.tsne import separation
+from core.evaluation.separation import separation
 from tests.core.toys import CLASSES, toy_split
 from tests.figure_metadata import figure_metadata
 

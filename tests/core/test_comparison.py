@@ -60,7 +60,7 @@ def comparison(events: list[Any]) -> Comparison:
 
 def test_each_model_is_measured_as_if_it_were_alone(comparison: Comparison, models: tuple[LoadedModel, ...]) -> None:
     split = DATASET.split("test")
-    for measured, model in zip(comparison.measured, models, strict=True):
+    for measured, model in zip(comparison.measurements, models, strict=True):
         alone = result(evaluate_accuracy(model.module, split, FGSM, OPTIONS))
         clean, moved = measured.report.sides
         np.testing.assert_array_equal(measured.report.row, alone.row)
@@ -70,7 +70,7 @@ def test_each_model_is_measured_as_if_it_were_alone(comparison: Comparison, mode
         assert measured.sweep is not None
         np.testing.assert_allclose(measured.sweep.epsilons, curve.epsilons)
         np.testing.assert_array_equal(measured.sweep.correct, curve.correct)
-    assert len({measured.report.sides[0].logits.tobytes() for measured in comparison.measured}) == 2
+    assert len({measured.report.sides[0].logits.tobytes() for measured in comparison.measurements}) == 2
 
 
 @pytest.mark.parametrize("attack", [FGSM, preset("bim", epsilon=0.1, steps=2)])
@@ -88,7 +88,7 @@ def test_one_progress_runs_over_everything_and_ends_full(models: tuple[LoadedMod
 
 def test_what_is_there_so_far_is_told_after_each_model(events: list[Any]) -> None:
     steps = [event for event in events if isinstance(event, Step)]
-    assert [len(step.value.measured) for step in steps] == [1, 2]
+    assert [len(step.value.measurements) for step in steps] == [1, 2]
     assert [step.index / step.total for step in steps] == [0.5, 1.0]
     assert isinstance(events[-1], Done)
     assert events[-1].complete
@@ -96,7 +96,7 @@ def test_what_is_there_so_far_is_told_after_each_model(events: list[Any]) -> Non
 
 def test_the_table_has_the_numbers_of_the_measures(comparison: Comparison) -> None:
     table = comparison.table()
-    for row, measured in zip(table.rows, comparison.measured, strict=True):
+    for row, measured in zip(table.rows, comparison.measurements, strict=True):
         line = dict(zip(table.columns, row, strict=True))
         clean, moved = measured.report.sides
         assert line["Model"] == measured.model.card.title
@@ -136,19 +136,19 @@ def test_the_records_give_the_table_back(comparison: Comparison, tmp_path: Path)
     with (tmp_path / "records.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 * 12
-    for measured in comparison.measured:
+    for measured in comparison.measurements:
         mine = [line for line in lines if line["model"] == measured.model.card.title]
         for kind, side in zip(("clean", "adversarial"), measured.report.sides, strict=True):
             right = [line[f"{kind}_prediction"] == line["label"] for line in mine]
             assert np.mean(right) == pytest.approx(side.accuracy.value)
             assert right == [line[f"{kind}_rank"] == "1" for line in mine]
         assert measured.sweep is not None
-        assert np.mean([line["correct_at_0.2"] == "True" for line in mine]) == measured.sweep.shares[2]
+        assert np.mean([line["correct_at_0.2"] == "True" for line in mine]) == measured.sweep.accuracies[2]
         assert [line["cloud"] for line in mine] == [DATASET.split("test").names[row] for row in comparison.rows]
 
 
 def test_the_clouds_of_a_confidence_are_those_it_is_about(comparison: Comparison) -> None:
-    first = comparison.measured[0]
+    first = comparison.measurements[0]
     for key in DEFINITIONS:
         for values, places, side in zip(*first.confidences(key), first.report.sides, strict=True):
             assert len(values) == len(places)
@@ -170,7 +170,7 @@ def test_the_train_split_and_all_of_its_clouds(models: tuple[LoadedModel, ...]) 
     options = ComparisonOptions(split="train", clouds=None, budgets=None, points=16)
     found: Comparison = result(compare(models[:1], DATASET, FGSM, options))
     assert len(found.rows) == 60
-    assert found.measured[0].sweep is None
+    assert found.measurements[0].sweep is None
     assert found.table().rows[0][-1] is None
     assert not any(name.startswith("correct_at") for name in found.records())
     assert found.cloud(0).name == DATASET.split("train").names[0]
@@ -194,9 +194,9 @@ def test_stopping_keeps_what_is_whole(models: tuple[LoadedModel, ...], after: st
     assert isinstance(last, Done)
     assert not last.complete
     if kept:
-        assert len(last.value.measured) == kept
-        assert sum(measured.sweep is not None for measured in last.value.measured) == swept
-        assert {len(measured.report.row) for measured in last.value.measured} == {12}
+        assert len(last.value.measurements) == kept
+        assert sum(measured.sweep is not None for measured in last.value.measurements) == swept
+        assert {len(measured.report.row) for measured in last.value.measurements} == {12}
         assert len(last.value.records()["row"]) == 12 * kept
     else:
         assert last.value is None
@@ -207,8 +207,8 @@ def test_under_auto_nothing_is_swept(models: tuple[LoadedModel, ...], monkeypatc
     *_, step, done = compare(models[:1], DATASET, AutoAttack(epsilon=0.1), OPTIONS)
     assert step.index == step.total
     assert done.complete
-    assert done.value.measured[0].sweep is None
-    assert done.value.measured[0].report.sides[1].linf.max() <= 0.1 + 1e-6
+    assert done.value.measurements[0].sweep is None
+    assert done.value.measurements[0].report.sides[1].linf.max() <= 0.1 + 1e-6
     assert "auto (apgd-ce, transfer) at epsilon 0.1 r" in done.value.caption
     assert done.value.provenance()["options"]["preset"] == "auto"
 

@@ -111,7 +111,7 @@ class TestFreshDraws:
         assert records["adversarial_share_of_draws"].mean() == pytest.approx(summary["adversarial_accuracy"])
         first = report.sides[1]
         assert first.correct.mean() == summary["adversarial_draws"][0], "the predictions are those of the first draw"
-        some = report.of(np.array([1, 5]))
+        some = report.subset(np.array([1, 5]))
         assert some.sides[1].draws is not None
         assert some.sides[1].draws.correct.shape == (2, 4)
         again: AccuracyReport = result(evaluate_accuracy(model, shapes, attack, options))
@@ -131,7 +131,7 @@ class TestFreshDraws:
             model(torch.from_numpy(points[:2]))  # its own sequence goes on, which changes nothing
             assert np.array_equal(judge_draws(model, points, labels, 5, 2, batch).correct, draws.correct)
         assert draws.spread > 0
-        assert draws.mean == pytest.approx(draws.share.mean()) == pytest.approx(draws.accuracies.mean())
+        assert draws.mean == pytest.approx(draws.share_correct.mean()) == pytest.approx(draws.accuracies.mean())
         assert not np.array_equal(judge_draws(model, points, labels, 5, seed=3).correct, draws.correct)
 
     def test_a_model_that_does_not_draw_gives_one_answer_in_every_draw(
@@ -180,7 +180,7 @@ class TestFreshDraws:
         events = list(_stopped_at_once(evaluate_accuracy(model, shapes, MOST, options, cancel), cancel))
         assert isinstance(events[-1], Done)
         assert not events[-1].complete
-        assert events[-1].value.sides[1].in_draws.shape == (8, 3)
+        assert events[-1].value.sides[1].correct_in_draws.shape == (8, 3)
         done = [event.done for event in events if isinstance(event, Progress)]
         assert done == sorted(done)
 
@@ -198,8 +198,8 @@ class TestFreshDraws:
         both = protected(simple, parse("srs:share=0.9"))
         setup = live.Setup((both,), 0, preset("bim", steps=3), Cloud(shapes.points[0], "it", int(shapes.labels[0])))
         scene = result(live.attack(setup, 0.05)).scene
-        assert scene.loss == pytest.approx(-np.log(scene.adversarial[0, shapes.labels[0]]), rel=1e-4)
-        assert scene.unlike == (None,)
+        assert scene.loss == pytest.approx(-np.log(scene.adversarial_confidence[0, shapes.labels[0]]), rel=1e-4)
+        assert scene.unlike_training == (None,)
 
 
 @pytest.fixture(scope="module")
@@ -217,19 +217,19 @@ def study(simple: LoadedModel, shapes: Split) -> DefenseStudy:
 
 class TestRealAttacks:
     def test_without_knowing_a_defence_an_attack_does_less(self, study: DefenseStudy) -> None:
-        for tried in study.tried[1:3]:  # SOR and smoothing
+        for tried in study.results[1:3]:  # SOR and smoothing
             assert tried.oblivious.mean > study.attacked.mean
             assert tried.oblivious.mean > tried.adaptive.mean + 0.1
         assert study.attacked.mean < study.clean.mean - 0.3
 
     def test_a_straight_attack_on_quantisation_finds_nothing(self, study: DefenseStudy) -> None:
-        tried = study.tried[3]
+        tried = study.results[3]
         assert tried.straight.mean == tried.clean.mean > tried.adaptive.mean + 0.2
 
     def test_the_mean_over_draws_attacks_better_than_single_ones(self, study: DefenseStudy) -> None:
-        tried = study.tried[0]
+        tried = study.results[0]
         assert tried.adaptive.mean < tried.straight.mean
-        assert any(draws.spread > 0 for draws in tried.sides.values())
+        assert any(draws.spread > 0 for draws in tried.by_attack.values())
 
     def test_the_table_and_the_records_say_the_same(self, study: DefenseStudy) -> None:
         rows = study.table("it").rows
@@ -241,7 +241,7 @@ class TestRealAttacks:
             for place, name in enumerate(("clean", "oblivious", "straight", "adaptive"), 1):
                 assert row[place] == pytest.approx(100 * records[name][mine].mean())
                 assert summary[name] == pytest.approx(records[name][mine].mean())
-            assert summary["claim"] in [study.claim(tried) for tried in study.tried]
+            assert summary["claim"] in [study.claim(tried) for tried in study.results]
 
     def test_what_is_there_when_it_is_stopped_is_kept(self, simple: LoadedModel, shapes: Split) -> None:
         options, cancel = DefendOptions(points=64, clouds=8, fresh_draws=2), Cancel()
@@ -260,7 +260,7 @@ class TestRealAttacks:
         assert stopped(1) == Done(None, complete=False)
         half = stopped(2)
         assert not half.complete
-        assert len(half.value.tried) == 1
+        assert len(half.value.results) == 1
 
     def test_the_modules_own_state_stays(self, simple: LoadedModel, study: DefenseStudy) -> None:
         assert not any(module.training for module in simple.module.modules())

@@ -17,7 +17,9 @@ from core.evaluation.accuracy import (
     Rate,
 )
 from core.evaluation.judge import evaluate_accuracy, judge
+from core.evaluation.latents import LatentOptions, latent_map
 from core.evaluation.make import make_set
+from core.evaluation.tsne import TsneOptions
 from core.events import Cancel, Done, Progress, result
 from core.models import Output, build
 from core.results.records import plain
@@ -202,6 +204,8 @@ def test_too_many_points_or_no_cloud_are_refused(model: nn.Module) -> None:
     empty = Split(np.zeros((0, 64, 3), np.float32), np.zeros(0, np.int64), [])
     with pytest.raises(ValueError, match="the split has 0 clouds"):
         list(evaluate_accuracy(model, empty))
+    with pytest.raises(ValueError, match="the split has 0 clouds"):
+        list(latent_map(model, empty, preset("fgsm"), LatentOptions(), TsneOptions()))
 
 
 def test_a_rate_of_no_cloud_is_nothing_and_one_of_many_has_an_interval() -> None:

@@ -42,12 +42,12 @@ def attacked(given: live.Setup, epsilon: float) -> live.AttackResult:
 
 def test_the_clean_scene_has_every_models_verdict_and_no_distance(models: tuple[LoadedModel, ...]) -> None:
     scene = live.begin(setup(models, preset("fgsm")))
-    assert scene.clean.shape == scene.adversarial.shape == (3, 3)
-    assert np.allclose(scene.clean.sum(1), 1, atol=1e-6)
-    assert np.array_equal(scene.clean, scene.adversarial)
+    assert scene.clean_confidence.shape == scene.adversarial_confidence.shape == (3, 3)
+    assert np.allclose(scene.clean_confidence.sum(1), 1, atol=1e-6)
+    assert np.array_equal(scene.clean_confidence, scene.adversarial_confidence)
     assert scene.step == 0
     assert scene.distances.linf == 0
-    assert scene.latent.shape == (1024,)
+    assert scene.adversarial_latent.shape == (1024,)
     assert scene.exact
 
 
@@ -58,7 +58,7 @@ def test_refitting_a_one_step_attack_is_the_attack_at_the_other_epsilon(models: 
     assert moved.exact
     assert moved.epsilon == direct.epsilon == 0.04
     assert np.allclose(moved.points, direct.points, atol=1e-6)
-    assert np.allclose(moved.adversarial, direct.adversarial, atol=1e-5)
+    assert np.allclose(moved.adversarial_confidence, direct.adversarial_confidence, atol=1e-5)
     assert moved.loss == pytest.approx(direct.loss, abs=1e-4)
 
 
@@ -77,14 +77,14 @@ def test_stepping_by_hand_leads_to_the_states_of_the_whole_attack(models: tuple[
     for state in whole.states[1:]:
         scene = live.advance(scene)
         assert torch.equal(scene.state.adversarial, state.adversarial)
-    assert np.array_equal(scene.adversarial, whole.scene.adversarial)
+    assert np.array_equal(scene.adversarial_confidence, whole.scene.adversarial_confidence)
     middle = live.show(scene, whole.states[1])
     assert middle.step == 1
 
 
 def test_an_unknown_class_is_attacked_away_from_the_verdict(models: tuple[LoadedModel, ...]) -> None:
     scene = live.begin(setup(models, preset("fgsm"), label=None))
-    assert scene.label == scene.clean[0].argmax()
+    assert scene.label == scene.clean_confidence[0].argmax()
     assert int(scene.state.label) == scene.label
     assert not scene.fooled()[0]
 
@@ -92,19 +92,19 @@ def test_an_unknown_class_is_attacked_away_from_the_verdict(models: tuple[Loaded
 def test_a_targeted_attack_raises_the_targets_confidence(models: tuple[LoadedModel, ...]) -> None:
     given = setup(models, preset("pgd", steps=5, goal="targeted"), target=2)
     scene = attacked(given, 0.2).scene
-    assert scene.adversarial[0, 2] > scene.clean[0, 2]
+    assert scene.adversarial_confidence[0, 2] > scene.clean_confidence[0, 2]
 
 
 def test_the_outcome_follows_the_shown_perturbation_over_epsilon(models: tuple[LoadedModel, ...]) -> None:
     scene = attacked(setup(models, preset("fgsm")), 0.1).scene
     grid = np.linspace(0, 0.3, 7)
-    outcome: live.Outcome = result(live.outcome(scene, grid))
+    outcome: live.Outcome = result(live.rescaled_outcome(scene, grid))
     assert outcome.confidence.shape == (3, 7)
-    assert np.allclose(outcome.confidence[:, 0], scene.clean[:, 1], atol=1e-5)
+    assert np.allclose(outcome.confidence[:, 0], scene.clean_confidence[:, 1], atol=1e-5)
     for place in (2, 6):
         at = live.refit(scene, float(grid[place]))
-        assert np.allclose(outcome.confidence[:, place], at.adversarial[:, 1], atol=1e-5)
-    verdicts = [live.refit(scene, float(epsilon)).adversarial.argmax(1) for epsilon in grid]
+        assert np.allclose(outcome.confidence[:, place], at.adversarial_confidence[:, 1], atol=1e-5)
+    verdicts = [live.refit(scene, float(epsilon)).adversarial_confidence.argmax(1) for epsilon in grid]
     assert np.array_equal(outcome.wrong, np.transpose(verdicts) != 1)
     assert outcome.exact
 
@@ -113,7 +113,7 @@ def test_an_outcome_holds_as_long_as_the_perturbation_is_the_same(models: tuple[
     """One step's is at every budget; a longer attack's, another label's or that of other models is not."""
 
     def outcome(attack: Attack, epsilon: float) -> live.Outcome:
-        found: live.Outcome = result(live.outcome(attacked(setup(models, attack), epsilon).scene, [0.1]))
+        found: live.Outcome = result(live.rescaled_outcome(attacked(setup(models, attack), epsilon).scene, [0.1]))
         return found
 
     fgsm, pgd = outcome(preset("fgsm"), 0.1), outcome(preset("pgd", steps=5), 0.1)
@@ -131,7 +131,7 @@ def test_a_cancelled_outcome_lets_go_after_one_batch(models: tuple[LoadedModel, 
     scene = attacked(setup(models, preset("fgsm")), 0.1).scene
     cancel = Cancel()
     cancel.request()
-    events = list(live.outcome(scene, np.linspace(0, 0.3, 31), cancel))
+    events = list(live.rescaled_outcome(scene, np.linspace(0, 0.3, 31), cancel))
     assert isinstance(events[-1], Done)
     assert not events[-1].complete
     assert len(events) == 2
@@ -145,11 +145,11 @@ def test_the_attack_made_at_every_epsilon_is_each_attack_alone(models: tuple[Loa
     events = list(live.attacked_outcome(scene, [0, 0.05, 0.1, 0.2]))
     assert events[:-1] == [Step(done, 4) for done in (1, 2, 3, 4)]
     outcome: live.Outcome = result(events)
-    assert np.allclose(outcome.confidence[:, 0], scene.clean[:, 1], atol=1e-5)
+    assert np.allclose(outcome.confidence[:, 0], scene.clean_confidence[:, 1], atol=1e-5)
     for place, epsilon in enumerate((0.05, 0.1, 0.2), start=1):
         alone = attacked(setup(models, attack), epsilon).scene
-        assert np.allclose(outcome.confidence[:, place], alone.adversarial[:, 1], atol=1e-4)
-        assert np.array_equal(outcome.wrong[:, place], alone.adversarial.argmax(1) != 1)
+        assert np.allclose(outcome.confidence[:, place], alone.adversarial_confidence[:, 1], atol=1e-4)
+        assert np.array_equal(outcome.wrong[:, place], alone.adversarial_confidence.argmax(1) != 1)
 
 
 def test_the_attack_made_at_every_epsilon_holds_at_every_other(models: tuple[LoadedModel, ...]) -> None:
@@ -217,7 +217,7 @@ def test_added_points_are_behind_the_others_and_come_from_points_of_the_cloud(mo
     assert (scene.displacement[64:] > 0).all()
     assert scene.provenance()["options"]["points"] == 64
     whole: live.Outcome = result(live.attacked_outcome(scene, [0.0, 25.0]))
-    assert np.allclose(whole.confidence[:, 1], scene.adversarial[:, scene.label], atol=1e-5)
+    assert np.allclose(whole.confidence[:, 1], scene.adversarial_confidence[:, scene.label], atol=1e-5)
     assert whole.holds_for(live.refit(scene, 10.0))
     again = attacked(given, 10.0).scene
     assert len(again.points) == 70
@@ -228,11 +228,11 @@ def test_the_outcome_of_what_is_not_proportional_to_epsilon_is_what_the_slider_s
     models: tuple[LoadedModel, ...], name: str
 ) -> None:
     scene = attacked(setup(models, preset(name, steps=4)), 40.0).scene
-    outcome: live.Outcome = result(live.outcome(scene, [0.0, 10.0, 40.0]))
+    outcome: live.Outcome = result(live.rescaled_outcome(scene, [0.0, 10.0, 40.0]))
     for place, epsilon in enumerate((0.0, 10.0, 40.0)):
         shown = live.refit(scene, epsilon)
-        assert np.allclose(outcome.confidence[:, place], shown.adversarial[:, scene.label], atol=1e-5)
-    assert np.allclose(outcome.confidence[:, 0], scene.clean[:, scene.label], atol=1e-5)
+        assert np.allclose(outcome.confidence[:, place], shown.adversarial_confidence[:, scene.label], atol=1e-5)
+    assert np.allclose(outcome.confidence[:, 0], scene.clean_confidence[:, scene.label], atol=1e-5)
 
 
 def test_an_attack_that_a_rule_stops_is_over_and_shows_its_result(models: tuple[LoadedModel, ...]) -> None:

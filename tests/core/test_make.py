@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from core.attacks import Stop, preset
 from core.clouds import distances
 from core.evaluation.accuracy import CleanCache, EvaluationOptions
-from core.evaluation.auto import CLEAN, NOT_FOOLED, AutoAttack, auto_set
+from core.evaluation.auto import AutoAttack, auto_set
+from core.evaluation.combined import CLEAN, NOT_FOOLED
 from core.evaluation.judge import evaluate_accuracy, judge
 from core.evaluation.make import COLUMNS, AdversarialSet, make_set
 from core.evaluation.set_folder import SetFolder
@@ -134,7 +135,7 @@ class TestAuto:
             alone = result(make_set(model, SPLIT, stage.attack, OPTIONS))
             right = alone.clean_logits.argmax(1) == alone.label
             assert (found.success | ~(alone.success & right)).all(), stage.name
-        transferred = result(make_set(Negated(), SPLIT, auto.transferred, OPTIONS))
+        transferred = result(make_set(Negated(), SPLIT, auto.transfer_attack, OPTIONS))
         report = result(judge(model, SPLIT, transferred, OPTIONS))
         assert (found.success | report.adversarial.correct).all()
 

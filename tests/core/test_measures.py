@@ -49,13 +49,13 @@ def verdicts() -> LabelledPredictions:
 class TestVerdicts:
     def test_top_k_is_scikit_learns(self, verdicts: LabelledPredictions) -> None:
         expected = [top_k_accuracy_score(verdicts.label, verdicts.logits, k=k) for k in range(1, 6)]
-        assert [rate.value for rate in verdicts.top(5)] == pytest.approx(expected)
-        assert verdicts.top(6)[-1].value == 1.0
+        assert [rate.value for rate in verdicts.top_k(5)] == pytest.approx(expected)
+        assert verdicts.top_k(6)[-1].value == 1.0
 
     def test_top_1_is_the_accuracy_even_where_logits_tie(self) -> None:
         tied = LabelledPredictions(np.zeros((3, 3), np.float32), np.zeros((3, 0), np.float32), np.arange(3))
-        assert tied.top(3) == [Rate(1, 3), Rate(2, 3), Rate(3, 3)]
-        assert tied.top(1) == [tied.accuracy]
+        assert tied.top_k(3) == [Rate(1, 3), Rate(2, 3), Rate(3, 3)]
+        assert tied.top_k(1) == [tied.accuracy]
 
     def test_confusion_is_scikit_learns(self, verdicts: LabelledPredictions) -> None:
         expected = confusion_matrix(verdicts.label, verdicts.prediction, labels=range(6))
@@ -155,7 +155,7 @@ class TestSweep:
     def test_the_area_of_a_straight_line_is_its_mean(self) -> None:
         epsilons = np.linspace(0, 0.3, 7)
         falling = Sweep(epsilons, np.arange(6) < np.arange(6, -1, -1)[:, None])
-        np.testing.assert_allclose(falling.shares, np.arange(6, -1, -1) / 6)
+        np.testing.assert_allclose(falling.accuracies, np.arange(6, -1, -1) / 6)
         assert falling.area == pytest.approx(0.5)
 
     @pytest.mark.parametrize("epsilons", [[0.1], [0.1, 0.1], [0.2, 0.1]])
@@ -289,7 +289,7 @@ class TestLatentModes:
 def test_a_report_of_some_clouds_is_what_these_have_alone(verdicts: LabelledPredictions) -> None:
     far = np.arange(200.0)
     attacked = AdversarialPredictions(verdicts.logits[::-1], verdicts.latent, verdicts.label, far, 2 * far)
-    report = AccuracyReport(np.arange(200) + 7, verdicts, attacked).of(np.array([3, 50]))
+    report = AccuracyReport(np.arange(200) + 7, verdicts, attacked).subset(np.array([3, 50]))
     clean, moved = report.sides
     assert report.row.tolist() == [10, 57]
     assert clean.label.tolist() == moved.label.tolist() == verdicts.label[[3, 50]].tolist()

@@ -358,6 +358,6 @@ def test_the_outcome_over_epsilon_grows_up_to_the_nearest_cloud_and_stays_there(
     scene = result(live.attack(live.Setup((model,), 0, attack, cloud), 0.3)).scene
     distance = float(scene.distances.rmse)
     epsilons = [0.0, 0.5 * distance, 1.01 * distance, 0.3]
-    outcome = result(live.outcome(scene, epsilons))
+    outcome = result(live.rescaled_outcome(scene, epsilons))
     assert outcome.wrong[0].tolist() == [False, False, True, True]
     assert outcome.confidence[0, 2] == pytest.approx(outcome.confidence[0, 3], abs=1e-5)

@@ -14,7 +14,8 @@ from core.clouds.frames import Orientation, rotated
 from core.commands import run
 from core.datasets import Dataset
 from core.datasets.shapes16 import CATEGORIES
-from core.evaluation.framing import FrameSearch, search_frame
+from core.evaluation.accuracy import Rate
+from core.evaluation.framing import FrameSearch, Trial, search_frame
 from core.events import Cancel, Done, Progress, result
 from core.models.framed import Frame
 from core.models.importers.probing import probed
@@ -188,6 +189,13 @@ class TestCheck:
         search = self.searched(Proportions(order), Frame(up="y", normalisation="cube", scale=0.5), None)
         assert search.best.accuracy.value == 1
         assert search.proposal == f"--classes {','.join(CLASSES[place] for place in order)}"
+
+    def test_the_order_that_is_proposed_is_that_of_the_frame_it_is_proposed_with(self) -> None:
+        given, other = Trial(Frame(), Rate(28, 48), (0, 1, 2)), Trial(Frame(up="y"), Rate(30, 48), (2, 0, 1))
+        assert FrameSearch((given, other), CLASSES).proposal == f"--classes {','.join(CLASSES)}"
+        clearly_better = replace(other, accuracy=Rate(47, 48))
+        words = FrameSearch((given, clearly_better), CLASSES).proposal
+        assert words == f"{clearly_better.frame.words()} --classes {CLASSES[2]},{CLASSES[0]},{CLASSES[1]}"
 
     def test_a_dataset_that_lies_on_its_side_is_put_upright_first(self) -> None:
         dataset = toy_dataset()

@@ -208,7 +208,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_epochs_before(
         with torch.no_grad():
             learner.model.classifier[-1].weight.fill_(3e38)
 
-    monkeypatch.setattr("core.training.learner.Learner._descend", burn)
+    monkeypatch.setattr("core.training.learner.Learner._gradient_step", burn)
     with pytest.raises(ValueError, match="The training diverged, its numbers are no longer finite: lower the learning"):
         toy_run(folder, resume=True, epochs=2, regime=regime)
     assert (folder / "last.safetensors").read_bytes() == before

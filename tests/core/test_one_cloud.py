@@ -11,7 +11,7 @@ import torch
 from core import live
 from core.attacks import Attack, evaluate, preset
 from core.clouds import Cloud
-from core.evaluation.one_cloud import COLUMNS, Attempt, Attempts, attempts
+from core.evaluation.one_cloud import COLUMNS, AttackComparison, AttackRow, compare_attacks
 from core.events import Cancel, Done, Event, Progress, Step, result
 from core.models.checkpoints import builtin_models, load_model
 from tests.core.toys import toy_split
@@ -31,12 +31,12 @@ def chosen(*names: str) -> dict[str, Attack]:
 
 
 @pytest.fixture(scope="module")
-def made(setup: live.Setup) -> Attempts:
-    found: Attempts = result(attempts(setup, chosen(*NAMES)))
+def made(setup: live.Setup) -> AttackComparison:
+    found: AttackComparison = result(compare_attacks(setup, chosen(*NAMES)))
     return found
 
 
-def test_each_row_is_the_attack_alone_at_the_epsilon_of_the_setup(setup: live.Setup, made: Attempts) -> None:
+def test_each_row_is_the_attack_alone_at_the_epsilon_of_the_setup(setup: live.Setup, made: AttackComparison) -> None:
     assert made.complete
     assert [row.name for row in made.rows] == list(NAMES)
     primary = setup.models[1]
@@ -48,7 +48,7 @@ def test_each_row_is_the_attack_alone_at_the_epsilon_of_the_setup(setup: live.Se
         assert row.fooled == scene.fooled()[0]
         cells = row.cells()
         assert cells["L-infinity"] == pytest.approx(0.07, abs=1e-6)
-        assert cells["Predicted"] == primary.card.classes[scene.adversarial[0].argmax()]
+        assert cells["Predicted"] == primary.card.classes[scene.adversarial_confidence[0].argmax()]
         assert cells["Steps"] == scene.step
         assert (cells["Forward passes"], cells["Backward passes"]) == (
             int(scene.state.forwards),
@@ -57,7 +57,9 @@ def test_each_row_is_the_attack_alone_at_the_epsilon_of_the_setup(setup: live.Se
         assert row.seconds > 0
 
 
-def test_the_share_of_points_without_a_gradient_is_that_of_the_clean_cloud(setup: live.Setup, made: Attempts) -> None:
+def test_the_share_of_points_without_a_gradient_is_that_of_the_clean_cloud(
+    setup: live.Setup, made: AttackComparison
+) -> None:
     cells = {row.name: row.cells() for row in made.rows}
     x = torch.from_numpy(setup.cloud.points)[None]
     scene = live.begin(setup)
@@ -70,7 +72,7 @@ def test_the_share_of_points_without_a_gradient_is_that_of_the_clean_cloud(setup
 
 
 def test_progress_counts_the_steps_of_all_and_a_step_brings_each_row(setup: live.Setup) -> None:
-    events = list(attempts(setup, chosen("fgsm", "square")))
+    events = list(compare_attacks(setup, chosen("fgsm", "square")))
     kinds = [type(event) for event in events]
     assert kinds == [Progress, Step, *[Progress] * 4, Step, Done]
     counts = [(e.done, e.total) if isinstance(e, Progress) else (e.index, e.total) for e in events[:-1]]  # type: ignore[attr-defined]
@@ -87,9 +89,9 @@ def test_an_attack_that_fails_is_a_row_and_the_others_go_on(setup: live.Setup, m
         return whole(given, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(live, "attack", broken)
-    events = list(attempts(setup, chosen("square", "fgsm")))
+    events = list(compare_attacks(setup, chosen("square", "fgsm")))
     failed, good = (event.value for event in events if isinstance(event, Step))
-    assert isinstance(failed, Attempt)
+    assert isinstance(failed, AttackRow)
     assert str(failed.error) == "no room"
     assert failed.scene is None
     assert not failed.fooled
@@ -103,7 +105,7 @@ def test_an_attack_that_fails_is_a_row_and_the_others_go_on(setup: live.Setup, m
 def test_a_cancelled_comparison_keeps_the_rows_that_are_whole(setup: live.Setup) -> None:
     cancel = Cancel()
     ended = None
-    for event in attempts(setup, chosen("fgsm", "square", "pgd"), cancel):
+    for event in compare_attacks(setup, chosen("fgsm", "square", "pgd"), cancel):
         if isinstance(event, Progress) and event.text == "square":
             cancel.request()
         ended = event
@@ -116,11 +118,11 @@ def test_a_cancelled_comparison_keeps_the_rows_that_are_whole(setup: live.Setup)
 def test_a_targeted_attack_has_fooled_where_the_prediction_is_the_target(setup: live.Setup) -> None:
     target = setup.models[1].card.classes.index("lamp")
     given = live.Setup(setup.models, 1, preset("fgsm", epsilon=0.0, goal="targeted"), setup.cloud, target)
-    rows = result(attempts(given, {"fgsm": preset("fgsm", goal="targeted")})).rows
-    assert rows[0].fooled == (rows[0].scene.adversarial[0].argmax() == target)
+    rows = result(compare_attacks(given, {"fgsm": preset("fgsm", goal="targeted")})).rows
+    assert rows[0].fooled == (rows[0].scene.adversarial_confidence[0].argmax() == target)
 
 
-def test_the_table_is_written_with_every_digit(made: Attempts, tmp_path: Path) -> None:
+def test_the_table_is_written_with_every_digit(made: AttackComparison, tmp_path: Path) -> None:
     made.table().write(tmp_path / "attacks.csv")
     rows = list(csv.DictReader((tmp_path / "attacks.csv").read_text().splitlines()))
     assert tuple(rows[0]) == COLUMNS

@@ -13,7 +13,7 @@ from core.clouds.frames import AXES, Orientation, right_angled, rotated
 from core.commands import run
 from core.datasets import Dataset, open_dataset
 from core.datasets.shapes16 import make_shape
-from core.evaluation.orientation import Search, sample, search_turn
+from core.evaluation.orientation import TurnSearch, sample_clouds, search_turn
 from core.events import Cancel, Done, Progress, result
 from core.models.checkpoints import LoadedModel, load_model, resolve_model, save_model
 from core.models.predict import predict
@@ -72,7 +72,7 @@ class TestSearch:
         self, model: LoadedModel, shapes: list[tuple[str, np.ndarray]], place: int
     ) -> None:
         given = right_angled("z")[place].rotation("z")
-        search: Search = result(search_turn(model, [rotated(points[:256], given) for _, points in shapes[::3]]))
+        search: TurnSearch = result(search_turn(model, [rotated(points[:256], given) for _, points in shapes[::3]]))
         back = search.best.rotation("z") @ given
         assert np.array_equal(back, np.eye(3)), f"{search} undid {right_angled('z')[place].words()}"
 
@@ -82,7 +82,7 @@ class TestSearch:
         upright = [points[:512] for _, points in shapes[::2]]
         assert result(search_turn(model, upright)).hint() is None
         lying = [rotated(points, Orientation("z").rotation("y")) for points in upright]
-        search: Search = result(search_turn(model, lying))
+        search: TurnSearch = result(search_turn(model, lying))
         assert search.hint() == search.best == Orientation("y")
         assert "--up auto chose --up y: mean class margin" in str(search)
 
@@ -99,7 +99,7 @@ class TestSearch:
         save_model(tmp_path / "bare.safetensors", model.module, model.card)
         bare = load_model(tmp_path / "bare.safetensors")
         lying = [rotated(points[:256], Orientation("z").rotation("y")) for _, points in shapes]
-        search: Search = result(search_turn(bare, lying))
+        search: TurnSearch = result(search_turn(bare, lying))
         assert np.array_equal(search.scores, search.margins)
         assert search.best == Orientation("y")
         assert search.hint() is None
@@ -112,7 +112,7 @@ class TestSearch:
             next(search_turn(lost, [np.zeros((4, 3), np.float32)]))
 
     def test_the_sample_of_a_dataset_has_every_class(self, y_up: Path, tmp_path: Path) -> None:
-        clouds = sample(opened(y_up, tmp_path / "c"), 100)
+        clouds = sample_clouds(opened(y_up, tmp_path / "c"), 100)
         assert len(clouds) == 16
         assert all(cloud.shape == (100, 3) for cloud in clouds)
 

@@ -22,7 +22,7 @@ from core.models.checkpoints import load_model, load_training, read_card, resolv
 from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
 from core.results.records import read_json, read_jsonl
 from core.training import REGIMES, TrainOptions, command, dataset_of_weights, train
-from core.training.learner import Feed, Learner, divergence
+from core.training.learner import DomainBatch, Learner, divergence
 from core.training.options import RegimeName
 from core.training.regimes import perturbed
 from tests.core.toys import CLASSES, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
@@ -87,7 +87,7 @@ class TestLosses:
         assert discriminator is not None
         assert learner.discriminator is not None
         torch.manual_seed(1)
-        learner.learn(y, Feed(x, domain))
+        learner.learn(y, DomainBatch(x, domain))
 
         torch.manual_seed(1)
         logits, latent = model(x)
@@ -119,7 +119,7 @@ class TestLosses:
         )
         for each in (learner, other):
             torch.manual_seed(1)
-            each.learn(y, Feed(x, ADVERSARIAL))
+            each.learn(y, DomainBatch(x, ADVERSARIAL))
         assert learner.discriminator is not None
         assert other.discriminator is not None
         for mine, theirs in zip(learner.discriminator.parameters(), other.discriminator.parameters(), strict=True):
@@ -136,7 +136,7 @@ class TestLosses:
             each = Learner(fabric, model, None, toy_options(regime="adversarial", updates=updates))
             REGIMES["adversarial"].learn(each, x, y)
             assert {int(value) for name, value in each.state().items() if name.endswith("/step")} == {count}
-            assert each.tally.keys() == {"loss_clean", "accuracy_clean", "loss_adversarial", "accuracy_adversarial"}
+            assert each.metrics.keys() == {"loss_clean", "accuracy_clean", "loss_adversarial", "accuracy_adversarial"}
 
     def test_concatenated_feeds_are_normalised_together_and_each_half_has_its_own_losses(self) -> None:
         x, y = toy_batch()
@@ -147,7 +147,7 @@ class TestLosses:
         byhand, judge = deepcopy(model), deepcopy(discriminator)
         options = toy_options(regime="defense", updates="concatenated", feature_weight=0.5)
         learner = Learner(Fabric(accelerator="cpu", devices=1), model, discriminator, options)
-        learner.learn(y, Feed(x, REAL), Feed(moved, ADVERSARIAL))
+        learner.learn(y, DomainBatch(x, REAL), DomainBatch(moved, ADVERSARIAL))
 
         logits, latent = byhand(torch.cat([x, moved]))
         clean, adversarial = F.cross_entropy(logits[: len(x)], y), F.cross_entropy(logits[len(x) :], y)
@@ -155,7 +155,7 @@ class TestLosses:
         of_judge = F.cross_entropy(judge(latent.detach()), torch.tensor([0] * len(x) + [1] * len(x)))
         expected = {"loss_clean": clean, "loss_adversarial": adversarial, "feature_loss": to_fool}
         for name, value in (expected | {"discriminator_loss": of_judge}).items():
-            assert learner.tally[name] == pytest.approx(float(value.detach()), rel=1e-5)
+            assert learner.metrics[name] == pytest.approx(float(value.detach()), rel=1e-5)
         extractor = [p for name, p in byhand.named_parameters() if not name.startswith("classifier")]
         head = list(byhand.classifier.parameters())
         loss = (clean + adversarial) / 2
@@ -176,7 +176,7 @@ class TestLosses:
         model = build("pointnet", 3).train()
         layer = deepcopy(model.input_transform.points[0])  # linear in the coordinates, then batch norm
         learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(updates="concatenated"))
-        learner.learn(y, Feed(x, REAL), Feed(3 * x + 1, ADVERSARIAL))
+        learner.learn(y, DomainBatch(x, REAL), DomainBatch(3 * x + 1, ADVERSARIAL))
         with torch.no_grad():
             expected = 0.1 * layer.linear(torch.cat([x, 3 * x + 1])).mean((0, 1))  # momentum 0.1, from zero
         found = model.input_transform.points[0].norm
@@ -206,7 +206,7 @@ class TestLosses:
             learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(transform_penalty=weight))
             for _ in range(4):
                 torch.manual_seed(1)
-                learner.learn(y, Feed(x, REAL))
+                learner.learn(y, DomainBatch(x, REAL))
             norms.append(float(model.penalty.detach()))
         assert norms[1] < norms[0]
 
@@ -224,7 +224,7 @@ class TestLosses:
         (F.cross_entropy(clean, y) + 1e-3 * byhand.penalty + 2.0 * gap).backward()
         for mine, theirs in zip(model.parameters(), byhand.parameters(), strict=True):
             torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-5)
-        assert learner.tally["disagreement"] == pytest.approx(float(gap.detach()), rel=1e-4)
+        assert learner.metrics["disagreement"] == pytest.approx(float(gap.detach()), rel=1e-4)
 
     def test_the_average_follows_the_weights_and_is_the_result(self) -> None:
         x, y = toy_batch()
@@ -233,22 +233,22 @@ class TestLosses:
         learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, toy_options(averaging=0.5))
         byhand = {name: value.clone() for name, value in model.state_dict().items()}
         for step in range(1, 4):
-            learner.learn(y, Feed(x, REAL))
+            learner.learn(y, DomainBatch(x, REAL))
             decay = min(0.5, (1 + step) / (10 + step))
             for name, value in model.state_dict().items():
                 if value.is_floating_point():
                     byhand[name] = decay * byhand[name] + (1 - decay) * value
-        for name, value in learner.result.state_dict().items():
+        for name, value in learner.evaluated_model.state_dict().items():
             if value.is_floating_point():
                 torch.testing.assert_close(value, byhand[name])
             else:
                 assert torch.equal(value, model.state_dict()[name])
-        assert all(value.grad is None for value in learner.result.parameters())
+        assert all(value.grad is None for value in learner.evaluated_model.parameters())
 
     def test_without_averaging_the_model_is_the_result(self, learner: Learner) -> None:
-        assert learner.result is learner.model
+        assert learner.evaluated_model is learner.model
         x, y = toy_batch()
-        learner.learn(y, Feed(x, REAL))
+        learner.learn(y, DomainBatch(x, REAL))
         before = deepcopy(learner.model.state_dict())
         learner.reestimate_batch_norm()
         assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
@@ -260,21 +260,21 @@ class TestLosses:
         learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, chosen)
         batches = [toy_batch(seed=seed) for seed in range(3)]
         for x, y in batches:
-            learner.learn(y, Feed(x, REAL))
-        byhand = deepcopy(learner.result)
+            learner.learn(y, DomainBatch(x, REAL))
+        byhand = deepcopy(learner.evaluated_model)
         update_bn([x for x, _ in batches[-2:]], byhand)  # 2 batches of 512 are as many as it looks at
-        before = deepcopy(learner.result.state_dict())
+        before = deepcopy(learner.evaluated_model.state_dict())
         learner.reestimate_batch_norm()
-        for name, value in learner.result.state_dict().items():
+        for name, value in learner.evaluated_model.state_dict().items():
             torch.testing.assert_close(value, byhand.state_dict()[name])
             statistic = name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")
             assert torch.equal(value, before[name]) is not statistic
         learner.begin_epoch(2)
-        learner.learn(batches[0][1], Feed(batches[0][0], REAL))
-        byhand = deepcopy(learner.result)
+        learner.learn(batches[0][1], DomainBatch(batches[0][0], REAL))
+        byhand = deepcopy(learner.evaluated_model)
         update_bn([batches[0][0]], byhand)
         learner.reestimate_batch_norm()
-        assert torch.equal(learner.result.pool.norm.running_mean, byhand.pool.norm.running_mean)
+        assert torch.equal(learner.evaluated_model.pool.norm.running_mean, byhand.pool.norm.running_mean)
 
     @pytest.mark.parametrize("regime", ["pgd", "trades"])
     def test_the_gradient_is_taken_beside_the_weights_and_the_step_from_them(self, regime: str) -> None:
@@ -302,8 +302,8 @@ class TestLosses:
         chosen = toy_options(regime=regime, weight_perturbation=0.01)
         learner = Learner(Fabric(accelerator="cpu", devices=1), model, None, chosen)
         if regime == "pgd":
-            learner.learn(y, Feed(moved, ADVERSARIAL))
-            assert learner.tally["loss_adversarial"] == pytest.approx(float(at_weights.detach()), rel=1e-5)
+            learner.learn(y, DomainBatch(moved, ADVERSARIAL))
+            assert learner.metrics["loss_adversarial"] == pytest.approx(float(at_weights.detach()), rel=1e-5)
         else:
             learner.trades_step(y, x, moved)
         for mine, other, there in zip(model.parameters(), byhand.parameters(), beside.parameters(), strict=True):
@@ -325,7 +325,7 @@ class TestLosses:
             torch.manual_seed(1)
             REGIMES[regime].learn(each, x, y)
             found.append(each)
-        assert found[0].tally.keys() == found[1].tally.keys()
+        assert found[0].metrics.keys() == found[1].metrics.keys()
         assert not torch.equal(found[0].model.pool.linear.weight, found[1].model.pool.linear.weight)
 
     def test_the_budget_can_grow_over_the_first_epochs(self, learner: Learner) -> None:

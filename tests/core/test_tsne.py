@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
 
-from core.evaluation.tsne import FRAME_ITERATIONS, Map, Placer, TsneOptions, separation, tsne
+from core.evaluation.placement import Placer
+from core.evaluation.separation import separation
+from core.evaluation.tsne import FRAME_ITERATIONS, Map, TsneOptions, tsne
 from core.events import Cancel, Done, Note, Progress, Step, result
 
 CLASSES = 4

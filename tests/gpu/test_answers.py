@@ -121,14 +121,14 @@ def test_the_studio_computes_the_same_for_every_model(pairs: list[Pair], shapes:
         setup = live.Setup(tuple(getattr(pair, side) for pair in pairs), 0, attack, cloud)
         found: live.AttackResult = result(live.attack(setup, EPSILON))
         scenes.append(found.scene)
-        outcomes.append(result(live.outcome(found.scene, grid)))
+        outcomes.append(result(live.rescaled_outcome(found.scene, grid)))
         attacked_outcomes.append(result(live.attacked_outcome(found.scene, grid)))
         smaller = live.refit(found.scene, EPSILON / 2)
         assert smaller.distances.linf <= EPSILON / 2 + 1e-6
         assert live.advance(live.begin(setup)).step == 1
     here, there = scenes
-    np.testing.assert_allclose(there.clean, here.clean, atol=1e-2)
-    np.testing.assert_allclose(there.adversarial, here.adversarial, atol=0.15)
+    np.testing.assert_allclose(there.clean_confidence, here.clean_confidence, atol=1e-2)
+    np.testing.assert_allclose(there.adversarial_confidence, here.adversarial_confidence, atol=0.15)
     assert there.distances.linf == pytest.approx(here.distances.linf, abs=1e-6)
     assert there.loss == pytest.approx(here.loss, rel=0.1, abs=0.05)
     np.testing.assert_allclose(outcomes[1].confidence, outcomes[0].confidence, atol=0.15)

@@ -66,7 +66,7 @@ def _classes(findings: Findings) -> Plate:
 
 
 def _top_k(findings: Findings) -> Plate:
-    tops = {label: each.fgsm.top() for label, each in findings.first.items()}
+    tops = {label: each.fgsm.top_k() for label, each in findings.first.items()}
     curves = {label: (clean, moved) for label, (clean, moved) in tops.items()}
     caption = f"Fig. 4. Top-k accuracy on clean and on adversarial test clouds ({made_with(findings)})."
     return Plate("figure-4", figures.top_k(curves), caption)

@@ -19,13 +19,14 @@ from core.evaluation.accuracy import (
     Rate,
     chosen_clouds,
 )
-from core.evaluation.judge import evaluate_accuracy, judge, left_out
+from core.evaluation.judge import copies_left_out, evaluate_accuracy, judge
 from core.evaluation.latents import LatentMap, joint_map
 from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
 from core.evaluation.onestep import FGSM, Cell, OneStepResult, fgsm_variants, one_step
-from core.evaluation.probe import MODES, PROBED, probe
-from core.evaluation.sweep import Sweep, swept
-from core.evaluation.tsne import TsneOptions, separation
+from core.evaluation.probe import MODES, MOST_CLOUDS, probe
+from core.evaluation.separation import separation
+from core.evaluation.sweep import Sweep, sweep_from_results
+from core.evaluation.tsne import TsneOptions
 from core.events import Cancel, Done, Event, forward
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel
@@ -152,7 +153,7 @@ def _weights(clouds: int, shown: int, pgd_steps: int) -> dict[str, int]:
         "transfer": 2 * clouds,
         "one-step": (2 + len({*fgsm_variants(PAPER_EPSILONS), *_sweep_of("sign")})) * clouds,
         "separation": (1 + 3 * pgd_steps) * shown,
-        "discriminator": 11 * (min(PROBED, clouds) + clouds),
+        "discriminator": 11 * (min(MOST_CLOUDS, clouds) + clouds),
     }
 
 
@@ -191,7 +192,7 @@ def measure(
     made = yield from adversarial_set(
         entry, model, dataset, attack, options, weights["adversarial"], work, cancel, cache
     )
-    fgsm = made.report(left_out(test, options))
+    fgsm = made.report(copies_left_out(test, options))
     strong = yield from part(
         "pgd",
         REPORT,
@@ -217,12 +218,12 @@ def measure(
         own: OneStepResult(*own, attacked.correct, attacked.linf, attacked.rmse),
         **dict(zip(cells, moved, strict=True)),
     }
-    table, sweep = [found[cell] for cell in paper], swept([found[cell] for cell in curve])
+    table, sweep = [found[cell] for cell in paper], sweep_from_results([found[cell] for cell in curve])
     separations = yield from part(
         "separation",
         SEPARATIONS,
         [plain_key, pgd.model_dump(), shown],
-        lambda: _measure_separations(module, test, fgsm.of(shown_clouds(fgsm, shown)), pgd, options, cancel),
+        lambda: _measure_separations(module, test, fgsm.subset(shown_clouds(fgsm, shown)), pgd, options, cancel),
     )
     fresh = yield from part(
         "discriminator",
@@ -300,7 +301,7 @@ def measure_map(
     """The joint t-SNE map of a model's clean and adversarial latents, and the separation of the classes."""
     usual = TsneOptions().perplexity  # smaller for few clouds, because it must be below a third of the points
     options = TsneOptions(perplexity=min(usual, (2 * clouds - 1) // 3))
-    report = each.fgsm.of(shown_clouds(each.fgsm, clouds))
+    report = each.fgsm.subset(shown_clouds(each.fgsm, clouds))
     shown = [hashlib.sha256(part.tobytes()).hexdigest() for part in (report.row, report.clean.label)]
     shown += [hashlib.sha256(side.latent.tobytes()).hexdigest() for side in report.sides]
 

@@ -162,7 +162,7 @@ def _training_work(entry: Entry, dataset: Dataset) -> int:
         return 0
     options, clouds = entry.options, len(dataset.split("train"))
     regime = REGIMES[options.regime]
-    batch = _PASSES_PER_STEP * regime.feeds + (3 * options.attack.steps if regime.robust else 0)
+    batch = _PASSES_PER_STEP * regime.passes + (3 * options.attack.steps if regime.robust else 0)
     return options.epochs * min(options.clouds or clouds, clouds) * batch
 
 

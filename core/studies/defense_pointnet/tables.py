@@ -131,7 +131,7 @@ def top_k(findings: Findings) -> Table:
     rows = [
         (label, side, *map(percent, rates))
         for label, each in findings.first.items()
-        for side, rates in zip(("clean", "adversarial"), each.fgsm.top().tolist(), strict=True)
+        for side, rates in zip(("clean", "adversarial"), each.fgsm.top_k().tolist(), strict=True)
     ]
     most = len(rows[0]) - 2
     return Table("Top-k accuracy (%)", ("Training", "Clouds", *(f"k = {k}" for k in range(1, most + 1))), rows)

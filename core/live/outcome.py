@@ -1,0 +1,104 @@
+"""The outcome of an attack over epsilon: the predictions of every model at each epsilon of a grid."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.events import Cancel, Done, Event, Step
+from core.live.predictions import Array, clean_batch, predict_batch
+from core.live.scene import Scene
+
+BATCH = 4
+"""Epsilons in one forward pass: few, so that a cancelled computation ends soon."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The predictions of M models for an attack at each of E epsilons."""
+
+    scene: Scene
+    """The attack at one epsilon."""
+    exact: bool
+    """Whether it is that of the attack itself at every epsilon, not of one perturbation that was rescaled."""
+    epsilons: Array
+    """(E,)"""
+    confidence: Array
+    """(M, E) confidence in the scene's label."""
+    wrong: NDArray[np.bool_]
+    """(M, E) whether another class than the label is predicted."""
+
+    def holds_for(self, scene: Scene) -> bool:
+        """Whether ``scene`` has the same outcome: the same attack and cloud and, if rescaled, the same perturbation."""
+        return (
+            self.scene.attack_key == scene.attack_key
+            and np.array_equal(self.scene.setup.cloud.points, scene.setup.cloud.points)
+            and (self.exact or torch.equal(self.scene.state.best_unit_delta, scene.state.best_unit_delta))
+        )
+
+
+def rescaled_outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:
+    """Rescale the scene's perturbation to each of ``epsilons``.
+
+    Yields
+    ------
+    A ``Step`` after each batch, then ``Done`` with the ``Outcome``; None if it was cancelled.
+    """
+    grid = np.asarray(epsilons, np.float32)
+    state, refit = scene.state, scene.setup.attack.refit
+    confidences: list[list[Array]] = [[] for _ in scene.setup.models]
+    done, total = 0, len(grid) * len(scene.setup.models)
+    for model, parts in zip(scene.setup.models, confidences, strict=True):
+        for start in range(0, len(grid), BATCH):
+            batch = grid[start : start + BATCH].tolist()
+            parts.append(predict_batch(model, torch.cat([refit(state, epsilon).adversarial for epsilon in batch]))[0])
+            done += len(batch)
+            yield Step(done, total)
+            if cancel and cancel.requested:
+                yield Done(None, complete=False)
+                return
+    stacked = np.stack([np.concatenate(parts) for parts in confidences])
+    yield Done(_outcome(scene, scene.setup.attack.linear_in_epsilon, grid, stacked))
+
+
+def attacked_outcome(
+    scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None, confidences: list[Array] | None = None
+) -> Iterator[Event]:
+    """Run the scene's attack at each of ``epsilons``.
+
+    Parameters
+    ----------
+    confidences : list to which those of the models, (M, K), are added for each epsilon; with the list of a cancelled
+        call, the computation continues where that call ended.
+
+    Yields
+    ------
+    A ``Step`` after each epsilon, then ``Done`` with the ``Outcome``; None if it was cancelled.
+    """
+    grid, confidences = np.asarray(epsilons, np.float32), [] if confidences is None else confidences
+    for epsilon in map(float, grid[len(confidences) :]):
+        clouds = _attacked_at(scene, epsilon, cancel)
+        if clouds is None:
+            yield Done(None, complete=False)
+            return
+        confidences.append(np.stack([predict_batch(model, clouds)[0][0] for model in scene.setup.models]))
+        yield Step(len(confidences), len(grid))
+    yield Done(_outcome(scene, True, grid, np.stack(confidences, axis=1)))
+
+
+def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.Tensor | None:
+    """The adversarial cloud (1, N, 3) of the scene's attack at another epsilon; None if it was cancelled."""
+    clean, attack = clean_batch(scene.setup), scene.setup.attack.at(epsilon)
+    if epsilon == 0:
+        return clean
+    module = scene.setup.models[scene.setup.primary].module
+    first = replace(attack.start(module, clean, scene.state.label), seed=scene.state.seed)
+    ended = list(attack.finish(module, first, cancel=cancel))
+    return ended[-1].state.adversarial if ended else None
+
+
+def _outcome(scene: Scene, exact: bool, epsilons: Array, confidences: Array) -> Outcome:
+    """The outcome for M models with confidences (M, E, K) at E epsilons."""
+    return Outcome(scene, exact, epsilons, confidences[:, :, scene.label], confidences.argmax(2) != scene.label)

@@ -1,0 +1,50 @@
+"""The predictions of several models for one cloud, computed at the same time on several cores."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.attacks import evaluate
+from core.clouds import Distances, distances
+from core.live.scene import Setup
+from core.models import eval_view, require_finite
+from core.models.checkpoints import LoadedModel
+from core.models.predict import device_of
+from core.runtime.threads import run_concurrently
+
+Array = NDArray[np.float32]
+
+
+def clean_batch(setup: Setup) -> torch.Tensor:
+    """The clean cloud (1, N, 3) on the device of the attacked model."""
+    return torch.from_numpy(setup.cloud.points)[None].to(device_of(setup.models[setup.primary].module))
+
+
+def predict_all(setup: Setup, x: torch.Tensor, clean: torch.Tensor) -> tuple[Array, list[Array], Distances]:
+    """All models' confidences (M, K) for x (1, N, 3), the latent (D,) of each, and the distances from ``clean``."""
+    distance, *predictions = run_concurrently(
+        [
+            partial(distances, clean[0].numpy(force=True), x[0].numpy(force=True)),
+            *(partial(predict_batch, model, x) for model in setup.models),
+        ]
+    )
+    confidences = np.stack([confidence[0] for confidence, _ in predictions])
+    return confidences, [latent[0] for _, latent in predictions], distance
+
+
+@torch.no_grad()
+def predict_batch(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
+    """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
+    with eval_view(model.module) as classify:
+        output = classify(x.to(device_of(model.module)))
+    logits = require_finite(model.module, output.logits.cpu())
+    return logits.softmax(1).numpy(), output.latent.cpu().numpy()
+
+
+def gradient_lengths(setup: Setup, x: torch.Tensor, label: torch.Tensor) -> Array:
+    """(N,) length of the gradient of the cross-entropy to ``label`` (1,) at each point of x (1, N, 3)."""
+    gradient = evaluate(setup.models[setup.primary].module, x, label, gradient=True).gradient
+    assert gradient is not None
+    return gradient[0].norm(dim=1).cpu().numpy()
