@@ -10,6 +10,7 @@ from core.attacks import evaluate
 from core.clouds import Distances, distances
 from core.live.scene import Setup
 from core.models import eval_view, require_finite
+from core.models.cards import NoGradientError
 from core.models.checkpoints import LoadedModel
 from core.models.predict import device_of
 from core.runtime.threads import run_concurrently
@@ -44,7 +45,13 @@ def predict_batch(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
 
 
 def gradient_lengths(setup: Setup, x: torch.Tensor, label: torch.Tensor) -> Array:
-    """(N,) length of the gradient of the cross-entropy to ``label`` (1,) at each point of x (1, N, 3)."""
-    gradient = evaluate(setup.models[setup.primary].module, x, label, gradient=True).gradient
+    """(N,) length of the gradient of the cross-entropy to ``label`` (1,) at each point of x (1, N, 3).
+
+    It is 0 everywhere for a model that gives no gradient.
+    """
+    try:
+        gradient = evaluate(setup.models[setup.primary].module, x, label, gradient=True).gradient
+    except NoGradientError:
+        return np.zeros(x.shape[1], np.float32)
     assert gradient is not None
     return gradient[0].norm(dim=1).cpu().numpy()

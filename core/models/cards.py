@@ -28,6 +28,10 @@ class ModelError(ValueError):
         super().__init__(sentence(text))
 
 
+class NoGradientError(ModelError):
+    """The logits of a model do not depend differentiably on the points."""
+
+
 class Source(BaseModel):
     """Where a model of another project came from, and how it is called."""
 

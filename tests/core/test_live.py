@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from core import live
 from core.attacks import Attack, GradientAttack, preset
@@ -11,7 +12,10 @@ from core.clouds import Cloud
 from core.datasets.shapes16 import make_shape
 from core.events import Cancel, Done, Step, result
 from core.models import build
+from core.models.cards import ModelError
 from core.models.checkpoints import LoadedModel, ModelCard, builtin_models, load_model
+from core.models.importers.adapter import Adapter, Call
+from tests.core.foreign import Little
 from tests.core.toys import CLASSES, toy_split
 
 
@@ -265,6 +269,25 @@ def test_of_a_pointnet_most_points_have_no_gradient() -> None:
     gradient = live.begin(given).gradient
     assert gradient is not None
     assert 0.3 < (gradient == 0).mean() < 1
+
+
+def test_a_model_without_gradients_is_attacked_by_queries_and_has_a_gradient_at_no_point() -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Little(3, "BN3")
+
+        def forward(self, clouds: torch.Tensor) -> torch.Tensor:
+            return self.inner(clouds).detach()
+
+    torch.manual_seed(0)
+    foreign = replace(model("foreign", 0), module=Adapter(Detached(), Call("BN3")))
+    given = replace(setup((foreign,), preset("square", steps=3)), gradients=True)
+    scene = attacked(given, 0.1).scene
+    assert scene.gradient is not None
+    assert not scene.gradient.any()
+    with pytest.raises(ModelError, match="No gradient of this model reaches the points"):
+        attacked(replace(given, attack=preset("fgsm")), 0.1)
 
 
 def test_traces_are_loss_and_rmse_of_each_state(models: tuple[LoadedModel, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from core.models.cards import Answer, Layout, ModelError
+from core.models.cards import Answer, Layout, ModelError, NoGradientError
 from core.models.port import Output
 from core.runtime.devices import out_of_memory
 from core.runtime.text import printable, shortened
@@ -67,7 +67,7 @@ class Adapter(nn.Module):
         answers = [self._logits_and_latent(part) for part in parts]
         logits, latent = (torch.cat(column) for column in zip(*answers, strict=True))
         if torch.is_grad_enabled() and clouds.requires_grad and not logits.requires_grad:
-            raise ModelError(
+            raise NoGradientError(
                 "No gradient of this model reaches the points, so it can't be attacked itself: attack another model, "
                 "or import it from its Python code."
             )
