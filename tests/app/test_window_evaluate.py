@@ -421,7 +421,7 @@ def test_auto_is_offered_and_no_weaker_than_the_attack_above(person, auto, shot)
         assert not (right & ~before.report.sides[1].correct).any()
         assert measured.report.sides[1].linf.max() <= 0.1 + 1e-6
         assert measured.sweep is None
-    assert "auto (apgd-ce, " in auto.status.text()
+    assert "auto (Auto-PGD, " in auto.status.text()
     assert auto.result.provenance()["options"]["preset"] == "auto"
     assert auto.stale.isHidden()
     person.choose(person.window.attack.preset, "BIM")

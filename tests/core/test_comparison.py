@@ -209,7 +209,7 @@ def test_under_auto_nothing_is_swept(models: tuple[LoadedModel, ...], monkeypatc
     assert done.complete
     assert done.value.measurements[0].sweep is None
     assert done.value.measurements[0].report.sides[1].linf.max() <= 0.1 + 1e-6
-    assert "auto (apgd-ce, transfer) at epsilon 0.1 r" in done.value.caption
+    assert "auto (Auto-PGD, FAB, Square, transfer) at epsilon 0.1 r" in done.value.caption
     assert done.value.provenance()["options"]["preset"] == "auto"
 
 

@@ -22,7 +22,7 @@ from core.defenses import Defended
 from core.defenses.names import parse, protected
 from core.defenses.srs import RandomSampling
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions
-from core.evaluation.auto import AutoAttack, auto_set
+from core.evaluation.auto import RANDOM_STAGES, AutoAttack, auto_set
 from core.evaluation.claims import claim
 from core.evaluation.defended import DefendOptions, DefenseStudy, try_defenses
 from core.evaluation.draws import Draws, draw_seeds, judge_draws
@@ -193,6 +193,18 @@ class TestFreshDraws:
         assert set(made.by[~made.success]) == {""}
         report: AccuracyReport = result(evaluate_accuracy(Coin(0.8), split, AutoAttack(epsilon=0.01), options))
         assert report.sides[1].accuracy.value == pytest.approx(0.8, abs=0.03)
+
+    def test_auto_takes_all_steps_on_a_random_model_along_the_mean_gradient_of_several_draws(
+        self, simple: LoadedModel, shapes: Split, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        few = {"apgd-ce": RANDOM_STAGES["apgd-ce"] | {"steps": 4}}
+        monkeypatch.setattr("core.evaluation.auto.RANDOM_STAGES", few)
+        model, options = Defended(simple.module, RandomSampling()), EvaluationOptions(points=64, clouds=8)
+        made: AdversarialSet = result(auto_set(model, shapes, AutoAttack(epsilon=0.3), options))
+        attacked = made.by != "clean"
+        assert made.success[attacked].any()
+        assert set(made.iterations[attacked]) == {4}, "the first draw that is fooled does not end it"
+        assert (made.backwards[attacked] >= 4 * RANDOM_STAGES["apgd-ce"]["draws"]).all()
 
     def test_what_the_studio_shows_is_of_a_fresh_draw(self, simple: LoadedModel, shapes: Split) -> None:
         both = protected(simple, parse("srs:share=0.9"))
