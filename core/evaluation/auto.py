@@ -21,8 +21,8 @@ from core.attacks.scale import RADII, EpsilonScale
 from core.datasets import Split
 from core.evaluation.accuracy import CleanCache, EvaluationOptions, chosen_clouds
 from core.evaluation.draws import predictions_in_draws
-from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
-from core.evaluation.set_folder import Columns, SetFolder
+from core.evaluation.make import AdversarialSet, columns_of, joined, make_set, stored_batch
+from core.evaluation.set_folder import SHAPE_DISTANCES, Columns, SetFolder
 from core.events import Cancel, Done, Event, Progress, forward, result
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel, builtin_models, load_model
@@ -147,7 +147,7 @@ def auto_set(
     done = 0
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        stored = parts.read(start) if parts is not None else None
+        stored = stored_batch(parts, start, split, options.points)
         if stored is None:
             made = yield from _block(model, split, block, attack, options, cancel, surrogates, done, len(rows) * each)
             if made is None:
@@ -251,7 +251,8 @@ def _with_clean(made: AdversarialSet, points: NDArray[np.float32], wrong: NDArra
     """With the clean cloud itself in place of the adversarial one where the model is ``wrong`` about it already."""
     same = {"logits": made.clean_logits, "latent": made.clean_latent, "clouds": points}
     changed = {name: _rows(wrong, value, getattr(made, name)) for name, value in same.items()}
-    zero = {name: np.where(wrong, 0, getattr(made, name)) for name in ("linf", "per_point_l2", "l2", "rmse")}
+    distances = ("linf", "per_point_l2", "l2", "rmse", *SHAPE_DISTANCES)
+    zero = {name: np.where(wrong, 0, getattr(made, name)) for name in distances}
     by, success = np.where(wrong, CLEAN, made.by), made.success | wrong
     return replace(made, **changed, **zero, by=by, success=success)
 
