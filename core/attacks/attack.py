@@ -211,23 +211,17 @@ class Attack(Options):
         start, first = self.start_of(state.step), self.step_of_start(state.step) == 0
         if not first or not self.starts_at_random(start):
             return state
-        unit_delta = self.random_move(state, start)
+        state = replace(state, unit_delta=self.random_move(state, start), slots=self.first_slots(state))
         gradient = self.needs_gradient(state)
         evaluation = evaluate(
-            model,
-            state.moved(unit_delta),
-            state.label,
-            gradient=gradient,
-            objective=self.maximised(model, state),
+            model, state.current, state.label, gradient=gradient, objective=self.maximised(model, state)
         )
-        state = replace(
+        return replace(
             state,
-            unit_delta=unit_delta,
             evaluation=evaluation,
             forwards=state.forwards + 1,
             backwards=state.backwards + gradient,
         )
-        return replace(state, slots=self.first_slots(state))
 
     def bounded(self, unit_delta: Tensor, state: State) -> Tensor:
         """The closest perturbation (B, N, 3), in units of epsilon, that is inside the budget."""

@@ -138,12 +138,16 @@ class GradientAttack(Attack):
                 total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
             if self.regulariser is not None:
                 lost = REGULARISERS[self.regulariser].value(clouds, state.clean, state.geometry)
-                total = total - self.regulariser_weight * lost
+                total = total - self.weight_of_regulariser(state) * lost
             if self.discriminator_weight:
                 total = total + self.discriminator_weight * discriminator_term(model, output.latent)
             return total
 
         return value
+
+    def weight_of_regulariser(self, state: State) -> Tensor | float:
+        """The weight of the regulariser beside the objective, for each cloud (B,) or for all."""
+        return self.regulariser_weight
 
     def needs_gradient(self, state: State) -> bool:
         looks_ahead = OPTIMISERS[self.optimiser].looks_ahead and self.step_of_start(state.step) > 0

@@ -11,6 +11,7 @@ from core.attacks.direction import Direction
 from core.attacks.geometric.adding import AddAttack
 from core.attacks.geometric.dropping import DropAttack
 from core.attacks.geometric.frequency import FrequencyAttack
+from core.attacks.geometric.geoa3 import GeoA3
 from core.attacks.minimal.carlini_wagner import CarliniWagner
 from core.attacks.minimal.deepfool import DeepFool
 from core.attacks.minimal.fab import FAB
@@ -116,9 +117,10 @@ PRESETS: dict[str, Preset] = {
         settings=_ADAM | {"steps": 100, "objective": "margin", "regulariser": "knn"},
     ),
     "geoa3": Preset(
-        "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature (GeoA3, Wen et al. 2020; its search "
-        "for their weight is left out).",
-        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 1000.0},
+        "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature, and a binary search for their "
+        "weight (GeoA3, Wen et al. 2020).",
+        GeoA3,
+        _ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3"},
     ),
     "si-adv": Preset(
         "Moves in the tangent planes of the clean cloud alone (shape-invariant attack, Huang et al. 2022, white-box).",

@@ -1,5 +1,6 @@
 """Attacks that keep to shapes: neighbours, normals, regularisers, tangent planes, frequencies; adding and dropping."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from core.attacks.geometric.regularisers import (
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import judge
 from core.evaluation.make import make_set
-from core.events import result
+from core.events import Step, result
 from core.models import Output
 from tests.core.test_attacks import linear
 from tests.core.toys import attacked, settled_pointnet, toy_batch, toy_split, trained_pointnet
@@ -164,11 +165,52 @@ class TestRegularisers:
 
     def test_a_larger_weight_keeps_the_cloud_nearer(self, trained: nn.Module) -> None:
         x, y = toy_batch(9, 48, 5)
+        values = {"steps": 15, "epsilon": 0.5, "restarts": 0}
         far = [
-            chamfer(attacked(quick("geoa3", steps=15, epsilon=0.5, regulariser_weight=w), trained, x, y).current, x)
-            for w in (0.0, 1000.0)
+            chamfer(attacked(quick("geoa3", regulariser_weight=weight, **values), trained, x, y).current, x)
+            for weight in (0.001, 1000.0)
         ]
         assert far[1].mean() < far[0].mean()
+
+
+@pytest.fixture(scope="module")
+def rounds(trained: nn.Module) -> list[State]:
+    """Of GeoA3, the states after each of eight rounds of ten steps."""
+    x, y = toy_batch(9, 48, 5)
+    attack = preset("geoa3", steps=10, restarts=7, epsilon=0.5)
+    return [event.value for event in attack.run(trained, x, y) if isinstance(event, Step) and event.index % 10 == 0]
+
+
+class TestBinarySearch:
+    """Of GeoA3's weight, round by round."""
+
+    def test_the_weight_is_doubled_until_a_round_fails_and_then_halved_between_the_two(
+        self, rounds: list[State]
+    ) -> None:
+        low, high, weight = torch.zeros(9), torch.full((9,), torch.inf), torch.full((9,), 10.0)
+        won_ever = torch.zeros(9, dtype=torch.bool)
+        for state in rounds[1:]:
+            assert torch.equal(state.slots["weight"], weight)
+            won = state.slots["won"]
+            won_ever |= won
+            low, high = torch.where(won, weight, low), torch.where(won, high, weight)
+            weight = torch.where(high.isinf(), 2 * weight, (low + high) / 2)
+            assert (low <= high).all()
+        assert len(rounds) == 9
+        assert won_ever.any()
+        assert torch.equal(won_ever, rounds[-1].slots["least"].isfinite())
+
+    def test_the_result_fools_and_has_the_least_regulariser_of_all_that_do(
+        self, trained: nn.Module, rounds: list[State]
+    ) -> None:
+        last, row = rounds[-1], REGULARISERS["geoa3"]
+        fooled = trained(last.adversarial).logits.argmax(1) != last.label
+        assert torch.equal(fooled, last.slots["least"].isfinite())
+        lost = row.value(last.adversarial, last.clean, row.of_clean(last.clean))
+        torch.testing.assert_close(lost[fooled], last.slots["least"][fooled], rtol=1e-3, atol=1e-6)
+        for before, after in pairwise(rounds[1:]):
+            assert (after.slots["least"] <= before.slots["least"]).all()
+        assert (last.slots["least"] < rounds[1].slots["least"]).any()
 
 
 class TestTangent:
