@@ -21,6 +21,7 @@ from core.attacks.scale import RADII, EpsilonScale
 from core.attacks.state import Ended, Proposal, State, Stop
 from core.events import Cancel, Done, Event, Step
 from core.models import Classifier
+from core.models.port import class_latents_of
 from core.options import Options, option
 
 
@@ -159,7 +160,7 @@ class Attack(Options):
         clean = x.detach()
         zero, none = self.unmoved(clean), torch.zeros_like(y)
         state = State(clean, y, self.epsilon, zero, at_clean, zero, at_clean, at_clean, seed, none, none, none, none)
-        state = replace(state, geometry=self.geometry(clean))
+        state = replace(state, geometry=self.geometry(clean), class_latents=class_latents_of(model))
         gradient, value = self.needs_gradient(state), self.maximised(model, state)
         if at_clean is None or value is not None:
             known = evaluate(model, clean, y, gradient=gradient, objective=value)
@@ -232,7 +233,8 @@ class Attack(Options):
 
     def aim(self, state: State) -> Aim:
         """What objectives are told of the clouds."""
-        return Aim(state.label, self.goal == "targeted", state.at_clean, self.start_of(state.step))
+        start = self.start_of(state.step)
+        return Aim(state.label, self.goal == "targeted", state.at_clean, start, state.class_latents)
 
     def at_iterate(self, model: Classifier, state: State) -> tuple[Evaluation, int]:
         """The model at the iterate, with the gradient of what is maximised, and the passes that this took."""

@@ -25,6 +25,8 @@ class Aim:
     """The model at the clean clouds; None while that is what is being evaluated."""
     start: int = 0
     """Which of the attack's starts this is, from 0."""
+    class_latents: Tensor | None = None
+    """(K, D), the model's mean latent of each class's training clouds; None if they are not known."""
 
 
 class Objective(NamedTuple):
@@ -99,8 +101,33 @@ def _dlr_targeted(output: Output, aim: Aim) -> Tensor:
 
 
 def _latent(output: Output, aim: Aim) -> Tensor:
+    if aim.targeted:
+        return -_distance_to_class(output.latent, aim, aim.label)
     clean = (output.latent if aim.clean is None else aim.clean.latent).detach()
     return torch.linalg.vector_norm(output.latent - clean, dim=1)
+
+
+def _latent_targeted(output: Output, aim: Aim) -> Tensor:
+    if aim.targeted:
+        return _latent(output, aim)
+    clean = (output.logits if aim.clean is None else aim.clean.logits).detach()
+    return -_distance_to_class(output.latent, aim, rival(clean, aim.label, aim.start))
+
+
+def _distance_to_class(latent: Tensor, aim: Aim, classes: Tensor) -> Tensor:
+    """(B,), distance of latents (B, D) from the mean latents of classes (B,).
+
+    Raises
+    ------
+    ValueError
+        If the mean latents are not known.
+    """
+    if aim.class_latents is None:
+        raise ValueError(
+            "To move a latent towards that of a class, the mean latents of the classes must be known, and the attacked "
+            "model's file does not tell them: choose another objective, or a model trained by this program."
+        )
+    return torch.linalg.vector_norm(latent - aim.class_latents.to(latent)[classes], dim=1)
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -109,7 +136,15 @@ OBJECTIVES: dict[str, Objective] = {
     "hinge": Objective("margin as far as 0, where the model is fooled (Carlini and Wagner 2017, kappa 0)", _hinge),
     "dlr": Objective("margin over the spread of the logits, which no scale of them hides (Croce and Hein 2020)", _dlr),
     "dlr-targeted": Objective("DLR towards one wrong class at each start, the most probable first", _dlr_targeted),
-    "latent": Objective("distance of the latent from that of the clean cloud (needs a random start)", _latent),
+    "latent": Objective(
+        "distance of the latent from that of the clean cloud (needs a random start), or its negative from the mean "
+        "latent of the wanted class (feature matching, Sabour et al. 2016)",
+        _latent,
+    ),
+    "latent-targeted": Objective(
+        "negative distance of the latent from the mean latent of a wrong class, at each start the next most probable one",
+        _latent_targeted,
+    ),
 }
 
 ObjectiveName = Annotated[str, OneOf(OBJECTIVES)]

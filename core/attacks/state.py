@@ -60,6 +60,8 @@ class State:
     """What the attack has to know of the shapes of the clean clouds, by name, in the same way; found once."""
     step: int = 0
     """Steps made, over all starts."""
+    class_latents: Tensor | None = None
+    """(K, D), the attacked model's mean latent of each class's training clouds; None if they are not known."""
 
     def moved(self, unit_delta: Tensor) -> Tensor:
         """(B, N, 3), the clean clouds with a perturbation, which may be of a higher precision than they are."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from core.models import build, give_name
 from core.models.cards import MOST_CARD_BYTES, ModelCard, ModelError, Text
 from core.models.framed import framed
+from core.models.port import give_class_latents
 from core.models.typical import Typical
 from core.options import explain
 from core.results.records import read_as, write_json
@@ -157,6 +158,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     known = _load_typical(path, card, module, typical)
     if card.source is not None:
         module = framed(module, card.source.frame)
+    if known is not None and len(known.means) == len(card.classes):
+        give_class_latents(module, torch.from_numpy(known.means).float().to(device))
     return LoadedModel(module.to(device), card, sha256, path, known)
 
 
