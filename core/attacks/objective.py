@@ -11,6 +11,7 @@ from torch import Tensor
 from core.attacks.evaluation import Evaluation, Value
 from core.models import Output
 from core.models.discriminator import REAL
+from core.models.port import discriminator_of
 from core.options import OneOf
 
 
@@ -142,7 +143,7 @@ OBJECTIVES: dict[str, Objective] = {
         _latent,
     ),
     "latent-targeted": Objective(
-        "negative distance of the latent from the mean latent of a wrong class, at each start the next most probable one",
+        "negative distance of the latent from the mean latent of a wrong class, at each start the next most probable",
         _latent_targeted,
     ),
 }
@@ -161,12 +162,13 @@ def discriminator_term(model: object, latent: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If the model has none: see ``core.models.discriminator``.
+        If the model's file has none: files of runs trained with one do.
     """
-    discriminator = getattr(model, "discriminator", None)
+    discriminator = discriminator_of(model)
     if discriminator is None:
         raise ValueError(
-            "The weight of a discriminator was asked for, and the attacked model has none: set the weight to 0."
+            "The weight of a discriminator was asked for, and the attacked model has none: attack the run folder of a "
+            "training in the regime defense or defense-pgd, or set the weight to 0."
         )
     verdict = discriminator(latent)
     return -F.cross_entropy(verdict, torch.full_like(verdict[:, 0], REAL, dtype=torch.long), reduction="none")

@@ -216,7 +216,7 @@ class Run:
     def _save_best(self, learner: Learner) -> None:
         """Keep the weights of the last finished epoch as the best ones."""
         metrics = {name: value for name, value in self.history[-1].items() if name != "epoch"}
-        save_model(self.folder / BEST, learner.result, self._card(metrics))
+        save_model(self.folder / BEST, learner.result, self._card(metrics), discriminator=learner.discriminator)
 
     def _card(self, metrics: Mapping[str, float]) -> ModelCard:
         options, dataset = self.options, self._dataset
