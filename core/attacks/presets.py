@@ -16,6 +16,7 @@ from core.attacks.minimal.carlini_wagner import CarliniWagner
 from core.attacks.minimal.deepfool import DeepFool
 from core.attacks.minimal.fab import FAB
 from core.attacks.query.random import RandomAttack
+from core.attacks.query.sensitivity import SensitivityAttack
 from core.attacks.query.square import SquareAttack
 from core.attacks.scale import DEGREES
 from core.attacks.semantic.transformation import TransformAttack
@@ -131,6 +132,11 @@ PRESETS: dict[str, Preset] = {
             "constraint": "tangent-l2",
             "step_size": 0.007,
         },
+    ),
+    "si-adv-query": Preset(
+        "One point at a time in its tangent plane, those first to which a surrogate is most sensitive (SI-Adv by "
+        "queries, Huang et al. 2022).",
+        SensitivityAttack,
     ),
     "aof": Preset(
         "Adam on the low frequencies of the cloud, of itself and of these alone (AOF, Liu et al. 2022).",

@@ -1,13 +1,17 @@
 """What attacks without gradients share."""
 
+import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack
 from core.attacks.constraint import NORMS
-from core.attacks.evaluation import Value
+from core.attacks.evaluation import Evaluation, Value
 from core.attacks.objective import OBJECTIVES, Aim
 from core.attacks.state import State
 from core.models import Classifier
+
+ROUNDING = 100
+"""Rounding errors of the logits that a margin has to rise by, so that one cloud does as it would in a batch."""
 
 
 class QueryAttack(Attack):
@@ -27,3 +31,9 @@ class QueryAttack(Attack):
         """A perturbation (B, N, 3) scaled until its norm is epsilon: its RMSE, where there is no constraint."""
         size = NORMS["rmse" if self.constraint == "none" else self.constraint](move)
         return move / size[:, None, None]
+
+
+def raises_margin(proposed: Evaluation, present: Evaluation) -> Tensor:
+    """(B,) bool: whether a proposed iterate has a larger margin than the present one, by more than rounding errors."""
+    noise = ROUNDING * torch.finfo(present.objective.dtype).eps * (1 + present.logits.abs().amax(1))
+    return proposed.objective > present.objective + noise

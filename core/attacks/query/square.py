@@ -9,16 +9,13 @@ from torch import Tensor
 from core.attacks.draws import Generators, generators, order_along, signs, uniform
 from core.attacks.evaluation import Evaluation
 from core.attacks.optimisers.base import quotient
-from core.attacks.query.base import QueryAttack
+from core.attacks.query.base import QueryAttack, raises_margin
 from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries after which patches have half as many points (section 3 of the paper, its schedule for p)."""
-
-ROUNDING = 100
-"""Rounding errors of the logits that a margin has to rise by, so that one cloud does as it would in a batch."""
 
 
 class SquareAttack(QueryAttack):
@@ -55,9 +52,7 @@ class SquareAttack(QueryAttack):
     def accepts(self, proposed: Evaluation, state: State) -> Tensor | None:
         if self.step_of_start(state.step) == 0 or state.evaluation is None:
             return None
-        before = state.evaluation.objective
-        noise = ROUNDING * torch.finfo(before.dtype).eps * (1 + state.evaluation.logits.abs().amax(1))
-        return proposed.objective > before + noise
+        return raises_margin(proposed, state.evaluation)
 
     def propose(self, model: Classifier, state: State) -> Proposal:
         draw = generators(state.seed, state.step)
