@@ -1,4 +1,4 @@
-"""The attacks people know by name: a row each, settings of a kind of attack. A row means the same everywhere."""
+"""The attacks of the literature by name: each row is a kind of attack with settings, and means the same everywhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from core.attacks.semantic.transforms import TRANSFORMS
 
 @dataclass(frozen=True)
 class Preset:
-    """An attack known by name."""
+    """An attack of the literature: a kind of attack with settings."""
 
     description: str
     """One sentence, with its paper."""
@@ -34,7 +34,7 @@ class Preset:
     """Where it differs from the defaults of its kind."""
 
     def facts(self) -> dict[str, Any]:
-        """What a list of attacks says of it: its paper, what its epsilon bounds, and its steps."""
+        """Its entry in the list of attacks: its paper, what its epsilon bounds, its steps and its options."""
         attack = self.kind.model_validate(self.settings)
         return {
             "description": self.description,
@@ -165,7 +165,7 @@ PRESETS: dict[str, Preset] = {
         for settings in [{"transform": name, "epsilon": 30.0 if row.scale is DEGREES else 10.0}]
     },
     "square": Preset(
-        "Random search over patches of points; it asks for no gradient (Square attack, Andriushchenko et al. 2020).",
+        "Random search over patches of points, without gradients (Square attack, Andriushchenko et al. 2020).",
         kind=SquareAttack,
         settings={"steps": 1000},
     ),

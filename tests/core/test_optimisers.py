@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.attacks import NORMS, PRESETS, ConstraintName, GradientAttack, State, Stop, preset
-from core.attacks.objective import OBJECTIVES, Aim
+from core.attacks.objective import OBJECTIVES, ObjectiveContext
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.optimisers.apgd import checkpoints
 from core.attacks.sources import CHANGES, SourceName
@@ -53,7 +53,7 @@ def iterate(name: str, variant: Variant, gradient: Tensor, slots: Any, step: int
             "slots": slots,
             "step": step,
             "steps": 4,
-            "share": 1.0,
+            "step_length": 1.0,
             "momentum": OPTIMISERS[name].default_momentum or 0.0,
             "variant": variant,
             "cloud": zero,
@@ -88,7 +88,7 @@ class TestTables:
     def test_nesterov_looks_ahead_in_the_paper_and_goes_ahead_in_the_code(self) -> None:
         old, gradient = torch.full((1, 1, 3), 2.0), torch.full((1, 1, 3), 1.0)
         for variant, moved in (("paper", 0.1 * (0.9 * 2 + 1)), ("code", 0.1 * (0.9 * 2 + 0.9 * 2 + 1))):
-            at = iterate("na-gd", variant, gradient, {"sum": old}, 1, share=0.1)  # type: ignore[arg-type]
+            at = iterate("na-gd", variant, gradient, {"sum": old}, 1, step_length=0.1)  # type: ignore[arg-type]
             ahead = OPTIMISERS["na-gd"].look_ahead(at)
             assert ahead is not None
             assert ahead[0, 0, 0].item() == pytest.approx(0.1 * 0.9 * 2)
@@ -264,10 +264,11 @@ class TestObjectives:
         logits, latent = torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([[3.0, 4.0]])
         means = torch.tensor([[3.0, 4.0], [0.0, 0.0], [3.0, -2.0]])
         output, value = Output(logits, latent), OBJECTIVES["latent-targeted"].value
-        aims = [Aim(torch.tensor([0]), False, None, start, means) for start in range(4)]
-        assert [value(output, aim).item() for aim in aims] == [-6.0, -5.0, -6.0, -5.0]
-        assert value(output, Aim(torch.tensor([1]), True, None, 0, means)).item() == -5.0
-        assert OBJECTIVES["latent"].value(output, Aim(torch.tensor([1]), True, None, 0, means)).item() == -5.0
+        contexts = [ObjectiveContext(torch.tensor([0]), False, None, start, means) for start in range(4)]
+        assert [value(output, context).item() for context in contexts] == [-6.0, -5.0, -6.0, -5.0]
+        assert value(output, ObjectiveContext(torch.tensor([1]), True, None, 0, means)).item() == -5.0
+        towards = ObjectiveContext(torch.tensor([1]), True, None, 0, means)
+        assert OBJECTIVES["latent"].value(output, towards).item() == -5.0
 
     def test_without_mean_latents_one_sentence_says_so(self) -> None:
         model, (x, y) = settled_pointnet(N), batch(4, 3)

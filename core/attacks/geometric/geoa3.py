@@ -1,4 +1,4 @@
-"""GeoA3 (Wen et al. 2020): Adam on the margin less what the shape loses, and a binary search for their weights."""
+"""GeoA3 (Wen et al. 2020): Adam on the margin minus a penalty for the shape, and a binary search for its weight."""
 
 from dataclasses import replace
 
@@ -26,14 +26,14 @@ class GeoA3(GradientAttack):
     that fool the model, the one whose regulariser is least.
 
     Slots beside the optimiser's, (B,) each: ``weight`` of this round; ``low``, the largest weight that fooled the
-    model, and ``high``, the smallest that did not; ``won``, whether this round has fooled it; ``least``, the least
-    regulariser of an iterate that did.
+    model, and ``high``, the smallest that did not; ``fooled_in_round``; and ``least``, the least value of the
+    regulariser among the iterates so far that fool the model, infinite if none does.
     """
 
     restarts: int = option(9, "Further rounds of the binary search, each with another weight.", low=0, high=100)
     regulariser_weight: float = option(
         10.0,
-        "What a square radius of the shape's loss is worth beside the objective in the first round.",
+        "Weight of the penalty for the shape, in square radii, beside the objective in the first round.",
         low=1e-9,
         high=1e9,
         advanced=True,
@@ -57,33 +57,34 @@ class GeoA3(GradientAttack):
         if "weight" not in before:
             zero = torch.zeros_like(state.clean[:, 0, 0])
             search = {"weight": zero + self.regulariser_weight, "low": zero, "high": zero + torch.inf}
-            return slots | search | {"won": zero.bool(), "least": zero + torch.inf}
-        weight, won = before["weight"], before["won"]
-        low, high = torch.where(won, weight, before["low"]), torch.where(won, before["high"], weight)
+            return slots | search | {"fooled_in_round": zero.bool(), "least": zero + torch.inf}
+        weight, fooled = before["weight"], before["fooled_in_round"]
+        low, high = torch.where(fooled, weight, before["low"]), torch.where(fooled, before["high"], weight)
         weight = torch.where(high.isfinite(), (low + high) / 2, 2 * weight)
         search = {"weight": weight, "low": low, "high": high}
-        return slots | search | {"won": torch.zeros_like(won), "least": before["least"]}
+        return slots | search | {"fooled_in_round": torch.zeros_like(fooled), "least": before["least"]}
 
     def weight_of_regulariser(self, state: State) -> Tensor | float:
         return state.slots.get("weight", self.regulariser_weight)
 
     def better(self, state: State, unit_delta: Tensor, current: Evaluation) -> Tensor:
         assert state.best is not None
-        fooled, before = self.fooled(current.prediction, state.label), state.slots["least"].isfinite()
+        fooled, least = self.fooled(current.prediction, state.label), state.slots["least"]
         further = self._objective(state, current) > self._objective(state, state.best)
-        return torch.where(fooled, self._lost(state, current) < state.slots["least"], ~before & further)
+        return torch.where(fooled, self._regulariser(state, current) < least, least.isinf() & further)
 
     def step(self, model: Classifier, state: State) -> State:
         after = super().step(model, state)
         assert after.evaluation is not None
         fooled, least = self.fooled(after.evaluation.prediction, after.label), after.slots["least"]
-        least = torch.where(fooled, torch.minimum(least, self._lost(after, after.evaluation)), least)
-        return replace(after, slots={**after.slots, "won": after.slots["won"] | fooled, "least": least})
+        least = torch.where(fooled, torch.minimum(least, self._regulariser(after, after.evaluation)), least)
+        search = {"fooled_in_round": after.slots["fooled_in_round"] | fooled, "least": least}
+        return replace(after, slots={**after.slots, **search})
 
-    def _lost(self, state: State, at: Evaluation) -> Tensor:
-        """(B,), the regulariser, from an evaluation in this round: what was taken off the objective, by its weight."""
+    def _regulariser(self, state: State, at: Evaluation) -> Tensor:
+        """(B,), the value of the regulariser, from an evaluation in this round: objective = ... - weight * value."""
         return (self._objective(state, at) - at.objective) / self.weight_of_regulariser(state)
 
     def _objective(self, state: State, at: Evaluation) -> Tensor:
         """(B,), the objective without the regulariser."""
-        return OBJECTIVES[self.objective].value(Output(at.logits, at.latent), self.aim(state))
+        return OBJECTIVES[self.objective].value(Output(at.logits, at.latent), self.objective_context(state))

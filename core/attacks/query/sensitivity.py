@@ -1,7 +1,7 @@
 """The query form of SI-Adv (Huang et al. 2022, section 3.4): one point at a time, in its tangent plane.
 
-Which points come first, and along which direction, a surrogate's gradient says: its sensitivity map. The attacked model
-is only asked for its logits.
+The order of the points and their directions are those of a surrogate's gradient, its sensitivity map; of the attacked
+model only the logits are used.
 """
 
 from functools import lru_cache
@@ -39,7 +39,7 @@ class SensitivityAttack(QueryAttack):
     restarts: Literal[0] = option(0, "Every start would be the same.")
     surrogate: str = option(
         "",
-        "Model whose gradient says which points matter: a built-in one by its name, a run folder or a file; empty is "
+        "Model whose gradient orders the points: a built-in one by its name, a run folder or a file; empty is "
         "the attacked model itself, which then is no black box.",
     )
     step_size: float | None = option(None, "Length of one move of a point; empty is epsilon.", unit="r", low=0.0)
