@@ -107,24 +107,28 @@ class TestSensitivity:
             logits = 0 * model(clouds).logits
             return Output(logits, logits)
 
-        monkeypatch.setattr("core.attacks.query.sensitivity.surrogate_model", lambda source, device: opposite)
-        state = attacked(preset("si-adv-query", epsilon=0.2, steps=2 * N, surrogate="opposite"), model, x, y)
+        monkeypatch.setattr("core.attacks.query.sensitivity.loaded_model", lambda source, device: opposite)
+        state = attacked(preset("si-adv-query", epsilon=0.2, steps=2 * N, sensitivity_model="opposite"), model, x, y)
         slope = tangential(weights[1 - y] - weights[y], normals(x))
         torch.testing.assert_close(state.adversarial - x, 0.2 * slope / slope.norm(dim=2, keepdim=True))
         assert state.backwards.tolist() == [0] * 4
-        still = attacked(preset("si-adv-query", surrogate="opposite", steps=5), flat, x, y)
+        still = attacked(preset("si-adv-query", sensitivity_model="opposite", steps=5), flat, x, y)
         assert torch.equal(still.current, x)
 
     def test_a_shipped_surrogate_serves_a_black_box(self) -> None:
         model, split = Counting(16), shapes16_split(6, N)
         x, y = torch.from_numpy(np.array(split.points)), torch.from_numpy(split.labels)
-        state = attacked(preset("si-adv-query", surrogate="pointnet-simple", epsilon=0.3, steps=15), model, x, y)
+        state = attacked(
+            preset("si-adv-query", sensitivity_model="pointnet-simple", epsilon=0.3, steps=15), model, x, y
+        )
         assert state.backwards.tolist() == [0] * 6
         assert state.forwards.tolist() == [16] * 6
         assert model.asked == 6 * 16
         assert state.best is not None
         assert ((state.adversarial - x) * normals(x)).sum(2).abs().max() < 1e-6
-        wide = attacked(preset("si-adv-query", surrogate="pointnet-simple", epsilon=0.3, steps=3 * N), model, x, y)
+        wide = attacked(
+            preset("si-adv-query", sensitivity_model="pointnet-simple", epsilon=0.3, steps=3 * N), model, x, y
+        )
         assert wide.best is not None
         assert (wide.best.objective >= state.best.objective).all()
 
@@ -143,9 +147,9 @@ class TestSensitivity:
     def test_a_surrogate_of_other_classes_is_one_sentence(self) -> None:
         model, (x, y) = Counting(40), batch(4, 3)
         with pytest.raises(ValueError, match="knows 16 classes and the attacked model 40"):
-            attacked(preset("si-adv-query", surrogate="pointnet-simple"), model, x.float(), y + 30)
+            attacked(preset("si-adv-query", sensitivity_model="pointnet-simple"), model, x.float(), y + 30)
         with pytest.raises(ValueError, match="There is no model 'nobody'"):
-            attacked(preset("si-adv-query", surrogate="nobody"), model, x, y)
+            attacked(preset("si-adv-query", sensitivity_model="nobody"), model, x, y)
 
     def test_the_order_of_the_points_and_the_company_do_not_matter(self) -> None:
         model, (x, y) = settled_pointnet(N), toy_batch(4, N)

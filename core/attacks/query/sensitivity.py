@@ -1,4 +1,4 @@
-"""The query form of SI-Adv (Huang et al. 2022, section 3.4): one point at a time, in its tangent plane.
+"""The query form of SI-Adv (Huang et al. 2022): one point at a time, in its tangent plane.
 
 The order of the points and their directions are those of a surrogate's gradient, its sensitivity map; of the attacked
 model only the logits are used.
@@ -37,9 +37,9 @@ class SensitivityAttack(QueryAttack):
     constraint: ConstraintName = option("tangent-l2", "What epsilon bounds.", advanced=True)
     steps: int = option(500, "Queries.", low=1, high=100_000)
     restarts: Literal[0] = option(0, "Every start would be the same.")
-    surrogate: str = option(
+    sensitivity_model: str = option(
         "",
-        "Model whose gradient orders the points: a built-in one by its name, a run folder or a file; empty is "
+        "Surrogate whose gradient orders the points: a built-in model by its name, a run folder or a file; empty is "
         "the attacked model itself, which then is no black box.",
     )
     step_size: float | None = option(None, "Length of one move of a point; empty is epsilon.", unit="r", low=0.0)
@@ -60,7 +60,7 @@ class SensitivityAttack(QueryAttack):
         if state.evaluation is not None:
             margin = state.evaluation.objective
         if "order" not in slots:
-            slots, passes = self._sensitivity(model, state), 0 if self.surrogate else 1
+            slots, passes = self._sensitivity(model, state), 0 if self.sensitivity_model else 1
         else:
             tried = (margin > slots["margin"]) | (slots["sign"] < 0)  # forwards with success, or both ways
             slots["place"] = torch.where(tried, slots["place"] + 1, slots["place"])
@@ -74,14 +74,14 @@ class SensitivityAttack(QueryAttack):
 
     def _sensitivity(self, model: Classifier, state: State) -> dict[str, Tensor]:
         """The slots before the first query."""
-        source = surrogate_model(self.surrogate, state.clean.device) if self.surrogate else model
-        if self.surrogate and state.at_clean is not None:
+        source = loaded_model(self.sensitivity_model, state.clean.device) if self.sensitivity_model else model
+        if self.sensitivity_model and state.at_clean is not None:
             with eval_view(source) as ask, torch.no_grad():
                 known = ask(state.clean[:1]).logits.shape[1]
             if known != (own := state.at_clean.logits.shape[1]):
                 raise ValueError(
-                    f"The surrogate {self.surrogate} knows {known} classes and the attacked model {own}: choose one "
-                    "that was trained on the same classes."
+                    f"The sensitivity model {self.sensitivity_model} knows {known} classes and the attacked model {own}: "
+                    "choose one that was trained on the same classes."
                 )
         found = evaluate(source, state.clean, state.label, gradient=True, objective=self.maximised(model, state))
         assert found.gradient is not None
@@ -96,7 +96,7 @@ class SensitivityAttack(QueryAttack):
         }
 
 
-def surrogate_model(source: str, device: torch.device) -> Classifier:
+def loaded_model(source: str, device: torch.device) -> Classifier:
     """A model by its name, run folder or file, on a device; it is loaded once.
 
     Raises
