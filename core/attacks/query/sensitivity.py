@@ -80,8 +80,8 @@ class SensitivityAttack(QueryAttack):
                 known = ask(state.clean[:1]).logits.shape[1]
             if known != (own := state.at_clean.logits.shape[1]):
                 raise ValueError(
-                    f"The sensitivity model {self.sensitivity_model} knows {known} classes and the attacked model {own}: "
-                    "choose one that was trained on the same classes."
+                    f"The sensitivity model {self.sensitivity_model} knows {known} classes and the attacked model "
+                    f"{own}: choose one that was trained on the same classes."
                 )
         found = evaluate(source, state.clean, state.label, gradient=True, objective=self.maximised(model, state))
         assert found.gradient is not None
