@@ -4,7 +4,7 @@ from core.attacks.attack import Attack
 from core.attacks.composed import GradientAttack
 from core.attacks.constraint import NORMS, ConstraintName, random_unit_delta
 from core.attacks.direction import DIRECTIONS, Direction
-from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.attacks.presets import BUDGET, PRESETS, Preset, constraint_for, fgsm, preset
 from core.attacks.state import Ended, Proposal, State, Stop
 
@@ -19,11 +19,11 @@ __all__ = [
     "Ended",
     "Evaluation",
     "GradientAttack",
+    "ObjectiveFunction",
     "Preset",
     "Proposal",
     "State",
     "Stop",
-    "Value",
     "constraint_for",
     "evaluate",
     "fgsm",

@@ -1,8 +1,8 @@
-"""An attack is a frozen value; its state is a frozen value; three functions lead from one state to the next.
+"""The base of all attacks, and the one loop: ``start``, ``step`` and ``refit`` lead from one frozen state to the next.
 
 A perturbation is kept in units of epsilon (``unit_delta``, delta / epsilon), so the adversarial cloud is
 ``clean + epsilon * unit_delta``: rescaling to another budget changes epsilon alone, as the slider does sixty times a
-second. This file holds the one loop; how the next iterate is found is what the kinds of attack differ in.
+second. The kinds of attack differ in how they find the next iterate (``propose``).
 """
 
 from abc import abstractmethod
@@ -14,18 +14,19 @@ import torch
 from torch import Tensor
 
 from core.attacks.constraint import PROJECTIONS, TANGENT, ConstraintName, inside_unit_ball, random_unit_deltas, rmse
-from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.attacks.geometric.neighbours import normals, tangential
-from core.attacks.objective import Aim
+from core.attacks.objective import ObjectiveContext
 from core.attacks.scale import RADII, EpsilonScale
 from core.attacks.state import Ended, Proposal, State, Stop
 from core.events import Cancel, Done, Event, Step
 from core.models import Classifier
+from core.models.port import class_latents_of
 from core.options import Options, option
 
 
 class Attack(Options):
-    """What all attacks have: a budget, steps, starts, a goal, and when to end with a cloud."""
+    """The options and the loop of all attacks: budget, steps, starts, goal, and when the attack on a cloud ends."""
 
     epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
     constraint: ConstraintName = option("linf", "What epsilon bounds.", advanced=True)
@@ -72,19 +73,19 @@ class Attack(Options):
 
     @property
     def description(self) -> str:
-        """What it does, as a part of a caption."""
+        """A short description, as a part of a caption."""
         return type(self).__name__
 
     @property
     def caption(self) -> str:
-        """It as a part of a title or caption, such as "sign attack at epsilon 0.1 r, 20 steps"."""
+        """The attack with its settings, for titles, such as "sign attack at epsilon 0.1 r, 20 steps"."""
         steps = self.total_steps
         budget = self.epsilon_scale.text(self.epsilon)
         return f"{self.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"
 
     @property
     def gradients_a_step(self) -> int:
-        """Backward passes that a step takes for each cloud, about."""
+        """Backward passes of a step for each cloud, approximately; used to estimate the time of an attack."""
         return 0
 
     def at(self, epsilon: float) -> Self:
@@ -95,18 +96,18 @@ class Attack(Options):
 
     @abstractmethod
     def propose(self, model: Classifier, state: State) -> Proposal:
-        """What to try next, from a state whose ``slots`` are those of the present start."""
+        """The next iterate, from a state whose ``slots`` are those of the present start."""
 
     def first_slots(self, state: State) -> dict[str, Tensor]:
         """Slots before the first step of a start."""
         return {}
 
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
-        """What it has to know of the shapes of clean clouds (B, N, 3), for ``State.geometry``."""
+        """Geometry of clean clouds (B, N, 3) that the attack uses, for ``State.geometry``."""
         return {"normals": normals(clean)} if self.constraint in TANGENT else {}
 
-    def unmoved(self, clean: Tensor) -> Tensor:
-        """The perturbation (B, N, 3) of clean clouds before the first step: none."""
+    def first_perturbation(self, clean: Tensor) -> Tensor:
+        """The perturbation (B, N, 3) of clean clouds before the first step: zero."""
         return torch.zeros_like(clean)
 
     def allowed(self, moves: Tensor, state: State) -> Tensor:
@@ -117,12 +118,12 @@ class Attack(Options):
         """A random perturbation (B, N, 3), in units of epsilon, at which a start begins."""
         return self.bounded(random_unit_deltas(self.constraint, state.clean, state.seed + start), state)
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
-        """What it maximises; None: the cross-entropy to the label."""
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction | None:
+        """The objective that is maximised; None stands for the cross-entropy to the label."""
         return None
 
     def needs_gradient(self, state: State) -> bool:
-        """Whether ``propose`` wants the gradient at the iterate that ``state`` is about to reach."""
+        """Whether the next ``propose`` uses the gradient at the iterate, which then is computed beforehand."""
         return False
 
     def starts_at_random(self, start: int) -> bool:
@@ -130,7 +131,7 @@ class Attack(Options):
         return start > 0 or self.random_start
 
     def accepts(self, proposed: Evaluation, state: State) -> Tensor | None:
-        """(B,) bool: whose iterate becomes what was proposed; None: all."""
+        """(B,) bool: for which clouds the proposal becomes the iterate, the others keep theirs; None stands for all."""
         return None
 
     # --- the loop ---
@@ -151,15 +152,15 @@ class Attack(Options):
         x : Tensor (B, N, 3), clean clouds; never written to.
         y : Tensor (B,), true classes, or the wanted classes of a targeted attack.
         generator : source of the random numbers; without one they are the same at every call.
-        at_clean : the model's evaluation of the clean clouds with the gradient of the cross-entropy, if it is known.
+        at_clean : the model's evaluation of the clean clouds with the gradient of the cross-entropy, if it exists.
         """
         seed = torch.zeros(len(x), dtype=torch.long)
         if generator is not None:
             seed.random_(2**62, generator=generator)
         clean = x.detach()
-        zero, none = self.unmoved(clean), torch.zeros_like(y)
+        zero, none = self.first_perturbation(clean), torch.zeros_like(y)
         state = State(clean, y, self.epsilon, zero, at_clean, zero, at_clean, at_clean, seed, none, none, none, none)
-        state = replace(state, geometry=self.geometry(clean))
+        state = replace(state, geometry=self.geometry(clean), class_latents=class_latents_of(model))
         gradient, value = self.needs_gradient(state), self.maximised(model, state)
         if at_clean is None or value is not None:
             known = evaluate(model, clean, y, gradient=gradient, objective=value)
@@ -176,7 +177,7 @@ class Attack(Options):
 
     def step(self, model: Classifier, state: State) -> State:
         """One step; the state given is left as it was. More steps than planned go on from the last iterate."""
-        state = self._begun(model, state)
+        state = self._with_start_begun(model, state)
         proposal = self.propose(model, state)
         after = replace(state, step=state.step + 1, slots=proposal.slots)
         more = after.step < self.total_steps and self.step_of_start(after.step) > 0
@@ -206,28 +207,22 @@ class Attack(Options):
         )
         return self._ended(state, after)
 
-    def _begun(self, model: Classifier, state: State) -> State:
-        """The state at the beginning of a start, if one begins."""
+    def _with_start_begun(self, model: Classifier, state: State) -> State:
+        """The state at the random point where a start begins, if one begins with the next step; else as it is."""
         start, first = self.start_of(state.step), self.step_of_start(state.step) == 0
         if not first or not self.starts_at_random(start):
             return state
-        unit_delta = self.random_move(state, start)
+        state = replace(state, unit_delta=self.random_move(state, start), slots=self.first_slots(state))
         gradient = self.needs_gradient(state)
         evaluation = evaluate(
-            model,
-            state.moved(unit_delta),
-            state.label,
-            gradient=gradient,
-            objective=self.maximised(model, state),
+            model, state.current, state.label, gradient=gradient, objective=self.maximised(model, state)
         )
-        state = replace(
+        return replace(
             state,
-            unit_delta=unit_delta,
             evaluation=evaluation,
             forwards=state.forwards + 1,
             backwards=state.backwards + gradient,
         )
-        return replace(state, slots=self.first_slots(state))
 
     def bounded(self, unit_delta: Tensor, state: State) -> Tensor:
         """The closest perturbation (B, N, 3), in units of epsilon, that is inside the budget."""
@@ -236,9 +231,10 @@ class Attack(Options):
             unit_delta = inside_unit_ball(state.clean, state.epsilon * unit_delta) / state.epsilon
         return unit_delta
 
-    def aim(self, state: State) -> Aim:
-        """What objectives are told of the clouds."""
-        return Aim(state.label, self.goal == "targeted", state.at_clean, self.start_of(state.step))
+    def objective_context(self, state: State) -> ObjectiveContext:
+        """What objectives depend on beside the model's output."""
+        start = self.start_of(state.step)
+        return ObjectiveContext(state.label, self.goal == "targeted", state.at_clean, start, state.class_latents)
 
     def at_iterate(self, model: Classifier, state: State) -> tuple[Evaluation, int]:
         """The model at the iterate, with the gradient of what is maximised, and the passes that this took."""
@@ -295,13 +291,13 @@ class Attack(Options):
             success.
         """
         index = torch.arange(len(state.label), device=state.label.device)
-        losses, sizes = [_loss(state)], [state.epsilon * rmse(state.unit_delta)]
+        losses, sizes = [state.loss], [state.rmse]
         while state.step < self.total_steps and len(index):
             if cancel and cancel.requested:
                 return
             state = self.step(model, state)
-            losses.append(_loss(state))
-            sizes.append(state.epsilon * rmse(state.unit_delta))
+            losses.append(state.loss)
+            sizes.append(state.rmse)
             if stop_on_success and state.step < self.total_steps:
                 assert state.best is not None
                 success = self.fooled(state.best.prediction, state.label) & (state.stop == Stop.RUNNING)
@@ -343,12 +339,5 @@ class Attack(Options):
         return state.step >= self.total_steps or state.ended
 
     def fooled(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """(B,) bool: whether a prediction is what the attack wants."""
+        """(B,) bool: whether a prediction is the goal: the wanted class if targeted, else any but the true one."""
         return prediction == label if self.goal == "targeted" else prediction != label
-
-
-def _loss(state: State) -> Tensor:
-    """(B,), NaN where the model was not asked, after ``refit``."""
-    if state.evaluation is None:
-        return torch.full_like(state.clean[:, 0, 0], torch.nan)
-    return state.evaluation.loss

@@ -10,7 +10,7 @@ from torch import Tensor
 from core.attacks.attack import Attack
 from core.attacks.constraint import NO_BUDGET, TANGENT
 from core.attacks.direction import DIRECTIONS, Direction
-from core.attacks.evaluation import Value
+from core.attacks.evaluation import ObjectiveFunction
 from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
 from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
@@ -50,10 +50,12 @@ class GradientAttack(Attack):
         advanced=True,
     )
     regulariser: RegulariserName = option(
-        None, "What the cloud's shape loses is taken off the objective; empty takes nothing off.", advanced=True
+        None,
+        "Penalty for a change of the shape, subtracted from the objective; empty is none.",
+        advanced=True,
     )
     regulariser_weight: float = option(
-        1.0, "What a square radius of that loss is worth beside the objective.", low=0.0, advanced=True
+        1.0, "Weight of that penalty, which is in square radii, beside the objective.", low=0.0, advanced=True
     )
     discriminator_weight: float = option(
         0.0,
@@ -118,7 +120,7 @@ class GradientAttack(Attack):
 
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
         known = super().geometry(clean)
-        return known if self.regulariser is None else known | REGULARISERS[self.regulariser].of_clean(clean)
+        return known if self.regulariser is None else known | REGULARISERS[self.regulariser].of_clean_cloud(clean)
 
     @property
     def maximises_loss(self) -> bool:
@@ -126,24 +128,28 @@ class GradientAttack(Attack):
         weighted = self.regulariser or self.rmse_weight or self.discriminator_weight
         return self.objective == "ce" and self.goal == "untargeted" and not weighted
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction | None:
         if self.maximises_loss:
             return None
-        aim = self.aim(state)
+        context = self.objective_context(state)
 
         def value(output: Output, clouds: Tensor) -> Tensor:
-            total = OBJECTIVES[self.objective].value(output, aim)
+            total = OBJECTIVES[self.objective].value(output, context)
             if self.rmse_weight and state.epsilon > NO_BUDGET:
                 distance = torch.linalg.vector_norm(clouds - state.clean, dim=(1, 2))  # its gradient at 0 is 0
                 total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
             if self.regulariser is not None:
                 lost = REGULARISERS[self.regulariser].value(clouds, state.clean, state.geometry)
-                total = total - self.regulariser_weight * lost
+                total = total - self.weight_of_regulariser(state) * lost
             if self.discriminator_weight:
                 total = total + self.discriminator_weight * discriminator_term(model, output.latent)
             return total
 
         return value
+
+    def weight_of_regulariser(self, state: State) -> Tensor | float:
+        """The weight of the regulariser beside the objective, for each cloud (B,) or for all."""
+        return self.regulariser_weight
 
     def needs_gradient(self, state: State) -> bool:
         looks_ahead = OPTIMISERS[self.optimiser].looks_ahead and self.step_of_start(state.step) > 0
@@ -155,7 +161,7 @@ class GradientAttack(Attack):
     def propose(self, model: Classifier, state: State) -> Proposal:
         return self._proposal(model, state, self.maximised(model, state))
 
-    def _proposal(self, model: Classifier, state: State, value: Value | None) -> Proposal:
+    def _proposal(self, model: Classifier, state: State, value: ObjectiveFunction | None) -> Proposal:
         optimiser, slots = OPTIMISERS[self.optimiser], dict(state.slots)
         at = self._iterate(state)
         ahead, evaluation, passes = optimiser.look_ahead(at), state.evaluation, 0
@@ -181,13 +187,13 @@ class GradientAttack(Attack):
         if evaluation is not None:
             at = replace(at, objective=evaluation.objective)
         if self.first_step is not None and at.step == 0:
-            slots["share"] = calibrated(optimiser, at, self.first_step)
-            at = replace(at, share=slots["share"])
+            slots["step_length"] = calibrated(optimiser, at, self.first_step)
+            at = replace(at, step_length=slots["step_length"])
         unit_delta, kept = optimiser.advance(at)
         return Proposal(unit_delta, {**slots, **kept}, passes, passes)
 
     def _iterate(self, state: State) -> Iterate:
-        """The state as an optimiser sees it, with the gradient at the iterate where that is known."""
+        """The input of the optimiser: the state, with the gradient at the iterate where it has been computed."""
         own = OPTIMISERS[self.optimiser].default_momentum
         gradient = state.evaluation.gradient if state.evaluation is not None else None
         return Iterate(
@@ -197,7 +203,7 @@ class GradientAttack(Attack):
             slots=state.slots,
             step=self.step_of_start(state.step),
             steps=self.steps,
-            share=state.slots["share"] if "share" in state.slots else self._share(state.epsilon),
+            step_length=state.slots.get("step_length", self._step_length(state.epsilon)),
             momentum=self.momentum if self.momentum is not None else own or 0.0,
             variant=self.variant,
             cloud=state.current,
@@ -205,7 +211,7 @@ class GradientAttack(Attack):
             project=lambda unit_delta: self.bounded(unit_delta, state),
         )
 
-    def _share(self, epsilon: float) -> float:
+    def _step_length(self, epsilon: float) -> float:
         if self.step_size is not None and epsilon > NO_BUDGET:
             return self.step_size / epsilon
         return 1.0 if self.steps == 1 else self.total_step / self.steps
@@ -216,7 +222,7 @@ class GradientAttack(Attack):
         return OPTIMISERS[self.optimiser].advance(replace(self._iterate(state), gradient=gradient))[0]
 
     def _unevaluated(self, x: Tensor, y: Tensor, unit_delta: Tensor | None = None) -> State:
-        """A state of clouds (B, N, 3) and labels (B,) that no model was asked about."""
+        """A state of clouds (B, N, 3) and labels (B,) without the evaluations of a model."""
         unit_delta, none = torch.zeros_like(x) if unit_delta is None else unit_delta, torch.zeros_like(y)
         seed = torch.zeros(len(x), dtype=torch.long)
         state = State(x, y, self.epsilon, unit_delta, None, unit_delta, None, None, seed, none, none, none, none)
@@ -228,7 +234,7 @@ class GradientAttack(Attack):
         model: Classifier,
         x: Tensor,
         y: Tensor,
-        value: Value | None = None,
+        value: ObjectiveFunction | None = None,
         unit_delta: Tensor | None = None,
     ) -> Tensor:
         """The last iterate (B, N, 3) of one start, for training: no iterate is judged, so it costs a gradient a step.

@@ -1,4 +1,4 @@
-"""From a gradient (B, N, 3) to a perturbation of unit budget: five variants of "fast gradient sign" on point clouds.
+"""From a gradient (B, N, 3) to a perturbation of unit budget: five variants of the fast gradient sign method (FGSM).
 
 The first paper prints ``x + epsilon * gradient`` (section III.A) under a title that says *sign*; the variants differ by
 orders of magnitude in what epsilon bounds, so all are here under their own names.

@@ -10,7 +10,7 @@ from torch import Tensor
 from core.attacks.duplicates import average_over_duplicates
 from core.models import Classifier, Output, eval_view, require_finite
 
-Value = Callable[[Output, Tensor], Tensor]
+ObjectiveFunction = Callable[[Output, Tensor], Tensor]
 """Output and clouds (B, N, 3), with their graph -> a number for each cloud (B,), larger where an attack is nearer."""
 
 
@@ -25,9 +25,9 @@ class Evaluation:
     loss: Tensor
     """(B,), cross-entropy to the label in nats."""
     objective: Tensor
-    """(B,), what an attack maximises; the loss where nothing else was asked for."""
+    """(B,), what an attack maximises: the loss, unless another objective was given."""
     gradient: Tensor | None = None
-    """(B, N, 3), d objective_i / d cloud_i of each cloud on its own (sum reduction), or None where it was not asked.
+    """(B, N, 3), d objective_i / d cloud_i of each cloud on its own (sum reduction); None if it was not computed.
 
     Points that lie on one another share theirs, see ``average_over_duplicates``.
     """
@@ -39,7 +39,7 @@ class Evaluation:
 
     @property
     def zero_gradient(self) -> Tensor | None:
-        """(B,), share of the points at which the gradient is zero; None where it was not asked."""
+        """(B,), share of the points at which the gradient is zero; None if it was not computed."""
         return None if self.gradient is None else (self.gradient == 0).all(2).double().mean(1)
 
     def of(self, rows: Tensor) -> "Evaluation":
@@ -68,7 +68,7 @@ def evaluate(
     label: Tensor,
     *,
     gradient: bool,
-    objective: Value | None = None,
+    objective: ObjectiveFunction | None = None,
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> Evaluation:
     """Evaluate the model in eval mode (its own modes are restored), with or without the input gradient.
@@ -80,7 +80,7 @@ def evaluate(
     clouds : Tensor (B, N, 3)
     label : Tensor (B,), the class the loss refers to.
     objective : another value to maximise than the cross-entropy to the label.
-    change : what is done to the clouds before the model sees them; the gradient passes through it.
+    change : a function applied to the clouds before the model; the gradient passes through it.
 
     Raises
     ------

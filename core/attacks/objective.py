@@ -8,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.attacks.evaluation import Evaluation, Value
+from core.attacks.evaluation import Evaluation, ObjectiveFunction
 from core.models import Output
 from core.models.discriminator import REAL
+from core.models.port import discriminator_of
 from core.options import OneOf
 
 
 @dataclass(frozen=True, eq=False)
-class Aim:
-    """What an objective is told of the clouds beside the model's output for them."""
+class ObjectiveContext:
+    """What an objective depends on beside the model's output for the clouds."""
 
     label: Tensor
     """(B,), the true class, or the wanted one of a targeted attack."""
@@ -25,19 +26,21 @@ class Aim:
     """The model at the clean clouds; None while that is what is being evaluated."""
     start: int = 0
     """Which of the attack's starts this is, from 0."""
+    class_latents: Tensor | None = None
+    """(K, D), mean latents of the training clouds of each class; None if the model's file does not contain them."""
 
 
 class Objective(NamedTuple):
     """An objective and one sentence about it."""
 
     description: str
-    value: Callable[[Output, Aim], Tensor]
+    value: Callable[[Output, ObjectiveContext], Tensor]
     """Output with its graph -> (B,), to be maximised."""
 
 
-def _cross_entropy(output: Output, aim: Aim) -> Tensor:
-    loss = F.cross_entropy(output.logits, aim.label, reduction="none")
-    return -loss if aim.targeted else loss
+def _cross_entropy(output: Output, context: ObjectiveContext) -> Tensor:
+    loss = F.cross_entropy(output.logits, context.label, reduction="none")
+    return -loss if context.targeted else loss
 
 
 def _of(logits: Tensor, classes: Tensor) -> Tensor:
@@ -49,13 +52,13 @@ def _largest_other(logits: Tensor, classes: Tensor) -> Tensor:
     return logits.masked_fill(F.one_hot(classes, logits.shape[1]).bool(), -torch.inf).amax(1)
 
 
-def _margin(output: Output, aim: Aim) -> Tensor:
-    difference = _largest_other(output.logits, aim.label) - _of(output.logits, aim.label)
-    return -difference if aim.targeted else difference
+def _margin(output: Output, context: ObjectiveContext) -> Tensor:
+    difference = _largest_other(output.logits, context.label) - _of(output.logits, context.label)
+    return -difference if context.targeted else difference
 
 
-def _hinge(output: Output, aim: Aim) -> Tensor:
-    return _margin(output, aim).clamp_max(0)
+def _hinge(output: Output, context: ObjectiveContext) -> Tensor:
+    return _margin(output, context).clamp_max(0)
 
 
 def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
@@ -63,11 +66,11 @@ def _ratio(difference: Tensor, scale: Tensor) -> Tensor:
     return difference / scale.masked_fill(scale == 0, 1)
 
 
-def _dlr(output: Output, aim: Aim) -> Tensor:
-    if aim.targeted:
-        true = (output.logits if aim.clean is None else aim.clean.logits).detach().argmax(1)
-        return _dlr_towards(output.logits, true, aim.label)
-    return _ratio(_margin(output, aim), _spread(output.logits, (2,)))
+def _dlr(output: Output, context: ObjectiveContext) -> Tensor:
+    if context.targeted:
+        true = (output.logits if context.clean is None else context.clean.logits).detach().argmax(1)
+        return _dlr_towards(output.logits, true, context.label)
+    return _ratio(_margin(output, context), _spread(output.logits, (2,)))
 
 
 def _spread(logits: Tensor, places: tuple[int, ...]) -> Tensor:
@@ -85,22 +88,47 @@ def _dlr_towards(logits: Tensor, true: Tensor, target: Tensor) -> Tensor:
     return _ratio(_of(logits, target) - _of(logits, true), _spread(logits, (2, 3)))
 
 
-def rival(clean_logits: Tensor, label: Tensor, rank: int) -> Tensor:
+def wrong_class(clean_logits: Tensor, label: Tensor, rank: int) -> Tensor:
     """(B,), the wrong class of a rank, 0 for the most probable one, by the logits (B, K) for the clean clouds."""
     wrong = clean_logits.masked_fill(F.one_hot(label, clean_logits.shape[1]).bool(), -torch.inf)
     return wrong.argsort(dim=1, descending=True, stable=True)[:, rank % (clean_logits.shape[1] - 1)]
 
 
-def _dlr_targeted(output: Output, aim: Aim) -> Tensor:
-    if aim.targeted:
-        return _dlr(output, aim)
-    clean = (output.logits if aim.clean is None else aim.clean.logits).detach()
-    return _dlr_towards(output.logits, aim.label, rival(clean, aim.label, aim.start))
+def _dlr_targeted(output: Output, context: ObjectiveContext) -> Tensor:
+    if context.targeted:
+        return _dlr(output, context)
+    clean = (output.logits if context.clean is None else context.clean.logits).detach()
+    return _dlr_towards(output.logits, context.label, wrong_class(clean, context.label, context.start))
 
 
-def _latent(output: Output, aim: Aim) -> Tensor:
-    clean = (output.latent if aim.clean is None else aim.clean.latent).detach()
+def _latent(output: Output, context: ObjectiveContext) -> Tensor:
+    if context.targeted:
+        return -_distance_to_class(output.latent, context, context.label)
+    clean = (output.latent if context.clean is None else context.clean.latent).detach()
     return torch.linalg.vector_norm(output.latent - clean, dim=1)
+
+
+def _latent_targeted(output: Output, context: ObjectiveContext) -> Tensor:
+    if context.targeted:
+        return _latent(output, context)
+    clean = (output.logits if context.clean is None else context.clean.logits).detach()
+    return -_distance_to_class(output.latent, context, wrong_class(clean, context.label, context.start))
+
+
+def _distance_to_class(latent: Tensor, context: ObjectiveContext, classes: Tensor) -> Tensor:
+    """(B,), distance of latents (B, D) from the mean latents of classes (B,).
+
+    Raises
+    ------
+    ValueError
+        If the mean latents are not known.
+    """
+    if context.class_latents is None:
+        raise ValueError(
+            "To move a latent towards that of a class, the mean latents of the classes must be known, and the attacked "
+            "model's file does not tell them: choose another objective, or a model trained by this program."
+        )
+    return torch.linalg.vector_norm(latent - context.class_latents.to(latent)[classes], dim=1)
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -109,15 +137,23 @@ OBJECTIVES: dict[str, Objective] = {
     "hinge": Objective("margin as far as 0, where the model is fooled (Carlini and Wagner 2017, kappa 0)", _hinge),
     "dlr": Objective("margin over the spread of the logits, which no scale of them hides (Croce and Hein 2020)", _dlr),
     "dlr-targeted": Objective("DLR towards one wrong class at each start, the most probable first", _dlr_targeted),
-    "latent": Objective("distance of the latent from that of the clean cloud (needs a random start)", _latent),
+    "latent": Objective(
+        "distance of the latent from that of the clean cloud (needs a random start), or its negative from the mean "
+        "latent of the wanted class (feature matching, Sabour et al. 2016)",
+        _latent,
+    ),
+    "latent-targeted": Objective(
+        "negative distance of the latent from the mean latent of a wrong class, at each start the next most probable",
+        _latent_targeted,
+    ),
 }
 
 ObjectiveName = Annotated[str, OneOf(OBJECTIVES)]
 
 
-def value_of(name: str, aim: Aim) -> Value | None:
+def value_of(name: str, context: ObjectiveContext) -> ObjectiveFunction | None:
     """An objective as what is maximised; None for what is maximised anyway, the cross-entropy to the true class."""
-    return None if name == "ce" and not aim.targeted else lambda output, _: OBJECTIVES[name].value(output, aim)
+    return None if name == "ce" and not context.targeted else lambda output, _: OBJECTIVES[name].value(output, context)
 
 
 def discriminator_term(model: object, latent: Tensor) -> Tensor:
@@ -126,12 +162,13 @@ def discriminator_term(model: object, latent: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If the model has none: see ``core.models.discriminator``.
+        If the model's file has none: files of runs trained with one do.
     """
-    discriminator = getattr(model, "discriminator", None)
+    discriminator = discriminator_of(model)
     if discriminator is None:
         raise ValueError(
-            "The weight of a discriminator was asked for, and the attacked model has none: set the weight to 0."
+            "The weight of a discriminator was asked for, and the attacked model has none: attack the run folder of a "
+            "training in the regime defense or defense-pgd, or set the weight to 0."
         )
     verdict = discriminator(latent)
     return -F.cross_entropy(verdict, torch.full_like(verdict[:, 0], REAL, dtype=torch.long), reduction="none")

@@ -1,4 +1,4 @@
-"""The attacks people know by name: a row each, settings of a kind of attack. A row means the same everywhere."""
+"""The attacks of the literature by name: each row is a kind of attack with settings, and means the same everywhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,12 @@ from core.attacks.direction import Direction
 from core.attacks.geometric.adding import AddAttack
 from core.attacks.geometric.dropping import DropAttack
 from core.attacks.geometric.frequency import FrequencyAttack
+from core.attacks.geometric.geoa3 import GeoA3
 from core.attacks.minimal.carlini_wagner import CarliniWagner
 from core.attacks.minimal.deepfool import DeepFool
 from core.attacks.minimal.fab import FAB
 from core.attacks.query.random import RandomAttack
+from core.attacks.query.sensitivity import SensitivityAttack
 from core.attacks.query.square import SquareAttack
 from core.attacks.scale import DEGREES
 from core.attacks.semantic.transformation import TransformAttack
@@ -23,7 +25,7 @@ from core.attacks.semantic.transforms import TRANSFORMS
 
 @dataclass(frozen=True)
 class Preset:
-    """An attack known by name."""
+    """An attack of the literature: a kind of attack with settings."""
 
     description: str
     """One sentence, with its paper."""
@@ -32,7 +34,7 @@ class Preset:
     """Where it differs from the defaults of its kind."""
 
     def facts(self) -> dict[str, Any]:
-        """What a list of attacks says of it: its paper, what its epsilon bounds, and its steps."""
+        """Its entry in the list of attacks: its paper, what its epsilon bounds, its steps and its options."""
         attack = self.kind.model_validate(self.settings)
         return {
             "description": self.description,
@@ -116,9 +118,10 @@ PRESETS: dict[str, Preset] = {
         settings=_ADAM | {"steps": 100, "objective": "margin", "regulariser": "knn"},
     ),
     "geoa3": Preset(
-        "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature (GeoA3, Wen et al. 2020; its search "
-        "for their weight is left out).",
-        settings=_ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3", "regulariser_weight": 1000.0},
+        "Adam until fooled, then back to the shape: Chamfer, Hausdorff, curvature, and a binary search for their "
+        "weight (GeoA3, Wen et al. 2020).",
+        GeoA3,
+        _ADAM | {"steps": 100, "objective": "hinge", "regulariser": "geoa3"},
     ),
     "si-adv": Preset(
         "Moves in the tangent planes of the clean cloud alone (shape-invariant attack, Huang et al. 2022, white-box).",
@@ -129,6 +132,11 @@ PRESETS: dict[str, Preset] = {
             "constraint": "tangent-l2",
             "step_size": 0.007,
         },
+    ),
+    "si-adv-query": Preset(
+        "One point at a time in its tangent plane, those first to which a surrogate is most sensitive (SI-Adv by "
+        "queries, Huang et al. 2022).",
+        SensitivityAttack,
     ),
     "aof": Preset(
         "Adam on the low frequencies of the cloud, of itself and of these alone (AOF, Liu et al. 2022).",
@@ -157,7 +165,7 @@ PRESETS: dict[str, Preset] = {
         for settings in [{"transform": name, "epsilon": 30.0 if row.scale is DEGREES else 10.0}]
     },
     "square": Preset(
-        "Random search over patches of points; it asks for no gradient (Square attack, Andriushchenko et al. 2020).",
+        "Random search over patches of points, without gradients (Square attack, Andriushchenko et al. 2020).",
         kind=SquareAttack,
         settings={"steps": 1000},
     ),

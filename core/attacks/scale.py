@@ -8,13 +8,13 @@ class EpsilonScale:
     """The unit of an attack's epsilon, and how far sliders and sweeps of it go."""
 
     unit: str
-    """Behind a number."""
+    """Short unit, written after a number."""
     words: str
-    """What it is."""
+    """The unit in words."""
     highest: float
     """End of sliders and sweeps; an attack may allow more."""
     step: float
-    """One key press on a slider."""
+    """Change by one key press on a slider."""
 
     def text(self, epsilon: float) -> str:
         """A value with its unit."""
@@ -28,5 +28,5 @@ SHARE = EpsilonScale("%", "per cent", 50.0, 0.1)
 
 
 def points_of(per_cent: float, points: int) -> int:
-    """So many of a number of points, rounded down."""
+    """``per_cent`` of a number of points, rounded down."""
     return int(per_cent * points / 100 + 1e-9)

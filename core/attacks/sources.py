@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.draws import Generators, generators, normal, uniform
-from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.models import Classifier
 
 SourceName = Literal["plain", "expectation", "diverse", "translation", "scale", "neighbours"]
@@ -119,7 +119,7 @@ def gradient_from(
     model: Classifier,
     clouds: Tensor,
     label: Tensor,
-    objective: Value | None,
+    objective: ObjectiveFunction | None,
     *,
     draws: int,
     seed: Tensor,

@@ -1,4 +1,4 @@
-"""Where an attack on a batch stands, as a frozen value."""
+"""The state of an attack on a batch, as a frozen value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.attacks.constraint import rmse
 from core.attacks.evaluation import Evaluation
 
 
@@ -26,7 +27,7 @@ class Stop(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where an attack on a batch stands. History, undo and scrubbing are lists of these."""
+    """The state of an attack on a batch after some steps. History, undo and scrubbing are lists of these."""
 
     clean: Tensor
     """(B, N, 3), the clean clouds, about which the budget is always measured."""
@@ -43,7 +44,7 @@ class State:
     best: Evaluation | None
     """The attacked model at the best iterate."""
     at_clean: Evaluation | None
-    """The attacked model at the clean clouds; None in training, which does without."""
+    """The attacked model at the clean clouds; None in adversarial training, which does not evaluate it."""
     seed: Tensor
     """(B,), a seed for the random numbers of each cloud, so that they do not depend on the rest of the batch."""
     forwards: Tensor
@@ -57,9 +58,11 @@ class State:
     slots: Mapping[str, Tensor] = field(default_factory=dict)
     """What the attack keeps from step to step, by name; the first dimension of each is that of the batch."""
     geometry: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the attack has to know of the shapes of the clean clouds, by name, in the same way; found once."""
+    """Geometry of the clean clouds that the attack uses, such as normals, by name, in the same way; computed once."""
     step: int = 0
     """Steps made, over all starts."""
+    class_latents: Tensor | None = None
+    """(K, D), mean latents of the training clouds of each class; None if the model's file does not contain them."""
 
     def moved(self, unit_delta: Tensor) -> Tensor:
         """(B, N, 3), the clean clouds with a perturbation, which may be of a higher precision than they are."""
@@ -74,6 +77,16 @@ class State:
     def current(self) -> Tensor:
         """(B, N, 3), the current iterate."""
         return self.moved(self.unit_delta)
+
+    @property
+    def loss(self) -> Tensor:
+        """(B,), cross-entropy to the label at the current iterate, in nats; NaN after ``refit``."""
+        return torch.full_like(self.clean[:, 0, 0], torch.nan) if self.evaluation is None else self.evaluation.loss
+
+    @property
+    def rmse(self) -> Tensor:
+        """(B,), RMSE of the current iterate's perturbation, in unit-sphere radii."""
+        return self.epsilon * rmse(self.unit_delta)
 
     @property
     def adversarial(self) -> Tensor:
@@ -103,17 +116,17 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """What an attack wants to try next."""
+    """The next iterate that an attack proposes."""
 
     unit_delta: Tensor
     """(B, N, 3)"""
     slots: dict[str, Tensor]
-    """After this step."""
+    """What the attack keeps after this step, see ``State.slots``."""
     forwards: Tensor | int = 0
     """Passes that finding it took, for all clouds or for each (B,)."""
     backwards: Tensor | int = 0
     evaluation: Evaluation | None = None
-    """The model at it, where that is known already: then it is not asked again."""
+    """The model at it, if that was computed already; otherwise the loop evaluates it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +134,7 @@ class Ended:
     """Clouds whose attacks ended together."""
 
     rows: Tensor
-    """(M,), their places in the batch."""
+    """(M,), their rows in the batch."""
     state: State
     """Their last state."""
     loss: Tensor

@@ -20,7 +20,7 @@ def calibrated(optimiser: Optimiser, at: Iterate, first_step: float) -> Tensor:
     low, high = at.gradient.new_zeros(len(at.gradient)), at.gradient.new_ones(len(at.gradient))
 
     def moved(length: Tensor) -> Tensor:
-        return rmse(optimiser.advance(replace(at, share=length[:, None, None]))[0] - at.unit_delta)
+        return rmse(optimiser.advance(replace(at, step_length=length[:, None, None]))[0] - at.unit_delta)
 
     for _ in range(_HALVINGS):  # of a raw gradient even a huge multiple may be a small step
         short = moved(high) < first_step

@@ -37,14 +37,29 @@ def distances(clean: ArrayLike, adversarial: ArrayLike) -> Distances:
         If the shapes are not equal, or not (N, 3) or (B, N, 3).
     """
     largest = linf(clean, adversarial)  # first, because it checks the shapes
-    there, back = _nearest_distances(clean, adversarial)
+    chamfer, hausdorff = chamfer_and_hausdorff(clean, adversarial)
     return Distances(
         linf=largest,
         per_point_l2=per_point_l2(clean, adversarial),
         l2=l2(clean, adversarial),
         rmse=rmse(clean, adversarial),
-        chamfer=_as_value(there.mean(axis=-1) + back.mean(axis=-1)),
-        hausdorff=_as_value(np.maximum(there.max(axis=-1), back.max(axis=-1))),
+        chamfer=chamfer,
+        hausdorff=hausdorff,
+    )
+
+
+def chamfer_and_hausdorff(clean: ArrayLike, adversarial: ArrayLike) -> tuple[Value, Value]:
+    """The two distances of ``Distances`` that need no corresponding points.
+
+    Parameters
+    ----------
+    clean : array (N, 3) or (B, N, 3)
+    adversarial : array (M, 3) or (B, M, 3); M may differ from N.
+    """
+    there, back = _nearest_distances(clean, adversarial)
+    return (
+        _as_value(there.mean(axis=-1) + back.mean(axis=-1)),
+        _as_value(np.maximum(there.max(axis=-1), back.max(axis=-1))),
     )
 
 
@@ -78,12 +93,14 @@ def _perturbation(clean: ArrayLike, adversarial: ArrayLike) -> NDArray[np.float6
 
 
 def _nearest_distances(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances (..., N) of clean points to the nearest adversarial point, and of adversarial to clean points."""
+    """Distances (..., N) of clean points to the nearest adversarial one, and (..., M) of adversarial to clean ones."""
     x, y = np.asarray(clean, dtype=np.float64), np.asarray(adversarial, dtype=np.float64)
     if x.ndim == 2:
         # most points stay, because gradients move only critical points; their distance is 0 and needs no search
-        moved = (x != y).any(axis=1)
-        return _nearest_distance_of_each(x, y, moved), _nearest_distance_of_each(y, x, moved)
+        common = min(len(x), len(y))
+        moved = np.ones(max(len(x), len(y)), dtype=bool)
+        moved[:common] = (x[:common] != y[:common]).any(axis=1)
+        return _nearest_distance_of_each(x, y, moved[: len(x)]), _nearest_distance_of_each(y, x, moved[: len(y)])
     pairs = [_nearest_distances(*pair) for pair in zip(x, y, strict=True)]
     return np.stack([there for there, _ in pairs]), np.stack([back for _, back in pairs])
 

@@ -1,5 +1,6 @@
 """``pointward attack --dataset``, which makes a set of adversarial clouds, and ``pointward judge`` of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from core.datasets.matching import matched
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
 from core.evaluation.auto import adversarial_set
 from core.evaluation.judge import judge as judge_set
-from core.evaluation.make import COLUMNS, AdversarialSet, read_set
+from core.evaluation.make import COLUMNS, AdversarialSet, read_set, with_shape_distances
 from core.evaluation.provenance import measurement_provenance
 from core.evaluation.set_folder import SetFolder, SetRecord
 from core.models.checkpoints import load_model, resolve_model
@@ -116,6 +117,7 @@ def judge(
     options = EvaluationOptions.model_validate(
         record.evaluation | ({"fresh_draws": fresh_draws} if fresh_draws else {})
     )
+    attacked = with_shape_distances(attacked, data.split(record.split), options.points)
     loaded = []
     for name in model:
         model_name, model_defense = split_defense(name, defense)
@@ -131,9 +133,8 @@ def judge(
         if not complete:
             return STOPPED
         rows[each.name] = success_rates(report, attacked)
-        columns += [
-            {"model": each.name, **dict(zip(report.records, line, strict=True))} for line in _record_rows(report)
-        ]
+        measured = report.records | {"chamfer": attacked.chamfer, "hausdorff": attacked.hausdorff}
+        columns += [{"model": each.name, **dict(zip(measured, line, strict=True))} for line in _lines(measured)]
     made_with = {
         "set": _set_description(record),
         **measurement_provenance(loaded, data.card, None, seed=options.seed, evaluation=options),
@@ -181,9 +182,9 @@ def _cloud_count(counted: NDArray[np.bool_]) -> int | float:
     return int(counted.sum()) if counted.shape[1] == 1 else float(counted.mean(axis=1).sum())
 
 
-def _record_rows(report: AccuracyReport) -> list[tuple[Any, ...]]:
-    """The columns of a report's records as rows, one for each cloud."""
-    return list(zip(*report.records.values(), strict=True))
+def _lines(columns: Mapping[str, NDArray[Any]]) -> list[tuple[Any, ...]]:
+    """Columns (n,) as n lines."""
+    return list(zip(*columns.values(), strict=True))
 
 
 def _set_description(record: SetRecord) -> dict[str, Any]:
@@ -208,6 +209,8 @@ def _set_measurements(attacked: AdversarialSet) -> dict[str, Any]:
         "per_point_l2_mean": float(attacked.per_point_l2.mean()),
         "l2_mean": float(attacked.l2.mean()),
         "rmse_mean": float(attacked.rmse.mean()),
+        "chamfer_mean": float(attacked.chamfer.mean()),
+        "hausdorff_mean": float(attacked.hausdorff.mean()),
         "zero_gradient_mean": float(attacked.zero_gradient.mean()),
         "forwards_mean": float(attacked.forwards.mean()),
         "backwards_mean": float(attacked.backwards.mean()),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from core.defenses.base import Defense
 from core.defenses.points import fixed_order, mean_where_met, taken
 from core.models import Classifier, Output, eval_view
-from core.models.port import drawn, draws_anew, reseeded
+from core.models.port import class_latents_of, discriminator_of, drawn, draws_anew, reseeded
 
 Gradient = Literal["straight", "bpda"]
 
@@ -42,6 +42,16 @@ class Defended(nn.Module):
     def deterministic(self) -> bool:
         """Whether the same clouds always give the same output."""
         return not draws_anew(self.model) and (self._fixed_seed is not None or not self.defense.random)
+
+    @property
+    def discriminator(self) -> nn.Module | None:
+        """That of the model behind the defence."""
+        return discriminator_of(self.model)
+
+    @property
+    def class_latents(self) -> Tensor | None:
+        """Those of the model behind the defence, of clouds that were not defended."""
+        return class_latents_of(self.model)
 
     def reseeded(self, seed: int) -> Self:
         """A copy with a new sequence of draws, from this seed."""

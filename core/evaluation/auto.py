@@ -22,7 +22,7 @@ from core.datasets import Split
 from core.evaluation.accuracy import CleanCache, EvaluationOptions, chosen_clouds
 from core.evaluation.combined import with_clean_clouds, with_stage_name, with_stronger
 from core.evaluation.draws import predictions_in_draws
-from core.evaluation.make import AdversarialSet, columns_of, joined, make_set
+from core.evaluation.make import AdversarialSet, columns_of, joined, make_set, stored_batch
 from core.evaluation.set_folder import Columns, SetFolder
 from core.events import Cancel, Done, Event, Progress, forward, result
 from core.models import Classifier
@@ -163,7 +163,7 @@ def auto_set(
     done = 0
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        columns = parts.read(start) if parts is not None else None
+        columns = stored_batch(parts, start, split, options.points)
         if columns is None:
             strongest = yield from _attack_block(model, split, block, attack, options, cancel, surrogates, done, total)
             if strongest is None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.evaluation.make import AdversarialSet
+from core.evaluation.set_folder import SHAPE_DISTANCES
 
 NOT_FOOLED, CLEAN = "", "clean"
 """Values of ``AdversarialSet.by`` where no attack fooled the model, and where the clean cloud is misclassified."""
@@ -24,7 +25,8 @@ def with_clean_clouds(
     """The set with the clean cloud in the place of the adversarial one at ``where`` (n,), at distance 0."""
     clean = {"logits": attacked.clean_logits, "latent": attacked.clean_latent, "clouds": points}
     changed = {name: _select_rows(where, value, getattr(attacked, name)) for name, value in clean.items()}
-    zero = {name: np.where(where, 0, getattr(attacked, name)) for name in ("linf", "per_point_l2", "l2", "rmse")}
+    distances = ("linf", "per_point_l2", "l2", "rmse", *SHAPE_DISTANCES)
+    zero = {name: np.where(where, 0, getattr(attacked, name)) for name in distances}
     by, success = np.where(where, CLEAN, attacked.by), attacked.success | where
     return replace(attacked, **changed, **zero, by=by, success=success)
 

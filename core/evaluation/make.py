@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.attacks import Attack, Ended, Evaluation
-from core.clouds import l2, linf, per_point_l2, rmse
+from core.clouds import chamfer_and_hausdorff, l2, linf, per_point_l2, rmse
 from core.datasets import Split
 from core.evaluation.accuracy import (
     AccuracyReport,
@@ -21,7 +21,7 @@ from core.evaluation.accuracy import (
     chosen_clouds,
 )
 from core.evaluation.draws import Draws
-from core.evaluation.set_folder import Columns, SetFolder, SetRecord
+from core.evaluation.set_folder import SHAPE_DISTANCES, Columns, SetFolder, SetRecord
 from core.events import Cancel, Done, Event, Progress
 from core.models import Classifier
 from core.models.port import draws_anew, reseeded
@@ -37,7 +37,7 @@ class AdversarialSet:
     Of a surrogate that draws, that is what it said in the draws that the attack saw: lucky ones, so that only fresh
     draws can judge it.
 
-    Distances are in unit-sphere radii, recomputed from the clouds as they are stored.
+    Distances, (n,) each, are those of ``core.clouds.Distances`` in unit-sphere radii, of the clouds as they are stored.
     """
 
     row: NDArray[np.int64]
@@ -68,6 +68,9 @@ class AdversarialSet:
     per_point_l2: NDArray[np.float64]
     l2: NDArray[np.float64]
     rmse: NDArray[np.float64]
+    chamfer: NDArray[np.float64]
+    """NaN, as is ``hausdorff``, of a folder of an earlier version, until ``with_shape_distances`` computes them."""
+    hausdorff: NDArray[np.float64]
     loss_trace: NDArray[np.float64]
     """(n, T + 1), cross-entropy in nats of the iterates of T steps; NaN after the attack on a cloud ended."""
     rmse_trace: NDArray[np.float64]
@@ -97,7 +100,7 @@ COLUMNS = tuple(part.name for part in fields(AdversarialSet))
 
 
 def read_set(folder: Path) -> tuple[AdversarialSet, SetRecord]:
-    """The clouds of a folder, and how they were made.
+    """The clouds of a folder, and how they were made; ``SHAPE_DISTANCES`` are NaN where the folder lacks them.
 
     Raises
     ------
@@ -107,6 +110,32 @@ def read_set(folder: Path) -> tuple[AdversarialSet, SetRecord]:
     store = SetFolder(folder, COLUMNS)
     record = store.record()
     return joined(store.batches()), record
+
+
+def with_shape_distances(made: AdversarialSet, split: Split, points: int) -> AdversarialSet:
+    """The set with the Chamfer and Hausdorff distances that are NaN computed from its clouds.
+
+    Parameters
+    ----------
+    split : the clean clouds that it was made of.
+    points : of each clean cloud, N.
+    """
+    absent = np.flatnonzero(np.isnan(made.chamfer) | np.isnan(made.hausdorff))
+    if not len(absent):
+        return made
+    chamfer, hausdorff = made.chamfer.copy(), made.hausdorff.copy()
+    clean = np.array(split.points[made.row[absent], :points])
+    chamfer[absent], hausdorff[absent] = chamfer_and_hausdorff(clean, made.clouds[absent])
+    return replace(made, chamfer=chamfer, hausdorff=hausdorff)
+
+
+def stored_batch(parts: SetFolder | None, start: int, split: Split, points: int) -> Columns | None:
+    """The batch of a folder that begins at the place ``start`` of the chosen clouds; None if it is absent or damaged.
+
+    Chamfer and Hausdorff distances that it lacks are computed, see ``with_shape_distances``.
+    """
+    columns = parts.read(start) if parts is not None else None
+    return columns and columns_of(with_shape_distances(joined([columns]), split, points))
 
 
 def make_set(
@@ -144,7 +173,7 @@ def make_set(
     done = 0
     for start in range(0, len(rows), options.batch_size):
         chosen = rows[start : start + options.batch_size]
-        columns = parts.read(start) if parts is not None else None
+        columns = stored_batch(parts, start, split, options.points)
         if columns is None:
             columns = _batch(model, split, chosen, attack, options, seeds[chosen], clean_cache, start, cancel)
             if columns is None:
@@ -160,13 +189,9 @@ def make_set(
 
 
 def joined(parts: list[Columns]) -> AdversarialSet:
-    """The set of several batches; traces are as long as the longest."""
-    return AdversarialSet(
-        **{
-            part.name: np.concatenate(_even([columns[part.name] for columns in parts]))
-            for part in fields(AdversarialSet)
-        }
-    )
+    """The set of several batches; traces are as long as the longest, absent ``SHAPE_DISTANCES`` are NaN."""
+    parts = [{name: np.full(len(columns["row"]), np.nan) for name in SHAPE_DISTANCES} | columns for columns in parts]
+    return AdversarialSet(**{name: np.concatenate(_even([columns[name] for columns in parts])) for name in COLUMNS})
 
 
 def columns_of(made: AdversarialSet) -> Columns:
@@ -208,6 +233,7 @@ def _batch(
     made = _ordered([_ended(attack, part) for part in parts], torch.cat([part.rows for part in parts]))
     clean, adversarial = state.clean.cpu().numpy(), made["clouds"]  # both longer where points are added
     still = at_clean.zero_gradient
+    chamfer, hausdorff = chamfer_and_hausdorff(clean, adversarial)
     return {
         "row": chosen,
         "label": split.labels[chosen],
@@ -219,6 +245,8 @@ def _batch(
         "per_point_l2": per_point_l2(clean, adversarial),
         "l2": l2(clean, adversarial),
         "rmse": rmse(clean, adversarial),
+        "chamfer": chamfer,
+        "hausdorff": hausdorff,
         **made,
     }
 

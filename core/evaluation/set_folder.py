@@ -12,6 +12,8 @@ from core.results.records import read_as, write_json, write_npz
 from core.runtime.files import FormatError
 
 RECORD = "set.json"
+SHAPE_DISTANCES = ("chamfer", "hausdorff")
+"""Columns that folders of earlier versions do not have."""
 Columns = dict[str, NDArray[Any]]
 
 
@@ -41,7 +43,7 @@ class SetFolder:
 
     Parameters
     ----------
-    columns : names of the arrays that each batch has.
+    columns : names of the arrays that each batch has; of an earlier version it may lack ``SHAPE_DISTANCES``.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
@@ -106,7 +108,8 @@ class SetFolder:
     def _read(self, path: Path) -> Columns | None:
         try:
             with path.open("rb") as raw, np.load(raw) as file:
-                return {name: file[name] for name in self._columns}
+                absent = set(SHAPE_DISTANCES) - set(file.files)
+                return {name: file[name] for name in self._columns if name not in absent}
         except Exception:  # a damaged file makes numpy, zipfile and zlib raise almost anything
             return None
 

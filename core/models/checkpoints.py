@@ -5,22 +5,23 @@ its tensors and, for the models that come with the program, its checksum.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from core.models import build, give_name
 from core.models.cards import MOST_CARD_BYTES, ModelCard, ModelError, Text
+from core.models.discriminator import discriminator_with_weights
 from core.models.framed import framed
+from core.models.port import discriminator_of, give_class_latents, give_discriminator
 from core.models.typical import Typical
+from core.models.weight_files import DISCRIMINATOR, TRAINING, TYPICAL, open_with_card, tensors_under, weights_in
 from core.options import explain
 from core.results.records import read_as, write_json
 from core.runtime.devices import seeded
@@ -32,9 +33,6 @@ WEIGHTS = RESOURCES / "weights"
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 """Weights in the folder of a training run."""
-
-_TRAINING = "training/"  # first part of the names of tensors that only a resumed training reads
-_TYPICAL = "typical/"  # and of those that tell what is typical of the training data
 
 
 class IndexEntry(BaseModel):
@@ -70,6 +68,11 @@ class LoadedModel:
         return self.card.name
 
     @property
+    def discriminator(self) -> nn.Module | None:
+        """The discriminator that it was trained with (Defense-PointNet); None if its file has none."""
+        return discriminator_of(self.module)
+
+    @property
     def shipped(self) -> bool:
         """Whether it came with the program."""
         return self.path is not None and self.path.parent == WEIGHTS
@@ -83,6 +86,7 @@ def save_model(
     half: bool = False,
     training: Mapping[str, Tensor] | None = None,
     typical: Typical | None = None,
+    discriminator: nn.Module | None = None,
 ) -> None:
     """Write weights and card to a file, completely or not at all.
 
@@ -95,6 +99,8 @@ def save_model(
         State that ``load_training`` gives back and ``load_model`` skips.
     typical : Typical, optional
         What is typical of the training data; the card is written with its limits.
+    discriminator : nn.Module, optional
+        The one that the model was trained with.
 
     Raises
     ------
@@ -108,8 +114,10 @@ def save_model(
         name: tensor.detach().to("cpu", torch.float16 if half and name in weights else tensor.dtype).contiguous()
         for name, tensor in module.state_dict().items()
     }
-    tensors |= {_TRAINING + name: tensor.detach().cpu().contiguous() for name, tensor in (training or {}).items()}
-    tensors |= {_TYPICAL + name: tensor.contiguous() for name, tensor in (typical.tensors if typical else {}).items()}
+    tensors |= {TRAINING + name: tensor.detach().cpu().contiguous() for name, tensor in (training or {}).items()}
+    tensors |= {TYPICAL + name: tensor.contiguous() for name, tensor in (typical.tensors if typical else {}).items()}
+    others = discriminator.state_dict() if discriminator is not None else {}
+    tensors |= {DISCRIMINATOR + name: tensor.detach().cpu().contiguous() for name, tensor in others.items()}
     update = {"dtype": "float16" if half else "float32", "typical": typical.limits if typical else None}
     card = card.model_copy(update=update)
     text = card.model_dump_json()
@@ -128,7 +136,7 @@ def read_card(path: Path) -> ModelCard:
     ModelError
         If the file is missing, damaged, or carries no valid card.
     """
-    with _open_with_card(path) as (_, card):
+    with open_with_card(path) as (_, card):
         return card
 
 
@@ -144,8 +152,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
 
     if importers.is_foreign(path):
         return importers.load_foreign(path, device)
-    with _open_with_card(path) as (file, card):
-        tensors, typical = _weights(file), _tensors_under(file, _TYPICAL)
+    with open_with_card(path) as (file, card):
+        tensors, typical = weights_in(file), tensors_under(file, TYPICAL)
+        discriminator = tensors_under(file, DISCRIMINATOR)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     shipped = path.resolve().parent == WEIGHTS.resolve()
     entry = _index().get(path.name) if shipped else None
@@ -155,8 +164,13 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
         )
     module = module_with_weights(path, card.architecture, len(card.classes), card.options, tensors)
     known = _load_typical(path, card, module, typical)
+    trained_with = _load_discriminator(path, card, module, discriminator)
+    if trained_with is not None:
+        give_discriminator(module, trained_with.to(device))
     if card.source is not None:
         module = framed(module, card.source.frame)
+    if known is not None and len(known.means) == len(card.classes):
+        give_class_latents(module, torch.from_numpy(known.means).float().to(device))
     return LoadedModel(module.to(device), card, sha256, path, known)
 
 
@@ -201,18 +215,45 @@ def module_with_weights(
 def _load_typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]) -> Typical | None:
     if card.typical is None:
         return None
-    with torch.no_grad():
-        width = module(torch.zeros(1, 1, 3)).latent.shape[1]
     try:
-        return Typical.load(card.typical, tensors, width)
+        return Typical.load(card.typical, tensors, _latent_size(module))
     except ValueError as error:
         raise ModelError(f"{readable(path)}: what it holds of its training data is damaged: {error}.") from None
 
 
+def _load_discriminator(
+    path: Path, card: ModelCard, module: nn.Module, tensors: Mapping[str, Tensor]
+) -> nn.Module | None:
+    """The discriminator of these tensors; without any, that of the last epoch of the run that ``path`` is of.
+
+    Runs of earlier versions keep no other beside their best weights.
+    """
+    if tensors:
+        try:
+            return discriminator_with_weights(_latent_size(module), tensors)
+        except ValueError as error:
+            raise ModelError(f"{readable(path)}: the discriminator that it holds is damaged: {error}.") from None
+    last = path.with_name(LAST)
+    if path.name != BEST or not last.is_file():
+        return None
+    try:
+        with open_with_card(last) as (file, other):
+            found, names = tensors_under(file, TRAINING + DISCRIMINATOR), ("options", "regime", "seed", "fingerprint")
+        same = all(getattr(card, name) == getattr(other, name) for name in names)
+        return discriminator_with_weights(_latent_size(module), found) if found and same else None
+    except ValueError:
+        return None  # the best weights are of use without it
+
+
+def _latent_size(module: nn.Module) -> int:
+    with torch.no_grad():
+        return int(module(torch.zeros(1, 1, 3)).latent.shape[1])
+
+
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:
     """Card, weights and training state of a file written with ``save_model(..., training=...)``."""
-    with _open_with_card(path) as (file, card):
-        return card, _weights(file), _tensors_under(file, _TRAINING)
+    with open_with_card(path) as (file, card):
+        return card, weights_in(file), tensors_under(file, TRAINING)
 
 
 def builtin_models(dataset: str | None = None) -> dict[str, Path]:
@@ -268,65 +309,9 @@ def _index() -> dict[str, IndexEntry]:
     return read_as(path, dict[str, IndexEntry], "an index of weights") if path.is_file() else {}
 
 
-def has_card(path: Path) -> bool:
-    """Whether a safetensors file is one of this program; raises as ``read_card`` if it is damaged."""
-    with _safetensors(path) as file:
-        return "card" in (file.metadata() or {})
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of any safetensors file; raises as ``read_card`` if it is damaged."""
-    with _safetensors(path) as file:
-        return _weights(file)
-
-
-@contextmanager
-def _open_with_card(path: Path) -> Iterator[tuple[Any, ModelCard]]:
-    with _safetensors(path) as file:
-        text = (file.metadata() or {}).get("card", "null")
-        if len(text) > MOST_CARD_BYTES:
-            raise ModelError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
-        try:
-            card = ModelCard.model_validate_json(text)
-        except ValidationError as error:
-            raise ModelError(f"{readable(path)}: the file carries no valid model card: {explain(error)}.") from None
-        yield file, card
-
-
-@contextmanager
-def _safetensors(path: Path) -> Iterator[Any]:
-    try:
-        with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
-            yield file
-    except FileNotFoundError:
-        raise ModelError(f"{readable(path)}: there is no such file of weights.") from None
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{readable(path)}: not a whole safetensors file ({error}).") from None
-
-
-@contextmanager
-def _name_in_utf8(path: Path) -> Iterator[str]:
-    """A name by which safetensors can open a file; a path that is not UTF-8, which it refuses, is opened here first."""
-    if readable(path) == str(path):
-        yield str(path)
-    else:
-        with path.open("rb") as file:
-            yield f"/dev/fd/{file.fileno()}"
-
-
 def _has_valid_type(name: str, tensor: Tensor) -> bool:
     """Whether a weight has a type of its kind, and is not a negative variance."""
     if name.endswith("num_batches_tracked"):
         return tensor.dtype == torch.int64
     real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return real and not (name.endswith("running_var") and bool((tensor < 0).any()))
-
-
-def _weights(file: Any) -> dict[str, Tensor]:
-    """The tensors of the model itself."""
-    return {name: file.get_tensor(name) for name in file.keys() if not name.startswith((_TRAINING, _TYPICAL))}  # noqa: SIM118
-
-
-def _tensors_under(file: Any, prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with ``prefix``, without it."""
-    return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118

@@ -1,7 +1,9 @@
 """The discriminator of Defense-PointNet (section III.C): it tells latents of real from those of adversarial clouds."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.models.port import evaluating
 
@@ -22,3 +24,24 @@ def build_discriminator(model: nn.Module, width: int) -> nn.Module:
 def discriminator_of(size: int, width: int) -> nn.Module:
     """The same for latents (B, size)."""
     return nn.Sequential(nn.Linear(size, width), nn.LeakyReLU(0.2), nn.Linear(width, 2))
+
+
+def discriminator_with_weights(size: int, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The discriminator of latents (B, size) with weights that were stored, in eval mode and without gradients.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is missing, has a wrong shape, or is not finite.
+    """
+    first = tensors.get("0.weight")
+    width = len(first) if first is not None and first.dim() == 2 else 1
+    with torch.device("meta"):
+        network = discriminator_of(size, width)
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    if {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
+        raise ValueError(f"its tensors are not those of a discriminator of latents of {size} numbers")
+    if not all(value.is_floating_point() and value.isfinite().all() for value in tensors.values()):
+        raise ValueError("its tensors hold values that are not finite numbers")
+    network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
+    return network.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 _NAME = "name_for_messages"  # attribute with a model's name, for error messages
+_DISCRIMINATOR, _CLASS_LATENTS = "discriminator", "class_latents"  # attributes with what adaptive attacks read
 
 
 class Output(NamedTuple):
@@ -65,6 +66,26 @@ class NonFiniteError(ValueError):
 def give_name(model: nn.Module, name: str) -> None:
     """Set the name by which error messages mention a model, wherever the error occurs."""
     setattr(model, _NAME, name)
+
+
+def give_discriminator(model: nn.Module, discriminator: nn.Module) -> None:
+    """Attach the discriminator that a model was trained with; it becomes no part of the model's own weights."""
+    model.__dict__[_DISCRIMINATOR] = discriminator
+
+
+def discriminator_of(model: object) -> nn.Module | None:
+    """The discriminator that a model was trained with: latents (B, D) -> logits (B, 2); None if it is not known."""
+    return getattr(model, _DISCRIMINATOR, None)
+
+
+def give_class_latents(model: nn.Module, latents: Tensor) -> None:
+    """Attach the mean latent (K, D) of each class's training clouds to a model of K classes."""
+    model.__dict__[_CLASS_LATENTS] = latents
+
+
+def class_latents_of(model: object) -> Tensor | None:
+    """(K, D), the mean latent of each class's training clouds; None if they are not known."""
+    return getattr(model, _CLASS_LATENTS, None)
 
 
 def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> Tensor:

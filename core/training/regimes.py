@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attacks import GradientAttack, Value, evaluate, random_unit_delta
+from core.attacks import GradientAttack, ObjectiveFunction, evaluate, random_unit_delta
 from core.models import Classifier, Output
 from core.models.discriminator import ADVERSARIAL, REAL
 from core.models.port import batch_statistics
@@ -108,7 +108,7 @@ def perturbed(
     label: Tensor,
     attack: GradientAttack,
     mode: Literal["eval", "train"] = "eval",
-    value: Value | None = None,
+    value: ObjectiveFunction | None = None,
     *,
     random_start: bool = False,
 ) -> Tensor:
@@ -127,7 +127,12 @@ def perturbed(
 
 
 def _attacked(
-    learner: Learner, clouds: Tensor, label: Tensor, value: Value | None = None, *, random_start: bool = False
+    learner: Learner,
+    clouds: Tensor,
+    label: Tensor,
+    value: ObjectiveFunction | None = None,
+    *,
+    random_start: bool = False,
 ) -> Tensor:
     mode = learner.options.attack_mode
     return perturbed(learner.model, clouds, label, learner.attack, mode, value, random_start=random_start)

@@ -229,7 +229,8 @@ class Run:
     def _save_best(self, learner: Learner) -> None:
         """Save the weights of the last finished epoch as the best ones."""
         metrics = {name: value for name, value in self.history[-1].items() if name != "epoch"}
-        save_model(self.folder / BEST, learner.evaluated_model, self._card(metrics))
+        discriminator = learner.discriminator
+        save_model(self.folder / BEST, learner.evaluated_model, self._card(metrics), discriminator=discriminator)
 
     def _card(self, metrics: Mapping[str, float]) -> ModelCard:
         """The card of weights after the last finished epoch."""

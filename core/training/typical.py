@@ -82,7 +82,8 @@ def add_typical(
         match event:
             case Done(typical, complete):
                 if typical is not None:
-                    save_model(weights, loaded.module, loaded.card, typical=typical)
+                    discriminator = loaded.discriminator
+                    save_model(weights, loaded.module, loaded.card, typical=typical, discriminator=discriminator)
                 yield Done(complete=complete)
             case _:
                 yield event

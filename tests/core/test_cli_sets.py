@@ -38,7 +38,11 @@ def test_a_set_is_judged_by_any_model(
     right = clouds.clean_logits.argmax(1) == clouds.label
     assert own["known"] == own["known_by_both"] == right.sum()
     assert own["success_of_known"] == pytest.approx(clouds.success[right].mean())
-    assert len(table.read_text().splitlines()) == 49
+    assert report["chamfer_mean"] == pytest.approx(clouds.chamfer.mean())
+    assert report["hausdorff_mean"] == pytest.approx(clouds.hausdorff.mean())
+    lines = table.read_text().splitlines()
+    assert len(lines) == 49
+    assert lines[0].endswith(",linf,rmse,chamfer,hausdorff")
     assert json.loads(table.with_name("lines.csv.json").read_text())["set"]["attack"] == "bim"
 
 

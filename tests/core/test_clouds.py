@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from core.clouds import (
     Cloud,
+    chamfer_and_hausdorff,
     distances,
     l2,
     linf,
@@ -131,6 +132,18 @@ def test_chamfer_and_hausdorff_of_clouds_of_which_some_points_moved(kept):
         there, back = table.min(1), table.min(0)
         assert distances(a, other).chamfer == pytest.approx(there.mean() + back.mean())
         assert distances(a, other).hausdorff == pytest.approx(max(there.max(), back.max()))
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 40), (40, 30), (1, 5)])
+def test_chamfer_and_hausdorff_of_clouds_of_different_numbers_of_points(n, m):
+    a, b = np.random.default_rng(n).normal(size=(2, 40, 3))
+    a, b = a[:n], np.concatenate([a[:n], b])[:m]  # as far as it goes, b begins as a does
+    table = np.linalg.norm(a[:, None] - b, axis=2)
+    there, back = table.min(1), table.min(0)
+    for one, other in ((a, b), (a[None], b[None])):
+        chamfer, hausdorff = chamfer_and_hausdorff(one, other)
+        assert np.squeeze(chamfer) == pytest.approx(there.mean() + back.mean())
+        assert np.squeeze(hausdorff) == pytest.approx(max(there.max(), back.max()))
 
 
 def test_chamfer_and_hausdorff_are_those_of_open3d():

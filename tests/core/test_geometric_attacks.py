@@ -1,5 +1,6 @@
 """Attacks that keep to shapes: neighbours, normals, regularisers, tangent planes, frequencies; adding and dropping."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from core.attacks import NORMS, Attack, GradientAttack, State, preset
 from core.attacks.constraint import TANGENT
 from core.attacks.geometric import neighbours as room
-from core.attacks.geometric.frequency import smoothed, waves
-from core.attacks.geometric.neighbours import at, nearest, neighbours, normals, ranked, tangential
+from core.attacks.geometric.frequency import low_frequencies, low_pass
+from core.attacks.geometric.neighbours import nearest, neighbours, normals, points_at, ranked, tangential
 from core.attacks.geometric.regularisers import (
     KNN,
     REGULARISERS,
@@ -27,7 +28,7 @@ from core.attacks.geometric.regularisers import (
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import judge
 from core.evaluation.make import make_set
-from core.events import result
+from core.events import Step, result
 from core.models import Output
 from tests.core.test_attacks import linear
 from tests.core.toys import attacked, settled_pointnet, toy_batch, toy_split, trained_pointnet
@@ -60,7 +61,7 @@ class TestNeighbours:
         assert found.shape == (2, many, min(count, others))
         for cloud in range(2):
             far = cKDTree(y[cloud]).query(x[cloud], k=list(range(1, found.shape[2] + 1)))[0]
-            mine = (at(y, found)[cloud] - x[cloud][:, None]).norm(dim=2)
+            mine = (points_at(y, found)[cloud] - x[cloud][:, None]).norm(dim=2)
             np.testing.assert_allclose(mine, far, atol=1e-12)
 
     def test_are_the_same_in_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ class TestNeighbours:
     def test_equal_scores_are_ordered_by_place_whatever_the_order(self, order: list[int]) -> None:
         x, scores = points(1, 12), torch.tensor([[0.0, 1.0, 0.0, -1.0] * 3])
         first, again = ranked(scores, x), ranked(scores[:, order], x[:, order])
-        assert torch.equal(at(x, first), at(x[:, order], again))
+        assert torch.equal(points_at(x, first), points_at(x[:, order], again))
         assert (scores.gather(1, first).diff() <= 0).all()
 
 
@@ -139,13 +140,13 @@ class TestRegularisers:
         plane = points(1, 60) * torch.tensor([1.0, 1.0, 0.0])
         assert (curvature(plane, normals(plane)) < 1e-9).all()
         sphere = nn.functional.normalize(torch.randn(1, 80, 3, dtype=torch.float64), dim=2)
-        chords = (at(sphere, neighbours(sphere, 16)) - sphere[:, :, None]).norm(dim=3)
+        chords = (points_at(sphere, neighbours(sphere, 16)) - sphere[:, :, None]).norm(dim=3)
         torch.testing.assert_close(curvature(sphere, sphere), chords.mean(2) / 2)
 
     @pytest.mark.parametrize("name", REGULARISERS)
     def test_gradients_are_right_and_nothing_is_lost_at_first(self, name: str) -> None:
         clean, row = points(2, 30), REGULARISERS[name]
-        known = row.of_clean(clean)
+        known = row.of_clean_cloud(clean)
         clouds = (clean + 0.05 * points(2, 30, seed=1)).requires_grad_()
         assert torch.autograd.gradcheck(lambda each: row.value(each, clean, known), clouds)
         if name != "knn":
@@ -156,7 +157,7 @@ class TestRegularisers:
     def test_points_on_one_another_give_finite_numbers(self, name: str, count: int) -> None:
         clean, row = torch.zeros(1, count, 3), REGULARISERS[name]
         clouds = clean.clone().requires_grad_()
-        value = row.value(clouds, clean, row.of_clean(clean))
+        value = row.value(clouds, clean, row.of_clean_cloud(clean))
         value.sum().backward()
         assert value.isfinite().all()
         assert clouds.grad is not None
@@ -164,11 +165,52 @@ class TestRegularisers:
 
     def test_a_larger_weight_keeps_the_cloud_nearer(self, trained: nn.Module) -> None:
         x, y = toy_batch(9, 48, 5)
+        values = {"steps": 15, "epsilon": 0.5, "restarts": 0}
         far = [
-            chamfer(attacked(quick("geoa3", steps=15, epsilon=0.5, regulariser_weight=w), trained, x, y).current, x)
-            for w in (0.0, 1000.0)
+            chamfer(attacked(quick("geoa3", regulariser_weight=weight, **values), trained, x, y).current, x)
+            for weight in (0.001, 1000.0)
         ]
         assert far[1].mean() < far[0].mean()
+
+
+@pytest.fixture(scope="module")
+def rounds(trained: nn.Module) -> list[State]:
+    """Of GeoA3, the states after each of eight rounds of ten steps."""
+    x, y = toy_batch(9, 48, 5)
+    attack = preset("geoa3", steps=10, restarts=7, epsilon=0.5)
+    return [event.value for event in attack.run(trained, x, y) if isinstance(event, Step) and event.index % 10 == 0]
+
+
+class TestBinarySearch:
+    """Of GeoA3's weight, round by round."""
+
+    def test_the_weight_is_doubled_until_a_round_fails_and_then_halved_between_the_two(
+        self, rounds: list[State]
+    ) -> None:
+        low, high, weight = torch.zeros(9), torch.full((9,), torch.inf), torch.full((9,), 10.0)
+        won_ever = torch.zeros(9, dtype=torch.bool)
+        for state in rounds[1:]:
+            assert torch.equal(state.slots["weight"], weight)
+            won = state.slots["fooled_in_round"]
+            won_ever |= won
+            low, high = torch.where(won, weight, low), torch.where(won, high, weight)
+            weight = torch.where(high.isinf(), 2 * weight, (low + high) / 2)
+            assert (low <= high).all()
+        assert len(rounds) == 9
+        assert won_ever.any()
+        assert torch.equal(won_ever, rounds[-1].slots["least"].isfinite())
+
+    def test_the_result_fools_and_has_the_least_regulariser_of_all_that_do(
+        self, trained: nn.Module, rounds: list[State]
+    ) -> None:
+        last, row = rounds[-1], REGULARISERS["geoa3"]
+        fooled = trained(last.adversarial).logits.argmax(1) != last.label
+        assert torch.equal(fooled, last.slots["least"].isfinite())
+        lost = row.value(last.adversarial, last.clean, row.of_clean_cloud(last.clean))
+        torch.testing.assert_close(lost[fooled], last.slots["least"][fooled], rtol=1e-3, atol=1e-6)
+        for before, after in pairwise(rounds[1:]):
+            assert (after.slots["least"] <= before.slots["least"]).all()
+        assert (last.slots["least"] < rounds[1].slots["least"]).any()
 
 
 class TestTangent:
@@ -204,13 +246,13 @@ class TestTangent:
 
 class TestFrequencies:
     def test_are_orthonormal_and_begin_with_the_whole_cloud_moving(self) -> None:
-        low = waves(points(2, 50), 10)
+        low = low_frequencies(points(2, 50), 10)
         torch.testing.assert_close(low.mT @ low, torch.eye(10).double().expand(2, -1, -1))
         shift = torch.ones(2, 50, 3).double()
-        torch.testing.assert_close(smoothed(shift, low), shift)
+        torch.testing.assert_close(low_pass(shift, low), shift)
         x = points(2, 50, seed=1)
-        torch.testing.assert_close(smoothed(smoothed(x, low), low), smoothed(x, low))
-        torch.testing.assert_close(smoothed(x, waves(x, 1000)), x)
+        torch.testing.assert_close(low_pass(low_pass(x, low), low), low_pass(x, low))
+        torch.testing.assert_close(low_pass(x, low_frequencies(x, 1000)), x)
 
     @pytest.mark.parametrize("share", [0.0, 0.25])
     def test_moves_are_of_low_frequency_where_the_budget_does_not_cut_them(self, share: float) -> None:
@@ -220,7 +262,7 @@ class TestFrequencies:
         state = attacked(attack, settled_pointnet(N), x, y)
         move = state.adversarial - x
         assert (move != 0).any()
-        torch.testing.assert_close(smoothed(move, waves(x, 12)), move)
+        torch.testing.assert_close(low_pass(move, low_frequencies(x, 12)), move)
         assert (state.forwards == 5 + 4 * (share > 0)).all()
 
     def test_a_cloud_apart_in_two_is_attacked_too(self) -> None:
@@ -344,7 +386,7 @@ class TestDropping:
         state = attacked(preset("drop", epsilon=50.0), self.model, x.double(), y)
         stays = (state.current == state.clean).all(2)
         expected = nearest(state.clean, state.clean, 1, stays)[..., 0]
-        torch.testing.assert_close(state.current, at(state.clean, expected))
+        torch.testing.assert_close(state.current, points_at(state.clean, expected))
 
     def test_a_cloud_with_repeats_loses_the_same_places(self) -> None:
         x, y = toy_batch(3, N)
@@ -372,7 +414,7 @@ class TestDropping:
         state = attacked(preset("drop", epsilon=40.0), trained, x, y)
         assert state.best is not None
         order = torch.rand(24, 48, generator=torch.Generator().manual_seed(0)).argsort(1)
-        wrong = trained(at(x, order[:, :29])).logits.argmax(1) != y
+        wrong = trained(points_at(x, order[:, :29])).logits.argmax(1) != y
         assert (state.best.prediction != y).sum() > wrong.sum() + 5
 
     def test_options_that_would_do_nothing_are_refused(self) -> None:

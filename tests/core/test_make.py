@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks import Stop, preset
-from core.clouds import distances
+from core.clouds import chamfer_and_hausdorff, distances
 from core.evaluation.accuracy import CleanCache, EvaluationOptions
 from core.evaluation.auto import AutoAttack, auto_set
 from core.evaluation.combined import CLEAN, NOT_FOOLED
 from core.evaluation.judge import evaluate_accuracy, judge
-from core.evaluation.make import COLUMNS, AdversarialSet, make_set
-from core.evaluation.set_folder import SetFolder
+from core.evaluation.make import COLUMNS, AdversarialSet, joined, make_set, with_shape_distances
+from core.evaluation.set_folder import SHAPE_DISTANCES, SetFolder
 from core.events import Cancel, Done, Progress, result
 from core.models import Output
 from core.models.checkpoints import load_model, resolve_model
@@ -41,7 +41,7 @@ def made(model: nn.Module) -> AdversarialSet:
 def test_what_is_said_of_each_cloud_is_true(model: nn.Module, made: AdversarialSet) -> None:
     clean = SPLIT.points[made.row, :48]
     found = distances(clean, made.clouds)
-    for name in ("linf", "per_point_l2", "l2", "rmse"):
+    for name in ("linf", "per_point_l2", "l2", "rmse", "chamfer", "hausdorff"):
         np.testing.assert_array_equal(getattr(made, name), getattr(found, name))
     assert (made.linf <= 0.1 + 1e-6).all()
     with torch.no_grad():
@@ -53,6 +53,36 @@ def test_what_is_said_of_each_cloud_is_true(model: nn.Module, made: AdversarialS
     assert (made.stop == Stop.STEPS).all()
     assert made.loss_trace.shape == made.rmse_trace.shape == (20, 11)
     assert ((made.zero_gradient >= 0) & (made.zero_gradient < 1)).all()
+
+
+@pytest.mark.parametrize("name", ["add", "drop"])
+def test_shape_distances_of_clouds_with_points_added_or_dropped(model: nn.Module, name: str) -> None:
+    found = result(make_set(model, SPLIT, preset(name, epsilon=25, steps=3), OPTIONS))
+    clean = SPLIT.points[found.row, :48]
+    assert found.clouds.shape[1] == {"add": 60, "drop": 48}[name]
+    assert (found.chamfer > 0).any()
+    for row, (one, other) in enumerate(zip(clean, found.clouds, strict=True)):
+        chamfer, hausdorff = chamfer_and_hausdorff(one, other)
+        assert found.chamfer[row] == pytest.approx(chamfer)
+        assert found.hausdorff[row] == pytest.approx(hausdorff)
+
+
+def test_a_folder_of_an_earlier_version_gets_its_shape_distances(
+    model: nn.Module, made: AdversarialSet, tmp_path: Path
+) -> None:
+    attack, parts = preset("pgd", epsilon=0.1, steps=5), SetFolder(tmp_path, COLUMNS)
+    result(make_set(model, SPLIT, attack, OPTIONS, parts=parts))
+    for start in (0, 8, 16):
+        whole = parts.read(start)
+        assert whole is not None
+        parts.write(start, {name: value for name, value in whole.items() if name not in SHAPE_DISTANCES})
+    old = joined(parts.batches())
+    assert np.isnan(old.chamfer).all()
+    assert np.isnan(old.hausdorff).all()
+    read, resumed = with_shape_distances(old, SPLIT, 48), result(make_set(model, SPLIT, attack, OPTIONS, parts=parts))
+    for name, value in vars(made).items():
+        np.testing.assert_array_equal(getattr(read, name), value, err_msg=name)
+        np.testing.assert_array_equal(getattr(resumed, name), value, err_msg=name)
 
 
 def test_the_surrogate_judges_as_it_did_while_it_was_attacked(model: nn.Module, made: AdversarialSet) -> None:
@@ -148,6 +178,8 @@ class TestAuto:
         wrong = found.by == CLEAN
         np.testing.assert_array_equal(wrong, ~report.clean.correct)
         np.testing.assert_array_equal(found.clouds[wrong], SPLIT.points[found.row[wrong], :48])
+        assert (found.chamfer[wrong] == 0).all()
+        assert (found.hausdorff[wrong] == 0).all()
         np.testing.assert_array_equal(found.row, np.arange(20))
 
     def test_clouds_with_negative_coordinates_are_not_put_into_a_box(self, model: nn.Module) -> None:

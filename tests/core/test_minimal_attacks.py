@@ -273,7 +273,7 @@ class TestSearch:
         attack = search("cw", "l2", steps=30, restarts=7)
         states = [event.value for event in attack.run(MODEL, CLEAN, LABEL) if isinstance(event, Step)]
         weights = torch.stack([states[30 * k + 1].slots["weight"] for k in range(8)])
-        won = torch.stack([states[30 * k].slots["won"] for k in range(1, 9)])
+        won = torch.stack([states[30 * k].slots["fooled_in_round"] for k in range(1, 9)])
         assert len(weights[-1].unique()) > 1
         for column, verdicts in zip(weights.T.tolist(), won.T.tolist(), strict=True):
             low, high = 0.0, float("inf")

@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,13 +10,19 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.attacks import NORMS, PRESETS, ConstraintName, GradientAttack, State, Stop, preset
+from core.attacks.objective import OBJECTIVES, ObjectiveContext
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.optimisers.apgd import checkpoints
 from core.attacks.sources import CHANGES, SourceName
 from core.attacks.step_length import calibrated
+from core.defenses.base import Defense
+from core.defenses.knn import Smoothing
+from core.defenses.names import protected
 from core.models import Output
+from core.models.checkpoints import load_model, resolve_model
+from core.models.port import give_class_latents
 from tests.core.test_attacks import N, batch, linear
-from tests.core.toys import attacked, settled_pointnet, toy_batch
+from tests.core.toys import attacked, settled_pointnet, shapes16_split, toy_batch
 
 GRADIENTS = [1.0, -2.0, 0.5, 0.0]
 
@@ -46,7 +53,7 @@ def iterate(name: str, variant: Variant, gradient: Tensor, slots: Any, step: int
             "slots": slots,
             "step": step,
             "steps": 4,
-            "share": 1.0,
+            "step_length": 1.0,
             "momentum": OPTIMISERS[name].default_momentum or 0.0,
             "variant": variant,
             "cloud": zero,
@@ -81,7 +88,7 @@ class TestTables:
     def test_nesterov_looks_ahead_in_the_paper_and_goes_ahead_in_the_code(self) -> None:
         old, gradient = torch.full((1, 1, 3), 2.0), torch.full((1, 1, 3), 1.0)
         for variant, moved in (("paper", 0.1 * (0.9 * 2 + 1)), ("code", 0.1 * (0.9 * 2 + 0.9 * 2 + 1))):
-            at = iterate("na-gd", variant, gradient, {"sum": old}, 1, share=0.1)  # type: ignore[arg-type]
+            at = iterate("na-gd", variant, gradient, {"sum": old}, 1, step_length=0.1)  # type: ignore[arg-type]
             ahead = OPTIMISERS["na-gd"].look_ahead(at)
             assert ahead is not None
             assert ahead[0, 0, 0].item() == pytest.approx(0.1 * 0.9 * 2)
@@ -239,6 +246,50 @@ class TestObjectives:
         clean = model(x).latent
         torch.testing.assert_close((state.best.latent - clean).norm(dim=1), state.best.objective)  # type: ignore[union-attr]
         assert (state.best.objective > 0).all()  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("objective", ["latent", "latent-targeted"])
+    def test_the_latent_comes_near_to_the_mean_latent_of_the_wanted_class(self, objective: str) -> None:
+        model, (x, y) = settled_pointnet(N), batch(4, 3)
+        give_class_latents(model, torch.randn(3, 1024, generator=torch.Generator().manual_seed(0)).double())
+        wanted, attack = (y + 1) % 3, preset("pgd", objective=objective, steps=10, goal="targeted", epsilon=0.2)
+        means = model.class_latents[wanted]
+        before = (model(x).latent - means).norm(dim=1)
+        state = attacked(attack, model, x, wanted)
+        assert state.best is not None
+        after = (model(state.adversarial).latent - means).norm(dim=1)
+        torch.testing.assert_close(state.best.objective, -after)
+        assert (after < before).all()
+
+    def test_each_start_goes_to_the_mean_latent_of_another_wrong_class(self) -> None:
+        logits, latent = torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([[3.0, 4.0]])
+        means = torch.tensor([[3.0, 4.0], [0.0, 0.0], [3.0, -2.0]])
+        output, value = Output(logits, latent), OBJECTIVES["latent-targeted"].value
+        contexts = [ObjectiveContext(torch.tensor([0]), False, None, start, means) for start in range(4)]
+        assert [value(output, context).item() for context in contexts] == [-6.0, -5.0, -6.0, -5.0]
+        assert value(output, ObjectiveContext(torch.tensor([1]), True, None, 0, means)).item() == -5.0
+        towards = ObjectiveContext(torch.tensor([1]), True, None, 0, means)
+        assert OBJECTIVES["latent"].value(output, towards).item() == -5.0
+
+    def test_without_mean_latents_one_sentence_says_so(self) -> None:
+        model, (x, y) = settled_pointnet(N), batch(4, 3)
+        with pytest.raises(ValueError, match="the mean latents of the classes must be known"):
+            attacked(preset("pgd", objective="latent", goal="targeted"), model, x, y)
+
+    @pytest.mark.parametrize("defense", [None, Smoothing()])
+    def test_a_shipped_model_knows_its_mean_latents_behind_a_defence_too(self, defense: Defense | None) -> None:
+        loaded = load_model(resolve_model("pointnet-simple"))
+        assert loaded.typical is not None
+        np.testing.assert_allclose(loaded.module.class_latents.numpy(), loaded.typical.means, rtol=1e-6)
+        assert "class_latents" not in loaded.module.state_dict()
+        split = shapes16_split(4, 64)
+        x, wanted = torch.from_numpy(np.array(split.points)), torch.from_numpy(split.labels + 1) % 16
+        module = loaded.module if defense is None else protected(loaded, defense).module
+        attack = preset("pgd", objective="latent", steps=5, goal="targeted", epsilon=0.2)
+        state = attacked(attack, module, x, wanted)
+        assert state.best is not None
+        assert state.at_clean is not None
+        means = torch.from_numpy(loaded.typical.means).float()[wanted]
+        assert ((state.best.latent - means).norm(dim=1) < (state.at_clean.latent - means).norm(dim=1)).all()
 
     def test_no_scale_of_the_logits_changes_dlr(self) -> None:
         model, (x, y) = settled_pointnet(N), batch(4, 3)

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.attacks import NORMS, Attack, State, preset
+from core.attacks import NORMS, Attack, State, evaluate, preset
 from core.attacks.constraint import TANGENT
+from core.attacks.geometric.neighbours import normals, tangential
 from core.attacks.query.random import RandomAttack
 from core.attacks.query.square import HALVED_AT
 from core.events import Step
 from core.models import Output
-from tests.core.toys import attacked, batch, linear, settled_pointnet, toy_batch
+from tests.core.toys import attacked, batch, linear, settled_pointnet, shapes16_split, shipped_pointnet, toy_batch
 
 N = 20
 KINDS = ["square", "random-sign", "gaussian", "random-search"]
@@ -69,6 +70,94 @@ class TestQueries:
         )
         assert (margins.diff(dim=0) >= 0).all()
         assert (margins[-1] > margins[0]).any()
+
+
+class TestSensitivity:
+    """The query form of SI-Adv."""
+
+    def test_of_a_linear_model_every_point_ends_at_the_best_place_of_its_tangent_plane(self) -> None:
+        model, weights = linear(2)
+        x, y = batch(5)
+        state = attacked(preset("si-adv-query", epsilon=0.2, steps=N), model, x, y)
+        slope = tangential(weights[1 - y] - weights[y], normals(x))
+        torch.testing.assert_close(state.adversarial - x, 0.2 * slope / slope.norm(dim=2, keepdim=True))
+        assert state.forwards.tolist() == [N + 2] * 5
+        assert state.backwards.tolist() == [1] * 5
+
+    def test_points_come_in_the_order_of_the_surrogates_sensitivity(self) -> None:
+        model, weights = linear(2)
+        x, y = batch(1)
+        slope = tangential(weights[1 - y] - weights[y], normals(x)).norm(dim=2)[0]
+        run = states(preset("si-adv-query", epsilon=0.2, steps=N), model, x, y)
+        moves = [after.current - before.current for before, after in pairwise(run)]
+        moved = [int((move.abs() > 1e-9).any(2)[0].nonzero()) for move in moves]
+        assert moved == slope.argsort(descending=True).tolist()
+
+    def test_a_point_goes_the_other_way_where_the_surrogate_is_wrong_and_stays_where_neither_helps(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model, weights = linear(2)
+        x, y = batch(4)
+
+        def opposite(clouds: Tensor) -> Output:
+            logits = -model(clouds).logits
+            return Output(logits, logits)
+
+        def flat(clouds: Tensor) -> Output:
+            logits = 0 * model(clouds).logits
+            return Output(logits, logits)
+
+        monkeypatch.setattr("core.attacks.query.sensitivity.loaded_model", lambda source, device: opposite)
+        state = attacked(preset("si-adv-query", epsilon=0.2, steps=2 * N, sensitivity_model="opposite"), model, x, y)
+        slope = tangential(weights[1 - y] - weights[y], normals(x))
+        torch.testing.assert_close(state.adversarial - x, 0.2 * slope / slope.norm(dim=2, keepdim=True))
+        assert state.backwards.tolist() == [0] * 4
+        still = attacked(preset("si-adv-query", sensitivity_model="opposite", steps=5), flat, x, y)
+        assert torch.equal(still.current, x)
+
+    def test_a_shipped_surrogate_serves_a_black_box(self) -> None:
+        model, split = Counting(16), shapes16_split(6, N)
+        x, y = torch.from_numpy(np.array(split.points)), torch.from_numpy(split.labels)
+        state = attacked(
+            preset("si-adv-query", sensitivity_model="pointnet-simple", epsilon=0.3, steps=15), model, x, y
+        )
+        assert state.backwards.tolist() == [0] * 6
+        assert state.forwards.tolist() == [16] * 6
+        assert model.asked == 6 * 16
+        assert state.best is not None
+        assert ((state.adversarial - x) * normals(x)).sum(2).abs().max() < 1e-6
+        wide = attacked(
+            preset("si-adv-query", sensitivity_model="pointnet-simple", epsilon=0.3, steps=3 * N), model, x, y
+        )
+        assert wide.best is not None
+        assert (wide.best.objective >= state.best.objective).all()
+
+    def test_points_without_a_gradient_cost_no_query(self) -> None:
+        model, x, y = shipped_pointnet(points=128, count=3)
+        run = states(preset("si-adv-query", epsilon=0.1, steps=20), model, x, y)
+        still = evaluate(model, x, y, gradient=True).zero_gradient
+        assert still is not None
+        assert (still > 0).any()
+        direction = run[1].slots["direction"]
+        for before, after in pairwise(run[1:]):
+            at = after.slots["order"].gather(1, after.slots["place"][:, None])[..., None].expand(-1, -1, 3)
+            assert (direction.gather(1, at) != 0).any(2).all()
+            assert (after.evaluation.objective >= before.evaluation.objective).all()  # type: ignore[union-attr]
+
+    def test_a_surrogate_of_other_classes_is_one_sentence(self) -> None:
+        model, (x, y) = Counting(40), batch(4, 3)
+        with pytest.raises(ValueError, match="knows 16 classes and the attacked model 40"):
+            attacked(preset("si-adv-query", sensitivity_model="pointnet-simple"), model, x.float(), y + 30)
+        with pytest.raises(ValueError, match="There is no model 'nobody'"):
+            attacked(preset("si-adv-query", sensitivity_model="nobody"), model, x, y)
+
+    def test_the_order_of_the_points_and_the_company_do_not_matter(self) -> None:
+        model, (x, y) = settled_pointnet(N), toy_batch(4, N)
+        x, attack = x.double(), preset("si-adv-query", epsilon=0.2, steps=30)
+        order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+        together = attacked(attack, model, x, y).adversarial
+        torch.testing.assert_close(attacked(attack, model, x[:, order], y).adversarial, together[:, order])
+        torch.testing.assert_close(attacked(attack, model, x[1:2], y[1:2]).adversarial, together[1:2])
 
 
 class TestSquare:

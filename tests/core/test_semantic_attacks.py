@@ -152,7 +152,7 @@ class TestEach:
             state = event.value
             if not state.step:
                 continue
-            for part in ("parameters", "tried", "best"):
+            for part in ("parameters", "proposed", "best"):
                 length = NORMS["per-point-l2"] if name == "rotate" else NORMS["linf"]
                 assert (length(state.slots[part][:, None]) <= 1 + 1e-9).all()
             best = TRANSFORMS[name](x, attack.epsilon * state.slots["best"])

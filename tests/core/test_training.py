@@ -13,19 +13,22 @@ from torch.optim.swa_utils import update_bn
 
 from core.attacks import Direction, preset
 from core.datasets import Dataset, Split
+from core.defenses.knn import Smoothing
+from core.defenses.names import protected
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Done, Epoch, Note, Progress, result
 from core.models import ARCHITECTURES, Output, build
 from core.models.cards import Source
-from core.models.checkpoints import load_model, load_training, read_card, resolve_model, save_model
+from core.models.checkpoints import BEST, LAST, load_model, load_training, read_card, resolve_model, save_model
 from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
 from core.results.records import read_json, read_jsonl
 from core.training import REGIMES, TrainOptions, command, dataset_of_weights, train
 from core.training.learner import DomainBatch, Learner, divergence
 from core.training.options import RegimeName
 from core.training.regimes import perturbed
-from tests.core.toys import CLASSES, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
+from core.training.typical import add_typical
+from tests.core.toys import CLASSES, attacked, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
 
 TIMES = {"seconds", "clouds_per_second"}
 
@@ -68,6 +71,69 @@ def test_progress_counts_clouds_evenly_up_to_the_end(tmp_path: Path) -> None:
     assert {event.total for event in events} == {2 * 60}
     assert counts[-1] == 120
     assert events[0].text == "epoch 1/2"
+
+
+class TestDiscriminatorOfRun:
+    """What an attack that is adaptive to Defense-PointNet reads."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        toy_run(tmp_path / "run", regime="defense", epochs=2)
+        return tmp_path / "run"
+
+    def test_comes_back_with_the_best_weights(self, folder: Path) -> None:
+        loaded, last = load_model(resolve_model(folder)), load_training(folder / LAST)[2]
+        assert loaded.discriminator is not None
+        assert loaded.discriminator(torch.zeros(5, 1024)).shape == (5, 2)
+        assert not any(name.startswith("discriminator") for name in loaded.module.state_dict())
+        if loaded.card.epochs == 2:
+            for name, value in loaded.discriminator.state_dict().items():
+                assert torch.equal(value, last[f"discriminator/{name}"])
+
+    def test_stays_when_what_is_typical_is_added(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("core.training.typical.FEWEST", 1)
+        before = load_model(folder / BEST).discriminator
+        assert before is not None
+        result(add_typical(folder / BEST, toy_dataset(), toy_options(regime="defense"), "cpu"))
+        after = load_model(folder / BEST)
+        assert after.typical is not None
+        assert after.discriminator is not None
+        for name, value in before.state_dict().items():
+            assert torch.equal(after.discriminator.state_dict()[name], value)
+
+    def test_of_an_earlier_version_is_that_of_the_last_epoch_of_the_same_run(self, folder: Path) -> None:
+        loaded, last = load_model(folder / BEST), load_training(folder / LAST)[2]
+        save_model(folder / BEST, loaded.module, loaded.card)
+        found = load_model(folder / BEST).discriminator
+        assert found is not None
+        for name, value in found.state_dict().items():
+            assert torch.equal(value, last[f"discriminator/{name}"])
+        save_model(folder / BEST, loaded.module, loaded.card.model_copy(update={"seed": 7}))
+        assert load_model(folder / BEST).discriminator is None
+        save_model(folder / "alone.safetensors", loaded.module, loaded.card)
+        assert load_model(folder / "alone.safetensors").discriminator is None
+
+    @pytest.mark.parametrize("size", [(2, 100), (1024,)])
+    def test_a_damaged_one_is_one_sentence(self, folder: Path, size: tuple[int, ...]) -> None:
+        loaded = load_model(folder / BEST)
+        wrong = nn.Sequential(nn.Linear(1, 1))
+        wrong[0].weight = nn.Parameter(torch.zeros(size))
+        save_model(folder / BEST, loaded.module, loaded.card, discriminator=wrong)
+        with pytest.raises(ValueError, match="the discriminator that it holds is damaged"):
+            load_model(folder / BEST)
+
+    def test_is_fooled_by_an_attack_with_its_weight_behind_a_defence_too(self, folder: Path) -> None:
+        loaded = load_model(folder / BEST)
+        x, y = toy_batch()
+        for model in (loaded, protected(loaded, Smoothing())):
+            clean = {}
+            for weight in (0.0, 100.0):
+                attack = preset("pgd", discriminator_weight=weight, keep="last", restarts=0, epsilon=0.1)
+                state = attacked(attack, model.module, x, y)
+                assert state.evaluation is not None
+                assert loaded.discriminator is not None
+                clean[weight] = loaded.discriminator(state.evaluation.latent).softmax(1)[:, REAL].mean().item()
+            assert clean[100.0] > clean[0.0]
 
 
 class TestLosses:

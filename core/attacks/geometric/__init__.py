@@ -1,1 +1,1 @@
-"""What attacks have to know of shapes, and the attacks that keep to them: by moving, adding and dropping points."""
+"""Geometry of clouds, and the attacks that preserve shapes or move, add and drop points."""

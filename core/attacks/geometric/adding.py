@@ -15,7 +15,7 @@ from core.attacks.composed import GradientAttack
 from core.attacks.constraint import NO_BUDGET, random_unit_deltas
 from core.attacks.duplicates import first_at_place
 from core.attacks.evaluation import Evaluation, evaluate
-from core.attacks.geometric.neighbours import at, ranked
+from core.attacks.geometric.neighbours import points_at, ranked
 from core.attacks.optimisers import OPTIMISERS
 from core.attacks.scale import POINTS, EpsilonScale, points_of
 from core.attacks.state import State
@@ -67,7 +67,7 @@ class AddAttack(GradientAttack):
     ) -> State:
         known = at_clean or evaluate(model, x, y, gradient=True)
         chosen = _critical(x, known)[:, : points_of(self.epsilon, x.shape[1])]
-        longer = torch.cat([x, at(x, chosen)], dim=1)
+        longer = torch.cat([x, points_at(x, chosen)], dim=1)
         state = super().start(model, longer, y, generator)
         added = torch.arange(longer.shape[1], device=x.device).expand(longer.shape[:2]) >= x.shape[1]
         return replace(

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from core.attacks.attack import Attack
 from core.attacks.duplicates import first_at_place
-from core.attacks.evaluation import Value
-from core.attacks.geometric.neighbours import at, nearest, ranked
+from core.attacks.evaluation import ObjectiveFunction
+from core.attacks.geometric.neighbours import nearest, points_at, ranked
 from core.attacks.objective import ObjectiveName, value_of
 from core.attacks.scale import POINTS, EpsilonScale, points_of
 from core.attacks.state import Proposal, State
@@ -24,8 +24,8 @@ from core.options import option
 class DropAttack(Attack):
     """Drops epsilon per cent of the points, an equal share in each step. Points that lie on one another are one point.
 
-    Slots: ``order`` (B, N), how many points go before each; ``dropped`` (B,), how many are gone; ``standing`` (B, N),
-    at the place of which clean point each now is.
+    Slots: ``order`` (B, N), how many points are dropped before each; ``dropped`` (B,), how many are dropped so far;
+    ``copied_from`` (B, N), the row of the clean point at whose place each point now is.
     """
 
     epsilon: float = option(10.0, "Points that are dropped, of each hundred.", unit="%", low=0.0, high=100.0)
@@ -53,8 +53,8 @@ class DropAttack(Attack):
     def unused(self) -> frozenset[str]:
         return frozenset({"constraint", "restarts", "random_start", "unit_ball", "stop_rmse"})
 
-    def unmoved(self, clean: Tensor) -> Tensor:
-        return _precise(super().unmoved(clean))
+    def first_perturbation(self, clean: Tensor) -> Tensor:
+        return _precise(super().first_perturbation(clean))
 
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
         return super().geometry(clean) | {"first": first_at_place(clean)}
@@ -64,11 +64,11 @@ class DropAttack(Attack):
         return {
             "order": torch.full_like(first, first.shape[1]),
             "dropped": torch.zeros_like(state.label),
-            "standing": first,
+            "copied_from": first,
         }
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
-        return value_of(self.objective, self.aim(state))
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction | None:
+        return value_of(self.objective, self.objective_context(state))
 
     def needs_gradient(self, state: State) -> bool:
         return True
@@ -109,7 +109,7 @@ class DropAttack(Attack):
 
     def _saliency(self, state: State, gradient: Tensor, left: Tensor) -> Tensor:
         """(B, N), how fast the objective rises when a point goes to the centre: -d/dr r^(1 + alpha)."""
-        rows = state.slots["standing"][..., None].expand_as(gradient)
+        rows = state.slots["copied_from"][..., None].expand_as(gradient)
         at_place = torch.zeros_like(gradient).scatter_add_(1, rows, gradient)  # of all that lie there
         centre = torch.where(left[..., None], state.clean, torch.nan).nanmedian(dim=1, keepdim=True).values
         away = state.clean - centre
@@ -117,11 +117,11 @@ class DropAttack(Attack):
 
     def _without(self, state: State, order: Tensor, dropped: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The perturbation (B, N, 3), in units of epsilon, without the first points of an order; and its slots."""
-        standing = nearest(state.clean, state.clean, 1, self._left(state, order, dropped))[..., 0]
+        copied_from = nearest(state.clean, state.clean, 1, self._left(state, order, dropped))[..., 0]
         clean = _precise(state.clean)  # so that a copy is at its point exactly
-        moves = at(clean, standing) - clean
+        moves = points_at(clean, copied_from) - clean
         unit_delta = moves / state.epsilon if state.epsilon > 0 else torch.zeros_like(moves)
-        return unit_delta, {"order": order, "dropped": dropped, "standing": standing}
+        return unit_delta, {"order": order, "dropped": dropped, "copied_from": copied_from}
 
 
 def _single(first: Tensor) -> Tensor:

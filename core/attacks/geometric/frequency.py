@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.composed import GradientAttack
-from core.attacks.evaluation import Value
+from core.attacks.evaluation import ObjectiveFunction
 from core.attacks.geometric.neighbours import neighbours
 from core.attacks.objective import OBJECTIVES
 from core.attacks.state import Proposal, State
@@ -25,7 +25,8 @@ class FrequencyAttack(GradientAttack):
     frequencies: int = option(100, "How many of the lowest frequencies of the cloud may change.", low=1, high=100_000)
     smooth_share: float = option(
         0.25,
-        "Share of the objective that is asked of the cloud of these frequencies alone (gamma of the paper).",
+        "Weight of the objective at the cloud with these frequencies alone, beside that at the whole cloud (gamma of "
+        "the paper).",
         low=0.0,
         high=1.0,
     )
@@ -43,23 +44,24 @@ class FrequencyAttack(GradientAttack):
         return super().gradients_a_step * (2 if self.smooth_share else 1)
 
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
-        return super().geometry(clean) | {"waves": waves(clean, self.frequencies)}
+        return super().geometry(clean) | {"low_frequencies": low_frequencies(clean, self.frequencies)}
 
     def allowed(self, moves: Tensor, state: State) -> Tensor:
-        return super().allowed(smoothed(moves, state.geometry["waves"]), state)
+        return super().allowed(low_pass(moves, state.geometry["low_frequencies"]), state)
 
     @property
     def maximises_loss(self) -> bool:
         return super().maximises_loss and not self.smooth_share
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
-        whole, aim = super().maximised(model, state), self.aim(state)
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction | None:
+        whole, context = super().maximised(model, state), self.objective_context(state)
         if whole is None or not self.smooth_share:
             return whole
 
         def value(output: Output, clouds: Tensor) -> Tensor:
             with eval_view(model) as ask:
-                smooth = OBJECTIVES[self.objective].value(ask(smoothed(clouds, state.geometry["waves"])), aim)
+                output_of_smooth = ask(low_pass(clouds, state.geometry["low_frequencies"]))
+            smooth = OBJECTIVES[self.objective].value(output_of_smooth, context)
             return (1 - self.smooth_share) * whole(output, clouds) + self.smooth_share * smooth
 
         return value
@@ -71,7 +73,7 @@ class FrequencyAttack(GradientAttack):
 
 
 @torch.no_grad()
-def waves(clean: Tensor, count: int) -> Tensor:
+def low_frequencies(clean: Tensor, count: int) -> Tensor:
     """The lowest frequencies of clouds (B, N, 3): orthonormal columns (B, N, count), all N where there are fewer.
 
     Eigenvectors of the Laplacian of the graph whose edges join neighbours, with weights exp(-square distance).
@@ -85,6 +87,6 @@ def waves(clean: Tensor, count: int) -> Tensor:
     return torch.linalg.eigh(laplacian).eigenvectors[..., :count]
 
 
-def smoothed(points: Tensor, waves: Tensor) -> Tensor:
+def low_pass(points: Tensor, low_frequencies: Tensor) -> Tensor:
     """Points or moves (B, N, 3) with their low frequencies alone, given as orthonormal columns (B, N, F)."""
-    return waves @ (waves.mT @ points)
+    return low_frequencies @ (low_frequencies.mT @ points)

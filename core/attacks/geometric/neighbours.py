@@ -34,7 +34,7 @@ def nearest(points: Tensor, others: Tensor, count: int, among: Tensor | None = N
     return torch.cat(found, dim=1)
 
 
-def at(points: Tensor, places: Tensor) -> Tensor:
+def points_at(points: Tensor, places: Tensor) -> Tensor:
     """The points (B, N, D) at places (B, ...): (B, ..., D), through which gradients pass."""
     rows = places.flatten(1)[..., None].expand(-1, -1, points.shape[2])
     return points.gather(1, rows).view(*places.shape, points.shape[2])
@@ -52,7 +52,7 @@ def normals(clouds: Tensor) -> Tensor:
     The neighbourhood is fitted by a plane (principal components). The sign is any, and so is the normal where there is
     no plane, as in a line or where all points are one; it is a unit vector there, too.
     """
-    around = at(clouds, nearest(clouds, clouds, NORMAL_NEIGHBOURS + 1)).cpu().double()
+    around = points_at(clouds, nearest(clouds, clouds, NORMAL_NEIGHBOURS + 1)).cpu().double()
     centred = around - around.mean(2, keepdim=True)
     return torch.linalg.eigh(centred.mT @ centred).eigenvectors[..., 0].to(clouds)
 

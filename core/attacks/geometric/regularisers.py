@@ -1,4 +1,4 @@
-"""What a cloud's shape loses under an attack, in square unit-sphere radii: what is taken off an attack's objective.
+"""Penalties for the change of a cloud's shape, in square unit-sphere radii, subtracted from an attack's objective.
 
 Their weights among one another are those of the papers' code; the weight of the whole is the attack's.
 """
@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from core.attacks.geometric.neighbours import at, nearest, neighbours, normals
+from core.attacks.geometric.neighbours import nearest, neighbours, normals, points_at
 from core.options import OneOf
 
 Geometry = Mapping[str, Tensor]
@@ -27,14 +27,14 @@ class Regulariser:
 
     description: str
     value: Callable[[Tensor, Tensor, Geometry], Tensor]
-    """Clouds (B, M, 3) with their graph, clean clouds (B, N, 3), what ``of_clean`` found -> (B,)."""
-    of_clean: Callable[[Tensor], dict[str, Tensor]] = lambda clean: {}
-    """What is to be known of clean clouds (B, N, 3)."""
+    """Clouds (B, M, 3) with their graph, clean clouds (B, N, 3), what ``of_clean_cloud`` found -> (B,)."""
+    of_clean_cloud: Callable[[Tensor], dict[str, Tensor]] = lambda clean: {}
+    """Geometry of clean clouds (B, N, 3) that ``value`` uses, computed once."""
 
 
 def to_nearest(points: Tensor, others: Tensor) -> Tensor:
     """(B, M), square distances of points (B, M, 3) to the nearest of others (B, N, 3), through which gradients pass."""
-    return (points - at(others, nearest(points, others, 1)[..., 0])).square().sum(-1)
+    return (points - points_at(others, nearest(points, others, 1)[..., 0])).square().sum(-1)
 
 
 def chamfer(clouds: Tensor, clean: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def far_neighbours(clouds: Tensor) -> Tensor:
     Tsai et al. 2020: what a point that left its surface adds. 0 of a single point.
     """
     around = neighbours(clouds, KNN)
-    apart = (at(clouds, around) - clouds[:, :, None]).square().sum(-1).sum(2) / max(1, around.shape[2])
+    apart = (points_at(clouds, around) - clouds[:, :, None]).square().sum(-1).sum(2) / max(1, around.shape[2])
     limit = apart.mean(1, keepdim=True) + KNN_SPREAD * apart.std(1, correction=0, keepdim=True)
     return (apart * (apart > limit.detach())).mean(1)
 
@@ -64,7 +64,7 @@ def curvature(clouds: Tensor, unit_normals: Tensor) -> Tensor:
     Wen et al. 2020, equation 6. Neighbours on the point itself, which have no direction, count as 0.
     """
     around = neighbours(clouds, CURVATURE_NEIGHBOURS)
-    towards = at(clouds, around) - clouds[:, :, None]
+    towards = points_at(clouds, around) - clouds[:, :, None]
     square = towards.square().sum(-1)
     length = torch.where(square > 0, square, 1).sqrt()
     return ((towards * unit_normals[:, :, None]).sum(-1).abs() / length).sum(2) / max(1, around.shape[2])
@@ -77,8 +77,8 @@ def _curvature_of_clean(clean: Tensor) -> dict[str, Tensor]:
 
 def _geometry_aware(clouds: Tensor, clean: Tensor, known: Geometry) -> Tensor:
     place = nearest(clouds, clean, 1)[..., 0]
-    there = (clouds - at(clean, place)).square().sum(-1)
-    bent = curvature(clouds, at(known["normals"], place))
+    there = (clouds - points_at(clean, place)).square().sum(-1)
+    bent = curvature(clouds, points_at(known["normals"], place))
     change = (bent - known["curvature"].gather(1, place)).square().mean(1)
     return there.mean(1) + to_nearest(clean, clouds).mean(1) + 0.1 * there.amax(1) + change
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack
-from core.attacks.evaluation import Evaluation, Value, evaluate
-from core.attacks.objective import OBJECTIVES, Aim
+from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
+from core.attacks.objective import OBJECTIVES, ObjectiveContext
 from core.attacks.state import Proposal, State, Stop
 from core.models import Classifier, Output
 
@@ -25,8 +25,8 @@ class MinimalAttack(Attack):
     With the constraint "none" nothing is shortened, and epsilon changes nothing unless it is 0.
 
     Slots of every such attack: ``point``, the perturbation (B, N, 3) that was tried last, in unit-sphere radii;
-    ``counts`` (B,), whether it is adversarial; ``nearest``, the smallest that was; ``distance`` (B,), the size of that,
-    infinite where none was found. A cloud that is misclassified as it is has the distance 0, and is left as it is.
+    ``adversarial`` (B,), whether it fools the model; ``nearest``, the smallest that did; ``distance`` (B,), the size of
+    that, infinite where none was found. A clean cloud that is misclassified has the distance 0 and is left as it is.
     """
 
     def unused(self) -> frozenset[str]:
@@ -38,9 +38,9 @@ class MinimalAttack(Attack):
 
     @abstractmethod
     def search(self, model: Classifier, state: State) -> Proposal:
-        """One step of the search, which ends in ``tried``."""
+        """One step of the search, which ends in ``try_perturbation``."""
 
-    def counts(self, evaluation: Evaluation, state: State) -> Tensor:
+    def is_adversarial(self, evaluation: Evaluation, state: State) -> Tensor:
         """(B,) bool: which clouds are adversarial."""
         return self.fooled(evaluation.prediction, state.label)
 
@@ -52,9 +52,11 @@ class MinimalAttack(Attack):
 
     def margin(self, output: Output, state: State) -> Tensor:
         """(B,), by how much the model is fooled: positive where it is."""
-        return OBJECTIVES["margin"].value(output, Aim(state.label, self.goal == "targeted", state.at_clean))
+        return OBJECTIVES["margin"].value(
+            output, ObjectiveContext(state.label, self.goal == "targeted", state.at_clean)
+        )
 
-    def maximised(self, model: Classifier, state: State) -> Value:
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction:
         return lambda output, _: self.margin(output, state)
 
     def starts_at_random(self, start: int) -> bool:
@@ -62,9 +64,9 @@ class MinimalAttack(Attack):
 
     def first_slots(self, state: State) -> dict[str, Tensor]:
         assert state.at_clean is not None
-        zero, counts = torch.zeros_like(state.clean), self.counts(state.at_clean, state)
-        distance = torch.zeros_like(zero[:, 0, 0]).masked_fill(~counts, torch.inf)
-        return {"point": zero, "counts": counts, "nearest": zero, "distance": distance}
+        zero, adversarial = torch.zeros_like(state.clean), self.is_adversarial(state.at_clean, state)
+        distance = torch.zeros_like(zero[:, 0, 0]).masked_fill(~adversarial, torch.inf)
+        return {"point": zero, "adversarial": adversarial, "nearest": zero, "distance": distance}
 
     @property
     def gradients_a_step(self) -> int:
@@ -75,7 +77,7 @@ class MinimalAttack(Attack):
             return Proposal(state.best_unit_delta, dict(state.slots), evaluation=self._judged(model, state))
         return self.search(model, state)
 
-    def tried(
+    def try_perturbation(
         self,
         model: Classifier,
         state: State,
@@ -86,7 +88,7 @@ class MinimalAttack(Attack):
         forwards: int = 0,
         backwards: int = 0,
     ) -> Proposal:
-        """The result so far, after the model was asked about one more point of the search.
+        """The best result so far, after evaluating the model at one more point of the search.
 
         What is judged is what would be stored, to the last bit: in units of epsilon, where the point is in the budget.
 
@@ -102,9 +104,9 @@ class MinimalAttack(Attack):
         fits = (inside == unit).flatten(1).all(1)
         cloud = state.clean + torch.where(fits[:, None, None], state.epsilon * inside, point)
         found = evaluate(model, cloud, state.label, gradient=gradient, objective=value)
-        counts, size = self.counts(found, state), self.size(point)
-        nearer = counts & (size < state.slots["distance"])
-        slots = {**state.slots, **slots, "point": point, "counts": counts}
+        adversarial, size = self.is_adversarial(found, state), self.size(point)
+        nearer = adversarial & (size < state.slots["distance"])
+        slots = {**state.slots, **slots, "point": point, "adversarial": adversarial}
         slots["nearest"] = torch.where(nearer[:, None, None], point, slots["nearest"])
         slots["distance"] = torch.where(nearer, size, slots["distance"])
         if gradient:
@@ -127,7 +129,7 @@ class MinimalAttack(Attack):
         )
 
     def better(self, state: State, unit_delta: Tensor, current: Evaluation) -> Tensor:
-        return torch.ones_like(state.stop, dtype=torch.bool)  # ``tried`` has chosen
+        return torch.ones_like(state.stop, dtype=torch.bool)  # ``try_perturbation`` has chosen
 
     def refit(self, state: State, epsilon: float) -> State:
         """The nearest adversarial cloud that was found, shortened to another budget; the model is not evaluated."""
@@ -141,7 +143,7 @@ class MinimalAttack(Attack):
         return unit_delta, self.bounded(unit_delta, state)
 
     def _judged(self, model: Classifier, state: State) -> Evaluation:
-        """The model at the result so far, which is asked again after ``refit`` alone."""
+        """The evaluation of the best result so far; the model is evaluated again only after ``refit``."""
         if state.best is not None:
             return state.best
         return evaluate(model, state.adversarial, state.label, gradient=False, objective=self.maximised(model, state))

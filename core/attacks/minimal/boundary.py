@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.attacks.constraint import NORMS
 from core.attacks.minimal.base import MinimalAttack
-from core.attacks.objective import rival
+from core.attacks.objective import wrong_class
 from core.attacks.optimisers.base import quotient
 from core.attacks.state import State
 from core.models import Output
@@ -37,7 +37,7 @@ class BoundaryAttack(MinimalAttack):
         if self.goal == "targeted":
             return self.margin(output, state)[:, None]
         clean = (output if state.at_clean is None else state.at_clean).logits.detach()
-        columns = [rival(clean, state.label, rank) for rank in ranks]
+        columns = [wrong_class(clean, state.label, rank) for rank in ranks]
         return output.logits.gather(1, torch.stack(columns, 1)) - output.logits.gather(1, state.label[:, None])
 
     def steepness(self, gradient: Tensor) -> Tensor:

@@ -44,14 +44,14 @@ class CarliniWagner(MinimalAttack):
     def size(self, delta: Tensor) -> Tensor:
         return NORMS["l2"](delta)
 
-    def counts(self, evaluation: Evaluation, state: State) -> Tensor:
-        return super().counts(evaluation, state) & (evaluation.objective >= self.confidence)
+    def is_adversarial(self, evaluation: Evaluation, state: State) -> Tensor:
+        return super().is_adversarial(evaluation, state) & (evaluation.objective >= self.confidence)
 
     def first_slots(self, state: State) -> dict[str, Tensor]:
         slots = super().first_slots(state)
         none = torch.zeros_like(slots["distance"])
         bounds = {"weight": none + self.first_weight, "low": none, "high": none + torch.inf}
-        return slots | bounds | {"won": torch.zeros_like(slots["counts"])}
+        return slots | bounds | {"fooled_in_round": torch.zeros_like(slots["adversarial"])}
 
     def search(self, model: Classifier, state: State) -> Proposal:
         slots, passes, adam = dict(state.slots), 0, OPTIMISERS["adam"]
@@ -70,7 +70,7 @@ class CarliniWagner(MinimalAttack):
             slots=slots,
             step=step,
             steps=self.steps,
-            share=self.learning_rate * (1 - (step / self.steps) ** 4),
+            step_length=self.learning_rate * (1 - (step / self.steps) ** 4),
             momentum=0.9,
             variant="paper",
             cloud=state.clean,
@@ -79,21 +79,21 @@ class CarliniWagner(MinimalAttack):
         )
         point, kept = adam.advance(at)
         further = self.step_of_start(state.step + 1) > 0
-        proposal = self.tried(
+        proposal = self.try_perturbation(
             model, state, point, {**slots, **kept}, gradient=further, forwards=passes, backwards=passes
         )
-        won = slots["won"] | (proposal.slots["counts"] & (2 * at.step >= self.steps))
-        return replace(proposal, slots={**proposal.slots, "won": won})
+        won = slots["fooled_in_round"] | (proposal.slots["adversarial"] & (2 * at.step >= self.steps))
+        return replace(proposal, slots={**proposal.slots, "fooled_in_round": won})
 
     def _next_weight(self, slots: dict[str, Tensor], start: int) -> dict[str, Tensor]:
-        """The c of a round, and what is known of it."""
-        weight, won = slots["weight"], slots["won"]
+        """The slots of the next round: its weight c for each cloud, and the bounds of the search."""
+        weight, won = slots["weight"], slots["fooled_in_round"]
         if start == 0:
             return {}
         high = torch.where(won, weight, slots["high"])
         low = torch.where(won, slots["low"], weight)
         weight = torch.where(high.isfinite(), (low + high) / 2, (10 * weight).clamp_max(LARGEST_WEIGHT))
-        return {"weight": weight, "low": low, "high": high, "won": torch.zeros_like(won)}
+        return {"weight": weight, "low": low, "high": high, "fooled_in_round": torch.zeros_like(won)}
 
 
 def _same(values: Tensor) -> Tensor:

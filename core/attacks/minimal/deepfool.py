@@ -40,7 +40,7 @@ class DeepFool(BoundaryAttack):
         row = torch.arange(len(point), device=point.device)
         step = difference[row, nearest].abs()[:, None, None] * self.steepest(gradients[row, nearest])
         point = torch.where(self.finished(state)[:, None, None], point, point + (1 + self.overshoot) * step)
-        return self.tried(model, state, point, {}, forwards=1, backwards=gradients.shape[1])
+        return self.try_perturbation(model, state, point, {}, forwards=1, backwards=gradients.shape[1])
 
     def _boundaries(self, model: Classifier, state: State, clouds: Tensor) -> tuple[Tensor, Tensor]:
         """The differences (B, C) at clouds, and their gradients (B, C, N, 3), from one forward pass."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.draws import at_points, generators, order_along, uniform
-from core.attacks.evaluation import Value, evaluate
+from core.attacks.evaluation import ObjectiveFunction, evaluate
 from core.attacks.minimal.boundary import BoundaryAttack
 from core.attacks.optimisers.base import quotient
 from core.attacks.state import Proposal, State
@@ -13,16 +13,16 @@ from core.options import option
 
 
 class FAB(BoundaryAttack):
-    """Algorithm 1 of the paper in its targeted form, which asks for one gradient a step, not for one of each class.
+    """Algorithm 1 of the paper in its targeted form, which needs one gradient a step, not one for each class.
 
     A step goes to the boundary, a little beyond it (eta - 1 is ``overshoot``), and a little towards where the boundary
     is nearest to the clean cloud; from a point that fools, the search goes back towards the clean cloud. Each start is
     for one wrong class, the most probable first; when all have had theirs, further starts are at random points. There
     is no box of images, so the projection onto a boundary is one line.
 
-    Unlike the paper's, the gradient is taken where the model was asked last, not where the search went back to. So a
-    step is one pass forward and one backward, in half of the time, and on the shipped models the clouds that it finds
-    are as near (in the mean of eight clouds between 1 % nearer and 3 % farther).
+    Unlike in the paper, the gradient is that at the point evaluated last, not at the one that the search went back to.
+    So a step is one pass forward and one backward, in half of the time, and on the shipped models the clouds found are
+    as near (in the mean of eight clouds between 1 % nearer and 3 % farther).
     """
 
     overshoot: float = option(0.05, "How far each step goes beyond the boundary, as a share of it.", low=0.0, high=1.0)
@@ -33,7 +33,7 @@ class FAB(BoundaryAttack):
         0.9, "Share of a fooling perturbation that the search goes on from (beta).", low=0.0, high=1.0
     )
 
-    def maximised(self, model: Classifier, state: State) -> Value:
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction:
         start = self.start_of(state.step)
         return lambda output, _: self.differences(output, state, [start])[:, 0]
 
@@ -47,7 +47,7 @@ class FAB(BoundaryAttack):
             origin, value, gradient = point, found.objective, found.gradient
         else:
             point, passes = state.slots["point"], 0
-            origin = torch.where(state.slots["counts"][:, None, None], self.backward * point, point)
+            origin = torch.where(state.slots["adversarial"][:, None, None], self.backward * point, point)
             value, gradient = state.slots["value"], state.slots["gradient"]
         clean_value = value - (gradient * point).sum((1, 2))
         value = clean_value + (gradient * origin).sum((1, 2))
@@ -56,7 +56,7 @@ class FAB(BoundaryAttack):
         way = (1 - share) * value + share * clean_value
         place = place - (1 + self.overshoot) * way[:, None, None] * self.steepest(gradient)
         further = self.step_of_start(state.step + 1) > 0
-        return self.tried(model, state, place, {}, gradient=further, forwards=passes, backwards=passes)
+        return self.try_perturbation(model, state, place, {}, gradient=further, forwards=passes, backwards=passes)
 
     def _first(self, state: State) -> Tensor:
         """(B, N, 3), where a start begins: at the clean cloud, or half as far as is of interest."""

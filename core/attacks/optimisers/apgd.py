@@ -17,7 +17,7 @@ PROGRESS = 0.75
 
 
 class AutoPGD(Optimiser):
-    """The step length of each cloud is its own, and known without a person: 2 epsilon, halved at checkpoints."""
+    """The step length of each cloud is its own and needs no tuning: 2 epsilon, halved at checkpoints."""
 
     description = "PGD with momentum whose step is halved where it stalls (APGD; Croce and Hein 2020)."
     slot_names = ("last", "best_unit_delta", "best_gradient")
@@ -26,7 +26,7 @@ class AutoPGD(Optimiser):
     def slots(self, like: Tensor) -> dict[str, Tensor]:
         zero = like.new_zeros(len(like))
         return super().slots(like) | {
-            "share": zero + FIRST_SHARE,
+            "step_length": zero + FIRST_SHARE,
             "best": zero - torch.inf,
             "before": zero - torch.inf,
             "raised": zero,
@@ -53,12 +53,12 @@ class AutoPGD(Optimiser):
             stuck = (slots["halved"] == 0) & (slots["best_at_checkpoint"] >= slots["best"])
             halve = stalled | stuck
             slots["halved"] = halve.to(slots["halved"])
-            slots["share"] = torch.where(halve, slots["share"] / 2, slots["share"])
+            slots["step_length"] = torch.where(halve, slots["step_length"] / 2, slots["step_length"])
             slots["best_at_checkpoint"] = slots["best"]
             slots["raised"] = torch.zeros_like(slots["raised"])
             unit_delta = torch.where(halve[:, None, None], slots["best_unit_delta"], unit_delta)
             gradient = torch.where(halve[:, None, None], slots["best_gradient"], gradient)
-        plain = at.project(unit_delta + slots["share"][:, None, None] * at.normalise(gradient))
+        plain = at.project(unit_delta + slots["step_length"][:, None, None] * at.normalise(gradient))
         if at.step > 0:
             plain = at.project(unit_delta + KEPT * (plain - unit_delta) + (1 - KEPT) * (unit_delta - slots["last"]))
         slots["last"] = unit_delta

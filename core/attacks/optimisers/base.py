@@ -16,12 +16,12 @@ Variant = Literal["paper", "code"]
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
-    """Where an attack on a batch stands, in units of epsilon, as an optimiser sees it."""
+    """The input of an optimiser: the iterate of an attack on a batch, in units of epsilon."""
 
     unit_delta: Tensor
     """(B, N, 3)"""
     gradient: Tensor
-    """(B, N, 3), of the objective, at the iterate or where ``look_ahead`` asked for it."""
+    """(B, N, 3), of the objective, at the iterate, or at the perturbation that ``look_ahead`` returned."""
     objective: Tensor
     """(B,), at the iterate."""
     slots: Slots
@@ -29,7 +29,7 @@ class Iterate:
     """Steps made from this start, 0 in the first."""
     steps: int
     """Steps that are planned from each start."""
-    share: Tensor | float
+    step_length: Tensor | float
     """Length of a step in units of epsilon, for each cloud (B, 1, 1) or for all."""
     momentum: float
     variant: Variant
@@ -53,7 +53,7 @@ class Optimiser(ABC):
     has_variants: ClassVar[bool] = False
     """Whether the second paper and its authors' code differ in it."""
     looks_ahead: ClassVar[bool] = False
-    """Whether after its first step it wants gradients at other places than the iterate."""
+    """Whether, after its first step, it uses gradients at other places than the iterate."""
     has_own_length: ClassVar[bool] = False
     """Whether it settles the length of its steps itself."""
 
@@ -62,7 +62,7 @@ class Optimiser(ABC):
         return {name: torch.zeros_like(like) for name in self.slot_names}
 
     def look_ahead(self, at: Iterate) -> Tensor | None:
-        """Perturbation (B, N, 3) at which it wants the gradient; None for the iterate itself."""
+        """Perturbation (B, N, 3) at which the gradient is to be computed; None for the iterate itself."""
         return None
 
     @abstractmethod
@@ -72,7 +72,7 @@ class Optimiser(ABC):
     def advance(self, at: Iterate) -> tuple[Tensor, Slots]:
         """The next perturbation (B, N, 3), inside the budget, and the slots after this step."""
         direction, slots = self.direction(at)
-        return at.project(at.unit_delta + at.share * at.normalise(direction)), slots
+        return at.project(at.unit_delta + at.step_length * at.normalise(direction)), slots
 
 
 def unit_mean(gradient: Tensor) -> Tensor:

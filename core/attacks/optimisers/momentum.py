@@ -53,13 +53,13 @@ class Nesterov(Momentum):
     def look_ahead(self, at: Iterate) -> Tensor | None:
         if at.step == 0:
             return None
-        return at.project(at.unit_delta + at.momentum * at.share * at.normalise(at.slots["sum"]))
+        return at.project(at.unit_delta + at.momentum * at.step_length * at.normalise(at.slots["sum"]))
 
     def advance(self, at: Iterate) -> tuple[Tensor, Slots]:
         direction, slots = self.direction(at)
         ahead = self.look_ahead(at) if at.variant == "code" else None
         origin = at.unit_delta if ahead is None else ahead
-        return at.project(origin + at.share * at.normalise(direction)), slots
+        return at.project(origin + at.step_length * at.normalise(direction)), slots
 
 
 class NesterovIterative(Nesterov, MomentumIterative):

@@ -1,1 +1,1 @@
-"""Attacks that ask a model for its answers alone, never for a gradient."""
+"""Attacks that use the outputs of the attacked model, never its gradients."""

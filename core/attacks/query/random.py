@@ -34,7 +34,7 @@ class RandomAttack(QueryAttack):
         draw = generators(state.seed, state.step)
         order = order_along(state.clean, draw)
         move = at_points(_drawn(self.noise, draw, state.clean), order)
-        return Proposal(self.bounded(self.filled(move), state), dict(state.slots))
+        return Proposal(self.bounded(self.scaled_to_budget(move), state), dict(state.slots))
 
 
 def _drawn(noise: str, draw: Generators, like: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Attacks that change what a cloud is a picture of, not its points one by one: its place, form and proportions."""
+"""Attacks that transform a whole cloud: its orientation, form and proportions."""

@@ -9,7 +9,7 @@ from torch.quasirandom import SobolEngine
 
 from core.attacks.attack import Attack
 from core.attacks.constraint import NO_BUDGET
-from core.attacks.evaluation import Evaluation, Value, evaluate
+from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.attacks.objective import ObjectiveName, value_of
 from core.attacks.optimisers.base import quotient
 from core.attacks.scale import EpsilonScale
@@ -22,7 +22,7 @@ from core.options import option
 class TransformAttack(Attack):
     """Searches the parameters of one transform within epsilon, by tries and then by gradients.
 
-    Slots: ``parameters`` (B, P) of the iterate, ``tried`` (B, P) of what was proposed last, ``best`` (B, P) of the best
+    Slots: ``parameters`` (B, P) of the iterate, ``proposed`` (B, P) of the last proposal, ``best`` (B, P) of the best
     iterate, ``length`` (B,) of a step, all in units of epsilon; ``before`` (B,), the objective before the proposal.
     """
 
@@ -56,8 +56,8 @@ class TransformAttack(Attack):
     def unused(self) -> frozenset[str]:
         return frozenset({"constraint", "random_start", "unit_ball", "stop_rmse"})
 
-    def maximised(self, model: Classifier, state: State) -> Value | None:
-        return value_of(self.objective, self.aim(state))
+    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction | None:
+        return value_of(self.objective, self.objective_context(state))
 
     def needs_gradient(self, state: State) -> bool:
         return True
@@ -72,7 +72,7 @@ class TransformAttack(Attack):
         zero = state.clean.new_zeros(len(state.clean), self._transform.parameters)
         return {
             "parameters": zero,
-            "tried": zero,
+            "proposed": zero,
             "best": state.slots.get("best", zero),
             "length": zero[:, 0] + self.tries ** (-1 / self._transform.parameters),
             "before": zero[:, 0] - torch.inf,
@@ -82,29 +82,29 @@ class TransformAttack(Attack):
         known, passes = self.at_iterate(model, state)
         slots = dict(state.slots)
         if self.step_of_start(state.step) == 0:
-            slots["tried"] = self._best_try(model, state)
+            slots["proposed"] = self._best_try(model, state)
             forwards = passes + self.tries
         else:
-            taken = known.objective > slots["before"]
-            slots["parameters"] = torch.where(taken[:, None], slots["tried"], slots["parameters"])
-            slots["length"] = torch.where(taken, slots["length"], slots["length"] / 2)
+            accepted = known.objective > slots["before"]
+            slots["parameters"] = torch.where(accepted[:, None], slots["proposed"], slots["parameters"])
+            slots["length"] = torch.where(accepted, slots["length"], slots["length"] / 2)
             step = slots["length"][:, None] * self._uphill(state, known, slots["parameters"])
-            slots["tried"] = self._transform.bounded(slots["parameters"] + step)
+            slots["proposed"] = self._transform.bounded(slots["parameters"] + step)
             forwards = passes
         slots["before"] = known.objective
-        return Proposal(self._unit_delta(state, slots["tried"]), slots, forwards, passes)
+        return Proposal(self._unit_delta(state, slots["proposed"]), slots, forwards, passes)
 
     def step(self, model: Classifier, state: State) -> State:
         after = super().step(model, state)
         changed = (after.best_unit_delta != state.best_unit_delta).any(2).any(1)
-        best = torch.where(changed[:, None], after.slots["tried"], state.slots["best"])
+        best = torch.where(changed[:, None], after.slots["proposed"], state.slots["best"])
         return replace(after, slots={**after.slots, "best": best})
 
     def refit(self, state: State, epsilon: float) -> State:
         """The transform of the best parameters, rescaled to the other epsilon."""
         changed = super().refit(state, epsilon)
         unit_delta = self._unit_delta(changed, state.slots["best"])
-        slots = {**state.slots, "parameters": state.slots["best"], "tried": state.slots["best"]}
+        slots = {**state.slots, "parameters": state.slots["best"], "proposed": state.slots["best"]}
         return replace(changed, unit_delta=unit_delta, best_unit_delta=unit_delta, slots=slots)
 
     def _unit_delta(self, state: State, parameters: Tensor) -> Tensor:

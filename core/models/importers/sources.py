@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from core.models.cards import Kind, ModelError
-from core.models.checkpoints import has_card
+from core.models.weight_files import has_card
 from core.runtime.files import read_whole, readable, require_regular_file
 
 CARD = ".pointward.json"

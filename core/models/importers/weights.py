@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from core.models.cards import ModelError
-from core.models.checkpoints import read_tensors
 from core.models.importers.sources import ACCEPTED
+from core.models.weight_files import read_tensors
 from core.runtime.files import readable
 
 WRAPPERS = ("model_state_dict", "net", "model", "base_model", "state_dict")
