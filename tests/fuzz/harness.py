@@ -227,9 +227,10 @@ def _work(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (used + _ADDRESS_SPACE, used + _ADDRESS_SPACE))
     warnings.simplefilter("error")
+    tempfile.tempdir = folder  # which is removed at the end, even if this process is killed
     targets = get_targets()
     connection.send(READY)
-    with tempfile.TemporaryDirectory(dir=folder) as own:
+    with tempfile.TemporaryDirectory() as own:
         while True:
             try:
                 place, first, end = connection.recv()

@@ -38,13 +38,17 @@ CARD = {
     "created": "2026-01-01T00:00:00+00:00", "dtype": "float32",
 }  # fmt: skip
 
-_FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-weights-")
+
+@cache
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """Where this process keeps whole files; created at the first use, for a worker sets where temporary files are."""
+    return tempfile.TemporaryDirectory(prefix="whole-")
 
 
 @cache
 def _weights_file() -> Path:
     """A whole file of weights of a PointNet, with a training state."""
-    path = Path(_FOLDER.name) / LAST
+    path = Path(_own_folder().name) / LAST
     torch.manual_seed(0)
     module, card = build("pointnet", 2), ModelCard.model_validate(CARD)
     save_model(path, module, card, half=True, training={"epoch": torch.zeros(1)})
@@ -78,7 +82,7 @@ def _run_weights(data: bytes, folder: Path, rng: random.Random) -> None:
 @cache
 def _run_folder() -> Path:
     """A training run of two epochs."""
-    folder = Path(_FOLDER.name) / "run"
+    folder = Path(_own_folder().name) / "run"
     for _ in training.train(toy_dataset(), toy_options(epochs=2), folder):
         pass
     return folder
