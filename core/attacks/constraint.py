@@ -73,7 +73,7 @@ def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, 
 
 
 def random_unit_deltas(constraint: ConstraintName, clean: Tensor, seed: Tensor) -> Tensor:
-    """Random perturbations (B, N, 3) of clean clouds inside the budget, each by its cloud's own seed (B,)."""
+    """Random perturbations (B, N, 3) of clean clouds inside the budget, with a seed for each cloud (B,)."""
     drawn = [
         random_unit_delta(constraint, cloud.shape, int(own), cloud) for cloud, own in zip(clean, seed, strict=True)
     ]

@@ -23,7 +23,7 @@ class ObjectiveContext:
     """(B,), the true class, or the wanted one of a targeted attack."""
     targeted: bool
     clean: Evaluation | None
-    """The model at the clean clouds; None while that is what is being evaluated."""
+    """The model at the clean clouds; None during the evaluation of the clean clouds themselves."""
     start: int = 0
     """Which of the attack's starts this is, from 0."""
     class_latents: Tensor | None = None
@@ -31,7 +31,7 @@ class ObjectiveContext:
 
 
 class Objective(NamedTuple):
-    """An objective and one sentence about it."""
+    """An objective and a description of it."""
 
     description: str
     value: Callable[[Output, ObjectiveContext], Tensor]
@@ -74,7 +74,7 @@ def _dlr(output: Output, context: ObjectiveContext) -> Tensor:
 
 
 def _spread(logits: Tensor, places: tuple[int, ...]) -> Tensor:
-    """(B,), the largest logit less the mean of those at other places of their order, as far as there are so many.
+    """(B,), the largest logit minus the mean of those at given places of the descending order, as far as they exist.
 
     Of two classes the margin is all there is, and the spread 1.
     """
@@ -152,7 +152,7 @@ ObjectiveName = Annotated[str, OneOf(OBJECTIVES)]
 
 
 def value_of(name: str, context: ObjectiveContext) -> ObjectiveFunction | None:
-    """An objective as what is maximised; None for what is maximised anyway, the cross-entropy to the true class."""
+    """An objective by its name; None for the cross-entropy to the true class, which is maximised by default."""
     return None if name == "ce" and not context.targeted else lambda output, _: OBJECTIVES[name].value(output, context)
 
 

@@ -31,7 +31,7 @@ class Preset:
     """One sentence, with its paper."""
     kind: type[Attack] = GradientAttack
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Where it differs from the defaults of its kind."""
+    """Options whose values differ from the defaults of the kind."""
 
     def facts(self) -> dict[str, Any]:
         """Its entry in the list of attacks: its paper, what its epsilon bounds, its steps and its options."""
@@ -202,7 +202,7 @@ BUDGET: dict[Direction, ConstraintName] = {
     "per-point": "per-point-l2",
     "l2": "rmse",
 }
-"""What epsilon bounds under each reading of FGSM."""
+"""What epsilon bounds under each variant of FGSM."""
 
 
 def constraint_for(direction: Direction, kind: type[Attack], present: ConstraintName) -> ConstraintName:
@@ -238,5 +238,5 @@ def preset(name: str, **changes: Any) -> Attack:
 
 
 def fgsm(direction: Direction, **values: Any) -> GradientAttack:
-    """FGSM in one of its readings, with the budget that this bounds."""
+    """FGSM in one of its variants, constrained by the norm that this direction bounds."""
     return GradientAttack(direction=direction, constraint=BUDGET[direction], **values)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EpsilonScale:
-    """The unit of an attack's epsilon, and how far sliders and sweeps of it go."""
+    """The unit of an attack's epsilon, and the range of sliders and sweeps."""
 
     unit: str
     """Short unit, written after a number."""

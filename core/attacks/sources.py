@@ -107,7 +107,7 @@ class Gradient:
     value: Tensor
     """(B, N, 3)"""
     evaluation: Evaluation | None
-    """The model at the clouds themselves, where it was evaluated there."""
+    """The model at the clouds themselves; None if only changed copies were evaluated."""
     variance: Tensor | None
     """(B, N, 3), of "neighbours": their mean gradient less that of the clouds."""
     passes: int

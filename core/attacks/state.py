@@ -123,7 +123,7 @@ class Proposal:
     slots: dict[str, Tensor]
     """What the attack keeps after this step, see ``State.slots``."""
     forwards: Tensor | int = 0
-    """Passes that finding it took, for all clouds or for each (B,)."""
+    """Forward passes used to find it, for all clouds or for each (B,)."""
     backwards: Tensor | int = 0
     evaluation: Evaluation | None = None
     """The model at it, if that was computed already; otherwise the loop evaluates it."""

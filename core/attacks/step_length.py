@@ -1,4 +1,4 @@
-"""The length of an attack's steps, where it is settled by how far the first one leads."""
+"""The length of an attack's steps that gives the first step a wanted RMSE."""
 
 from dataclasses import replace
 

@@ -43,5 +43,5 @@ def discriminator_with_weights(size: int, tensors: Mapping[str, Tensor]) -> nn.M
         raise ValueError(f"its tensors are not those of a discriminator of latents of {size} numbers")
     if not all(value.is_floating_point() and value.isfinite().all() for value in tensors.values()):
         raise ValueError("its tensors hold values that are not finite numbers")
-    network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
+    network.load_state_dict({name: value.to(torch.float32, copy=True) for name, value in tensors.items()}, assign=True)
     return network.eval().requires_grad_(False)

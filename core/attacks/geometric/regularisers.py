@@ -23,7 +23,7 @@ CURVATURE_NEIGHBOURS = 16
 
 @dataclass(frozen=True)
 class Regulariser:
-    """A regulariser and one sentence about it."""
+    """A regulariser and a description of it."""
 
     description: str
     value: Callable[[Tensor, Tensor, Geometry], Tensor]

@@ -16,7 +16,7 @@ from core.options import option
 
 
 class BoundaryAttack(MinimalAttack):
-    """Steps to where the difference of two logits is 0, if it changes as its gradient says."""
+    """Steps to where the linearised difference of two logits is 0."""
 
     norm: Literal["linf", "l2"] = option("linf", "What makes an adversarial cloud near.")
     overshoot: float = option(0.02, "How far each step goes beyond the boundary, as a share of it.", low=0.0, high=1.0)

@@ -46,7 +46,7 @@ class LAdam(Adam):
 
 
 class AdaBelief(Adam):
-    """Adam whose v is of the gradient's deviation from its mean."""
+    """Adam whose v is the running mean of the squared deviation of the gradient from its mean m."""
 
     description = "Adam that goes far where the gradient is as expected (AdaBelief; Zhuang et al. 2020)."
 

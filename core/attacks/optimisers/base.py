@@ -51,11 +51,11 @@ class Optimiser(ABC):
     default_momentum: ClassVar[float | None] = None
     """Share of the former gradients that is kept; None where it has no such share."""
     has_variants: ClassVar[bool] = False
-    """Whether the second paper and its authors' code differ in it."""
+    """Whether it has two variants: as the second paper describes it, and as in the authors' code."""
     looks_ahead: ClassVar[bool] = False
     """Whether, after its first step, it uses gradients at other places than the iterate."""
     has_own_length: ClassVar[bool] = False
-    """Whether it settles the length of its steps itself."""
+    """Whether it chooses the length of its steps itself."""
 
     def slots(self, like: Tensor) -> dict[str, Tensor]:
         """Slots before the first step, of a batch of perturbations (B, N, 3)."""
