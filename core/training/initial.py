@@ -7,7 +7,7 @@ from core.training.options import TrainOptions
 
 
 def initial_model(options: TrainOptions, dataset: Card) -> LoadedModel | None:
-    """The model of ``options.initial``; None if that is empty.
+    """The model of ``options.initial_weights``; None if that is empty.
 
     Raises
     ------
@@ -15,9 +15,9 @@ def initial_model(options: TrainOptions, dataset: Card) -> LoadedModel | None:
         If there is no such model, it is one of another project, or its architecture or classes differ from those of the
         training.
     """
-    if options.initial is None:
+    if options.initial_weights is None:
         return None
-    path = resolve_model(options.initial)
+    path = resolve_model(options.initial_weights)
     card = read_card(path)
     initial, wanted = f"{card.architecture} {card.options}", f"{options.model} {options.model_options}"
     if card.source is not None:
@@ -28,4 +28,4 @@ def initial_model(options: TrainOptions, dataset: Card) -> LoadedModel | None:
         problem = f"its classes are not those of {dataset.name}"
     else:
         return load_model(path)
-    raise ModelError(f"A training can't begin from {options.initial}: {problem}.")
+    raise ModelError(f"A training can't begin from {options.initial_weights}: {problem}.")

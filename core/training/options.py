@@ -29,7 +29,7 @@ class TrainOptions(Options):
 
     model: Literal["pointnet"] = option("pointnet", "Architecture of the classifier.")
     model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
-    initial: str | None = option(
+    initial_weights: str | None = option(
         None,
         "Weights to begin from: a model that is installed, a file or a run's folder; empty begins with random ones. "
         "With another seed than theirs they may have learned the clouds kept for validation.",

@@ -130,7 +130,7 @@ class Run:
             return None
         if model.sha256 != self._record.weights:
             raise ModelError(
-                f"The run in {readable(self.folder)} was begun from another {self.options.initial} than is there now, "
+                f"The run in {readable(self.folder)} was begun from another {self.options.initial_weights} than is there now, "
                 "so it can't go on; train anew in another folder."
             )
         return model

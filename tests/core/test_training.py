@@ -512,32 +512,32 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestInitialWeights:
     def test_a_training_begins_from_them_and_says_so(self, tmp_path: Path, known: Path) -> None:
         before = load_model(resolve_model(known))
-        toy_run(tmp_path / "run", epochs=1, initial=str(known), learning_rate=1e-8)
+        toy_run(tmp_path / "run", epochs=1, initial_weights=str(known), learning_rate=1e-8)
         after = load_model(resolve_model(tmp_path / "run"))
         for weight, other in zip(before.module.parameters(), after.module.parameters(), strict=True):
             torch.testing.assert_close(weight, other, rtol=0, atol=1e-6)
         assert after.card.initial == before.sha256 == read_json(tmp_path / "run/options.json")["weights"]
-        assert f"--initial {known}" in after.card.command
+        assert f"--initial-weights {known}" in after.card.command
 
     def test_what_does_not_agree_is_refused_before_anything_is_written(self, tmp_path: Path, known: Path) -> None:
         with pytest.raises(ValueError, match="There is no model 'nothing'"):
-            toy_run(tmp_path / "run", initial="nothing")
+            toy_run(tmp_path / "run", initial_weights="nothing")
         with pytest.raises(ValueError, match="can't begin from pointnet-simple: its classes are not those of toys"):
-            toy_run(tmp_path / "run", initial="pointnet-simple")
+            toy_run(tmp_path / "run", initial_weights="pointnet-simple")
         with pytest.raises(ValueError, match=r"'feature_transform': False.*, and the training is of a pointnet {'feat"):
-            toy_run(tmp_path / "run", initial=str(known), model_options={"feature_transform": True})
+            toy_run(tmp_path / "run", initial_weights=str(known), model_options={"feature_transform": True})
         loaded = load_model(resolve_model(known))
         source = Source(file="theirs.pth", sha256="0", kind="weights")
         save_model(tmp_path / "theirs.safetensors", loaded.module, loaded.card.model_copy(update={"source": source}))
         with pytest.raises(ValueError, match="it is a model of another project"):
-            toy_run(tmp_path / "run", initial=str(tmp_path / "theirs.safetensors"))
+            toy_run(tmp_path / "run", initial_weights=str(tmp_path / "theirs.safetensors"))
         assert not (tmp_path / "run").exists()
 
     def test_a_run_that_finished_no_epoch_needs_the_same_again(self, tmp_path: Path, known: Path) -> None:
         mine, whole, folder = tmp_path / "mine.safetensors", tmp_path / "whole", tmp_path / "run"
         mine.write_bytes(resolve_model(known).read_bytes())
-        toy_run(whole, epochs=1, initial=str(mine))
-        stream = train(toy_dataset(), toy_options(epochs=1, initial=str(mine)), folder)
+        toy_run(whole, epochs=1, initial_weights=str(mine))
+        stream = train(toy_dataset(), toy_options(epochs=1, initial_weights=str(mine)), folder)
         next(stream)
         stream.close()  # type: ignore[attr-defined]
         other = load_model(mine)
