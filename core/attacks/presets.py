@@ -18,6 +18,7 @@ from core.attacks.minimal.fab import FAB
 from core.attacks.query.random import RandomAttack
 from core.attacks.query.sensitivity import SensitivityAttack
 from core.attacks.query.square import SquareAttack
+from core.attacks.reconstruction import ReconstructionAttack
 from core.attacks.scale import DEGREES
 from core.attacks.semantic.transformation import TransformAttack
 from core.attacks.semantic.transforms import TRANSFORMS
@@ -141,6 +142,12 @@ PRESETS: dict[str, Preset] = {
     "aof": Preset(
         "Adam on the low frequencies of the cloud, of itself and of these alone (AOF, Liu et al. 2022).",
         FrequencyAttack,
+        _ADAM | {"steps": 100, "objective": "margin"},
+    ),
+    "advpc": Preset(
+        "Adam on the cloud and on its reconstruction by an autoencoder, so that other models are fooled too (AdvPC, "
+        "Hamdi et al. 2020).",
+        ReconstructionAttack,
         _ADAM | {"steps": 100, "objective": "margin"},
     ),
     "add": Preset(

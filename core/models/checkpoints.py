@@ -19,7 +19,7 @@ from core.models import build, give_name
 from core.models.cards import MOST_CARD_BYTES, ModelCard, ModelError, Text
 from core.models.discriminator import discriminator_with_weights
 from core.models.framed import framed
-from core.models.port import discriminator_of, give_class_latents, give_discriminator
+from core.models.port import discriminator_of, give_class_latents, give_discriminator, give_training_data
 from core.models.typical import Typical
 from core.models.weight_files import DISCRIMINATOR, TRAINING, TYPICAL, open_with_card, tensors_under, weights_in
 from core.options import explain
@@ -62,6 +62,7 @@ class LoadedModel:
 
     def __post_init__(self) -> None:
         give_name(self.module, self.card.name)
+        give_training_data(self.module, self.card.dataset, self.card.classes)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """The interface of every model, ``Classifier``: it maps clouds to logits and a latent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 _NAME = "name_for_messages"  # attribute with a model's name, for error messages
 _DISCRIMINATOR, _CLASS_LATENTS = "discriminator", "class_latents"  # attributes with what adaptive attacks read
+_TRAINING_DATA = "training_data"  # attribute with the dataset and the classes of a model
 
 
 class Output(NamedTuple):
@@ -86,6 +87,16 @@ def give_class_latents(model: nn.Module, latents: Tensor) -> None:
 def class_latents_of(model: object) -> Tensor | None:
     """(K, D), the mean latent of each class's training clouds; None if they are not known."""
     return getattr(model, _CLASS_LATENTS, None)
+
+
+def give_training_data(model: nn.Module, dataset: str | None, classes: Sequence[str]) -> None:
+    """Attach the name of a model's training set, if it is known, and the names of its classes."""
+    model.__dict__[_TRAINING_DATA] = (dataset, tuple(classes))
+
+
+def training_data_of(model: object) -> tuple[str | None, tuple[str, ...]]:
+    """The name of a model's training set, None if it is not known, and the names of its classes, as far as known."""
+    return getattr(model, _TRAINING_DATA, (None, ()))
 
 
 def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> Tensor:

@@ -24,13 +24,13 @@ _OTHERS = (TRAINING, TYPICAL, DISCRIMINATOR)
 
 def has_card(path: Path) -> bool:
     """Whether a safetensors file is one of this program; raises as ``read_card`` if it is damaged."""
-    with _safetensors(path) as file:
+    with open_safetensors(path) as file:
         return "card" in (file.metadata() or {})
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of any safetensors file; raises as ``read_card`` if it is damaged."""
-    with _safetensors(path) as file:
+    with open_safetensors(path) as file:
         return weights_in(file)
 
 
@@ -43,7 +43,7 @@ def open_with_card(path: Path) -> Iterator[tuple[Any, ModelCard]]:
     ModelError
         If the file is missing or damaged, or carries no valid card.
     """
-    with _safetensors(path) as file:
+    with open_safetensors(path) as file:
         text = (file.metadata() or {}).get("card", "null")
         if len(text) > MOST_CARD_BYTES:
             raise ModelError(f"{readable(path)}: its model card is longer than {MOST_CARD_BYTES:,} bytes.")
@@ -55,7 +55,8 @@ def open_with_card(path: Path) -> Iterator[tuple[Any, ModelCard]]:
 
 
 @contextmanager
-def _safetensors(path: Path) -> Iterator[Any]:
+def open_safetensors(path: Path) -> Iterator[Any]:
+    """An open safetensors file; raises ``ModelError`` if it is missing or damaged."""
     try:
         with _name_in_utf8(path) as name, safe_open(name, framework="pt") as file:
             yield file

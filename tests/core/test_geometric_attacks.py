@@ -34,7 +34,7 @@ from tests.core.test_attacks import linear
 from tests.core.toys import attacked, settled_pointnet, toy_batch, toy_split, trained_pointnet
 
 N = 40
-MOVING = ("knn", "geoa3", "si-adv", "aof")
+MOVING = ("knn", "geoa3", "si-adv", "aof", "advpc")
 """Those whose epsilon bounds how far points move."""
 
 

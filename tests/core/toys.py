@@ -16,6 +16,7 @@ from core.datasets.shapes16 import CATEGORIES, make_shape
 from core.events import result
 from core.models import Classifier, Output, build
 from core.models.checkpoints import builtin_models, load_model, resolve_model
+from core.models.port import give_training_data
 from core.training import RunResult, TrainOptions, train
 
 CLASSES = ("ball", "plate", "cigar")
@@ -70,9 +71,13 @@ def toy_run(folder: Path, dataset: Dataset | None = None, resume: bool = False, 
 
 
 def settled_pointnet(points: int) -> nn.Module:
-    """An untrained PointNet in double precision whose running statistics are those of the toys, in eval mode."""
+    """An untrained PointNet in double precision whose running statistics are those of the toys, in eval mode.
+
+    For AdvPC it passes for a model of the built-in shapes, of which there is an autoencoder.
+    """
     torch.manual_seed(0)
     model = build("pointnet", len(CLASSES))
+    give_training_data(model, "shapes16", CLASSES)
     for seed in range(10):
         model(toy_batch(8, points, seed)[0])
     return model.double().eval()
@@ -84,6 +89,7 @@ def trained_pointnet(folder: Path) -> nn.Module:
     model = load_model(resolve_model(folder)).module
     x, y = toy_batch(24, 48, 5)
     assert (model(x).logits.argmax(1) == y).float().mean() > 0.9
+    give_training_data(model, "shapes16", CLASSES)
     return model
 
 

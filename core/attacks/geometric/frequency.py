@@ -7,19 +7,17 @@ is attacked is, in part, the cloud with nothing but these, which carries over to
 import torch
 from torch import Tensor
 
-from core.attacks.composed import GradientAttack
-from core.attacks.evaluation import ObjectiveFunction
 from core.attacks.geometric.neighbours import neighbours
-from core.attacks.objective import OBJECTIVES
-from core.attacks.state import Proposal, State
-from core.models import Classifier, Output, eval_view
+from core.attacks.mixed import MixedAttack
+from core.attacks.state import State
+from core.models import Classifier
 from core.options import option
 
 NEIGHBOURS = 30
 """Of each point in the graph, as in the authors' code."""
 
 
-class FrequencyAttack(GradientAttack):
+class FrequencyAttack(MixedAttack):
     """A gradient attack whose moves are of low frequency, as far as the budget does not cut them short."""
 
     frequencies: int = option(100, "How many of the lowest frequencies of the cloud may change.", low=1, high=100_000)
@@ -32,16 +30,12 @@ class FrequencyAttack(GradientAttack):
     )
 
     @property
-    def linear_in_epsilon(self) -> bool:
-        return False
-
-    @property
     def description(self) -> str:
         return f"low-frequency {super().description}"
 
     @property
-    def gradients_a_step(self) -> int:
-        return super().gradients_a_step * (2 if self.smooth_share else 1)
+    def gamma(self) -> float:
+        return self.smooth_share
 
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
         return super().geometry(clean) | {"low_frequencies": low_frequencies(clean, self.frequencies)}
@@ -49,27 +43,8 @@ class FrequencyAttack(GradientAttack):
     def allowed(self, moves: Tensor, state: State) -> Tensor:
         return super().allowed(low_pass(moves, state.geometry["low_frequencies"]), state)
 
-    @property
-    def maximises_loss(self) -> bool:
-        return super().maximises_loss and not self.smooth_share
-
-    def maximised(self, model: Classifier, state: State) -> ObjectiveFunction | None:
-        whole, context = super().maximised(model, state), self.objective_context(state)
-        if whole is None or not self.smooth_share:
-            return whole
-
-        def value(output: Output, clouds: Tensor) -> Tensor:
-            with eval_view(model) as ask:
-                output_of_smooth = ask(low_pass(clouds, state.geometry["low_frequencies"]))
-            smooth = OBJECTIVES[self.objective].value(output_of_smooth, context)
-            return (1 - self.smooth_share) * whole(output, clouds) + self.smooth_share * smooth
-
-        return value
-
-    def propose(self, model: Classifier, state: State) -> Proposal:
-        found = super().propose(model, state)
-        passes = 1 if self.smooth_share else 0  # of the smooth cloud, where the loop counts those of the cloud
-        return Proposal(found.unit_delta, found.slots, 2 * found.forwards + passes, 2 * found.backwards + passes)
+    def other_cloud(self, model: Classifier, clouds: Tensor, state: State) -> Tensor:
+        return low_pass(clouds, state.geometry["low_frequencies"])
 
 
 @torch.no_grad()
