@@ -28,10 +28,11 @@ def sleep_while_waiting() -> None:
     """Let OpenMP's threads sleep after a short wait for one another, unless the environment sets something else.
 
     By default they stay busy for milliseconds. If other processes use the same cores, a waiting thread then blocks the
-    core that the thread it waits for needs: beside eleven busy processes on two cores, two threads took 6.4 s for a
-    gradient of 32 clouds. If they sleep at once, it takes 0.7 s, but on idle cores 0.11 s, longer than one thread's
-    0.09 s, for waking them takes time. Busy for 2,000 turns of a loop first, they take 0.08 s on idle cores and 0.9 s
-    beside the eleven (``python -m tests.bench.threads``). Call it before a library that brings OpenMP is loaded.
+    core that the thread it waits for needs: beside eleven busy processes on two cores, two threads took 3.7 s for a
+    gradient of 32 clouds. If they sleep at once, it takes 0.6 s, but on idle cores 0.14 s, longer than one thread's
+    0.09 s, for waking them takes time. Busy for 2,000 turns of a loop first, they take 0.08 s on idle cores and 0.8 s
+    beside the eleven (``python -m tests.bench.threads``, two cores, x86-64). Call it before a library that brings
+    OpenMP is loaded.
     """
     if not os.environ.keys() & set(_WAITING):
         os.environ.update(OMP_WAIT_POLICY="passive", GOMP_SPINCOUNT="2000")  # the second is for GNU's OpenMP alone

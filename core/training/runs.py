@@ -130,8 +130,8 @@ class Run:
             return None
         if model.sha256 != self._record.weights:
             raise ModelError(
-                f"The run in {readable(self.folder)} was begun from another {self.options.initial_weights} than is there now, "
-                "so it can't go on; train anew in another folder."
+                f"The run in {readable(self.folder)} was begun from another {self.options.initial_weights} than is "
+                "there now, so it can't go on; train anew in another folder."
             )
         return model
 
