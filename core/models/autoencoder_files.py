@@ -18,10 +18,9 @@ from core.models.autoencoder import Autoencoder, AutoencoderOptions
 from core.models.cards import MOST_CARD_BYTES, ModelError, Text
 from core.models.checkpoints import WEIGHTS
 from core.models.port import training_data_of
-from core.models.weight_files import open_safetensors, weights_in
+from core.models.weight_files import has_valid_type, open_safetensors, weights_in
 from core.options import explain
 from core.results.records import read_as, write_json
-from core.runtime.devices import seeded
 from core.runtime.files import atomic_path, readable
 
 INDEX = "autoencoders.json"
@@ -81,14 +80,15 @@ def load_autoencoder(path: Path) -> tuple[Autoencoder, AutoencoderCard]:
         card = AutoencoderCard.model_validate_json(text if len(text) <= MOST_CARD_BYTES else "null")
     except ValidationError as error:
         raise ModelError(f"{readable(path)}: the file carries no card of an autoencoder: {explain(error)}.") from None
-    with seeded(0, torch.device("cpu")):
+    with torch.device("meta"):  # no memory is taken before the file is known to fill it
         model = Autoencoder(card.options)
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    expected = model.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in expected.items()}
     if {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
         raise ModelError(f"{readable(path)}: its tensors are not those of the autoencoder that its card describes.")
-    if not all(value.isfinite().all() for value in tensors.values()):
-        raise ModelError(f"{readable(path)}: it holds values that are not finite numbers.")
-    model.load_state_dict(tensors)
+    if not all(has_valid_type(name, value) and value.isfinite().all() for name, value in tensors.items()):
+        raise ModelError(f"{readable(path)}: it holds values that are not finite, or not of their type.")
+    model.load_state_dict({name: value.to(expected[name].dtype) for name, value in tensors.items()}, assign=True)
     return model.eval().requires_grad_(False), card
 
 

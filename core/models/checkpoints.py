@@ -21,7 +21,15 @@ from core.models.discriminator import discriminator_with_weights
 from core.models.framed import framed
 from core.models.port import discriminator_of, give_class_latents, give_discriminator, give_training_data
 from core.models.typical import Typical
-from core.models.weight_files import DISCRIMINATOR, TRAINING, TYPICAL, open_with_card, tensors_under, weights_in
+from core.models.weight_files import (
+    DISCRIMINATOR,
+    TRAINING,
+    TYPICAL,
+    has_valid_type,
+    open_with_card,
+    tensors_under,
+    weights_in,
+)
 from core.options import explain
 from core.results.records import read_as, write_json
 from core.runtime.devices import seeded
@@ -199,7 +207,7 @@ def module_with_weights(
         found, wanted = (table.get(wrong[0], "absent") for table in (shapes, expected_shapes))
         named = f"a {architecture} of {classes} classes"
         raise ModelError(f"{readable(path)}: {wrong[0]} is {found}, and {named} has {wanted}.")
-    strange = next((name for name, tensor in tensors.items() if not _has_valid_type(name, tensor)), None)
+    strange = next((name for name, tensor in tensors.items() if not has_valid_type(name, tensor)), None)
     if strange:
         raise ModelError(
             f"{readable(path)}: {strange} is {tensors[strange].dtype} or holds what no {architecture} can."
@@ -308,11 +316,3 @@ def resolve_model(source: str | Path) -> Path:
 def _index() -> dict[str, IndexEntry]:
     path = WEIGHTS / "index.json"
     return read_as(path, dict[str, IndexEntry], "an index of weights") if path.is_file() else {}
-
-
-def _has_valid_type(name: str, tensor: Tensor) -> bool:
-    """Whether a weight has a type of its kind, and is not a negative variance."""
-    if name.endswith("num_batches_tracked"):
-        return tensor.dtype == torch.int64
-    real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-    return real and not (name.endswith("running_var") and bool((tensor < 0).any()))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -20,6 +21,14 @@ TYPICAL = "typical/"
 DISCRIMINATOR = "discriminator/"
 """That of the weights of the discriminator that a model was trained with."""
 _OTHERS = (TRAINING, TYPICAL, DISCRIMINATOR)
+
+
+def has_valid_type(name: str, tensor: Tensor) -> bool:
+    """Whether a weight has a type of its kind, and is not a negative variance."""
+    if name.endswith("num_batches_tracked"):
+        return tensor.dtype == torch.int64
+    real = tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return real and not (name.endswith("running_var") and bool((tensor < 0).any()))
 
 
 def has_card(path: Path) -> bool:

@@ -136,10 +136,15 @@ class TestFiles:
         for wrong, sentence in (
             (torch.zeros(3), "not those of the autoencoder"),
             (torch.full((32,), torch.nan), "not finite"),
+            (torch.zeros(32, dtype=torch.int64), "not of their type"),
         ):
             save_file(tensors | {name: wrong}, file, {"autoencoder": card().model_dump_json()})
             with pytest.raises(ValueError, match=sentence):
                 load_autoencoder(file)
+        huge = card().model_copy(update={"options": AutoencoderOptions(points=100_000, latent=4096, width=4096)})
+        save_file(tensors, file, {"autoencoder": huge.model_dump_json()})
+        with pytest.raises(ValueError, match="not those of the autoencoder"):  # before its 5 GB are allocated
+            load_autoencoder(file)
         with pytest.raises(ValueError, match="there is no such file"):
             load_autoencoder(tmp_path / "nothing.safetensors")
 

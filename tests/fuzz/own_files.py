@@ -19,6 +19,8 @@ from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.latents import LatentOptions
 from core.evaluation.tsne import TsneOptions
 from core.models import build, checkpoints
+from core.models.autoencoder import Autoencoder, AutoencoderOptions
+from core.models.autoencoder_files import AutoencoderCard, load_autoencoder, save_autoencoder
 from core.models.checkpoints import BEST, LAST, ModelCard, load_model, load_training, read_card, save_model
 from core.options import explain
 from core.runtime.text import printable
@@ -77,6 +79,40 @@ def _run_weights(data: bytes, folder: Path, rng: random.Random) -> None:
         read_card(path)
         load_training(path)
         load_model(path)
+
+
+@cache
+def _autoencoder_file() -> Path:
+    """A whole file of a small autoencoder."""
+    path = Path(_own_folder().name) / "autoencoder.safetensors"
+    torch.manual_seed(0)
+    options = AutoencoderOptions(points=16, latent=8, width=8)
+    card = {name: CARD[name] for name in ("dataset", "fingerprint", "classes", "up_axis", "epochs", "seed", "command")}
+    card |= {"options": options, "created": CARD["created"], "metrics": {"test_chamfer": 0.01}}
+    save_autoencoder(path, Autoencoder(options), AutoencoderCard.model_validate(card))
+    return path
+
+
+def _damaged_autoencoder(rng: random.Random) -> bytes:
+    whole = _autoencoder_file().read_bytes()
+    size = 8 + int.from_bytes(whole[:8], "little")
+    if rng.random() < 0.3:
+        return mutate(whole, [whole[:size]], rng)
+    header = json.loads(whole[8:size])
+    if rng.random() < 0.7:
+        card = mutate_json(json.loads(header["__metadata__"]["autoencoder"]), rng)
+        header["__metadata__"]["autoencoder"] = json_text(card, rng).decode("utf-8", "surrogatepass")
+    else:
+        header = mutate_json(header, rng)
+    text = json_text(header, rng)
+    return struct.pack("<Q", len(text)) + text + whole[size:]
+
+
+def _load_autoencoder(data: bytes, folder: Path, rng: random.Random) -> None:
+    path = folder / "autoencoder.safetensors"
+    path.write_bytes(data)
+    with refusals(ValueError):
+        load_autoencoder(path)
 
 
 @cache
@@ -237,6 +273,7 @@ def _parse_words(data: bytes, folder: Path, rng: random.Random) -> None:
 
 TARGETS = (
     Target("weights and cards", _damaged_weights, _run_weights),
+    Target("autoencoders", _damaged_autoencoder, _load_autoencoder, share=0.5),
     Target("run files", _damaged_run, _resume_run),
     Target("index of weights", _damaged_index, _read_index),
     Target("options", _random_options, _validate_options, share=0.5),
