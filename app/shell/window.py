@@ -258,6 +258,7 @@ class Window(QMainWindow):
         opener.datasetNotOpened.connect(self.library.refresh)
         self.library.datasetChosen.connect(opener.open_dataset)
         self.library.openClicked.connect(opener.choose_file)
+        self.library.defense.failed.connect(self._show_error)
         self.training.modelReady.connect(opener.open_path)
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)

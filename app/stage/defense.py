@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QSignalBlocker, Signal
 
+from app.shell.notify import error_message
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, add_item
 from app.store import Store
@@ -13,6 +14,8 @@ NONE = "no defence"
 
 class DefenseChoice(ElidedComboBox):
     """Replaces the attacked model by the same model behind a defence, and back."""
+
+    failed = Signal(str)
 
     def __init__(self, store: Store) -> None:
         super().__init__()
@@ -46,4 +49,10 @@ class DefenseChoice(ElidedComboBox):
         if primary is None or name == primary.defense.partition(":")[0]:
             return
         bare = primary.bare or primary
-        self._store.replace_model(primary, protected(bare, DEFENSES[name].options()) if name else bare)
+        try:
+            chosen = protected(bare, DEFENSES[name].options()) if name else bare
+        except ValueError as error:  # the model can't stand behind it
+            self._show()
+            self.failed.emit(error_message(error))
+        else:
+            self._store.replace_model(primary, chosen)

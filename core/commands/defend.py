@@ -6,7 +6,7 @@ from core.commands.checks import validated
 from core.commands.console import UsageError, UserError, follow, show, write
 from core.commands.shared import STOPPED, Count, Json, TableFile, cli
 from core.commands.trial import MEASUREMENT, Measurement, Trial, split_defense
-from core.defenses import DEFENSES, names
+from core.defenses import names
 from core.evaluation.defended import DefendOptions, DefenseStudy, try_defenses
 from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
@@ -16,7 +16,7 @@ from core.results.records import write_csv, write_provenance
 def defend(
     trial: Trial,
     *,
-    defenses: Annotated[str, validated(names.parse_several)] = ",".join(DEFENSES),
+    defenses: Annotated[str | None, validated(names.parse_several)] = None,
     clouds: Count = 200,
     measurement: Measurement = MEASUREMENT,
     averaged: Count = None,
@@ -29,7 +29,8 @@ def defend(
     Parameters
     ----------
     defenses
-        Defences to try before the model, separated by commas, with settings as srs,sor:k=3,alpha=1.5.
+        Defences to try before the model, separated by commas, with settings as srs,sor:k=3,alpha=1.5; the default is
+        all that the model can stand behind.
     clouds
         Test clouds to use.
     averaged
@@ -44,7 +45,7 @@ def defend(
     model, data, attack, frame = trial.open()
     values = {"clouds": clouds, "averaged": averaged, **measurement.options(model)}
     options = DefendOptions.model_validate({name: value for name, value in values.items() if value is not None})
-    tried = names.parse_several(defenses)
+    tried = names.all_for(model.module) if defenses is None else names.parse_several(defenses)
     study, complete = follow(
         lambda cancel: try_defenses(model.module, data.split("test"), attack, tried, options, cancel), "defending"
     )

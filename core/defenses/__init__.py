@@ -7,6 +7,7 @@ from core.defenses.base import Defense
 from core.defenses.defended import Defended, Gradient
 from core.defenses.knn import Smoothing
 from core.defenses.quantise import Quantisation
+from core.defenses.reconstruction import Reconstruction
 from core.defenses.sor import OutlierRemoval
 from core.defenses.srs import RandomSampling
 
@@ -27,6 +28,11 @@ DEFENSES: Mapping[str, Spec] = {
     "knn": Spec("smoothing", "Moves each point towards its nearest ones (Taubin 1995).", Smoothing),
     "quantise": Spec(
         "quantisation", "Rounds the coordinates to a grid (feature squeezing, Xu et al. 2018).", Quantisation
+    ),
+    "reconstruct": Spec(
+        "reconstruction",
+        "Replaces the cloud by what an autoencoder makes of it (like Defense-GAN, Samangouei et al. 2018).",
+        Reconstruction,
     ),
 }
 

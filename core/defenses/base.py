@@ -1,9 +1,9 @@
 """The base of input defences: frozen options with a function that changes clouds before a model classifies them."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.options import Options
 
@@ -15,6 +15,16 @@ class Defense(Options):
     """Whether its result is random."""
     flat: ClassVar[bool] = False
     """Whether it is piecewise constant, so that its gradient is zero everywhere."""
+
+    def for_model(self, model: nn.Module) -> Self:
+        """This defence with the settings filled in that depend on the model behind it.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot stand behind it.
+        """
+        return self
 
     @abstractmethod
     def apply(self, clouds: Tensor, draw: int) -> Tensor:

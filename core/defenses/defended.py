@@ -34,7 +34,7 @@ class Defended(nn.Module):
 
     def __init__(self, model: nn.Module, defense: Defense, gradient: Gradient = "bpda", seed: int = 0) -> None:
         super().__init__()
-        self.model, self.defense, self.gradient = model, defense, gradient
+        self.model, self.defense, self.gradient = model, defense.for_model(model), gradient
         self._source = torch.Generator().manual_seed(seed)
         self._fixed_seed: int | None = None
 

@@ -1,11 +1,14 @@
 """Defences as typed text: "sor", "sor:k=3,alpha=1.5", and after the name of a model, "modelnet16-pgd+sor"."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from pydantic import ValidationError
+from torch import nn
 
 from core.defenses import DEFENSES, Defended, Defense
+from core.models.cards import ModelError
 from core.models.checkpoints import LoadedModel
 from core.options import explain
 
@@ -46,6 +49,16 @@ def parse_several(text: str) -> dict[str, Defense]:
     if not parts:
         raise ValueError(f"At least one defence is needed; there are {', '.join(DEFENSES)}.")
     return {written(defense): defense for defense in map(parse, parts)}
+
+
+def all_for(model: nn.Module) -> dict[str, Defense]:
+    """Every defence that this model can stand behind, with its default settings, by its name."""
+    possible: dict[str, Defense] = {}
+    for name, spec in DEFENSES.items():
+        with suppress(ModelError):
+            spec.options().for_model(model)
+            possible[name] = spec.options()
+    return possible
 
 
 def written(defense: Defense, *, whole: bool = False) -> str:
@@ -89,7 +102,7 @@ def protected(model: LoadedModel, defense: Defense) -> LoadedModel:
     Raises
     ------
     ValueError
-        If the model is behind a defence already.
+        If the model is behind a defence already, or cannot stand behind this one.
     """
     if model.bare is not None:
         raise ValueError(f"{model.name} is behind a defence already: a model takes one.")

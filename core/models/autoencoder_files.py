@@ -100,30 +100,37 @@ def add_autoencoder(name: str, model: Autoencoder, card: AutoencoderCard) -> Pat
 
 
 def autoencoder_for(model: object, source: str = "", *, like: torch.Tensor) -> nn.Module:
-    """The autoencoder of a file or, without one, that of the shapes that a model was trained on.
+    """The autoencoder of ``autoencoder_path``, which raises the same errors, or ``ModelError`` for a damaged file.
+
+    Parameters
+    ----------
+    like : Tensor, whose device and type the autoencoder is to have.
+    """
+    path = autoencoder_path(model, source)
+    return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0, like.device, like.dtype)
+
+
+def autoencoder_path(model: object, source: str = "") -> Path:
+    """The file of an autoencoder: ``source`` or, if that is empty, the one of the shapes a model was trained on.
 
     Parameters
     ----------
     model : the attacked model; of one that comes with the program its dataset decides, of any other its classes.
-    source : a file of an autoencoder; empty looks among those that come with the program.
-    like : Tensor, whose device and type the autoencoder is to have.
 
     Raises
     ------
     ModelError
-        If there is none, or it is damaged.
+        If no autoencoder of these shapes comes with the program.
     """
     if source:
-        path = Path(source).expanduser()
-        return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0, like.device, like.dtype)
+        return Path(source).expanduser()
     dataset, classes = training_data_of(model)
     for name in _index():
-        path = WEIGHTS / name
-        card = _card_of(path)
+        card = _card_of(WEIGHTS / name)
         if card.dataset == dataset or card.classes == classes:
-            return _loaded(path, 0, like.device, like.dtype)
+            return WEIGHTS / name
     raise ModelError(
-        "AdvPC needs an autoencoder of the shapes that the attacked model was trained on, and none is installed for "
+        "This needs an autoencoder of the shapes that the model was trained on, and none is installed for "
         f"{dataset or 'this model'}: train one with packaging/train_autoencoder.py, and give its file as autoencoder."
     )
 

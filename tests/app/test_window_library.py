@@ -195,6 +195,20 @@ def test_the_attacked_model_is_put_behind_a_defence_and_taken_back(person):
     assert scene.setup.models[scene.setup.primary] is bare
 
 
+def test_a_model_whose_shapes_no_autoencoder_knows_stays_behind_the_defence_that_it_has(person, trained):
+    drop(person, trained("other", ("plate", "rod", "ring")))
+    person.wait_until(lambda: person.store.primary == "other", "the model")
+    choice = person.window.library.defense
+    person.choose(choice, "quantisation")
+    person.wait_for_scene()
+    QTest.keyClick(choice, Qt.Key.Key_Down)
+    (message,) = person.pop_errors()
+    assert "needs an autoencoder of the shapes that the model was trained on" in message
+    assert choice.currentText() == "quantisation"
+    assert person.store.primary == "other+quantise"
+    person.choose(choice, "no defence")
+
+
 def test_the_copied_command_puts_the_model_behind_the_defence_too(person, box, capsys):
     drop(person, box)
     cloud_named(person, "box")

@@ -229,7 +229,7 @@ class TestAdvPC:
     def test_without_an_autoencoder_one_sentence_says_so(self, model: nn.Module, tmp_path: Path) -> None:
         x, y = toy_batch(4, N)
         give_training_data(model, None, ("a", "b", "c"))
-        with pytest.raises(ValueError, match="AdvPC needs an autoencoder"):
+        with pytest.raises(ValueError, match="needs an autoencoder of the shapes"):
             attacked(preset("advpc"), model, x.double(), y)
         with pytest.raises(ValueError, match="there is no such file"):
             attacked(preset("advpc", autoencoder=str(tmp_path / "none")), model, x.double(), y)

@@ -12,18 +12,22 @@ from torch import Tensor, nn
 
 from core.defenses import DEFENSES, Defended, Defense
 from core.defenses.knn import Smoothing
-from core.defenses.names import parse, parse_several, protected, split, written
+from core.defenses.names import all_for, parse, parse_several, protected, split, written
 from core.defenses.points import fixed_order, neighbours, repeated, taken
 from core.defenses.quantise import Quantisation
+from core.defenses.reconstruction import Reconstruction
 from core.defenses.sor import OutlierRemoval
 from core.defenses.srs import RandomSampling
 from core.evaluation.provenance import measurement_provenance
 from core.models import Output, build, eval_view
-from core.models.checkpoints import LoadedModel, builtin_models, load_model
+from core.models.autoencoder_files import autoencoder_for
+from core.models.cards import ModelError
+from core.models.checkpoints import WEIGHTS, LoadedModel, builtin_models, load_model
 from core.models.port import draws_anew
 from tests.core.toys import settled_pointnet, toy_batch
 
 ALL: dict[str, Defense] = {name: spec.options() for name, spec in DEFENSES.items()}
+ALL["reconstruct"] = Reconstruction(autoencoder=str(WEIGHTS / "autoencoder-shapes16.safetensors"))
 NAMES = st.sampled_from(list(ALL))
 
 
@@ -126,8 +130,8 @@ class TestOutlierRemoval:
 
     def test_a_cloud_of_one_point_stays(self) -> None:
         for x in (torch.zeros(2, 1, 3), torch.zeros(2, 9, 3)):
-            for defense in ALL.values():
-                assert torch.equal(seen(defense, x), x)
+            for name in ALL.keys() - {"reconstruct"}:
+                assert torch.equal(seen(ALL[name], x), x)
 
     def test_where_none_would_be_kept_all_are(self) -> None:
         assert repeated(torch.tensor([[False] * 3, [False, True, True]])).tolist() == [[0, 1, 2], [1, 1, 2]]
@@ -187,7 +191,7 @@ class TestEveryDefense:
         assert spec.sentence.endswith(").")
         for field in spec.options.model_fields.values():
             assert field.description
-            assert field.metadata or field.annotation is bool
+            assert field.metadata or field.annotation in (bool, str)
 
     @pytest.mark.parametrize("name", ALL)
     def test_the_fast_view_of_the_model_is_used_and_its_answer_is_the_models(self, name: str) -> None:
@@ -282,6 +286,32 @@ class TestGradients:
         assert not torch.equal(slope(defended, x), slope(defended, x))
 
 
+class TestReconstruction:
+    def test_it_is_what_the_autoencoder_of_the_models_shapes_makes_of_the_cloud(self) -> None:
+        loaded = load_model(builtin_models()["modelnet16-simple"])
+        x = toy_batch(3)[0]
+        found = Defended(loaded.module, Reconstruction()).eval().purified(x)
+        expected = autoencoder_for(loaded.module, like=x)(x)
+        assert found.shape == x.shape
+        for cloud_found, reconstruction in zip(found, expected, strict=True):
+            nearest = torch.cdist(cloud_found, reconstruction).min(1).values
+            assert nearest.max() < 1e-3, "each point is one of the reconstruction"
+
+    def test_of_more_points_than_it_has_each_is_there_and_of_fewer_they_are_spread_evenly(self) -> None:
+        path = WEIGHTS / "autoencoder-shapes16.safetensors"
+        for points, different in ((1024, 512), (700, 512), (128, 128)):
+            found = ALL["reconstruct"].apply(cloud(points).float(), 0)
+            assert found.shape == (1, points, 3)
+            assert len(distinct(found[0])) == different
+        assert written(Reconstruction(autoencoder=str(path))) == f"reconstruct:autoencoder={path}"
+
+    def test_a_model_of_other_shapes_can_not_stand_behind_it(self) -> None:
+        with pytest.raises(ModelError, match="needs an autoencoder of the shapes that the model was trained on"):
+            Defended(build("pointnet", 3), Reconstruction())
+        assert set(all_for(build("pointnet", 3))) == set(DEFENSES) - {"reconstruct"}
+        assert set(all_for(load_model(builtin_models()["pointnet-simple"]).module)) == set(DEFENSES)
+
+
 class TestNames:
     @pytest.mark.parametrize(
         "text", ["sor", "sor:k=3", "sor:k=3,alpha=1.5,squared=True", "srs:share=0.25", "knn", "quantise"]
@@ -293,7 +323,7 @@ class TestNames:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("fog", "There is no defence 'fog'; there are srs, sor, knn, quantise."),
+            ("fog", "There is no defence 'fog'; there are srs, sor, knn, quantise, reconstruct."),
             ("", "There is no defence ''"),
             ("sor:k=0", "k: input should be greater than or equal to 1"),
             ("sor:depth=3", "depth: extra inputs are not permitted"),
