@@ -61,7 +61,7 @@ WRONG = [
     (("tsne", "pointnet-simple", "--out", "x.bad"), "ends in .pdf or .png or .svg"),
     (("tsne", "pointnet-simple", "--coordinates", "x.bad"), "ends in .csv"),
     (("tsne", "pointnet-simple", "--out", "x.pdf", "--perplexity", "0"), "perplexity"),
-    (("evaluate", "pointnet-simple+fog"), "There is no defence 'fog'; there are srs, sor, knn, quantise."),
+    (("evaluate", "pointnet-simple+fog"), "There is no defence 'fog'; there are srs, sor, knn, quantise, reconstruct."),
     (("evaluate", "nothing-there+sor"), "There is no such model"),
     (("evaluate", "pointnet-simple", "--defense", "sor:k=0"), "k: input should be greater than or equal to 1"),
     (("evaluate", "pointnet-simple+sor", "--defense", "srs"), "names a defence already: leave out --defense"),
