@@ -21,7 +21,7 @@ from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions, Rate, chosen_clouds
 from core.events import Cancel, Done, Event, Progress, forward, result
 from core.models import eval_view
-from core.models.discriminator import ADVERSARIAL, REAL, discriminator_of
+from core.models.discriminator import ADVERSARIAL, REAL, new_discriminator
 from core.models.port import batch_statistics
 from core.models.predict import device_of
 from core.runtime.devices import seeded
@@ -132,7 +132,7 @@ def fresh_discriminator(fit: Pair, test: Pair, width: int) -> Rate:
     (x, domain), (test_x, test_domain) = _with_domain(fit), _with_domain(test)
     mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)
     with seeded(0, torch.device("cpu")):
-        network = discriminator_of(x.shape[1], width)
+        network = new_discriminator(x.shape[1], width)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     with torch.enable_grad():
         for _ in range(STEPS):

@@ -18,11 +18,11 @@ def build_discriminator(model: nn.Module, width: int) -> nn.Module:
     """
     with evaluating(model), torch.no_grad():
         latent = model(torch.zeros(1, 1, 3)).latent
-    return discriminator_of(latent.shape[1], width)
+    return new_discriminator(latent.shape[1], width)
 
 
-def discriminator_of(size: int, width: int) -> nn.Module:
-    """The same for latents (B, size)."""
+def new_discriminator(size: int, width: int) -> nn.Module:
+    """An untrained discriminator of latents (B, size), with ``width`` hidden units: latents -> logits (B, 2)."""
     return nn.Sequential(nn.Linear(size, width), nn.LeakyReLU(0.2), nn.Linear(width, 2))
 
 
@@ -37,7 +37,7 @@ def discriminator_with_weights(size: int, tensors: Mapping[str, Tensor]) -> nn.M
     first = tensors.get("0.weight")
     width = len(first) if first is not None and first.dim() == 2 else 1
     with torch.device("meta"):
-        network = discriminator_of(size, width)
+        network = new_discriminator(size, width)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     if {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
         raise ValueError(f"its tensors are not those of a discriminator of latents of {size} numbers")

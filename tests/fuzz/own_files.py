@@ -58,14 +58,18 @@ def _weights_file() -> Path:
 
 
 def _damaged_weights(rng: random.Random) -> bytes:
-    whole = _weights_file().read_bytes()
+    return _damaged_safetensors(_weights_file().read_bytes(), "card", rng)
+
+
+def _damaged_safetensors(whole: bytes, card_key: str, rng: random.Random) -> bytes:
+    """A safetensors file with damage anywhere, in its card, or in the rest of its header."""
     size = 8 + int.from_bytes(whole[:8], "little")
     if rng.random() < 0.3:
         return mutate(whole[: rng.choice((size, size + 1000, len(whole)))], [whole[:size]], rng)
     header = json.loads(whole[8:size])
     if rng.random() < 0.6:
-        card = mutate_json(json.loads(header["__metadata__"]["card"]), rng)
-        header["__metadata__"]["card"] = json_text(card, rng).decode("utf-8", "surrogatepass")
+        card = mutate_json(json.loads(header["__metadata__"][card_key]), rng)
+        header["__metadata__"][card_key] = json_text(card, rng).decode("utf-8", "surrogatepass")
     else:
         header = mutate_json(header, rng)
     text = json_text(header, rng)
@@ -94,18 +98,7 @@ def _autoencoder_file() -> Path:
 
 
 def _damaged_autoencoder(rng: random.Random) -> bytes:
-    whole = _autoencoder_file().read_bytes()
-    size = 8 + int.from_bytes(whole[:8], "little")
-    if rng.random() < 0.3:
-        return mutate(whole, [whole[:size]], rng)
-    header = json.loads(whole[8:size])
-    if rng.random() < 0.7:
-        card = mutate_json(json.loads(header["__metadata__"]["autoencoder"]), rng)
-        header["__metadata__"]["autoencoder"] = json_text(card, rng).decode("utf-8", "surrogatepass")
-    else:
-        header = mutate_json(header, rng)
-    text = json_text(header, rng)
-    return struct.pack("<Q", len(text)) + text + whole[size:]
+    return _damaged_safetensors(_autoencoder_file().read_bytes(), "autoencoder", rng)
 
 
 def _load_autoencoder(data: bytes, folder: Path, rng: random.Random) -> None:
