@@ -146,8 +146,14 @@ def _card_of(path: Path) -> AutoencoderCard:
 
 
 def _index() -> dict[str, str]:
-    path: Any = WEIGHTS / INDEX
-    return read_as(path, dict[str, str], "an index of autoencoders") if path.is_file() else {}
+    path = WEIGHTS / INDEX
+    return _read_index(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=2)
+def _read_index(path: Any, changed: int) -> dict[str, str]:
+    """The index that was last changed at this time; an attack needs it at every step."""
+    return read_as(path, dict[str, str], "an index of autoencoders")
 
 
 def _sha256(path: Path) -> str:
