@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from core.runtime.processes import is_alive
@@ -136,7 +137,9 @@ class Lives:
         wrong = done.returncode != 0
         if not wrong:
             try:
-                wrong = self._subject.result(self._home) != self._result
+                differences = _differences(self._result, self._subject.result(self._home))
+                tally.said += differences
+                wrong = bool(differences)
             except (OSError, ValueError) as error:
                 tally.said.append(str(error))
                 wrong = True
@@ -181,6 +184,18 @@ class Lives:
                 found.append(f"shared memory {path.name}")
                 self._shared.add(path)
         return found
+
+
+def _differences(expected: dict[str, bytes], found: dict[str, bytes]) -> list[str]:
+    """A line for each part that is not the same, with the first lines of text that differ."""
+    said = []
+    for name in sorted(expected.keys() | found.keys()):
+        old, new = expected.get(name, b""), found.get(name, b"")
+        if old != new:
+            pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue=b"")
+            lines = [f"  {a[:300]!r} was expected, {b[:300]!r} found" for a, b in pairs if a != b]
+            said.append("\n".join([f"{name} differs:", *lines[:5]]))
+    return said
 
 
 def _is_mapped(path: Path) -> bool:

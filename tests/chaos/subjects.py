@@ -1,10 +1,9 @@
 """What is killed: a command, the files it needs, and what must be the same at its end, killed or not."""
 
 import csv
-import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +32,11 @@ class Subject:
     """The command line."""
     prepare: Callable[[Path], None]
     """Put the files that it needs into the folder."""
-    result: Callable[[Path], str]
-    """A digest of what it has made there."""
+    result: Callable[[Path], dict[str, bytes]]
+    """What it has made there, by name."""
 
 
-def _digest(parts: Mapping[str, bytes]) -> str:
-    whole = hashlib.sha256()
-    for name, content in sorted(parts.items()):
-        whole.update(f"{name} {len(content)} ".encode() + content)
-    return whole.hexdigest()
-
-
-def _of_run(folder: Path) -> str:
+def _of_run(folder: Path) -> dict[str, bytes]:
     """Metrics but for times; all weights, and all that a resumed training would go on from."""
     lines = [
         {name: value for name, value in line.items() if name not in TIMES}
@@ -54,35 +46,35 @@ def _of_run(folder: Path) -> str:
     for name in (BEST, LAST):
         for kind, tensors in zip(("weights", "state"), load_training(folder / RUN / name)[1:], strict=True):
             parts |= {f"{name} {kind} {key}": tensor.numpy().tobytes() for key, tensor in tensors.items()}
-    return _digest(parts)
+    return parts
 
 
-def _of_cache(folder: Path) -> str:
+def _of_cache(folder: Path) -> dict[str, bytes]:
     """All of it but the time at which the shapes were written."""
     (cache,) = (folder / "cache" / "pointward").iterdir()
     parts = {path.name: path.read_bytes() for path in cache.iterdir()}
     facts = json.loads(parts.pop("card.json"))
     del facts["signature"]
-    return _digest({**parts, "card": json.dumps(facts).encode()})
+    return {**parts, "card": json.dumps(facts).encode()}
 
 
-def _of_reproduction(folder: Path) -> str:
-    """Tables and records but for times, which one table has."""
+def _of_reproduction(folder: Path) -> dict[str, bytes]:
+    """Tables and records but for the minutes that trainings took."""
     paths = [*(folder / "out" / "tables").glob("*.csv"), *(folder / "out" / "records").glob("*.csv")]
-    return _digest({path.name: _without_times(path) for path in paths})
+    return {path.name: _without_minutes(path) for path in paths}
 
 
-def _without_times(path: Path) -> bytes:
+def _without_minutes(path: Path) -> bytes:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
-    kept = [place for place, title in enumerate(rows[0]) if not any(word in title for word in ("econds", "Time", "/s"))]
+    kept = [place for place, title in enumerate(rows[0]) if title != "Minutes"]
     text = io.StringIO()
     csv.writer(text).writerows([row[place] for place in kept] for row in rows)
     return text.getvalue().encode()
 
 
-def _of_records(folder: Path) -> str:
-    return _digest({"records": (folder / "records.csv").read_bytes()})
+def _of_records(folder: Path) -> dict[str, bytes]:
+    return {"records": (folder / "records.csv").read_bytes()}
 
 
 def _nothing(folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_cache_whose_making_is_killed_is_made_by_the_next_start_and_nothing_is
 
 
 def test_files_and_processes_that_are_left_are_seen(tmp_path: Path) -> None:
-    lives = Script(Subject("script", "", lambda _: None, lambda _: ""), tmp_path / "home", "", tmp_path)
+    lives = Script(Subject("script", "", lambda _: None, lambda _: {}), tmp_path / "home", "", tmp_path)
     lives.code = LEAVE
     tally = lives.lead(0, random.Random(0))
     *files, process = tally.left
@@ -55,7 +55,9 @@ def test_files_and_processes_that_are_left_are_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", ["", "raise SystemExit(1)"])
 def test_another_result_or_an_error_is_seen(tmp_path: Path, code: str) -> None:
     results = iter(range(2))
-    lives = Script(Subject("script", "", lambda _: None, lambda _: str(next(results))), tmp_path / "home", "", tmp_path)
+    subject = Subject("script", "", lambda _: None, lambda _: {"table.csv": f"a\n{next(results)}\nb".encode()})
+    lives = Script(subject, tmp_path / "home", "", tmp_path)
     lives.code = code
     tally = lives.lead(0, random.Random(0))
     assert (tally.ends, tally.different, tally.left) == (1, 1, [])
+    assert code or "table.csv differs:\n  b'0' was expected, b'1' found" in tally.said
