@@ -6,13 +6,14 @@ reference code trains 250 epochs on 2,500 points, which are drawn with replaceme
 and jittered by 0.02.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
 from core.attacks import Attack, Direction, GradientAttack, fgsm, preset
+from core.attacks.optimisers import OPTIMISERS
 from core.models import ARCHITECTURES
-from core.options import Options, option
+from core.options import OneOf, Options, option
 from core.runtime.devices import DeviceName
 
 RegimeName = Literal["simple", "adversarial", "defense", "pgd", "trades", "defense-pgd"]
@@ -20,6 +21,8 @@ PGD_STEPS = 7
 """Default number of attack steps in ``MULTI_STEP_REGIMES``, as in Madry et al. 2018."""
 MULTI_STEP_REGIMES: tuple[RegimeName, ...] = ("pgd", "trades", "defense-pgd")
 """Regimes whose adversarial clouds are made by PGD, not by FGSM."""
+ATTACK_OPTIMISERS = {name: each for name, each in OPTIMISERS.items() if not each.has_own_length}
+"""Optimisers of the attack in training, which sees gradients alone: Auto-PGD would need the loss of every iterate."""
 VALIDATION_STEPS = 10
 """Steps of APGD-CE, if it is the validation attack."""
 
@@ -80,6 +83,15 @@ class TrainOptions(Options):
         unit="r",
         low=0.0,
         advanced=True,
+    )
+    attack_optimiser: Annotated[str, OneOf(ATTACK_OPTIMISERS)] = option(
+        "gd",
+        "How the next step follows from the gradients. With gd a point of PointNet moves only while it wins a channel; "
+        "with momentum (na-gd, m-gd) it moves on, and the same steps make stronger clouds.",
+        advanced=True,
+    )
+    attack_random_start: bool = option(
+        True, "Begin at a random perturbation, in the regimes named after PGD; trades always does.", advanced=True
     )
     epsilon_ramp: int = option(
         0, "Time over which that budget grows from 0; 0 begins with all of it.", unit="epochs", low=0, high=10_000
@@ -157,6 +169,7 @@ class TrainOptions(Options):
             epsilon=self.epsilon,
             steps=self.attack_steps or (PGD_STEPS if self.regime in MULTI_STEP_REGIMES else 1),
             step_size=self.attack_step_size,
+            optimiser=self.attack_optimiser,
         )
 
     @property

@@ -64,7 +64,8 @@ def _clean_and_adversarial(learner: Learner, clouds: Tensor, label: Tensor) -> N
 
 
 def _pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
-    learner.learn(label, DomainBatch(_attacked(learner, clouds, label, random_start=True), ADVERSARIAL))
+    random_start = learner.options.attack_random_start
+    learner.learn(label, DomainBatch(_attacked(learner, clouds, label, random_start=random_start), ADVERSARIAL))
 
 
 def _trades(learner: Learner, clouds: Tensor, label: Tensor) -> None:
@@ -81,7 +82,10 @@ def _defense_pgd(learner: Learner, clouds: Tensor, label: Tensor) -> None:
         loss = F.cross_entropy(output.logits, label, reduction="none")
         return loss + learner.feature_weight * learner.feature_loss(output.latent)
 
-    _learn_both(learner, clouds, label, lambda: _attacked(learner, clouds, label, model_loss, random_start=True))
+    random_start = learner.options.attack_random_start
+    _learn_both(
+        learner, clouds, label, lambda: _attacked(learner, clouds, label, model_loss, random_start=random_start)
+    )
 
 
 def _learn_both(learner: Learner, clouds: Tensor, label: Tensor, attacked: Callable[[], Tensor]) -> None:
