@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage
 
 from tests.pixels.pictures import pixels
 
-pytestmark = pytest.mark.starts_first
+pytestmark = [pytest.mark.long, pytest.mark.starts_first]
 
 ROOT = Path(__file__).parents[2]
 STEPS_IN_ORDER = (

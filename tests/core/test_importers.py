@@ -692,13 +692,16 @@ class TestFactories:
         assert (said.out, said.err) == ("", "loading\n")
 
 
-class TestLibrary:
-    def candidate(self, tmp_path: Path) -> Candidate:
-        torch.manual_seed(0)
-        return examine(save_script(Little(), tmp_path / "my little-one.v2.pt"))
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    """A script without a name of its own."""
+    torch.manual_seed(0)
+    return examine(save_script(Little(), tmp_path_factory.mktemp("candidate") / "my little-one.v2.pt"))
 
-    def test_a_model_is_called_as_its_file_where_nobody_says(self, tmp_path: Path) -> None:
-        card = self.candidate(tmp_path).card(ImportOptions())
+
+class TestLibrary:
+    def test_a_model_is_called_as_its_file_where_nobody_says(self, candidate: Candidate) -> None:
+        card = candidate.card(ImportOptions())
         assert (card.name, card.classes[15], card.points, card.up_axis) == (
             "my little-one",
             "class 15",
@@ -717,20 +720,20 @@ class TestLibrary:
             ({"classes": "nowhere.txt"}, "there is no such file"),
         ],
     )
-    def test_names_that_can_not_be_are_refused(self, tmp_path: Path, options: dict[str, Any], said: str) -> None:
+    def test_names_that_can_not_be_are_refused(self, candidate: Candidate, options: dict[str, Any], said: str) -> None:
         with pytest.raises(ValueError, match=re.escape(said)):
-            keep(self.candidate(tmp_path), ImportOptions(**options))
+            keep(candidate, ImportOptions(**options))
         assert imported_models() == {}
 
-    def test_classes_are_read_from_a_file_a_line_each(self, tmp_path: Path) -> None:
+    def test_classes_are_read_from_a_file_a_line_each(self, tmp_path: Path, candidate: Candidate) -> None:
         (tmp_path / "names.txt").write_text("\n".join(CLASSES) + "\n\n")
-        card = self.candidate(tmp_path).card(ImportOptions(classes=str(tmp_path / "names.txt")))
+        card = candidate.card(ImportOptions(classes=str(tmp_path / "names.txt")))
         assert card.classes == CLASSES
         assert not card.unnamed
 
-    def test_one_of_the_same_name_is_replaced_whatever_it_was(self, tmp_path: Path) -> None:
+    def test_one_of_the_same_name_is_replaced_whatever_it_was(self, tmp_path: Path, candidate: Candidate) -> None:
         weights = save_yanx27(published_pointnet(), tmp_path / "best.pth")
         import_model(weights, NAMED)
-        path = keep(self.candidate(tmp_path), NAMED)
+        path = keep(candidate, NAMED)
         assert imported_models() == {"mine": path}
         assert ModelCard.model_validate_json(path.read_text()).architecture == "torchscript"

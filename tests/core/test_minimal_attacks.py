@@ -112,7 +112,7 @@ class TestClosedForms:
 class TestBudget:
     """Epsilon is a limit to what counts, and no part of the search."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(
         kind=st.sampled_from(SEARCHES),
         constraint=st.sampled_from(list(NORMS)),

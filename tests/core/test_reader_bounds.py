@@ -108,6 +108,7 @@ def test_an_h5_file_whose_small_chunk_expands_to_gigabytes_ends_in_its_own_proce
     assert answer(path).startswith("it cannot be read (")
 
 
+@pytest.mark.long
 def test_lists_of_a_ply_before_its_vertices_are_not_gone_through_without_end(tmp_path):
     path = tmp_path / "a.ply"
     for count, size in ((5_000_000, 1), (2_499_000, 2)):
@@ -184,6 +185,7 @@ def test_a_mesh_in_text_of_more_faces_is_refused(tmp_path, monkeypatch):
     assert sentence(tmp_path / "a.ply").startswith("it promises 5 of face; up to 4 are accepted in text")
 
 
+@pytest.mark.long
 def test_polygons_of_thousands_of_sizes_become_triangles(tmp_path):
     path = tmp_path / "a.obj"
     faces = (f"f {'1 2 3 ' * (size // 3)}{'1 2 3 '[: 2 * (size % 3)]}\n" for size in range(1000, 3500))
@@ -249,6 +251,7 @@ def test_a_member_of_an_npz_whose_header_expands_to_hundreds_of_megabytes_is_ref
     assert answer(path, most_memory=150).startswith("field 'points' is not an array in NumPy's format")
 
 
+@pytest.mark.long
 def test_an_npz_of_hundreds_of_thousands_of_members_is_refused(tmp_path):
     path = tmp_path / "a.npz"
     with ZipFile(path, "w") as archive:

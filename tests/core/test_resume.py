@@ -68,7 +68,7 @@ def unbroken(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 class TestResume:
-    @pytest.mark.parametrize(("epochs", "batches"), [(0, 2), (1, 0), (2, 1)])
+    @pytest.mark.parametrize(("epochs", "batches"), [(0, 2), (1, 0), pytest.param(2, 1, marks=pytest.mark.long)])
     def test_a_run_closed_anywhere_goes_on_to_the_same_end(
         self, tmp_path: Path, unbroken: Path, epochs: int, batches: int
     ) -> None:

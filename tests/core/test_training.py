@@ -25,7 +25,7 @@ from core.models.discriminator import ADVERSARIAL, REAL, build_discriminator
 from core.results.records import read_json, read_jsonl
 from core.training import REGIMES, TrainOptions, command, dataset_of_weights, train
 from core.training.learner import DomainBatch, Learner, divergence
-from core.training.options import RegimeName
+from core.training.options import ATTACK_OPTIMISERS, RegimeName
 from core.training.regimes import perturbed
 from core.training.typical import add_typical
 from tests.core.toys import CLASSES, attacked, settled_pointnet, toy_batch, toy_dataset, toy_options, toy_run
@@ -39,7 +39,8 @@ TIMES = {"seconds", "clouds_per_second"}
 )
 def test_each_regime_learns_the_toys_and_reports_its_metrics(tmp_path: Path, regime: str, count: int) -> None:
     dataset = toy_dataset(96, 30)
-    events = list(train(dataset, toy_options(regime=regime, epochs=count, batch_size=12), tmp_path / "run"))
+    options = toy_options(regime=regime, epochs=count, batch_size=12, attack_steps=3 if count == 8 else None)
+    events = list(train(dataset, options, tmp_path / "run"))
     assert isinstance(events[0], Note)
     epochs = [event for event in events if isinstance(event, Epoch)]
     assert [event.index for event in epochs] == list(range(1, count + 1))
@@ -394,6 +395,23 @@ class TestLosses:
         assert found[0].metrics.keys() == found[1].metrics.keys()
         assert not torch.equal(found[0].model.pool.linear.weight, found[1].model.pool.linear.weight)
 
+    @pytest.mark.parametrize("regime", ["pgd", "defense-pgd"])
+    @pytest.mark.parametrize("random_start", [True, False])
+    def test_the_attack_of_many_steps_starts_at_random_or_at_the_clean_cloud(
+        self, regime: str, random_start: bool
+    ) -> None:
+        x, y = toy_batch()
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0})
+        judge = build_discriminator(model, 16) if REGIMES[regime].discriminator else None
+        chosen, found = toy_options(regime=regime, attack_steps=2, attack_random_start=random_start), []
+        for seed in (0, 1):
+            each = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(model), deepcopy(judge), chosen)
+            torch.manual_seed(seed)
+            REGIMES[regime].learn(each, x, y)
+            found.append(each.model.pool.linear.weight)
+        assert torch.equal(*found) is not random_start
+
     def test_the_budget_can_grow_over_the_first_epochs(self, learner: Learner) -> None:
         chosen = toy_options(epochs=10, epsilon=0.2, epsilon_ramp=4)
         ramped = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(learner.model), None, chosen)
@@ -457,10 +475,18 @@ class TestInnerAttack:
         assert all(parameter.grad is None for parameter in model.parameters())
         assert all(module.training for module in model.modules())
 
-    @pytest.mark.parametrize(("direction", "steps"), [("sign", 1), ("raw", 1), ("per-point", 3), ("sign", 4)])
-    def test_is_the_attack_of_the_options_at_its_last_iterate(self, direction: str, steps: int) -> None:
+    @pytest.mark.parametrize(
+        ("direction", "steps", "optimiser"),
+        [
+            ("sign", 1, "gd"),
+            ("raw", 1, "gd"),
+            ("per-point", 3, "gd"),
+            *(("sign", 4, optimiser) for optimiser in ATTACK_OPTIMISERS),
+        ],
+    )
+    def test_is_the_attack_of_the_options_at_its_last_iterate(self, direction: str, steps: int, optimiser: str) -> None:
         x, y = toy_batch()
-        chosen = toy_options(direction=direction, attack_steps=steps)
+        chosen = toy_options(direction=direction, attack_steps=steps, attack_optimiser=optimiser)
         model = build("pointnet", 3).train()
         state = result(chosen.attack.run(model, x, y))
         torch.testing.assert_close(perturbed(model, x, y, chosen.attack), state.current)
