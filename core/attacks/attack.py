@@ -8,6 +8,7 @@ second. The kinds of attack differ in how they find the next iterate (``propose`
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, Self
 
 import torch
@@ -87,6 +88,10 @@ class Attack(Options):
     def gradients_a_step(self) -> int:
         """Backward passes of a step for each cloud, approximately; used to estimate the time of an attack."""
         return 0
+
+    def files(self, model: Classifier) -> dict[str, Path]:
+        """Files of weights that an attack on ``model`` reads beside the model's own, by option."""
+        return {}
 
     def at(self, epsilon: float) -> Self:
         """The same attack with another budget."""

@@ -1,11 +1,13 @@
 """AdvPC (Hamdi et al. 2020): an attack on a cloud and on its reconstruction by an autoencoder."""
 
+from pathlib import Path
+
 from torch import Tensor
 
 from core.attacks.mixed import MixedAttack
 from core.attacks.state import State
 from core.models import Classifier
-from core.models.autoencoder_files import autoencoder_for
+from core.models.autoencoder_files import autoencoder_for, autoencoder_path
 from core.options import option
 
 
@@ -26,6 +28,9 @@ class ReconstructionAttack(MixedAttack):
     @property
     def description(self) -> str:
         return f"reconstruction {super().description}"
+
+    def files(self, model: Classifier) -> dict[str, Path]:
+        return {"autoencoder": autoencoder_path(model, self.autoencoder)}
 
     @property
     def gamma(self) -> float:

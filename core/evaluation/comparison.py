@@ -127,6 +127,7 @@ class Comparison:
     def provenance(self) -> dict[str, Any]:
         """Provenance of the measurements."""
         models = [measurement.model for measurement in self.measurements]
+        options: dict[str, Any] = {"preset": AUTO} if isinstance(self.attack, AutoAttack) else {}
         return measurement_provenance(
             models,
             self.dataset.card,
@@ -134,7 +135,7 @@ class Comparison:
             seed=self.options.seed,
             complete=self.complete,
             evaluation=self.options,
-            **({"preset": AUTO} if isinstance(self.attack, AutoAttack) else {}),
+            **options,
         )
 
     def table(self) -> Table:

@@ -26,6 +26,8 @@ class SetRecord(BaseModel):
     """Name of the attack."""
     attack: dict[str, Any]
     """All its options."""
+    files: dict[str, str] = {}
+    """SHA-256 of the files of weights that it reads beside the model's own, by option."""
     surrogate: str
     """Name of the model that was attacked."""
     weights: str

@@ -135,7 +135,7 @@ class Scene:
             complete=setup.attack.over(self.state),
             cloud=setup.cloud.name,
             points=len(setup.cloud.points),
-            attacked=setup.models[setup.primary].name,
+            attacked=setup.models[setup.primary],
             label=setup.classes[self.label],
             target=None if setup.target is None else setup.classes[setup.target],
             step=self.step,

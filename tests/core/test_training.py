@@ -545,6 +545,10 @@ class TestInitialWeights:
         assert after.card.initial == before.sha256 == read_json(tmp_path / "run/options.json")["weights"]
         assert f"--initial-weights {known}" in after.card.command
 
+    def test_an_option_that_no_weight_depends_on_may_be_another(self, tmp_path: Path, known: Path) -> None:
+        toy_run(tmp_path / "run", epochs=1, initial_weights=str(known), model_options={"dropout": 0.0})
+        assert load_model(resolve_model(tmp_path / "run")).card.options["dropout"] == 0.0
+
     def test_what_does_not_agree_is_refused_before_anything_is_written(self, tmp_path: Path, known: Path) -> None:
         with pytest.raises(ValueError, match="There is no model 'nothing'"):
             toy_run(tmp_path / "run", initial_weights="nothing")

@@ -48,6 +48,9 @@ class SensitivityAttack(QueryAttack):
     def description(self) -> str:
         return "sensitivity-map query attack"
 
+    def files(self, model: Classifier) -> dict[str, Path]:
+        return {"sensitivity_model": model_path(self.sensitivity_model)} if self.sensitivity_model else {}
+
     def unused(self) -> frozenset[str]:
         return super().unused() | {"restarts"}
 
@@ -104,10 +107,15 @@ def loaded_model(source: str, device: torch.device) -> Classifier:
     ModelError
         If there is none, or it is damaged.
     """
+    path = model_path(source)
+    return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0, device)
+
+
+def model_path(source: str) -> Path:
+    """The file of a model that is given by its name, run folder or file; raises the same errors."""
     from core.models.checkpoints import resolve_model  # which is not needed to describe attacks
 
-    path = resolve_model(source)
-    return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0, device)
+    return resolve_model(source)
 
 
 @lru_cache(maxsize=4)
