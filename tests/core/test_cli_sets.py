@@ -9,6 +9,7 @@ import pytest
 from core.attacks import PRESETS
 from core.commands import run
 from core.evaluation.make import read_set
+from core.models.checkpoints import load_model, resolve_model, save_model
 from tests.core.test_cli import answer, complaint, private_cache, shapes, trained
 
 __all__ = ["private_cache", "shapes", "trained"]  # fixtures
@@ -59,6 +60,29 @@ def test_a_set_whose_parts_are_missing_is_finished_by_the_same_command(
     code, said = complaint(capsys, *words, "--steps", "4", "--epsilon", "0.3", "--out", str(made))
     assert code == 1
     assert "holds another adversarial set" in said
+
+
+def test_the_weights_of_a_surrogate_are_recorded_and_a_set_does_not_go_on_with_others(
+    trained: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surrogate, out = tmp_path / "surrogate.safetensors", tmp_path / "set"
+    known = load_model(resolve_model(trained))
+    save_model(surrogate, known.module, known.card)
+    words = ["attack", "--dataset", "folder", "--data-root", str(shapes), "--model", str(trained), "--clouds", "6"]
+    words += ["--attack", "si-adv-query", "--steps", "3", "--sensitivity-model", str(surrogate), "--out", str(out)]
+    answer(capsys, *words)
+    _, record = read_set(out)
+    assert record.files == {"sensitivity_model": load_model(surrogate).sha256}
+    found = json.loads((out / "set.json").read_text())["provenance"]["attack_files"]
+    assert found == {record.surrogate: record.files}
+    save_model(surrogate, known.module, known.card.model_copy(update={"title": "Another"}))
+    code, said = complaint(capsys, *words)
+    assert code == 1
+    assert "holds another adversarial set" in said
+    surrogate.unlink()
+    code, said = complaint(capsys, *words)
+    assert code in (1, 2)
+    assert "surrogate.safetensors" in said
 
 
 @pytest.mark.parametrize(

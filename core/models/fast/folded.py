@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from core.models.fast.peaks import Peaks
 from core.models.framed import Framed
-from core.models.port import Classifier, Output, evaluating
+from core.models.port import Classifier, Output, evaluating, without_weight_gradients
 from core.models.zoo.pointnet import PointLayer, PointNet, TNet
 
 Affine = tuple[Tensor, Tensor]
@@ -52,7 +52,7 @@ def eval_view(model: Classifier) -> Iterator[Classifier]:
     elif type(model) is PointNet and _on_cpu(model) and not torch.is_autocast_enabled("cpu"):
         yield _folded_from_cache(model)
     else:
-        with evaluating(model):
+        with evaluating(model), without_weight_gradients(model):
             yield model
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.peaks import Peaks
+from core.models.fast.statistics import count_batch
 
 
 def reference_linear_bn(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
@@ -102,11 +103,7 @@ def _batch_statistics(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> _St
         covariance.addmm_(centred.t(), centred)
     spread = linear.weight @ covariance.div_(n)
     mean, variance = linear.weight @ centre, (spread * linear.weight).sum(1).clamp_min_(0)
-    if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked += 1
-        momentum = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked)
-        norm.running_mean.lerp_(mean + linear.bias, momentum)
-        norm.running_var.lerp_(variance * (n / max(n - 1, 1)), momentum)
+    count_batch(norm, mean + linear.bias, variance, n)
     return _Statistics(n, centre, spread, mean, torch.rsqrt(variance + norm.eps))
 
 

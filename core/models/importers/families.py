@@ -7,7 +7,7 @@ those of one of our architectures; the others are named, so that a person knows 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.models.importers import pointnets
+from core.models.importers import dgcnn, pointnets
 from core.models.importers.weights import Built, State
 
 
@@ -44,7 +44,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("Uni3D", ("point_encoder.encoder2trans", "point_encoder.trans2embed"), lacks=_ENCODER),
     Family("ULIP", ("point_encoder.", "pc_projection", "logit_scale"), lacks=_ENCODER),
     Family("OpenShape", ("ppat.sa.", "ppat.lift.", "proj."), lacks=_ENCODER),
-    Family("DGCNN", ("conv1.0.weight", "conv5.0.weight", "linear1.weight", "linear3.weight")),
+    Family("DGCNN", ("conv1.0.weight", "conv5.0.weight", "linear1.weight", "linear3.weight"), dgcnn.build),
 )
 
 

@@ -108,15 +108,17 @@ def _examine_weights(path: Path, sha256: str, options: ImportOptions) -> Candida
         raise NeededError(
             "points", f"{what} of {built.project}, which differ in what they take: import it with {choices}."
         )
+    points = options.points or built.points[0]
+    model_options = {**built.options, **built.options_of_points.get(points, {})}
     return Candidate(
         path=path,
         sha256=sha256,
         kind="weights",
-        module=module_with_weights(path, built.architecture, built.classes, built.options, built.tensors),
+        module=module_with_weights(path, built.architecture, built.classes, model_options, built.tensors),
         classes=built.classes,
-        points=options.points or built.points[0],
+        points=points,
         architecture=built.architecture,
-        options=built.options,
+        options=model_options,
         family=f"{family.name} of {built.project}",
     )
 

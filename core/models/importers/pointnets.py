@@ -7,10 +7,7 @@ changes logits by a constant. Their convolutions of size one are linear layers s
 
 from collections.abc import Iterator
 
-import torch
-from torch import Tensor
-
-from core.models.cards import MOST_CLASSES
+from core.models.importers.conversion import classes_of, converted
 from core.models.importers.weights import Built, State
 
 WRAPPER = "model_state_dict"
@@ -31,41 +28,22 @@ def build(state: State) -> Built:
     if channels == (6,):
         raise ValueError("it reads normals, and clouds here are coordinates alone: use one trained without normals")
     aligned = any(name.startswith("feat.fstn.") for name in state.tensors)
-    try:
-        tensors = {ours: _linear(ours, state.tensors[theirs]) for ours, theirs in _names(aligned)}
-    except KeyError as error:
-        raise ValueError(f"it lacks {error.args[0]}") from None
-    if (classes := state.shape("fc3.weight")[:1]) < (2,) or classes > (MOST_CLASSES,):
-        raise ValueError(f"fc3 gives it no 2 to {MOST_CLASSES:,} classes")
-    tensors |= {
-        name.replace("running_mean", "num_batches_tracked"): torch.tensor(0)
-        for name in list(tensors)
-        if name.endswith("running_mean")
-    }
+    layers = list(_layers(aligned))
+    norms = [(ours, theirs) for ours, theirs in layers if "bn" in theirs]
+    tensors = converted(state, [pair for pair in layers if pair not in norms], norms)
+    classes = classes_of(state, "fc3")
     if state.wrapper == WRAPPER:
         projects: tuple[str, ...] = (YANX27,)
     else:
         projects = (YANX27, FXIA22) if aligned else (FXIA22,)
     return Built(
         architecture="pointnet",
-        classes=classes[0],
+        classes=classes,
         options={"feature_transform": aligned},
         tensors=tensors,
         project=" or ".join(projects),
         points=tuple(_POINTS[project] for project in projects),
     )
-
-
-def _linear(name: str, tensor: Tensor) -> Tensor:
-    """The weight (K, C, 1) of a convolution of size one as that of a linear layer, (K, C)."""
-    return tensor.squeeze(2) if name.endswith("linear.weight") and tensor.dim() == 3 else tensor
-
-
-def _names(aligned: bool) -> Iterator[tuple[str, str]]:
-    """Names of our tensors, and theirs."""
-    for ours, theirs in _layers(aligned):
-        parts = ("weight", "bias", "running_mean", "running_var") if "bn" in theirs else ("weight", "bias")
-        yield from ((f"{ours}.{part}", f"{theirs}.{part}") for part in parts)
 
 
 def _layers(aligned: bool) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -44,6 +44,8 @@ class Built:
     """The project that defined the architecture."""
     points: tuple[int, ...]
     """Points per cloud in that project's training; several if the file does not tell which."""
+    options_of_points: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Options that the number of points decides."""
 
 
 class _StandIn:

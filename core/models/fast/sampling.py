@@ -1,0 +1,59 @@
+"""Which points a layer looks at: nearest neighbours, the points in a ball, and evenly spread ones. No gradient passes.
+
+All are deterministic: farthest points begin with the first point of the cloud, and ties go to a point of lower index
+wherever an order is defined.
+"""
+
+import torch
+from torch import Tensor
+
+_GROUPS = 128
+
+
+@torch.no_grad()
+def nearest(points: Tensor, k: int, queries: Tensor | None = None) -> Tensor:
+    """The ``min(k, N)`` points nearest to each query, in no particular order.
+
+    Parameters
+    ----------
+    points : Tensor (B, N, C)
+    queries : Tensor (B, M, C); the points themselves, each of which then is one of its own neighbours, if None.
+
+    Returns
+    -------
+    Tensor (B, M, min(k, N)) of places in the cloud.
+    """
+    queries = points if queries is None else queries
+    k, length = min(k, points.shape[1]), (points * points).sum(2)
+    if points.device.type != "cpu":  # the distances of all clouds at once
+        return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k)
+    found = torch.empty(len(points), queries.shape[1], k, dtype=torch.int64)
+    distance = points.new_empty(queries.shape[1], points.shape[1])
+    for place in range(len(points)):  # one cloud at a time, so that its distances stay in the cache
+        # the square of the query's own length is the same along a row, and left out
+        torch.addmm(length[place], queries[place], points[place].t(), alpha=-2, out=distance)
+        found[place] = _smallest(distance, k)
+    return found
+
+
+def _smallest(values: Tensor, k: int) -> Tensor:
+    """The places (..., k) of the smallest values of each row (..., N).
+
+    They lie in the k groups of entries that have the smallest minima, so that the search sees first the minima and then
+    the entries of k groups in place of all N.
+    """
+    n = values.shape[-1]
+    size = n // _GROUPS
+    if n % _GROUPS or size < 2 or k >= _GROUPS:
+        return values.topk(k, -1, largest=False, sorted=False).indices
+    minima = values.unflatten(-1, (size, _GROUPS)).amin(-2)
+    groups = minima.topk(k, -1, largest=False, sorted=False).indices
+    offsets = torch.arange(size, device=values.device) * _GROUPS
+    candidates = (groups[..., None, :] + offsets[:, None]).flatten(-2)
+    return candidates.gather(-1, values.gather(-1, candidates).topk(k, -1, largest=False, sorted=False).indices)
+
+
+def rows_of(index: Tensor, n: int) -> Tensor:
+    """Places (B, M, k) in clouds of n points as rows (B * M, k) of the points (B * n, C) of all clouds."""
+    clouds = torch.arange(len(index), device=index.device)
+    return (index + clouds[:, None, None] * n).flatten(0, 1)

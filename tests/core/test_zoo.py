@@ -1,0 +1,171 @@
+"""Every architecture: the function of its published definition, exactly, and what the program expects of it."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.models import ARCHITECTURES, build, eval_view
+from core.models.importers.families import family_of
+from core.models.importers.weights import read_state
+from tests.published_dgcnn import PublishedDGCNN
+
+N, CLASSES = 48, 7
+
+
+@dataclass(frozen=True)
+class Published:
+    """The public definition of an architecture."""
+
+    make: Callable[[int, float], nn.Module]
+    """(classes, dropout) -> the model, clouds (B, 3, N) -> logits."""
+    parameters: float
+    """Of the public model of 40 classes, in millions."""
+
+
+PUBLISHED = {"dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810)}
+architectures = pytest.mark.parametrize("name", ARCHITECTURES)
+published = pytest.mark.parametrize("name", PUBLISHED)
+
+
+def clouds(count: int = 6, points: int = N, seed: int = 0) -> Tensor:
+    """Clouds without two points in one place, (B, N, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(count, points, 3, generator=generator, dtype=torch.float64), dim=2)
+
+
+def settled(model: nn.Module) -> nn.Module:
+    """The model with weights and running statistics such as a training leaves, in eval mode and double precision."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, -1.0, 1.0)  # a slope of either sign
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.1, 1.0)
+    return model.double().eval()
+
+
+def pair(name: str, folder: Path) -> tuple[nn.Module, nn.Module]:
+    """Our model and the published one, with equal weights: ours are those that the importer makes of theirs."""
+    torch.manual_seed(1)
+    theirs = settled(PUBLISHED[name].make(CLASSES, 0.0))
+    ours = build(name, CLASSES, {"dropout": 0.0}).double()
+    ours.load_state_dict(by_our_names(theirs.state_dict(), folder))
+    return ours.eval(), theirs
+
+
+def by_our_names(tensors: dict[str, Tensor], folder: Path) -> dict[str, Tensor]:
+    """Tensors of a published model as a file of its weights gives them to ours."""
+    torch.save(tensors, folder / "weights.pth")
+    state = read_state(folder / "weights.pth")
+    family = family_of(state)
+    assert family is not None
+    assert family.build is not None
+    return dict(family.build(state).tensors)
+
+
+@published
+def test_it_has_the_size_of_the_published_one(name: str) -> None:
+    count = sum(weight.numel() for weight in build(name, 40).parameters())
+    assert count == pytest.approx(PUBLISHED[name].parameters * 1e6, rel=0.01)
+
+
+@published
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_it_computes_what_the_published_one_does(name: str, training: bool, tmp_path: Path) -> None:
+    """Logits, the gradient of the clouds and of each weight, and the running statistics, in double precision."""
+    ours, theirs = (model.train(training) for model in pair(name, tmp_path))
+    x = clouds()
+    mine, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    weighting = torch.randn(len(x), CLASSES, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    logits, expected = ours(mine).logits, theirs(other.mT)
+    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
+    (logits * weighting).sum().backward()
+    (expected * weighting).sum().backward()
+    torch.testing.assert_close(mine.grad, other.grad, rtol=1e-9, atol=1e-9)
+    parameters = dict(theirs.named_parameters(remove_duplicate=False))
+    gradients = {
+        key: parameters[key].grad if key in parameters else value for key, value in theirs.state_dict().items()
+    }
+    wanted, after = (by_our_names(tensors, tmp_path) for tensors in (gradients, theirs.state_dict()))
+    for key, weight in ours.named_parameters():
+        torch.testing.assert_close(weight.grad, wanted[key], rtol=1e-9, atol=1e-9, msg=lambda text: f"{key}: {text}")  # noqa: B023
+    for key, value in ours.named_buffers():
+        if "running" in key:
+            torch.testing.assert_close(value, after[key], rtol=1e-9, atol=1e-9, msg=lambda text: f"{key}: {text}")  # noqa: B023
+
+
+@published
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_one(
+    name: str, training: bool, tmp_path: Path
+) -> None:
+    ours, theirs = (model.train(training) for model in pair(name, tmp_path))
+    x = clouds()
+    exact = theirs(x.mT).detach()
+    mine = deepcopy(ours).float()(x.float()).logits.detach()
+    other = deepcopy(theirs).float()(x.float().mT).detach()
+    own, others = ((found.double() - exact).norm() for found in (mine, other))
+    assert own <= 2 * others + 1e-6 * exact.norm()
+
+
+@architectures
+def test_the_order_of_the_points_does_not_matter(name: str) -> None:
+    model, x = settled(build(name, CLASSES)), clouds()
+    if name in ORDERED:
+        pytest.skip("farthest points begin with the first one")
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(1))
+    for mine, other in zip(model(x), model(x[:, order]), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
+
+
+ORDERED: frozenset[str] = frozenset()
+"""Architectures whose result depends on which point comes first."""
+
+
+@architectures
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    model, x = settled(build(name, CLASSES)), clouds(2)
+    direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    points = x.clone().requires_grad_()
+    slope = (torch.autograd.grad(model(points).logits[:, 2].sum(), points)[0] * direction).sum()
+    with torch.no_grad():
+        ahead, behind = (model(x + h * direction).logits[:, 2].sum() for h in (1e-6, -1e-6))
+    torch.testing.assert_close(slope, (ahead - behind) / 2e-6, rtol=1e-5, atol=1e-7)
+
+
+@architectures
+def test_a_cloud_gives_the_same_alone_and_in_company(name: str) -> None:
+    model, x = settled(build(name, CLASSES)), clouds()
+    for mine, other in zip(model(x[2:3]), model(x), strict=True):
+        torch.testing.assert_close(mine, other[2:3], rtol=1e-12, atol=1e-12)
+
+
+@architectures
+def test_any_number_of_points_is_taken(name: str) -> None:
+    model = settled(build(name, CLASSES))
+    for points in (1, 2, 19, 129, 256):
+        output = model(clouds(2, points))
+        assert output.logits.isfinite().all()
+        assert output.logits.shape == (2, CLASSES)
+
+
+@architectures
+def test_the_view_for_questions_leaves_the_weights_without_a_gradient(name: str) -> None:
+    model, x = settled(build(name, CLASSES)), clouds(2).requires_grad_()
+    with eval_view(model) as ask:
+        output = ask(x)
+    grad = torch.autograd.grad(output.logits.sum(), x)[0]
+    assert grad.isfinite().all()
+    assert grad.abs().sum() > 0
+    assert all(weight.grad is None and weight.requires_grad for weight in model.parameters())
+    for mine, other in zip(output, model(x), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-6)
