@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from core.models.fast.pooled import max_of_rows
 from core.models.fast.sampling import rows_of
-from core.models.fast.statistics import count_batch, folded_statistics
+from core.models.fast.statistics import count_batch, statistics
 
 _BLOCK = 1024
 """Points whose neighbours are gathered at once, so that they fit the cache."""
@@ -47,7 +48,7 @@ def edge_conv(x: Tensor, index: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d,
         return reference_edge_conv(x, index, linear, norm, slope)
     with torch.autocast("cpu", enabled=False):
         rows = x.to(linear.weight.dtype).flatten(0, 1)
-        fixed = None if norm.training else folded_statistics(norm)
+        fixed = None if norm.training else statistics(norm)
         place = rows_of(index, x.shape[1])
         z, mean, variance = _EdgeConv.apply(rows, place, linear.weight, norm.weight, norm.bias, fixed, norm.eps, slope)
         if norm.training:
@@ -56,26 +57,16 @@ def edge_conv(x: Tensor, index: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d,
 
 
 def max_over_rows(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximum (n, O) over the rows (n, k) of values (m, O) that each of n points sees, and the row that has it.
-
-    The pooling kernel for images whose channels lie last gives both in one pass, several times as fast as ``max``.
-    """
+    """The maximum (n, O) over the rows (n, k) of values (m, O) that each of n points sees, and the row that has it."""
     (n, k), channels = rows.shape, values.shape[1]
     peak, winner = values.new_empty(n, channels), torch.empty(n, channels, dtype=torch.int64)
     buffer = values.new_empty(min(n, _BLOCK) * k, channels)
     for first in range(0, n, _BLOCK):
         some = rows[first : first + _BLOCK]
         seen = torch.index_select(values, 0, some.flatten(), out=buffer[: some.numel()])
-        image = seen.view(1, len(some), k, channels).permute(0, 3, 1, 2)
-        best, place = (part.permute(0, 2, 3, 1).view(len(some), channels) for part in _pooled(image, k))
-        peak[first : first + _BLOCK] = best
-        torch.gather(some.flatten()[:, None].expand(-1, channels), 0, place, out=winner[first : first + _BLOCK])
+        peak[first : first + _BLOCK], place = max_of_rows(seen, k)
+        torch.gather(some, 1, place, out=winner[first : first + _BLOCK])
     return peak, winner
-
-
-def _pooled(image: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    found: tuple[Tensor, Tensor] = torch.ops.aten.max_pool2d_with_indices(image, (1, width), (1, width))
-    return found
 
 
 class _Moments(NamedTuple):

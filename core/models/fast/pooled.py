@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from core.models.fast.statistics import count_batch, folded_statistics
+from core.models.fast.statistics import count_batch, folded
 
 _BLOCK = 32
 """Points over which the maximum is taken first, so that a kernel for images does it in one pass."""
@@ -33,26 +33,32 @@ def linear_bn_pool(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: fl
     with torch.autocast("cpu", enabled=False):
         x = x.to(linear.weight.dtype)
         if not norm.training:
-            mean, variance = folded_statistics(norm)
-            factor = norm.weight * torch.rsqrt(variance + norm.eps)
-            bias = -mean if linear.bias is None else linear.bias - mean
-            return _LinearPool.apply(x, linear.weight * factor[:, None], bias * factor + norm.bias, slope)
+            return _LinearPool.apply(x, *folded(linear, norm), slope)
         pooled, mean, variance = _LinearBnPool.apply(x, linear.weight, norm.weight, norm.bias, norm.eps, slope)
         count_batch(norm, mean if linear.bias is None else mean + linear.bias, variance, x.shape[0] * x.shape[1])
         return pooled
 
 
+def max_of_rows(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The maximum (n, C) over each k rows of values (n * k, C), and which of the k rows has it.
+
+    The pooling kernel for images whose channels lie last gives both in one pass, several times as fast as ``max``.
+    """
+    n, channels = len(values) // k, values.shape[1]
+    image = values.view(1, n, k, channels).permute(0, 3, 1, 2)
+    found = torch.ops.aten.max_pool2d_with_indices(image, (1, k), (1, k))
+    peak, place = (part.permute(0, 2, 3, 1).view(n, channels) for part in found)
+    return peak, place - torch.arange(0, n * k, k)[:, None]
+
+
 def _peaks(y: Tensor) -> tuple[Tensor, Tensor]:
     """The maximum (O,) over rows (N, O), and the row that has it."""
-    rows, channels = y.shape
-    if rows % _BLOCK:
+    if len(y) % _BLOCK:
         peak, place = y.max(0)
         return peak, place
-    image = y.view(1, rows // _BLOCK, _BLOCK, channels).permute(0, 3, 1, 2)
-    found = torch.ops.aten.max_pool2d_with_indices(image, (1, _BLOCK), (1, _BLOCK))
-    best, where = (part.permute(0, 2, 3, 1).view(rows // _BLOCK, channels) for part in found)
+    best, where = max_of_rows(y, _BLOCK)
     peak, block = best.max(0)
-    return peak, where.gather(0, block[None])[0]
+    return peak, where.gather(0, block[None])[0] + block * _BLOCK
 
 
 def _gradient_of_pooling(grad: Tensor, winner: Tensor, out: Tensor) -> None:

@@ -57,3 +57,54 @@ def rows_of(index: Tensor, n: int) -> Tensor:
     """Places (B, M, k) in clouds of n points as rows (B * M, k) of the points (B * n, C) of all clouds."""
     clouds = torch.arange(len(index), device=index.device)
     return (index + clouds[:, None, None] * n).flatten(0, 1)
+
+
+@torch.no_grad()
+def farthest(points: Tensor, count: int) -> Tensor:
+    """Places (B, count) of points (B, N, 3), each the farthest from those before it; the first is point 0.
+
+    The order is its own for every prefix: of points in this order the first m are the m farthest ones.
+    """
+    x = points.detach().mT.contiguous()
+    clouds, _, n = x.shape
+    found = torch.zeros(clouds, count, dtype=torch.int64, device=x.device)
+    nearest_chosen = x.new_full((clouds, n), torch.inf)  # squared distance of each point to the chosen ones
+    difference, distance = torch.empty_like(x), x.new_empty(clouds, n)
+    for place in range(1, count):
+        last = found[:, place - 1, None, None].expand(-1, 3, 1)
+        torch.sub(x, x.gather(2, last), out=difference)
+        torch.sum(difference.mul_(difference), 1, out=distance)
+        torch.minimum(nearest_chosen, distance, out=nearest_chosen)
+        found[:, place] = nearest_chosen.argmax(1)
+    return found
+
+
+@torch.no_grad()
+def in_ball(points: Tensor, queries: Tensor, radius: float, count: int) -> Tensor:
+    """The first ``count`` points, in their order, within a radius of each query; the first again where there are fewer.
+
+    Parameters
+    ----------
+    points : Tensor (B, N, 3)
+    queries : Tensor (B, M, 3), some of the points, so that each has one in its ball.
+
+    Returns
+    -------
+    Tensor (B, M, count)
+    """
+    lengths = (points * points).sum(2)[:, None], (queries * queries).sum(2)[:, :, None]
+    distance = torch.baddbmm(lengths[0], queries, points.mT, alpha=-2).add_(lengths[1])
+    inside = (distance <= radius * radius).flatten(0, 1)
+    total = inside.sum(1)
+    row, place = inside.nonzero(as_tuple=True)
+    start = total.cumsum(0) - total
+    rank = torch.arange(len(place), device=place.device) - start[row]
+    found = place[start][:, None].repeat(1, count)
+    kept = rank < count
+    found.view(-1)[row[kept] * count + rank[kept]] = place[kept]
+    return found.view(*queries.shape[:2], count)
+
+
+def taken(values: Tensor, index: Tensor) -> Tensor:
+    """The rows (B, M, C) of values (B, N, C) at places (B, M)."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))

@@ -1,14 +1,22 @@
-"""Batch norm's running statistics, for layers that normalise by themselves."""
+"""Batch norm for layers that compute it by themselves: its running statistics, and it folded into a linear layer."""
 
 import torch
 from torch import Tensor, nn
 
 
-def folded_statistics(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """The mean and variance (C,) that a batch norm in eval mode divides by."""
+def statistics(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """The mean and the variance (C,) by which a batch norm in eval mode normalises."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     return norm.running_mean, norm.running_var
+
+
+def folded(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Weight (C, K) and bias (C,) of the linear layer with the batch norm in eval mode after it."""
+    mean, variance = statistics(norm)
+    factor = norm.weight * torch.rsqrt(variance + norm.eps)
+    bias = -mean if linear.bias is None else linear.bias - mean
+    return linear.weight * factor[:, None], bias * factor + norm.bias
 
 
 @torch.no_grad()

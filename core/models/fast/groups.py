@@ -1,0 +1,224 @@
+"""Layers on the pairs of a point and its neighbours, n groups of k rows, as PointNet++ and its successors have them.
+
+On the CPU channels lie last, one row a pair, and each layer is one product of matrices. A first layer that is linear in
+[x_j - x_i, ...] is computed for each point and subtracted for each pair (``pairs``). The last one, of which only the
+maximum over a group is used, is never stored (``linear_bn_max_of_groups``). In eval mode batch norm is folded into the
+weights. The sums of batch norm are in double precision: over some hundred thousand rows PyTorch's own, in rows of
+single precision, lose three digits. The tests compare with plain PyTorch.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from core.models.fast.pooled import max_of_rows
+from core.models.fast.statistics import count_batch, folded
+
+_CHUNK = 1 << 19
+"""Entries of a matrix that are worked on at once, so that they stay in the cache."""
+_ROWS = 1024
+"""Rows whose last layer is computed at once."""
+
+
+def pairs(values: Tensor, rows: Tensor, own: Tensor) -> Tensor:
+    """``values[rows[i, j]] - own[i]``: values (m, C), rows (n, k) and own (n, C) -> (n * k, C)."""
+    return _Pairs.apply(values, rows, own)
+
+
+def bn_act(y: Tensor, norm: nn.BatchNorm1d, slope: float = 0.0) -> Tensor:
+    """Batch norm and leaky ReLU of rows (n, C); the slope 0 is ReLU, 1 is none. Running statistics are updated."""
+    if y.device.type != "cpu" or not norm.training:
+        return F.leaky_relu(norm(y), slope)
+    out, mean, variance = _BatchNorm.apply(y, norm.weight, norm.bias, norm.eps, slope)
+    count_batch(norm, mean, variance, len(y))
+    return out
+
+
+def linear_bn_act(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: float = 0.0) -> Tensor:
+    """``bn_act`` of a linear layer, rows (n, K) -> (n, C)."""
+    if norm.training:
+        return bn_act(linear(x), norm, slope)
+    y = F.linear(x, *folded(linear, norm))
+    return F.leaky_relu(y, slope, inplace=True) if slope != 1 else y
+
+
+def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
+    """Maximum over the rows of each group of the normalised linear layer, x (n, k, K) -> (n, C).
+
+    ReLU or leaky ReLU, which commute with the maximum, may follow.
+    """
+    if x.device.type != "cpu":
+        return norm(linear(x.flatten(0, 1))).view(*x.shape[:2], -1).amax(1)
+    if not norm.training:
+        return _LinearMax.apply(x, *folded(linear, norm))
+    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, norm.weight, norm.bias, norm.eps)
+    mean = mean if linear.bias is None else mean + linear.bias  # which batch norm takes away again
+    count_batch(norm, mean, variance, x.shape[0] * x.shape[1])
+    return peak
+
+
+class _Pairs(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor, own: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.points = len(values)
+        found = values.index_select(0, rows.flatten())
+        found.unflatten(0, rows.shape).sub_(own[:, None])
+        return found
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (rows,) = ctx.saved_tensors
+        grad_values = None
+        if ctx.needs_input_grad[0]:  # sums of sorted rows, several times as fast as adding one by one
+            flat = rows.flatten()
+            order, count = torch.sort(flat, stable=True).indices, torch.bincount(flat, minlength=ctx.points)
+            grad_values = F.embedding_bag(order, grad.contiguous(), count.cumsum(0) - count, mode="sum")
+        return grad_values, None, grad.unflatten(0, rows.shape).sum(1).neg_()
+
+
+class _BatchNorm(torch.autograd.Function):
+    """y (n, C) -> (n, C), with the mean and the biased variance (C,)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, gamma: Tensor, beta: Tensor, eps: float, slope: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        n, channels = y.shape
+        ctx.rows, ctx.slope = max(256, min(n, _CHUNK // channels)), slope
+        buffer, shift = y.new_empty(min(n, ctx.rows), channels), y[: ctx.rows].mean(0)
+        total = torch.zeros(channels, dtype=torch.float64)
+        squares = torch.zeros_like(total)
+        for part in y.split(ctx.rows):
+            centred = torch.sub(part, shift, out=buffer[: len(part)])
+            total += centred.sum(0)
+            squares += centred.mul_(centred).sum(0)
+        mean = total / n
+        variance = (squares / n - mean * mean).clamp_min_(0).to(y.dtype)
+        mean, scale = (mean + shift).to(y.dtype), torch.rsqrt(variance + eps)
+        factor, out = gamma * scale, torch.empty_like(y)
+        for part, target in zip(y.split(ctx.rows), out.split(ctx.rows), strict=True):
+            torch.sub(part, mean, out=target).mul_(factor).add_(beta)
+            if slope != 1:
+                F.leaky_relu_(target, slope)
+        ctx.save_for_backward(y, out if slope != 1 else None, mean, scale, factor)
+        ctx.mark_non_differentiable(mean, variance)
+        return out, mean, variance
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
+        y, out, mean, scale, factor = ctx.saved_tensors
+        n, channels = y.shape
+        grad_y, buffer = torch.empty_like(y), y.new_empty(min(n, ctx.rows), channels)
+        grad_beta, products = y.new_zeros(channels), y.new_zeros(channels)
+        signs = [None] * -(-n // ctx.rows) if out is None else out.split(ctx.rows)
+        for part, sign, given, target in zip(
+            y.split(ctx.rows), signs, grad.split(ctx.rows), grad_y.split(ctx.rows), strict=True
+        ):
+            if sign is None:
+                target.copy_(given)
+            else:
+                torch.ops.aten.leaky_relu_backward.grad_input(given, sign, ctx.slope, True, grad_input=target)
+            grad_beta += target.sum(0)
+            products += torch.sub(part, mean, out=buffer[: len(part)]).mul_(target).sum(0)
+        grad_gamma = products * scale
+        constant, correction = factor * grad_beta / n, factor * scale * grad_gamma / n
+        for part, target in zip(y.split(ctx.rows), grad_y.split(ctx.rows), strict=True):
+            centred = torch.sub(part, mean, out=buffer[: len(part)])
+            target.mul_(factor).sub_(constant).addcmul_(centred, correction, value=-1)
+        return grad_y, grad_gamma, grad_beta, None, None
+
+
+def _max_of_groups(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The maximum (n, C) over the rows of each group of ``x @ weight.T``, x (n, k, K), and the row that has it."""
+    (n, k, inputs), channels = x.shape, len(weight)
+    peak, winner = x.new_empty(n, channels), torch.empty(n, channels, dtype=torch.int64)
+    some = max(1, _ROWS // k)
+    buffer = x.new_empty(min(n, some) * k, channels)
+    for first in range(0, n, some):
+        part = x[first : first + some].reshape(-1, inputs)
+        found = torch.mm(part, weight.t(), out=buffer[: len(part)])
+        peak[first : first + some], winner[first : first + some] = max_of_rows(found, k)
+    return peak, winner
+
+
+def _backward_of_max(
+    x: Tensor, weight: Tensor, winner: Tensor, grad: Tensor, wants_x: bool, wants_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of x (n, k, K) and weight (C, K), from that of the maximum, (n, C)."""
+    n, k, inputs = x.shape
+    grad_x = torch.empty(x.shape, dtype=x.dtype) if wants_x else None
+    grad_weight = torch.zeros_like(weight) if wants_weight else None
+    some = max(1, _ROWS // k)
+    buffer = x.new_zeros(min(n, some), k, len(weight))
+    for first in range(0, n, some):
+        where = winner[first : first + some, None]
+        part = buffer[: len(where)].scatter_(1, where, grad[first : first + some, None])
+        rows = part.flatten(0, 1)
+        if grad_x is not None:
+            torch.mm(rows, weight, out=grad_x[first : first + some].view(-1, inputs))
+        if grad_weight is not None:
+            grad_weight.addmm_(rows.t(), x[first : first + some].reshape(-1, inputs))
+        part.scatter_(1, where, 0.0)
+    return grad_x, grad_weight
+
+
+class _LinearMax(torch.autograd.Function):
+    """x (n, k, K) -> (n, C) in eval mode: weight (C, K) and bias (C,) have batch norm in them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        peak, winner = _max_of_groups(x, weight)
+        ctx.save_for_backward(x, weight, winner)
+        return peak.add_(bias)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, winner = ctx.saved_tensors
+        return *_backward_of_max(x, weight, winner, grad, *ctx.needs_input_grad[:2]), grad.sum(0)
+
+
+class _LinearBnMax(torch.autograd.Function):
+    """x (n, k, K) -> (n, C), with the mean and the biased variance (C,) of the layer without its bias."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        rows = x.flatten(0, 1)
+        centre = rows.mean(0)
+        covariance = torch.zeros(len(centre), len(centre), dtype=x.dtype)
+        for part in rows.split(max(256, _CHUNK // len(centre))):
+            centred = part - centre  # first: a difference of two products would lose digits
+            covariance.addmm_(centred.t(), centred)
+        spread = weight @ covariance.div_(len(rows))
+        mean, variance = weight @ centre, (spread * weight).sum(1).clamp_min_(0)
+        scale = torch.rsqrt(variance + eps)
+        sign = torch.where(gamma >= 0, 1.0, -1.0).to(x.dtype)
+        peak, winner = _max_of_groups(x, weight * sign[:, None])
+        normalised = peak.mul_(sign).sub_(mean).mul_(scale)
+        ctx.save_for_backward(x, weight, winner, gamma, scale, centre, spread, normalised)
+        ctx.mark_non_differentiable(mean, variance)
+        return normalised * gamma + beta, mean, variance
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, winner, gamma, scale, centre, spread, normalised = ctx.saved_tensors
+        n = x.shape[0] * x.shape[1]
+        grad_beta, grad_gamma, slope = grad.sum(0), (grad * normalised).sum(0), gamma * scale
+        grad_x, grad_weight = _backward_of_max(x, weight, winner, grad * slope, *ctx.needs_input_grad[:2])
+        constant, correction = slope * grad_beta / n, slope * scale * grad_gamma / n
+        if grad_weight is not None:
+            grad_weight -= n * (torch.outer(constant, centre) + correction[:, None] * spread)
+        if grad_x is not None:
+            matrix = weight.t() @ (correction[:, None] * weight)
+            rows = grad_x.view(n, -1).addmm_(x.flatten(0, 1), matrix, alpha=-1)
+            rows.sub_(constant @ weight - centre @ matrix)
+        return grad_x, grad_weight, grad_gamma, grad_beta, None
