@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app.jobs import JobList
 from app.shell import settings, theme
 from app.shell.progress import Status
-from app.shell.widgets import button, swap_visible
+from app.shell.widgets import Label, button, swap_visible
 from app.store import Store
 from app.views.curves import CurveView, Style
 from app.workspaces.base import Workspace
@@ -104,16 +104,42 @@ class TrainingPanel(Workspace):
     def build_forms(self) -> None:
         """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
+        from core.models import ARCHITECTURES
         from core.training import TrainOptions
 
         self.form = OptionsForm(TrainOptions)
-        self._form_area.setWidget(self.form)
+        self.model_forms = {name: OptionsForm(options) for name, (_, options) in ARCHITECTURES.items()}
+        """Of each architecture; that of the chosen one is shown, and the others keep their values."""
+        self._model_title = Label(role="section")
+        self._forms = QWidget()
+        theme.set_role(self._forms, "content")
+        column = QVBoxLayout(self._forms)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.form)
+        column.addWidget(self._model_title)
+        for form in self.model_forms.values():
+            column.addWidget(form)
+        column.addStretch(1)
+        self._form_area.setWidget(self._forms)
+        self.form.changed.connect(self._show_model_form)
+        self._show_model_form()
         self._update()
+
+    def _show_model_form(self) -> None:
+        options = self.form.value()
+        if options is not None:
+            self._model_title.setText(f"Options of {options.model}")
+            for name, form in self.model_forms.items():
+                form.setVisible(name == options.model)
 
     @property
     def options(self) -> TrainOptions | None:
-        """The options in the form, None while a field is invalid."""
-        return self.form.value()
+        """The options in the forms, None while a field is invalid."""
+        options = self.form.value()
+        model_options = self.model_forms[options.model].value() if options is not None else None
+        if options is None or model_options is None:
+            return None
+        return type(options).model_validate(options.model_dump() | {"model_options": model_options.model_dump()})
 
     def begin(self, folder: Path | None = None, *, resume: bool = False) -> None:
         """Start a training with the form's options in a new folder, or resume the run in ``folder``."""
@@ -255,7 +281,7 @@ class TrainingPanel(Workspace):
             theme.set_icon(self.pause, "play" if paused else "pause")
             self.stop.setText("Stopping…" if stopping else "Stop and keep")
         if self._form_area.widget() is not None:
-            self.form.setEnabled(not running)
+            self._forms.setEnabled(not running)
 
 
 def _new_run_folder(name: str) -> Path:

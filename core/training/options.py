@@ -30,7 +30,7 @@ VALIDATION_STEPS = 10
 class TrainOptions(Options):
     """Training of one classifier."""
 
-    model: Literal["pointnet"] = option("pointnet", "Architecture of the classifier.")
+    model: Annotated[str, OneOf(ARCHITECTURES)] = option("pointnet", "Architecture of the classifier.")
     model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
     initial_weights: str | None = option(
         None,

@@ -8,12 +8,13 @@ from datetime import datetime
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QToolButton, QWidget
 
 from app.shell import settings
 from app.shell.progress import Status
 from app.workspaces import training
 from core.events import Cancel, Note
+from core.models import ARCHITECTURES
 from core.models.checkpoints import read_card
 from core.training import TrainOptions, train
 from tests.app.window_fixtures import open_window, person, shapes, shared_window
@@ -74,6 +75,34 @@ def test_two_epochs_are_trained_and_the_model_is_loaded(person):
     person.click(panel.load)
     person.wait_until(lambda: person.store.primary == run.name, "the trained model")
     assert len(person.wait_for_scene().setup.models) == len(person.shipped) + 1
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "dgcnn" else pytest.mark.long) for name in ARCHITECTURES]
+)
+def test_every_architecture_is_trained_with_its_own_options_and_attacked(person, name):
+    panel = person.window.training
+    tabs = person.window.work.tabBar()
+    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(0).center())
+    person.choose(panel.form.findChild(QWidget, "model"), name)
+    assert [key for key, form in panel.model_forms.items() if form.isVisible()] == [name]
+    person.type_option(panel.model_forms[name], "dropout", "0.25")
+    begin(person, epochs=2)
+    person.wait_until(lambda: panel.job is None, "two epochs")
+    run = panel._folder
+    card = read_card(run / "best.safetensors")
+    assert (card.architecture, card.options["dropout"]) == (name, 0.25)
+    person.click(panel.load)
+    person.wait_until(lambda: person.store.primary == run.name, "the trained model")
+    person.choose_pgd(steps=2)
+    person.press(Qt.Key.Key_R)
+    person.press(Qt.Key.Key_N)
+    person.wait_until(lambda: person.store.scene.step == 1 == person.store.position, "a step of the attack")
+    assert 0 < person.store.scene.distances.linf <= person.store.epsilon + 1e-6
+    person.type_option(panel.model_forms[name], "dropout", "-1")
+    assert panel.options is None
+    person.type_option(panel.model_forms[name], "dropout", "0.25")
+    person.choose(panel.form.findChild(QWidget, "model"), "pointnet")
 
 
 def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
