@@ -111,6 +111,7 @@ class TrainingPanel(Workspace):
         self.model_forms = {name: OptionsForm(options) for name, (_, options) in ARCHITECTURES.items()}
         """Of each architecture; that of the chosen one is shown, and the others keep their values."""
         self._model_title = Label(role="section")
+        self._model_title.setContentsMargins(theme.SPACE_S, 0, 0, 0)
         self._forms = QWidget()
         theme.set_role(self._forms, "content")
         column = QVBoxLayout(self._forms)
