@@ -11,13 +11,11 @@ from core.models.importers.weights import State
 Layers = Iterable[tuple[str, str]]
 """Names of our layers, and theirs."""
 
-_LINEAR, _NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var")
 
+def converted(state: State, linear: Layers, norms: Layers, without_bias: Layers = ()) -> dict[str, Tensor]:
+    """The tensors of linear layers, batch norms and linear layers without bias, by our names.
 
-def converted(state: State, linear: Layers, norms: Layers) -> dict[str, Tensor]:
-    """The tensors of linear layers and batch norms, by our names.
-
-    A convolution of size one is a linear layer shared by all points. A linear layer has a bias if theirs has.
+    A convolution of size one is a linear layer shared by all points.
 
     Raises
     ------
@@ -25,15 +23,17 @@ def converted(state: State, linear: Layers, norms: Layers) -> dict[str, Tensor]:
         With the end of a sentence, if a tensor is absent.
     """
     found = {}
-    for layers, parts in ((linear, _LINEAR), (norms, _NORM)):
+    for layers, parts in (
+        (linear, ("weight", "bias")),
+        (without_bias, ("weight",)),
+        (norms, ("weight", "bias", "running_mean", "running_var")),
+    ):
         for ours, theirs in layers:
             for part in parts:
-                tensor = state.tensors.get(f"{theirs}.{part}")
-                if tensor is not None:
-                    found[f"{ours}.{part}"] = tensor.flatten(1) if parts is _LINEAR and tensor.dim() > 2 else tensor
-                elif part != "bias" or parts is _NORM:
+                if (tensor := state.tensors.get(f"{theirs}.{part}")) is None:
                     raise ValueError(f"it lacks {theirs}.{part}")
-            if parts is _NORM:
+                found[f"{ours}.{part}"] = tensor.flatten(1) if tensor.dim() > 2 else tensor
+            if layers is norms:
                 found[f"{ours}.num_batches_tracked"] = torch.tensor(0)
     return found
 
