@@ -6,6 +6,7 @@ reference code trains 250 epochs on 2,500 points, which are drawn with replaceme
 and jittered by 0.02.
 """
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import ValidationInfo, field_validator
@@ -51,6 +52,9 @@ class TrainOptions(Options):
     points: int = option(1024, "Points of each cloud, drawn afresh in every epoch.", unit="points", low=1, high=100_000)
     replacement: bool = option(False, "Draw points with replacement, as the reference code does.", advanced=True)
     learning_rate: float = option(1e-3, "Adam's learning rate in the first epoch.", low=1e-8, high=1.0)
+    schedule: Literal["steps", "cosine"] = option(
+        "steps", "How that rate falls: by a factor at intervals, or along a cosine to a hundredth in the last epoch."
+    )
     decay: float = option(0.5, "Factor on the learning rate at each decay.", low=0.01, high=1.0, advanced=True)
     decay_every: int = option(20, "Time between two decays.", unit="epochs", low=1, high=10_000, advanced=True)
     weight_decay: float = option(0.0, "Adam's L2 penalty on the weights.", low=0.0, high=1.0, advanced=True)
@@ -161,6 +165,9 @@ class TrainOptions(Options):
             return value
         return ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
 
+    def unused(self) -> frozenset[str]:
+        return frozenset({"decay", "decay_every"}) if self.schedule == "cosine" else frozenset()
+
     @property
     def attack(self) -> GradientAttack:
         """The attack that makes the adversarial batches."""
@@ -186,4 +193,7 @@ class TrainOptions(Options):
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 1."""
+        if self.schedule == "cosine":
+            share = (1 + math.cos(math.pi * (epoch - 1) / max(self.epochs - 1, 1))) / 2
+            return self.learning_rate * (0.01 + 0.99 * share)
         return self.learning_rate * self.decay ** ((epoch - 1) // self.decay_every)

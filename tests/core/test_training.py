@@ -623,6 +623,16 @@ def test_the_card_tells_where_a_model_comes_from(tmp_path: Path) -> None:
 
 
 class TestOptions:
+    def test_the_learning_rate_falls_along_a_cosine_to_a_hundredth(self) -> None:
+        chosen = TrainOptions(schedule="cosine", epochs=5)
+        rates = [chosen.learning_rate_at(epoch) for epoch in range(1, 6)]
+        assert rates[0] == 1e-3
+        assert rates[2] == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
+        assert rates[4] == pytest.approx(1e-5)
+        assert rates == sorted(rates, reverse=True)
+        assert TrainOptions(schedule="cosine", epochs=1).learning_rate_at(1) == 1e-3
+        assert chosen.unused() == {"decay", "decay_every"}
+
     def test_the_learning_rate_halves_every_twenty_epochs(self) -> None:
         rates = [TrainOptions().learning_rate_at(epoch) for epoch in (1, 20, 21, 40, 41)]
         assert rates == [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4]
