@@ -23,6 +23,7 @@ from core.commands import (  # noqa: F401  importing a command adds it
     sets,
     train,
     tsne,
+    zoo,
 )
 from core.commands.console import (
     ClosedOutputError,

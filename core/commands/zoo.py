@@ -1,0 +1,79 @@
+"""``pointward zoo``."""
+
+from typing import Annotated, Any
+
+from cyclopts import App
+
+from core.commands.checks import check_device, require, validated
+from core.commands.console import follow, note, show
+from core.commands.orientation import NOT_GIVEN, GivenOrientation
+from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
+from core.studies.transferability.zoo import MEMBERS, TrainingChanges, train_zoo
+
+zoo = App(name="zoo", help="The models of the transfer study: list them, or train them.", help_format="plaintext")
+cli.command(zoo)
+
+
+def _names(text: str | None) -> list[str]:
+    """Names of members, separated by commas; None is all."""
+    names = list(MEMBERS) if text is None else [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in MEMBERS]
+    if unknown:
+        raise ValueError(f"There is no model {unknown[0]!r} in the zoo; there are {', '.join(MEMBERS)}.")
+    return list(dict.fromkeys(names))
+
+
+@zoo.default
+def list_zoo(*, as_json: Json = False) -> None:
+    """List the models of the transfer study, and how each is trained."""
+    show(
+        {
+            name: {"role": member.role, "regime": member.options({}).regime, "model": member.options({}).model}
+            for name, member in MEMBERS.items()
+        },
+        as_json,
+    )
+
+
+@zoo.command(name="train")
+def train_(
+    *,
+    out: Folder,
+    dataset: DatasetName = "shapes16",
+    data_root: DataRoot = None,
+    allow_missing: AllowMissing = False,
+    orientation: GivenOrientation = NOT_GIVEN,
+    models: Annotated[str | None, validated(_names)] = None,
+    training: Annotated[TrainingChanges | None, Flat] = None,  # type: ignore[valid-type]
+    as_json: Json = False,
+) -> int:
+    """Train models of the transfer study by one recipe, the cheapest first. Called again, it goes on where it ended.
+
+    Parameters
+    ----------
+    out
+        Folder of the runs, one for each model.
+    dataset
+        Dataset to train on.
+    models
+        Names of models, separated by commas; the default is all.
+    """
+    changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)  # type: ignore[attr-defined]
+    require(check_device, changes.get("device", "auto"))
+    data = find_dataset(dataset, data_root, allow_missing, orientation.value)
+    results, complete = follow(
+        lambda cancel: train_zoo(data, _names(models), changes, out, cancel, data_root=data_root), "training the zoo"
+    )
+    if not complete:
+        note(f"Stopped. What is finished is in {out}; the same command goes on there.")
+    show(
+        {
+            **{
+                name: {"run": str(run.folder), "epochs": run.epochs, "best_epoch": run.best_epoch, **run.metrics}
+                for name, run in results.items()
+            },
+            "complete": complete,
+        },
+        as_json,
+    )
+    return 0 if complete else STOPPED

@@ -1,0 +1,109 @@
+"""The models of the transfer study, surrogates and victims, and how they are trained.
+
+As in the paper each surrogate is of another family; victims are larger models of the same families, models of families
+that no surrogate has, and models that were trained on adversarial clouds. All have one recipe, so that they differ in
+the architecture alone, and the last ones in their regime.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from core.datasets import Dataset
+from core.events import Cancel, Done, Event, forward
+from core.options import partial
+from core.training import RunResult, TrainOptions, run_exists, train
+
+RECIPE: dict[str, Any] = {
+    "epochs": 20,
+    "points": 512,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "scaling": 0.2,
+}
+"""Options of every training that are not the defaults."""
+ON_PGD_CLOUDS: dict[str, Any] = {
+    "regime": "pgd",
+    "epsilon": 0.05,
+    "attack_steps": 5,
+    "attack_optimiser": "na-gd",
+    "attack_random_start": False,
+}
+"""The same of those on PGD clouds."""
+
+TrainingChanges = partial("TrainingChanges", TrainOptions, without=("model", "model_options", "regime"))
+"""What a person changes of every training; the three left out are what the models of the zoo differ in."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of the zoo."""
+
+    role: Literal["surrogate", "victim"]
+    cost: float
+    """Seconds of one core for a gradient step on 1,000 clouds of 512 points; only the order and the progress use it."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Options of its training beside those of the recipe."""
+
+    def options(self, changes: Mapping[str, Any]) -> TrainOptions:
+        """Options of its training; ``changes`` are those of the person, and come last."""
+        return TrainOptions.model_validate({**RECIPE, **self.changes, **changes})
+
+
+MEMBERS: Mapping[str, Member] = {
+    "pointnet": Member("surrogate", 6, {"model": "pointnet"}),
+    "dgcnn": Member("surrogate", 40, {"model": "dgcnn"}),
+    "pointnet-transform": Member("victim", 8, {"model": "pointnet", "model_options": {"feature_transform": True}}),
+    "pointnet-pgd": Member("victim", 20, {"model": "pointnet", **ON_PGD_CLOUDS}),
+    "pointnet-defense": Member("victim", 20, {"model": "pointnet", "regime": "defense"}),
+}
+"""By name, in the order of the tables."""
+
+
+def train_zoo(
+    dataset: Dataset,
+    names: Sequence[str],
+    changes: Mapping[str, Any],
+    folder: Path,
+    cancel: Cancel | None = None,
+    *,
+    data_root: Path | None = None,
+) -> Iterator[Event]:
+    """Train models of the zoo one after another, the cheapest first, each in the run folder of its name.
+
+    A run that is finished is left as it is, and one that was ended early goes on: killed and called again, it ends with
+    the same weights.
+
+    Parameters
+    ----------
+    names : of ``MEMBERS``.
+    changes : options of every training that differ from the recipe.
+
+    Yields
+    ------
+    Note, Progress over all trainings, Epoch; at last Done with the ``RunResult`` of each model by name, of those that
+    were trained or found.
+    """
+    chosen = sorted(names, key=lambda name: MEMBERS[name].cost)
+    options = {name: MEMBERS[name].options(changes) for name in chosen}
+    weights = {name: max(1, round(1000 * MEMBERS[name].cost * options[name].epochs)) for name in chosen}
+    total, before = sum(weights.values()), 0
+    results: dict[str, RunResult] = {}
+    for name in chosen:
+        run = folder / name
+        end = yield from forward(
+            train(dataset, options[name], run, cancel, resume=run_exists(run), data_root=data_root),
+            before=before,
+            weight=weights[name],
+            total=total,
+            text=name,
+        )
+        if end.value is not None:
+            results[name] = end.value
+        if not end.complete:
+            yield Done(results, complete=False)
+            return
+        before += weights[name]
+    yield Done(results)
