@@ -41,6 +41,7 @@ from core.models.importers.probing import probed
 from core.models.importers.sources import CARD, sha256_of
 from core.models.importers.weights import State
 from core.models.predict import predict
+from core.models.zoo.dgcnn import DGCNN
 from core.runtime.files import FormatError
 from core.runtime.text import MOST_CHARACTERS
 from tests.core.foreign import (
@@ -53,6 +54,7 @@ from tests.core.foreign import (
     write_code,
 )
 from tests.core.toys import attacked
+from tests.published_dgcnn import PublishedDGCNN
 
 CLASSES = tuple(f"thing {place}" for place in range(16))
 NAMED = ImportOptions(name="mine", classes=",".join(CLASSES))
@@ -220,6 +222,21 @@ class TestFrames:
     def test_words_are_the_options_of_a_command(self) -> None:
         assert Frame(up="y", normalisation="cube", scale=0.5).words() == "--up=y --normalisation=cube --scale=0.5"
         assert Frame().words() == ""
+
+
+class TestDGCNN:
+    """Its logits and gradients are compared in test_zoo.py."""
+
+    @pytest.mark.parametrize(("points", "neighbours"), [(1024, 20), (2048, 40), (500, 20)])
+    def test_the_number_of_points_tells_the_neighbours(self, tmp_path: Path, points: int, neighbours: int) -> None:
+        torch.save({f"module.{key}": value for key, value in PublishedDGCNN(5).state_dict().items()}, tmp_path / "m.t7")
+        with pytest.raises(NeededError, match=r"--points 1024 or --points 2048"):
+            examine(tmp_path / "m.t7")
+        candidate = examine(tmp_path / "m.t7", ImportOptions(points=points))
+        assert isinstance(candidate.module, DGCNN)
+        assert (candidate.points, candidate.classes) == (points, 5)
+        assert candidate.module.options.neighbours == neighbours
+        assert "DGCNN of antao97/dgcnn.pytorch" in candidate.family
 
 
 KEYS = {
