@@ -14,6 +14,7 @@ from core.models import ARCHITECTURES, build, eval_view
 from core.models.importers.families import family_of
 from core.models.importers.weights import read_state
 from tests.published_dgcnn import PublishedDGCNN
+from tests.published_pct import PublishedPCT
 
 N, CLASSES = 48, 7
 
@@ -28,8 +29,11 @@ class Published:
     """Of the public model of 40 classes, in millions."""
 
 
-PUBLISHED = {"dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810)}
-FIRST_POINT_MATTERS: frozenset[str] = frozenset()
+PUBLISHED = {
+    "dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810),
+    "pct": Published(PublishedPCT, 2.876),
+}
+FIRST_POINT_MATTERS = frozenset({"pct"})
 """Architectures with farthest point sampling."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)

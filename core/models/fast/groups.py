@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.pooled import max_of_rows
-from core.models.fast.statistics import count_batch, folded
+from core.models.fast.statistics import affine, count_batch, folded
 
 _CHUNK = 1 << 19
 """Entries of a matrix that are worked on at once, so that they stay in the cache."""
@@ -26,6 +26,22 @@ _ROWS = 1024
 def pairs(values: Tensor, rows: Tensor, own: Tensor) -> Tensor:
     """``values[rows[i, j]] - own[i]``: values (m, C), rows (n, k) and own (n, C) -> (n * k, C)."""
     return _Pairs.apply(values, rows, own)
+
+
+def pairs_bn_relu(values: Tensor, rows: Tensor, own: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """Batch norm and ReLU of ``pairs``, whose first layer ``values`` and ``own`` have been through."""
+    if norm.training:
+        return bn_act(pairs(values, rows, own), norm)
+    factor, offset = affine(norm)  # for each point, not each pair
+    return F.relu(pairs(torch.addcmul(offset, values, factor), rows, own * factor), inplace=True)
+
+
+def max_over_pairs(
+    values: Tensor, rows: Tensor, own: Tensor, norm: nn.BatchNorm1d, second: nn.Linear, second_norm: nn.BatchNorm1d
+) -> Tensor:
+    """Maximum over the rows of each group of ``pairs_bn_relu`` and a second layer with batch norm and ReLU, (n, C)."""
+    y = pairs_bn_relu(values, rows, own, norm).unflatten(0, rows.shape)
+    return F.relu(linear_bn_max_of_groups(y, second, second_norm), inplace=True)
 
 
 def bn_act(y: Tensor, norm: nn.BatchNorm1d, slope: float = 0.0) -> Tensor:

@@ -11,6 +11,11 @@ from core.models.importers.weights import State
 Layers = Iterable[tuple[str, str]]
 """Names of our layers, and theirs."""
 
+CLASSIFIER = (("classifier.0", "linear1"), ("classifier.4", "linear2"), ("classifier.8", "linear3"))
+"""Linear layers of our classifiers, and their names in projects that descend from DGCNN's."""
+CLASSIFIER_NORMS = (("classifier.1", "bn6"), ("classifier.5", "bn7"))
+"""The batch norms between them."""
+
 _LINEAR, _NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var")
 
 

@@ -1,6 +1,6 @@
 """The DGCNN of antao97/dgcnn.pytorch, as ours: the same function, under other names."""
 
-from core.models.importers.conversion import classes_of, converted
+from core.models.importers.conversion import CLASSIFIER, CLASSIFIER_NORMS, classes_of, converted
 from core.models.importers.weights import Built, State
 
 PROJECT = "antao97/dgcnn.pytorch"
@@ -10,13 +10,10 @@ NEIGHBOURS = {1024: 20, 2048: 40}
 
 def build(state: State) -> Built:
     """The DGCNN in a state dict; raises ``ValueError`` if it lacks weights."""
-    linear = [(f"edges.{place}.linear", f"conv{place + 1}.0") for place in range(4)]
-    norms = [(f"edges.{place}.norm", f"conv{place + 1}.1") for place in range(4)]
-    linear += [
-        ("pool.linear", "conv5.0"),
-        *((f"classifier.{place}", f"linear{n}") for place, n in ((0, 1), (4, 2), (8, 3))),
-    ]
-    norms += [("pool.norm", "conv5.1"), ("classifier.1", "bn6"), ("classifier.5", "bn7")]
+    linear = [*CLASSIFIER, ("pool.linear", "conv5.0")]
+    norms = [*CLASSIFIER_NORMS, ("pool.norm", "conv5.1")]
+    linear += [(f"edges.{place}.linear", f"conv{place + 1}.0") for place in range(4)]
+    norms += [(f"edges.{place}.norm", f"conv{place + 1}.1") for place in range(4)]
     return Built(
         architecture="dgcnn",
         classes=classes_of(state, "linear3"),
