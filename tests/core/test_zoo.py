@@ -123,6 +123,14 @@ def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_on
     assert own <= 2 * others + 1e-6 * exact.norm()
 
 
+@published
+def test_of_more_points_than_it_keeps_it_chooses_those_of_the_published_one(name: str, tmp_path: Path) -> None:
+    ours, theirs = pair(name, tmp_path)
+    x = clouds(1, 600)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x).logits, theirs(x.mT), rtol=1e-9, atol=1e-9)
+
+
 @architectures
 def test_the_order_of_the_points_does_not_matter(name: str) -> None:
     """But for which point comes first, where the model chooses farthest points, the first of which it is."""

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from core.models.fast.pooled import max_of_rows
 from core.models.fast.statistics import affine, count_batch, folded
 
-_CHUNK = 1 << 19
+_CHUNK = 1 << 17
 """Entries of a matrix that are worked on at once, so that they stay in the cache."""
 _ROWS = 1024
 """Rows whose last layer is computed at once."""
@@ -118,7 +118,8 @@ class _BatchNorm(torch.autograd.Function):
         mean, scale = (mean + shift).to(y.dtype), torch.rsqrt(variance + eps)
         factor, out = gamma * scale, torch.empty_like(y)
         for part, target in zip(y.split(ctx.rows), out.split(ctx.rows), strict=True):
-            torch.sub(part, mean, out=target).mul_(factor).add_(beta)
+            torch.sub(part, mean, out=target)
+            torch.addcmul(beta, target, factor, out=target)
             if slope != 1:
                 F.leaky_relu_(target, slope)
         ctx.save_for_backward(y, out if slope != 1 else None, mean, scale, factor)
@@ -143,10 +144,11 @@ class _BatchNorm(torch.autograd.Function):
             grad_beta += target.sum(0)
             products += torch.sub(part, mean, out=buffer[: len(part)]).mul_(target).sum(0)
         grad_gamma = products * scale
-        constant, correction = factor * grad_beta / n, factor * scale * grad_gamma / n
+        constant, correction = -factor * grad_beta / n, factor * scale * grad_gamma / n
         for part, target in zip(y.split(ctx.rows), grad_y.split(ctx.rows), strict=True):
             centred = torch.sub(part, mean, out=buffer[: len(part)])
-            target.mul_(factor).sub_(constant).addcmul_(centred, correction, value=-1)
+            torch.addcmul(constant, centred, correction, value=-1, out=centred)
+            torch.addcmul(centred, target, factor, out=target)
         return grad_y, grad_gamma, grad_beta, None, None
 
 
@@ -163,25 +165,27 @@ def _max_of_groups(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return peak, winner
 
 
-def _backward_of_max(
-    x: Tensor, weight: Tensor, winner: Tensor, grad: Tensor, wants_x: bool, wants_weight: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of x (n, k, K) and weight (C, K), from that of the maximum, (n, C)."""
+def _gradient_of_rows(weight: Tensor, winner: Tensor, grad: Tensor, k: int) -> Tensor:
+    """Gradient of the n * k rows of x, from that of the maximum, (n, C).
+
+    A row gets the weights of the channels whose maximum it has, a k-th of what a product with all of them would add.
+    """
+    n, channels = winner.shape
+    rows = (winner + torch.arange(0, n * k, k)[:, None]).int().flatten()  # sorted faster than in 64 bits
+    order, count = torch.sort(rows, stable=True).indices, torch.bincount(rows, minlength=n * k)
+    shares = grad.flatten().index_select(0, order)
+    return F.embedding_bag(order % channels, weight, count.cumsum(0) - count, mode="sum", per_sample_weights=shares)
+
+
+def _gradient_of_weight(x: Tensor, winner: Tensor, grad: Tensor) -> Tensor:
+    """Gradient of the weight (C, K) from that of the maximum, (n, C): the sum over groups of each channel's winner."""
     n, k, inputs = x.shape
-    grad_x = torch.empty(x.shape, dtype=x.dtype) if wants_x else None
-    grad_weight = torch.zeros_like(weight) if wants_weight else None
-    some = max(1, _ROWS // k)
-    buffer = x.new_zeros(min(n, some), k, len(weight))
+    found, some = x.new_zeros(winner.shape[1], inputs), max(1, _ROWS // k)
     for first in range(0, n, some):
-        where = winner[first : first + some, None]
-        part = buffer[: len(where)].scatter_(1, where, grad[first : first + some, None])
-        rows = part.flatten(0, 1)
-        if grad_x is not None:
-            torch.mm(rows, weight, out=grad_x[first : first + some].view(-1, inputs))
-        if grad_weight is not None:
-            grad_weight.addmm_(rows.t(), x[first : first + some].reshape(-1, inputs))
-        part.scatter_(1, where, 0.0)
-    return grad_x, grad_weight
+        part, shares = x[first : first + some].flatten(0, 1), grad[first : first + some].t()
+        rows = winner[first : first + some] + torch.arange(0, len(part), k)[:, None]
+        found += F.embedding_bag(rows.t(), part, mode="sum", per_sample_weights=shares)
+    return found
 
 
 class _LinearMax(torch.autograd.Function):
@@ -197,7 +201,10 @@ class _LinearMax(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, winner = ctx.saved_tensors
-        return *_backward_of_max(x, weight, winner, grad, *ctx.needs_input_grad[:2]), grad.sum(0)
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        grad_x = _gradient_of_rows(weight, winner, grad, x.shape[1]).view_as(x) if wants_x else None
+        grad_weight = _gradient_of_weight(x, winner, grad) if wants_weight else None
+        return grad_x, grad_weight, grad.sum(0) if wants_bias else None
 
 
 class _LinearBnMax(torch.autograd.Function):
@@ -210,8 +217,9 @@ class _LinearBnMax(torch.autograd.Function):
         rows = x.flatten(0, 1)
         centre = rows.mean(0)
         covariance = torch.zeros(len(centre), len(centre), dtype=x.dtype)
-        for part in rows.split(max(256, _CHUNK // len(centre))):
-            centred = part - centre  # first: a difference of two products would lose digits
+        buffer = torch.empty_like(rows[:_ROWS])
+        for part in rows.split(_ROWS):
+            centred = torch.sub(part, centre, out=buffer[: len(part)])  # first: a difference of two products would lose digits
             covariance.addmm_(centred.t(), centred)
         spread = weight @ covariance.div_(len(rows))
         mean, variance = weight @ centre, (spread * weight).sum(1).clamp_min_(0)
@@ -227,14 +235,19 @@ class _LinearBnMax(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, winner, gamma, scale, centre, spread, normalised = ctx.saved_tensors
-        n = x.shape[0] * x.shape[1]
+        n, k, inputs = x.shape
         grad_beta, grad_gamma, slope = grad.sum(0), (grad * normalised).sum(0), gamma * scale
-        grad_x, grad_weight = _backward_of_max(x, weight, winner, grad * slope, *ctx.needs_input_grad[:2])
-        constant, correction = slope * grad_beta / n, slope * scale * grad_gamma / n
-        if grad_weight is not None:
-            grad_weight -= n * (torch.outer(constant, centre) + correction[:, None] * spread)
-        if grad_x is not None:
+        share = grad * slope
+        constant, correction = slope * grad_beta / (n * k), slope * scale * grad_gamma / (n * k)
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = _gradient_of_weight(x, winner, share)
+            grad_weight -= n * k * (torch.outer(constant, centre) + correction[:, None] * spread)
+        if ctx.needs_input_grad[0]:
             matrix = weight.t() @ (correction[:, None] * weight)
-            rows = grad_x.view(n, -1).addmm_(x.flatten(0, 1), matrix, alpha=-1)
-            rows.sub_(constant @ weight - centre @ matrix)
+            offset = constant @ weight - centre @ matrix
+            grad_x = _gradient_of_rows(weight, winner, share, k)
+            for rows, part in zip(x.view(-1, inputs).split(_ROWS), grad_x.split(_ROWS), strict=True):
+                part.addmm_(rows, matrix, alpha=-1).sub_(offset)
+            grad_x = grad_x.view_as(x)
         return grad_x, grad_weight, grad_gamma, grad_beta, None
