@@ -1,4 +1,4 @@
-"""How published classifiers choose and group points, in plain PyTorch: what the published definitions of tests share."""
+"""How published classifiers choose points, in plain PyTorch: what the published definitions share."""
 
 import torch
 from torch import Tensor

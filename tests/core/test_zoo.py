@@ -14,6 +14,7 @@ from core.models import ARCHITECTURES, build, eval_view
 from core.models.importers.families import family_of
 from core.models.importers.weights import read_state
 from tests.published_dgcnn import PublishedDGCNN
+from tests.published_gdanet import PublishedGDANet
 from tests.published_pct import PublishedPCT
 
 N, CLASSES = 48, 7
@@ -31,6 +32,7 @@ class Published:
 
 PUBLISHED = {
     "dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810),
+    "gdanet": Published(PublishedGDANet, 0.937),
     "pct": Published(PublishedPCT, 2.876),
 }
 FIRST_POINT_MATTERS = frozenset({"pct"})

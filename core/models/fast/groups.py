@@ -70,7 +70,7 @@ def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) 
         return norm(linear(x.flatten(0, 1))).view(*x.shape[:2], -1).amax(1)
     if not norm.training:
         return _LinearMax.apply(x, *folded(linear, norm))
-    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, norm.weight, norm.bias, norm.eps)
+    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps)
     mean = mean if linear.bias is None else mean + linear.bias  # which batch norm takes away again
     count_batch(norm, mean, variance, x.shape[0] * x.shape[1])
     return peak
@@ -212,14 +212,15 @@ class _LinearBnMax(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, gamma: Tensor, beta: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         rows = x.flatten(0, 1)
         centre = rows.mean(0)
         covariance = torch.zeros(len(centre), len(centre), dtype=x.dtype)
         buffer = torch.empty_like(rows[:_ROWS])
         for part in rows.split(_ROWS):
-            centred = torch.sub(part, centre, out=buffer[: len(part)])  # first: a difference of two products would lose digits
+            # centred first, because a difference of two products would lose digits
+            centred = torch.sub(part, centre, out=buffer[: len(part)])
             covariance.addmm_(centred.t(), centred)
         spread = weight @ covariance.div_(len(rows))
         mean, variance = weight @ centre, (spread * weight).sum(1).clamp_min_(0)
@@ -250,4 +251,5 @@ class _LinearBnMax(torch.autograd.Function):
             for rows, part in zip(x.view(-1, inputs).split(_ROWS), grad_x.split(_ROWS), strict=True):
                 part.addmm_(rows, matrix, alpha=-1).sub_(offset)
             grad_x = grad_x.view_as(x)
-        return grad_x, grad_weight, grad_gamma, grad_beta, None
+        grad_bias = torch.zeros_like(grad_beta) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias, grad_gamma, grad_beta, None

@@ -26,7 +26,8 @@ def nearest(points: Tensor, k: int, queries: Tensor | None = None) -> Tensor:
     queries = points if queries is None else queries
     k, length = min(k, points.shape[1]), (points * points).sum(2)
     if points.device.type != "cpu":  # the distances of all clouds at once
-        return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k)
+        with torch.autocast(points.device.type, enabled=False):  # near points differ in the last digits
+            return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k)
     found = torch.empty(len(points), queries.shape[1], k, dtype=torch.int64)
     distance = points.new_empty(queries.shape[1], points.shape[1])
     for place in range(len(points)):  # one cloud at a time, so that its distances stay in the cache

@@ -21,7 +21,8 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 def folded(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """Weight (C, K) and bias (C,) of the linear layer with the batch norm in eval mode after it."""
     factor, offset = affine(norm)
-    return linear.weight * factor[:, None], offset if linear.bias is None else torch.addcmul(offset, linear.bias, factor)
+    bias = offset if linear.bias is None else offset + linear.bias * factor
+    return linear.weight * factor[:, None], bias
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ those of one of our architectures; the others are named, so that a person knows 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.models.importers import dgcnn, pct, pointnets
+from core.models.importers import dgcnn, gdanet, pct, pointnets
 from core.models.importers.weights import Built, State
 
 
@@ -36,7 +36,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("PointNet++ (multi-scale, yanx27)", ("sa1.conv_blocks.", "fc3.")),
     Family("Point-MAE before its fine-tuning", ("MAE_encoder.",), lacks=_ENCODER),
     Family("Point-MAE", ("blocks.blocks.0.attn.qkv", "cls_pos", "cls_head_finetune.")),
-    Family("GDANet", ("SGCAM_1s.", "conv12.")),
+    Family("GDANet", ("SGCAM_1s.", "conv12."), gdanet.build),
     Family("PCT", ("gather_local_0.", "pt_last.sa1.q_conv", "conv_fuse"), pct.build),
     Family("CurveNet", ("lpfa.", "cic11.", "cic42.")),
     Family("PointMLP", ("embedding.net.0", "local_grouper_list.0.affine_alpha")),

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from core.models.fast.edges import edge_conv
+from core.models.fast.layers import classifier
 from core.models.fast.pooled import linear_bn_pool
 from core.models.fast.sampling import nearest
 from core.models.port import Output
-from core.models.zoo.classifier import classifier
 from core.options import Options, option
 
 SLOPE = 0.2

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.fast.groups import linear_bn_act, linear_bn_max_of_groups, max_over_pairs
+from core.models.fast.layers import LinearBN, classifier
 from core.models.fast.sampling import kept_farthest, nearest, rows_of, taken
 from core.models.port import Output
-from core.models.zoo.classifier import classifier
 from core.options import Options, option
 
 SLOPE = 0.2
@@ -27,18 +27,6 @@ class PCTOptions(Options):
 
     neighbours: int = option(32, "Nearest points that a kept point is joined with, itself among them.", low=1, high=128)
     dropout: float = option(0.5, "Share of the classifier's features dropped in training.", low=0.0, high=0.9)
-
-
-class PointLayer(nn.Module):
-    """Linear + batch norm + ReLU of every point: (B, N, in) -> (B, N, out)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, outputs, bias=False)
-        self.norm = nn.BatchNorm1d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear_bn_act(x.flatten(0, 1), self.linear, self.norm).unflatten(0, x.shape[:2])
 
 
 class NeighbourEmbedding(nn.Module):
@@ -87,11 +75,11 @@ class PCT(nn.Module):
     def __init__(self, classes: int, options: PCTOptions | None = None) -> None:
         super().__init__()
         self.options = options or PCTOptions()
-        self.points = nn.Sequential(PointLayer(3, 64), PointLayer(64, 64))
+        self.points = nn.Sequential(LinearBN(3, 64, bias=False), LinearBN(64, 64, bias=False))
         self.embeddings = nn.ModuleList((NeighbourEmbedding(64, 128), NeighbourEmbedding(128, 256)))
-        self.layers = nn.Sequential(PointLayer(256, 256), PointLayer(256, 256))
+        self.layers = nn.Sequential(LinearBN(256, 256, bias=False), LinearBN(256, 256, bias=False))
         self.attentions = nn.ModuleList(OffsetAttention(256) for _ in range(4))
-        self.pool = PointLayer(5 * 256, 1024)
+        self.pool = LinearBN(5 * 256, 1024, bias=False)
         self.classifier = classifier(1024, classes, self.options.dropout, SLOPE, first_bias=False)
 
     def forward(self, clouds: Tensor) -> Output:
