@@ -10,6 +10,7 @@ from core.models.port import Classifier, NonFiniteError, Output, evaluating, giv
 from core.models.zoo.dgcnn import DGCNN, DGCNNOptions
 from core.models.zoo.gdanet import GDANet, GDANetOptions
 from core.models.zoo.pct import PCT, PCTOptions
+from core.models.zoo.pointmlp import PointMLP, PointMLPElite, PointMLPOptions
 from core.models.zoo.pointnet import PointNet, PointNetOptions
 from core.options import Options
 
@@ -18,6 +19,8 @@ ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
     "dgcnn": (DGCNN, DGCNNOptions),
     "gdanet": (GDANet, GDANetOptions),
     "pct": (PCT, PCTOptions),
+    "pointmlp": (PointMLP, PointMLPOptions),
+    "pointmlp-elite": (PointMLPElite, PointMLPOptions),
 }
 
 

@@ -16,6 +16,7 @@ from core.models.importers.weights import read_state
 from tests.published_dgcnn import PublishedDGCNN
 from tests.published_gdanet import PublishedGDANet
 from tests.published_pct import PublishedPCT
+from tests.published_pointmlp import PublishedPointMLP, PublishedPointMLPElite
 
 N, CLASSES = 48, 7
 
@@ -34,8 +35,10 @@ PUBLISHED = {
     "dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810),
     "gdanet": Published(PublishedGDANet, 0.937),
     "pct": Published(PublishedPCT, 2.876),
+    "pointmlp": Published(PublishedPointMLP, 13.239),
+    "pointmlp-elite": Published(PublishedPointMLPElite, 0.716),
 }
-FIRST_POINT_MATTERS = frozenset({"pct"})
+FIRST_POINT_MATTERS = frozenset({"pct", "pointmlp", "pointmlp-elite"})
 """Architectures with farthest point sampling."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)

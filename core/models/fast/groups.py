@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.pooled import max_of_rows
+from core.models.fast.sampling import seers_of
 from core.models.fast.statistics import affine, count_batch, folded
 
 _CHUNK = 1 << 17
@@ -76,6 +77,27 @@ def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) 
     return peak
 
 
+def max_of_groups(x: Tensor) -> Tensor:
+    """Maximum over the rows of each group, x (n, k, C) -> (n, C); the gradient goes to one of them."""
+    return x.max(1).values if x.device.type != "cpu" else _Max.apply(x)
+
+
+class _Max(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        peak, winner = max_of_rows(x.flatten(0, 1), x.shape[1])
+        ctx.save_for_backward(winner)
+        ctx.neighbours = x.shape[1]
+        return peak
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (winner,) = ctx.saved_tensors
+        n, channels = grad.shape
+        return grad.new_zeros(n, ctx.neighbours, channels).scatter_(1, winner[:, None], grad[:, None])
+
+
 class _Pairs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, rows: Tensor, own: Tensor) -> Tensor:
@@ -91,9 +113,8 @@ class _Pairs(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         grad_values = None
         if ctx.needs_input_grad[0]:  # sums of sorted rows, several times as fast as adding one by one
-            flat = rows.flatten()
-            order, count = torch.sort(flat, stable=True).indices, torch.bincount(flat, minlength=ctx.points)
-            grad_values = F.embedding_bag(order, grad.contiguous(), count.cumsum(0) - count, mode="sum")
+            order, start, _ = seers_of(rows, ctx.points)
+            grad_values = F.embedding_bag(order, grad.contiguous(), start, mode="sum")
         return grad_values, None, grad.unflatten(0, rows.shape).sum(1).neg_()
 
 
@@ -171,10 +192,9 @@ def _gradient_of_rows(weight: Tensor, winner: Tensor, grad: Tensor, k: int) -> T
     A row gets the weights of the channels whose maximum it has, a k-th of what a product with all of them would add.
     """
     n, channels = winner.shape
-    rows = (winner + torch.arange(0, n * k, k)[:, None]).int().flatten()  # sorted faster than in 64 bits
-    order, count = torch.sort(rows, stable=True).indices, torch.bincount(rows, minlength=n * k)
+    order, start, _ = seers_of(winner + torch.arange(0, n * k, k)[:, None], n * k)
     shares = grad.flatten().index_select(0, order)
-    return F.embedding_bag(order % channels, weight, count.cumsum(0) - count, mode="sum", per_sample_weights=shares)
+    return F.embedding_bag(order % channels, weight, start, mode="sum", per_sample_weights=shares)
 
 
 def _gradient_of_weight(x: Tensor, winner: Tensor, grad: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ All are deterministic: farthest points begin with the first point of the cloud, 
 wherever an order is defined.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -60,6 +62,25 @@ def rows_of(index: Tensor, n: int) -> Tensor:
     return (index + clouds[:, None, None] * n).flatten(0, 1)
 
 
+class Seers(NamedTuple):
+    """The pairs (i, j) of a point and its neighbour, sorted by the neighbour."""
+
+    order: Tensor
+    """(n * k,), where the pair i * k + its place among the k lies."""
+    start: Tensor
+    """(m,), where the pairs of each of m neighbours begin."""
+    degree: Tensor
+    """(m,), how many there are."""
+
+
+def seers_of(rows: Tensor, m: int) -> Seers:
+    """The points that see each of m points as one of their neighbours, rows (n, k)."""
+    flat = rows.flatten()
+    degree = torch.bincount(flat, minlength=m)
+    order = torch.sort(flat.int(), stable=True).indices  # faster than in 64 bits
+    return Seers(order, degree.cumsum(0) - degree, degree)
+
+
 @torch.no_grad()
 def farthest(points: Tensor, count: int) -> Tensor:
     """Places (B, count) of points (B, N, 3), each the farthest from those before it; the first is point 0.
@@ -81,17 +102,11 @@ def farthest(points: Tensor, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def kept_farthest(points: Tensor, count: int, ordered: int) -> Tensor:
-    """Places (B, min(count, N)) of the farthest points, of which only the first ``ordered`` need their order.
-
-    If all points are kept the others follow by place, which saves half of the work or more.
-    """
-    clouds, n = points.shape[:2]
-    if n > count:
-        return farthest(points, count)
-    first = farthest(points, min(ordered, n))
-    others = torch.ones(clouds, n, dtype=torch.bool, device=points.device).scatter_(1, first, False)
-    return torch.cat((first, others.nonzero()[:, 1].view(clouds, -1)), 1)
+def farthest_first(points: Tensor, count: int) -> Tensor:
+    """All places (B, N) of points (B, N, 3): first the ``count`` farthest ones in that order, then the others."""
+    first = farthest(points, count)
+    others = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device).scatter_(1, first, False)
+    return torch.cat((first, others.nonzero()[:, 1].view(len(points), -1)), 1)
 
 
 @torch.no_grad()

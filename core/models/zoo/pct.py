@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.models.fast.groups import linear_bn_act, linear_bn_max_of_groups, max_over_pairs
 from core.models.fast.layers import LinearBN, classifier
-from core.models.fast.sampling import kept_farthest, nearest, rows_of, taken
+from core.models.fast.sampling import farthest_first, nearest, rows_of, taken
 from core.models.port import Output
 from core.options import Options, option
 
@@ -39,11 +39,11 @@ class NeighbourEmbedding(nn.Module):
         self.second = nn.Linear(outputs, outputs, bias=False)
         self.second_norm = nn.BatchNorm1d(outputs)
 
-    def forward(self, x: Tensor, kept: Tensor, index: Tensor) -> Tensor:
-        """All features (B, N, in), those of the kept points (B, M, in), neighbours (B, M, k) -> (B, M, out)."""
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Features (B, N, in) and the neighbours (B, M, k) of the first M points, which are kept -> (B, M, out)."""
         difference, own = self.first.weight.chunk(2, 1)
         near = F.linear(x, difference).flatten(0, 1)
-        at = F.linear(kept, difference - own).flatten(0, 1)
+        at = F.linear(x[:, : index.shape[1]], difference - own).flatten(0, 1)
         y = max_over_pairs(near, rows_of(index, x.shape[1]), at, self.first_norm, self.second, self.second_norm)
         return y.unflatten(0, index.shape[:2])
 
@@ -88,13 +88,12 @@ class PCT(nn.Module):
             return Output(self.classifier(latent), latent)
 
     def _latent(self, clouds: Tensor) -> Tensor:
+        # the order matters only to a level that does not keep all; each keeps the first, which are the farthest
+        clouds = taken(clouds, farthest_first(clouds, max((m for m in LEVELS if m < clouds.shape[1]), default=0)))
         x = self.points(clouds)
-        order = kept_farthest(clouds, *LEVELS)
-        kept, own = taken(clouds, order), taken(x, order)
         for embedding, count in zip(self.embeddings, LEVELS, strict=True):
-            # of points in the order of farthest points the first are the farthest, so the second level only cuts
-            kept, own = kept[:, :count], own[:, :count]
-            x = own = embedding(x, own, nearest(clouds, self.options.neighbours, kept))
+            kept = clouds[:, :count]
+            x = embedding(x, nearest(clouds, self.options.neighbours, kept))
             clouds = kept
         found = [self.layers(x)]
         for attention in self.attentions:
