@@ -5,7 +5,8 @@ from core.models.importers.weights import Built, State
 from core.models.zoo.pointmlp import PointMLP, PointMLPElite
 
 _ARCHITECTURES = {"pointmlp": PointMLP, "pointmlp-elite": PointMLPElite}
-_CLASSIFIER = {0: "linear", 1: "norm", 4: "linear", 5: "norm", 8: "linear"}
+_LINEAR, _NORMS = ("classifier.0", "classifier.4", "classifier.8"), ("classifier.1", "classifier.5")
+"""Of the classifier, whose layers have the same names in both."""
 
 
 def build(state: State) -> Built:
@@ -25,18 +26,17 @@ def build(state: State) -> Built:
                 layers.append((f"stages.{stage}.{side}.{block}", f"{place}.net2"))
         for ours, theirs in (("slope", "affine_alpha"), ("offset", "affine_beta")):
             scales[f"stages.{stage}.{ours}"] = f"local_grouper_list.{stage}.{theirs}"
-    linear = [(f"{ours}.linear", f"{theirs}.0") for ours, theirs in layers]
-    norms = [(f"{ours}.norm", f"{theirs}.1") for ours, theirs in layers]
-    for place, kind in _CLASSIFIER.items():
-        (linear if kind == "linear" else norms).append((f"classifier.{place}", f"classifier.{place}"))
+    linear = [*zip(_LINEAR, _LINEAR, strict=True), *((f"{ours}.linear", f"{theirs}.0") for ours, theirs in layers)]
+    norms = [*zip(_NORMS, _NORMS, strict=True), *((f"{ours}.norm", f"{theirs}.1") for ours, theirs in layers)]
     if absent := [theirs for theirs in scales.values() if theirs not in state.tensors]:
         raise ValueError(f"it lacks {absent[0]}")
+    tensors = converted(state, linear, norms)
+    tensors |= {ours: state.tensors[theirs].flatten() for ours, theirs in scales.items()}
     return Built(
         architecture=architecture,
         classes=classes_of(state, "classifier.8"),
         options={},
-        tensors=converted(state, linear, norms)
-        | {ours: state.tensors[name].flatten() for ours, name in scales.items()},
+        tensors=tensors,
         project="ma-xu/pointMLP-pytorch",
         points=(1024,),
     )
