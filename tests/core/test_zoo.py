@@ -175,6 +175,15 @@ def test_any_number_of_points_is_taken(name: str) -> None:
 
 
 @architectures
+def test_it_learns_under_autocast(name: str) -> None:
+    model, x = build(name, CLASSES).train(), clouds().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(x).logits
+    logits.float().logsumexp(1).sum().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+@architectures
 def test_the_view_for_questions_leaves_the_weights_without_a_gradient(name: str) -> None:
     model, x = settled(build(name, CLASSES)), clouds(2).requires_grad_()
     with eval_view(model) as ask:

@@ -42,7 +42,7 @@ def max_over_pairs(
 ) -> Tensor:
     """Maximum over the rows of each group of ``pairs_bn_relu`` and a second layer with batch norm and ReLU, (n, C)."""
     y = pairs_bn_relu(values, rows, own, norm).unflatten(0, rows.shape)
-    return F.relu(linear_bn_max_of_groups(y, second, second_norm), inplace=True)
+    return F.relu(linear_bn_max_of_groups(y, second, second_norm))
 
 
 def bn_act(y: Tensor, norm: nn.BatchNorm1d, slope: float = 0.0) -> Tensor:
