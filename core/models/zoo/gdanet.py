@@ -19,9 +19,13 @@ from core.models.port import Output
 from core.options import Options, option
 
 CHOSEN = 256
-"""Sharp points, and gentle ones; in a cloud of fewer than 512 points half of them."""
-RANGE, REACH, SPREAD = 64, 0.2, 2.0
-"""Neighbours that say how sharp a point is, of those nearer than ``REACH`` in features; its weight's Gaussian width."""
+"""Sharp points, and as many gentle ones; in a cloud of fewer than 512 points, which would be both, half of them."""
+COMPARED = 64
+"""Nearest points, itself among them, that a point is compared with to tell how sharp it is."""
+REACH = 0.2
+"""Distance in features beyond which a point has no weight in that."""
+WIDTH = 2.0
+"""Of the weights: a point at distance d has exp(-(d / WIDTH)**2)."""
 
 
 class GDANetOptions(Options):
@@ -54,8 +58,8 @@ class LocalOperator(nn.Module):
 def sharp_and_gentle(x: Tensor) -> tuple[Tensor, Tensor]:
     """Places (B, M) of the points that differ most from the mean of their neighbours, and of those that differ least.
 
-    The mean is weighted by a Gaussian of the distance in features x (B, N, C), cut at ``REACH``. It is over all points
-    within that, but only the nearest ``RANGE`` count, without the very nearest, which is the point itself.
+    The distance is that in features x (B, N, C), and it weights the mean. As in the authors' code the weights are those
+    of a mean over all points within ``REACH``, of which only the nearest ``COMPARED`` are added up, without itself.
     """
     chosen = min(CHOSEN, -(-x.shape[1] // 2))
     with torch.autocast(x.device.type, enabled=False):  # near points differ in the last digits
@@ -68,9 +72,9 @@ def _sharpness(x: Tensor) -> Tensor:
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     length = (x * x).sum(1)
     squared = torch.addmm(length, x, x.t(), alpha=-2).add_(length[:, None])
-    index = squared.topk(min(RANGE, len(x)), 1, largest=False).indices
+    index = squared.topk(min(COMPARED, len(x)), 1, largest=False).indices
     within = squared.abs().sqrt_() < REACH
-    weights = torch.exp(squared.div_(-SPREAD * SPREAD)).mul_(within)
+    weights = torch.exp(squared.div_(-WIDTH * WIDTH)).mul_(within)
     share = weights.gather(1, index) / weights.sum(1, keepdim=True)
     share[:, 0] = 0  # of the nearest, the point itself
     return (x - F.embedding_bag(index, x, mode="sum", per_sample_weights=share)).square_().sum(1)
