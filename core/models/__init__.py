@@ -8,12 +8,19 @@ from torch import nn
 from core.models.fast.folded import eval_view
 from core.models.port import Classifier, NonFiniteError, Output, evaluating, give_name, require_finite
 from core.models.zoo.dgcnn import DGCNN, DGCNNOptions
+from core.models.zoo.gdanet import GDANet, GDANetOptions
+from core.models.zoo.pct import PCT, PCTOptions
+from core.models.zoo.pointmlp import PointMLP, PointMLPElite, PointMLPOptions
 from core.models.zoo.pointnet import PointNet, PointNetOptions
 from core.options import Options
 
 ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
     "pointnet": (PointNet, PointNetOptions),
     "dgcnn": (DGCNN, DGCNNOptions),
+    "gdanet": (GDANet, GDANetOptions),
+    "pct": (PCT, PCTOptions),
+    "pointmlp": (PointMLP, PointMLPOptions),
+    "pointmlp-elite": (PointMLPElite, PointMLPOptions),
 }
 
 

@@ -14,6 +14,9 @@ from core.models import ARCHITECTURES, build, eval_view
 from core.models.importers.families import family_of
 from core.models.importers.weights import read_state
 from tests.published_dgcnn import PublishedDGCNN
+from tests.published_gdanet import PublishedGDANet
+from tests.published_pct import PublishedPCT
+from tests.published_pointmlp import PublishedPointMLP, PublishedPointMLPElite
 
 N, CLASSES = 48, 7
 
@@ -28,8 +31,14 @@ class Published:
     """Of the public model of 40 classes, in millions."""
 
 
-PUBLISHED = {"dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810)}
-FIRST_POINT_MATTERS: frozenset[str] = frozenset()
+PUBLISHED = {
+    "dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810),
+    "gdanet": Published(PublishedGDANet, 0.937),
+    "pct": Published(PublishedPCT, 2.876),
+    "pointmlp": Published(PublishedPointMLP, 13.239),
+    "pointmlp-elite": Published(PublishedPointMLPElite, 0.716),
+}
+FIRST_POINT_MATTERS = frozenset({"pct", "pointmlp", "pointmlp-elite"})
 """Architectures with farthest point sampling."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)
@@ -119,6 +128,14 @@ def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_on
     assert own <= 2 * others + 1e-6 * exact.norm()
 
 
+@published
+def test_of_more_points_than_it_keeps_it_chooses_those_of_the_published_one(name: str, tmp_path: Path) -> None:
+    ours, theirs = pair(name, tmp_path)
+    x = clouds(1, 600)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x).logits, theirs(x.mT), rtol=1e-9, atol=1e-9)
+
+
 @architectures
 def test_the_order_of_the_points_does_not_matter(name: str) -> None:
     """But for which point comes first, where the model chooses farthest points, the first of which it is."""
@@ -155,6 +172,15 @@ def test_any_number_of_points_is_taken(name: str) -> None:
         output = model(clouds(2, points))
         assert output.logits.isfinite().all()
         assert output.logits.shape == (2, CLASSES)
+
+
+@architectures
+def test_it_learns_under_autocast(name: str) -> None:
+    model, x = build(name, CLASSES).train(), clouds().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(x).logits
+    logits.float().logsumexp(1).sum().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
 
 
 @architectures

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.pooled import max_of_rows
-from core.models.fast.sampling import rows_of
+from core.models.fast.sampling import rows_of, seers_of
 from core.models.fast.statistics import count_batch, statistics
 
 _BLOCK = 1024
@@ -93,10 +93,9 @@ def _moments(x: Tensor, rows: Tensor) -> _Moments:
     shift = x.mean(0)
     centred = x - shift  # differences are the same, and squares lose no digits
     seen = F.embedding_bag(rows, centred, mode="sum")
-    flat = rows.flatten()
-    order, degree = torch.sort(flat, stable=True).indices, torch.bincount(flat, minlength=n)
-    seers = F.embedding_bag(order // k, centred, degree.cumsum(0) - degree, mode="sum")
-    degree = degree.to(x.dtype)[:, None]
+    order, start, count = seers_of(rows, n)
+    seers = F.embedding_bag(order // k, centred, start, mode="sum")
+    degree = count.to(x.dtype)[:, None]
     differences = seen - k * centred  # sum over j of x_j - x_i
     laplacian = (degree + k) * centred - seen - seers  # so that the sum of (x_j - x_i)(x_j - x_i)^T is x^T laplacian
     products = centred.t() @ torch.cat((laplacian, differences, k * centred), 1) / (n * k)

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.pooled import max_of_rows
-from core.models.fast.statistics import count_batch, folded
+from core.models.fast.sampling import seers_of
+from core.models.fast.statistics import affine, count_batch, folded
 
-_CHUNK = 1 << 19
+_CHUNK = 1 << 17
 """Entries of a matrix that are worked on at once, so that they stay in the cache."""
 _ROWS = 1024
 """Rows whose last layer is computed at once."""
@@ -26,6 +27,22 @@ _ROWS = 1024
 def pairs(values: Tensor, rows: Tensor, own: Tensor) -> Tensor:
     """``values[rows[i, j]] - own[i]``: values (m, C), rows (n, k) and own (n, C) -> (n * k, C)."""
     return _Pairs.apply(values, rows, own)
+
+
+def pairs_bn_relu(values: Tensor, rows: Tensor, own: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """Batch norm and ReLU of ``pairs``, whose first layer ``values`` and ``own`` have been through."""
+    if norm.training:
+        return bn_act(pairs(values, rows, own), norm)
+    factor, offset = affine(norm)  # for each point, not each pair
+    return F.relu(pairs(torch.addcmul(offset, values, factor), rows, own * factor), inplace=True)
+
+
+def max_over_pairs(
+    values: Tensor, rows: Tensor, own: Tensor, norm: nn.BatchNorm1d, second: nn.Linear, second_norm: nn.BatchNorm1d
+) -> Tensor:
+    """Maximum over the rows of each group of ``pairs_bn_relu`` and a second layer with batch norm and ReLU, (n, C)."""
+    y = pairs_bn_relu(values, rows, own, norm).unflatten(0, rows.shape)
+    return F.relu(linear_bn_max_of_groups(y, second, second_norm))
 
 
 def bn_act(y: Tensor, norm: nn.BatchNorm1d, slope: float = 0.0) -> Tensor:
@@ -54,10 +71,31 @@ def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) 
         return norm(linear(x.flatten(0, 1))).view(*x.shape[:2], -1).amax(1)
     if not norm.training:
         return _LinearMax.apply(x, *folded(linear, norm))
-    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, norm.weight, norm.bias, norm.eps)
+    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps)
     mean = mean if linear.bias is None else mean + linear.bias  # which batch norm takes away again
     count_batch(norm, mean, variance, x.shape[0] * x.shape[1])
     return peak
+
+
+def max_of_groups(x: Tensor) -> Tensor:
+    """Maximum over the rows of each group, x (n, k, C) -> (n, C); the gradient goes to one of them."""
+    return x.max(1).values if x.device.type != "cpu" else _Max.apply(x)
+
+
+class _Max(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        peak, winner = max_of_rows(x.flatten(0, 1), x.shape[1])
+        ctx.save_for_backward(winner)
+        ctx.neighbours = x.shape[1]
+        return peak
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (winner,) = ctx.saved_tensors
+        n, channels = grad.shape
+        return grad.new_zeros(n, ctx.neighbours, channels).scatter_(1, winner[:, None], grad[:, None])
 
 
 class _Pairs(torch.autograd.Function):
@@ -75,9 +113,8 @@ class _Pairs(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         grad_values = None
         if ctx.needs_input_grad[0]:  # sums of sorted rows, several times as fast as adding one by one
-            flat = rows.flatten()
-            order, count = torch.sort(flat, stable=True).indices, torch.bincount(flat, minlength=ctx.points)
-            grad_values = F.embedding_bag(order, grad.contiguous(), count.cumsum(0) - count, mode="sum")
+            order, start, _ = seers_of(rows, ctx.points)
+            grad_values = F.embedding_bag(order, grad.contiguous(), start, mode="sum")
         return grad_values, None, grad.unflatten(0, rows.shape).sum(1).neg_()
 
 
@@ -102,7 +139,8 @@ class _BatchNorm(torch.autograd.Function):
         mean, scale = (mean + shift).to(y.dtype), torch.rsqrt(variance + eps)
         factor, out = gamma * scale, torch.empty_like(y)
         for part, target in zip(y.split(ctx.rows), out.split(ctx.rows), strict=True):
-            torch.sub(part, mean, out=target).mul_(factor).add_(beta)
+            torch.sub(part, mean, out=target)
+            torch.addcmul(beta, target, factor, out=target)
             if slope != 1:
                 F.leaky_relu_(target, slope)
         ctx.save_for_backward(y, out if slope != 1 else None, mean, scale, factor)
@@ -127,10 +165,11 @@ class _BatchNorm(torch.autograd.Function):
             grad_beta += target.sum(0)
             products += torch.sub(part, mean, out=buffer[: len(part)]).mul_(target).sum(0)
         grad_gamma = products * scale
-        constant, correction = factor * grad_beta / n, factor * scale * grad_gamma / n
+        constant, correction = -factor * grad_beta / n, factor * scale * grad_gamma / n
         for part, target in zip(y.split(ctx.rows), grad_y.split(ctx.rows), strict=True):
             centred = torch.sub(part, mean, out=buffer[: len(part)])
-            target.mul_(factor).sub_(constant).addcmul_(centred, correction, value=-1)
+            torch.addcmul(constant, centred, correction, value=-1, out=centred)
+            torch.addcmul(centred, target, factor, out=target)
         return grad_y, grad_gamma, grad_beta, None, None
 
 
@@ -147,25 +186,26 @@ def _max_of_groups(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return peak, winner
 
 
-def _backward_of_max(
-    x: Tensor, weight: Tensor, winner: Tensor, grad: Tensor, wants_x: bool, wants_weight: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of x (n, k, K) and weight (C, K), from that of the maximum, (n, C)."""
+def _gradient_of_rows(weight: Tensor, winner: Tensor, grad: Tensor, k: int) -> Tensor:
+    """Gradient of the n * k rows of x, from that of the maximum, (n, C).
+
+    A row gets the weights of the channels whose maximum it has, a k-th of what a product with all of them would add.
+    """
+    n, channels = winner.shape
+    order, start, _ = seers_of(winner + torch.arange(0, n * k, k)[:, None], n * k)
+    shares = grad.flatten().index_select(0, order)
+    return F.embedding_bag(order % channels, weight, start, mode="sum", per_sample_weights=shares)
+
+
+def _gradient_of_weight(x: Tensor, winner: Tensor, grad: Tensor) -> Tensor:
+    """Gradient of the weight (C, K) from that of the maximum, (n, C): the sum over groups of each channel's winner."""
     n, k, inputs = x.shape
-    grad_x = torch.empty(x.shape, dtype=x.dtype) if wants_x else None
-    grad_weight = torch.zeros_like(weight) if wants_weight else None
-    some = max(1, _ROWS // k)
-    buffer = x.new_zeros(min(n, some), k, len(weight))
+    found, some = x.new_zeros(winner.shape[1], inputs), max(1, _ROWS // k)
     for first in range(0, n, some):
-        where = winner[first : first + some, None]
-        part = buffer[: len(where)].scatter_(1, where, grad[first : first + some, None])
-        rows = part.flatten(0, 1)
-        if grad_x is not None:
-            torch.mm(rows, weight, out=grad_x[first : first + some].view(-1, inputs))
-        if grad_weight is not None:
-            grad_weight.addmm_(rows.t(), x[first : first + some].reshape(-1, inputs))
-        part.scatter_(1, where, 0.0)
-    return grad_x, grad_weight
+        part, shares = x[first : first + some].flatten(0, 1), grad[first : first + some].t()
+        rows = winner[first : first + some] + torch.arange(0, len(part), k)[:, None]
+        found += F.embedding_bag(rows.t(), part, mode="sum", per_sample_weights=shares)
+    return found
 
 
 class _LinearMax(torch.autograd.Function):
@@ -181,7 +221,10 @@ class _LinearMax(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, winner = ctx.saved_tensors
-        return *_backward_of_max(x, weight, winner, grad, *ctx.needs_input_grad[:2]), grad.sum(0)
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        grad_x = _gradient_of_rows(weight, winner, grad, x.shape[1]).view_as(x) if wants_x else None
+        grad_weight = _gradient_of_weight(x, winner, grad) if wants_weight else None
+        return grad_x, grad_weight, grad.sum(0) if wants_bias else None
 
 
 class _LinearBnMax(torch.autograd.Function):
@@ -189,13 +232,15 @@ class _LinearBnMax(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, gamma: Tensor, beta: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         rows = x.flatten(0, 1)
         centre = rows.mean(0)
         covariance = torch.zeros(len(centre), len(centre), dtype=x.dtype)
-        for part in rows.split(max(256, _CHUNK // len(centre))):
-            centred = part - centre  # first: a difference of two products would lose digits
+        buffer = torch.empty_like(rows[:_ROWS])
+        for part in rows.split(_ROWS):
+            # centred first, because a difference of two products would lose digits
+            centred = torch.sub(part, centre, out=buffer[: len(part)])
             covariance.addmm_(centred.t(), centred)
         spread = weight @ covariance.div_(len(rows))
         mean, variance = weight @ centre, (spread * weight).sum(1).clamp_min_(0)
@@ -211,14 +256,20 @@ class _LinearBnMax(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, winner, gamma, scale, centre, spread, normalised = ctx.saved_tensors
-        n = x.shape[0] * x.shape[1]
+        n, k, inputs = x.shape
         grad_beta, grad_gamma, slope = grad.sum(0), (grad * normalised).sum(0), gamma * scale
-        grad_x, grad_weight = _backward_of_max(x, weight, winner, grad * slope, *ctx.needs_input_grad[:2])
-        constant, correction = slope * grad_beta / n, slope * scale * grad_gamma / n
-        if grad_weight is not None:
-            grad_weight -= n * (torch.outer(constant, centre) + correction[:, None] * spread)
-        if grad_x is not None:
+        share = grad * slope
+        constant, correction = slope * grad_beta / (n * k), slope * scale * grad_gamma / (n * k)
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = _gradient_of_weight(x, winner, share)
+            grad_weight -= n * k * (torch.outer(constant, centre) + correction[:, None] * spread)
+        if ctx.needs_input_grad[0]:
             matrix = weight.t() @ (correction[:, None] * weight)
-            rows = grad_x.view(n, -1).addmm_(x.flatten(0, 1), matrix, alpha=-1)
-            rows.sub_(constant @ weight - centre @ matrix)
-        return grad_x, grad_weight, grad_gamma, grad_beta, None
+            offset = constant @ weight - centre @ matrix
+            grad_x = _gradient_of_rows(weight, winner, share, k)
+            for rows, part in zip(x.view(-1, inputs).split(_ROWS), grad_x.split(_ROWS), strict=True):
+                part.addmm_(rows, matrix, alpha=-1).sub_(offset)
+            grad_x = grad_x.view_as(x)
+        grad_bias = torch.zeros_like(grad_beta) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias, grad_gamma, grad_beta, None

@@ -34,7 +34,9 @@ def linear_bn_pool(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: fl
         x = x.to(linear.weight.dtype)
         if not norm.training:
             return _LinearPool.apply(x, *folded(linear, norm), slope)
-        pooled, mean, variance = _LinearBnPool.apply(x, linear.weight, norm.weight, norm.bias, norm.eps, slope)
+        pooled, mean, variance = _LinearBnPool.apply(
+            x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps, slope
+        )
         count_batch(norm, mean if linear.bias is None else mean + linear.bias, variance, x.shape[0] * x.shape[1])
         return pooled
 
@@ -118,7 +120,14 @@ class _LinearBnPool(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float, slope: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        gamma: Tensor,
+        beta: Tensor,
+        eps: float,
+        slope: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
         clouds, points, outputs = len(x), x.shape[1], len(weight)
         y = torch.mm(x.flatten(0, 1), weight.t()).view(clouds, points, outputs)
@@ -174,4 +183,5 @@ class _LinearBnPool(torch.autograd.Function):
             if grad_x is not None:
                 torch.mm(part, weight, out=grad_x[place])
             grad_weight.addmm_(part.t(), x[place])
-        return grad_x, grad_weight, grad_gamma, grad_beta, None, None
+        grad_bias = torch.zeros_like(grad_beta) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias, grad_gamma, grad_beta, None, None

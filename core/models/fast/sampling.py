@@ -4,6 +4,8 @@ All are deterministic: farthest points begin with the first point of the cloud, 
 wherever an order is defined.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -26,7 +28,8 @@ def nearest(points: Tensor, k: int, queries: Tensor | None = None) -> Tensor:
     queries = points if queries is None else queries
     k, length = min(k, points.shape[1]), (points * points).sum(2)
     if points.device.type != "cpu":  # the distances of all clouds at once
-        return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k)
+        with torch.autocast(points.device.type, enabled=False):  # near points differ in the last digits
+            return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k)
     found = torch.empty(len(points), queries.shape[1], k, dtype=torch.int64)
     distance = points.new_empty(queries.shape[1], points.shape[1])
     for place in range(len(points)):  # one cloud at a time, so that its distances stay in the cache
@@ -59,6 +62,25 @@ def rows_of(index: Tensor, n: int) -> Tensor:
     return (index + clouds[:, None, None] * n).flatten(0, 1)
 
 
+class Seers(NamedTuple):
+    """The pairs (i, j) of a point and its neighbour, sorted by the neighbour."""
+
+    order: Tensor
+    """(n * k,), where the pair i * k + its place among the k lies."""
+    start: Tensor
+    """(m,), where the pairs of each of m neighbours begin."""
+    degree: Tensor
+    """(m,), how many there are."""
+
+
+def seers_of(rows: Tensor, m: int) -> Seers:
+    """The points that see each of m points as one of their neighbours, rows (n, k)."""
+    flat = rows.flatten()
+    degree = torch.bincount(flat, minlength=m)
+    order = torch.sort(flat.int(), stable=True).indices  # faster than in 64 bits
+    return Seers(order, degree.cumsum(0) - degree, degree)
+
+
 @torch.no_grad()
 def farthest(points: Tensor, count: int) -> Tensor:
     """Places (B, count) of points (B, N, 3), each the farthest from those before it; the first is point 0.
@@ -77,6 +99,14 @@ def farthest(points: Tensor, count: int) -> Tensor:
         torch.minimum(nearest_chosen, distance, out=nearest_chosen)
         found[:, place] = nearest_chosen.argmax(1)
     return found
+
+
+@torch.no_grad()
+def farthest_first(points: Tensor, count: int) -> Tensor:
+    """All places (B, N) of points (B, N, 3): first the ``count`` farthest ones in that order, then the others."""
+    first = farthest(points, count)
+    others = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device).scatter_(1, first, False)
+    return torch.cat((first, others.nonzero()[:, 1].view(len(points), -1)), 1)
 
 
 @torch.no_grad()

@@ -11,12 +11,18 @@ def statistics(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return norm.running_mean, norm.running_var
 
 
-def folded(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Weight (C, K) and bias (C,) of the linear layer with the batch norm in eval mode after it."""
+def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Factor and offset (C,) of a batch norm in eval mode: it gives ``factor * y + offset``."""
     mean, variance = statistics(norm)
     factor = norm.weight * torch.rsqrt(variance + norm.eps)
-    bias = -mean if linear.bias is None else linear.bias - mean
-    return linear.weight * factor[:, None], bias * factor + norm.bias
+    return factor, norm.bias - mean * factor
+
+
+def folded(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Weight (C, K) and bias (C,) of the linear layer with the batch norm in eval mode after it."""
+    factor, offset = affine(norm)
+    bias = offset if linear.bias is None else offset + linear.bias * factor
+    return linear.weight * factor[:, None], bias
 
 
 @torch.no_grad()

@@ -11,11 +11,18 @@ from core.models.importers.weights import State
 Layers = Iterable[tuple[str, str]]
 """Names of our layers, and theirs."""
 
+CLASSIFIER = (("classifier.0", "linear1"), ("classifier.4", "linear2"), ("classifier.8", "linear3"))
+"""Linear layers of our classifiers, and their names in projects that descend from DGCNN's."""
+CLASSIFIER_NORMS = (("classifier.1", "bn6"), ("classifier.5", "bn7"))
+"""The batch norms between them."""
 
-def converted(state: State, linear: Layers, norms: Layers, without_bias: Layers = ()) -> dict[str, Tensor]:
-    """The tensors of linear layers, batch norms and linear layers without bias, by our names.
+_LINEAR, _NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var")
 
-    A convolution of size one is a linear layer shared by all points.
+
+def converted(state: State, linear: Layers, norms: Layers) -> dict[str, Tensor]:
+    """The tensors of linear layers and batch norms, by our names.
+
+    A convolution of size one is a linear layer shared by all points. A linear layer has a bias if theirs has.
 
     Raises
     ------
@@ -23,17 +30,15 @@ def converted(state: State, linear: Layers, norms: Layers, without_bias: Layers 
         With the end of a sentence, if a tensor is absent.
     """
     found = {}
-    for layers, parts in (
-        (linear, ("weight", "bias")),
-        (without_bias, ("weight",)),
-        (norms, ("weight", "bias", "running_mean", "running_var")),
-    ):
+    for layers, parts in ((linear, _LINEAR), (norms, _NORM)):
         for ours, theirs in layers:
             for part in parts:
-                if (tensor := state.tensors.get(f"{theirs}.{part}")) is None:
+                tensor = state.tensors.get(f"{theirs}.{part}")
+                if tensor is not None:
+                    found[f"{ours}.{part}"] = tensor.flatten(1) if parts is _LINEAR and tensor.dim() > 2 else tensor
+                elif part != "bias" or parts is _NORM:
                     raise ValueError(f"it lacks {theirs}.{part}")
-                found[f"{ours}.{part}"] = tensor.flatten(1) if tensor.dim() > 2 else tensor
-            if layers is norms:
+            if parts is _NORM:
                 found[f"{ours}.num_batches_tracked"] = torch.tensor(0)
     return found
 

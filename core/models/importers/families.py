@@ -7,7 +7,7 @@ those of one of our architectures; the others are named, so that a person knows 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.models.importers import dgcnn, pointnets
+from core.models.importers import dgcnn, gdanet, pct, pointmlp, pointnets
 from core.models.importers.weights import Built, State
 
 
@@ -36,10 +36,10 @@ FAMILIES: tuple[Family, ...] = (
     Family("PointNet++ (multi-scale, yanx27)", ("sa1.conv_blocks.", "fc3.")),
     Family("Point-MAE before its fine-tuning", ("MAE_encoder.",), lacks=_ENCODER),
     Family("Point-MAE", ("blocks.blocks.0.attn.qkv", "cls_pos", "cls_head_finetune.")),
-    Family("GDANet", ("SGCAM_1s.", "conv12.")),
-    Family("PCT", ("gather_local_0.", "pt_last.sa1.q_conv", "conv_fuse")),
+    Family("GDANet", ("SGCAM_1s.", "conv12."), gdanet.build),
+    Family("PCT", ("gather_local_0.", "pt_last.sa1.q_conv", "conv_fuse"), pct.build),
     Family("CurveNet", ("lpfa.", "cic11.", "cic42.")),
-    Family("PointMLP", ("embedding.net.0", "local_grouper_list.0.affine_alpha")),
+    Family("PointMLP", ("embedding.net.0", "local_grouper_list.0.affine_alpha"), pointmlp.build),
     Family("PointNeXt", ("encoder.encoder.0.0.convs.", "prediction.head.")),
     Family("Uni3D", ("point_encoder.encoder2trans", "point_encoder.trans2embed"), lacks=_ENCODER),
     Family("ULIP", ("point_encoder.", "pc_projection", "logit_scale"), lacks=_ENCODER),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.models.fast.edges import edge_conv
+from core.models.fast.layers import classifier
 from core.models.fast.pooled import linear_bn_pool
 from core.models.fast.sampling import nearest
 from core.models.port import Output
@@ -64,13 +65,7 @@ class DGCNN(nn.Module):
         widths, k = (3, 64, 64, 128, 256), self.options.neighbours
         self.edges = nn.ModuleList(EdgeConv(*pair, k) for pair in pairwise(widths))
         self.pool = PooledLayer(sum(widths[1:]), 1024)
-        self.classifier = nn.Sequential(
-            nn.Linear(2048, 512, bias=False), nn.BatchNorm1d(512), nn.LeakyReLU(SLOPE),
-            nn.Dropout(self.options.dropout),
-            nn.Linear(512, 256), nn.BatchNorm1d(256), nn.LeakyReLU(SLOPE),
-            nn.Dropout(self.options.dropout),
-            nn.Linear(256, classes),
-        )  # fmt: skip
+        self.classifier = classifier(2048, classes, self.options.dropout, SLOPE, first_bias=False)
 
     def forward(self, clouds: Tensor) -> Output:
         x, found = clouds, []

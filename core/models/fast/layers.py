@@ -1,0 +1,33 @@
+"""Modules that several architectures are made of."""
+
+from torch import Tensor, nn
+
+from core.models.fast.groups import linear_bn_act
+
+
+class LinearBN(nn.Module):
+    """Linear + batch norm + ReLU, (..., in) -> (..., out)."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs, bias=bias)
+        self.norm = nn.BatchNorm1d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear_bn_act(x.flatten(0, -2), self.linear, self.norm).unflatten(0, x.shape[:-1])
+
+
+def classifier(inputs: int, classes: int, dropout: float, slope: float = 0.0, first_bias: bool = True) -> nn.Sequential:
+    """Latents (B, inputs) -> logits (B, classes), with layers of 512 and 256 outputs between.
+
+    Parameters
+    ----------
+    dropout : share of the outputs of those layers dropped in training.
+    slope : of their leaky ReLU for negative values; 0 is ReLU.
+    first_bias : whether the first of them has a bias.
+    """
+    return nn.Sequential(
+        nn.Linear(inputs, 512, bias=first_bias), nn.BatchNorm1d(512), nn.LeakyReLU(slope), nn.Dropout(dropout),
+        nn.Linear(512, 256), nn.BatchNorm1d(256), nn.LeakyReLU(slope), nn.Dropout(dropout),
+        nn.Linear(256, classes),
+    )  # fmt: skip
