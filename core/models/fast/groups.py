@@ -1,10 +1,10 @@
 """Layers on the pairs of a point and its neighbours, n groups of k rows, as PointNet++ and its successors have them.
 
 On the CPU channels lie last, one row a pair, and each layer is one product of matrices. A first layer that is linear in
-[x_j - x_i, ...] is computed for each point and subtracted for each pair (``pairs``). The last one, of which only the
-maximum over a group is used, is never stored (``linear_bn_max_of_groups``). In eval mode batch norm is folded into the
-weights. The sums of batch norm are in double precision: over some hundred thousand rows PyTorch's own, in rows of
-single precision, lose three digits. The tests compare with plain PyTorch.
+[x_j - x_i, ...] is computed for each point and subtracted for each pair (``linear_bn_act_of_pairs``). The last one, of
+which only the maximum over a group is used, is never stored (``linear_bn_max_of_groups``). In eval mode batch norm is
+folded into the weights. The sums of batch norm are in double precision: over some hundred thousand rows PyTorch's own,
+in rows of single precision, lose three digits. The tests compare with plain PyTorch.
 """
 
 from typing import Any
@@ -45,6 +45,26 @@ def linear_bn_act(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: flo
     return F.leaky_relu(y, slope, inplace=True) if slope != 1 else y
 
 
+def linear_bn_act_of_pairs(
+    x: Tensor, rows: Tensor, own: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: float = 0.0
+) -> Tensor:
+    """``linear_bn_act`` of x_j, less own_i in its first channels, for each neighbour j of each i.
+
+    Parameters
+    ----------
+    x : Tensor (m, K)
+    rows : Tensor (n, k), the neighbours: rows of x.
+    own : Tensor (n, D), D <= K.
+
+    Returns
+    -------
+    Tensor (n * k, C)
+    """
+    weight, bias = (linear.weight, linear.bias) if norm.training else folded(linear, norm)
+    y = pairs(F.linear(x, weight, bias), rows, F.linear(own, weight[:, : own.shape[1]]))
+    return bn_act(y, norm, slope) if norm.training else F.leaky_relu(y, slope, inplace=True)
+
+
 def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
     """Maximum over the rows of each group of the normalised linear layer, x (n, k, K) -> (n, C).
 
@@ -54,7 +74,7 @@ def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) 
         return norm(linear(x.flatten(0, 1))).view(*x.shape[:2], -1).amax(1)
     if not norm.training:
         return _LinearMax.apply(x, *folded(linear, norm))
-    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, norm.weight, norm.bias, norm.eps)
+    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps)
     mean = mean if linear.bias is None else mean + linear.bias  # which batch norm takes away again
     count_batch(norm, mean, variance, x.shape[0] * x.shape[1])
     return peak
@@ -189,7 +209,7 @@ class _LinearBnMax(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, gamma: Tensor, beta: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         rows = x.flatten(0, 1)
         centre = rows.mean(0)
@@ -221,4 +241,5 @@ class _LinearBnMax(torch.autograd.Function):
             matrix = weight.t() @ (correction[:, None] * weight)
             rows = grad_x.view(n, -1).addmm_(x.flatten(0, 1), matrix, alpha=-1)
             rows.sub_(constant @ weight - centre @ matrix)
-        return grad_x, grad_weight, grad_gamma, grad_beta, None
+        grad_bias = torch.zeros_like(grad_beta) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias, grad_gamma, grad_beta, None
