@@ -9,11 +9,14 @@ from core.models.fast.folded import eval_view
 from core.models.port import Classifier, NonFiniteError, Output, evaluating, give_name, require_finite
 from core.models.zoo.dgcnn import DGCNN, DGCNNOptions
 from core.models.zoo.pointnet import PointNet, PointNetOptions
+from core.models.zoo.pointnet2 import PointNet2MSG, PointNet2Options, PointNet2SSG
 from core.options import Options
 
 ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
     "pointnet": (PointNet, PointNetOptions),
     "dgcnn": (DGCNN, DGCNNOptions),
+    "pointnet2-ssg": (PointNet2SSG, PointNet2Options),
+    "pointnet2-msg": (PointNet2MSG, PointNet2Options),
 }
 
 

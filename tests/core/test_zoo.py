@@ -14,6 +14,7 @@ from core.models import ARCHITECTURES, build, eval_view
 from core.models.importers.families import family_of
 from core.models.importers.weights import read_state
 from tests.published_dgcnn import PublishedDGCNN
+from tests.published_pointnet2 import PublishedPointNet2MSG, PublishedPointNet2SSG
 
 N, CLASSES = 48, 7
 
@@ -28,9 +29,15 @@ class Published:
     """Of the public model of 40 classes, in millions."""
 
 
-PUBLISHED = {"dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810)}
-FIRST_POINT_MATTERS: frozenset[str] = frozenset()
+PUBLISHED = {
+    "dgcnn": Published(lambda classes, dropout: PublishedDGCNN(classes, dropout=dropout), 1.810),
+    "pointnet2-ssg": Published(PublishedPointNet2SSG, 1.476),
+    "pointnet2-msg": Published(PublishedPointNet2MSG, 1.747),
+}
+FIRST_POINT_MATTERS = frozenset({"pointnet2-ssg", "pointnet2-msg"})
 """Architectures with farthest point sampling."""
+FULL_BALLS = frozenset({"pointnet2-ssg", "pointnet2-msg"})
+"""Those of them whose balls take the points that come first in the cloud, where they hold more than they take."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -53,6 +60,11 @@ def settled(model: nn.Module) -> nn.Module:
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.1, 1.0)
     return model.double().eval()
+
+
+def settled_model(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    return settled(build(name, CLASSES))
 
 
 def pair(name: str, folder: Path) -> tuple[nn.Module, nn.Module]:
@@ -121,8 +133,11 @@ def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_on
 
 @architectures
 def test_the_order_of_the_points_does_not_matter(name: str) -> None:
-    """But for which point comes first, where the model chooses farthest points, the first of which it is."""
-    model, x = settled(build(name, CLASSES)), clouds()
+    """But for which point comes first, where the model chooses farthest points, the first of which it is.
+
+    Balls of PointNet++ take the points that come first where they hold more than they take, and here none does.
+    """
+    model, x = settled_model(name), clouds()
     order = torch.cat([torch.tensor([0]), 1 + torch.randperm(N - 1, generator=torch.Generator().manual_seed(1))])
     if name not in FIRST_POINT_MATTERS:
         order = order.flip(0)
@@ -130,9 +145,22 @@ def test_the_order_of_the_points_does_not_matter(name: str) -> None:
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", sorted(FIRST_POINT_MATTERS))
+def test_of_many_points_it_looks_at_those_that_the_published_one_looks_at(name: str, tmp_path: Path) -> None:
+    """There are more points than centres, and balls that hold more of them than they take."""
+    ours, theirs = pair(name, tmp_path)
+    x = 0.3 * clouds(1, 530)
+    order = torch.cat([torch.tensor([0]), torch.arange(1, 530).flip(0)])
+    with torch.no_grad():
+        first, second = (ours(each).logits for each in (x, x[:, order]))
+        torch.testing.assert_close(first, theirs(x.mT), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(second, theirs(x[:, order].mT), rtol=1e-9, atol=1e-9)
+    assert torch.allclose(first, second, rtol=1e-9) == (name not in FULL_BALLS)
+
+
 @architectures
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    model, x = settled(build(name, CLASSES)), clouds(2)
+    model, x = settled_model(name), clouds(2)
     direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     points = x.clone().requires_grad_()
     slope = (torch.autograd.grad(model(points).logits[:, 2].sum(), points)[0] * direction).sum()
@@ -143,14 +171,14 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
 @architectures
 def test_a_cloud_gives_the_same_alone_and_in_company(name: str) -> None:
-    model, x = settled(build(name, CLASSES)), clouds()
+    model, x = settled_model(name), clouds()
     for mine, other in zip(model(x[2:3]), model(x), strict=True):
         torch.testing.assert_close(mine, other[2:3], rtol=1e-12, atol=1e-12)
 
 
 @architectures
 def test_any_number_of_points_is_taken(name: str) -> None:
-    model = settled(build(name, CLASSES))
+    model = settled_model(name)
     for points in (1, 2, 19, 129, 256):
         output = model(clouds(2, points))
         assert output.logits.isfinite().all()
@@ -159,7 +187,7 @@ def test_any_number_of_points_is_taken(name: str) -> None:
 
 @architectures
 def test_the_view_for_questions_leaves_the_weights_without_a_gradient(name: str) -> None:
-    model, x = settled(build(name, CLASSES)), clouds(2).requires_grad_()
+    model, x = settled_model(name), clouds(2).requires_grad_()
     with eval_view(model) as ask:
         output = ask(x)
     grad = torch.autograd.grad(output.logits.sum(), x)[0]

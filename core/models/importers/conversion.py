@@ -11,6 +11,14 @@ from core.models.importers.weights import State
 Layers = Iterable[tuple[str, str]]
 """Names of our layers, and theirs."""
 
+Named = tuple[tuple[str, str], ...]
+"""The same, to be added up."""
+
+CLASSIFIER: tuple[Named, Named] = (
+    (("classifier.0", "fc1"), ("classifier.4", "fc2"), ("classifier.8", "fc3")),
+    (("classifier.1", "bn1"), ("classifier.5", "bn2")),
+)
+"""The linear layers and the batch norms of the classifier that PointNet++ and its successors share."""
 _LINEAR, _NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var")
 
 
@@ -36,6 +44,21 @@ def converted(state: State, linear: Layers, norms: Layers) -> dict[str, Tensor]:
             if parts is _NORM:
                 found[f"{ours}.num_batches_tracked"] = torch.tensor(0)
     return found
+
+
+def three_layers(ours: str, convolutions: str, norms: str) -> tuple[Named, Named]:
+    """The linear layers and the batch norms of ``ThreeLayers``, which theirs has in a list of each."""
+    places = ("first", "second", "third")
+    return (
+        tuple((f"{ours}.{name}.linear", f"{convolutions}.{place}") for place, name in enumerate(places)),
+        tuple((f"{ours}.{name}.norm", f"{norms}.{place}") for place, name in enumerate(places)),
+    )
+
+
+def require_no_normals(state: State, first: str) -> None:
+    """Raise ``ValueError``, with the end of a sentence, if the first layer, of this weight, reads normals too."""
+    if state.shape(first)[1:2] == (6,):
+        raise ValueError("it reads normals, and clouds here are coordinates alone: use one trained without normals")
 
 
 def classes_of(state: State, last: str) -> int:
