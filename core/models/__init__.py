@@ -8,6 +8,7 @@ from torch import nn
 from core.models.fast.folded import eval_view
 from core.models.port import Classifier, NonFiniteError, Output, evaluating, give_name, require_finite
 from core.models.zoo.dgcnn import DGCNN, DGCNNOptions
+from core.models.zoo.pointconv import PointConv, PointConvOptions
 from core.models.zoo.pointnet import PointNet, PointNetOptions
 from core.models.zoo.pointnet2 import PointNet2MSG, PointNet2Options, PointNet2SSG
 from core.options import Options
@@ -17,6 +18,7 @@ ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
     "dgcnn": (DGCNN, DGCNNOptions),
     "pointnet2-ssg": (PointNet2SSG, PointNet2Options),
     "pointnet2-msg": (PointNet2MSG, PointNet2Options),
+    "pointconv": (PointConv, PointConvOptions),
 }
 
 

@@ -1,4 +1,4 @@
-"""Layers on groups of neighbours: what plain PyTorch computes, with its gradients and running statistics."""
+"""Layers on groups of neighbours, and which those are: what plain PyTorch computes, with gradients and statistics."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.models.fast.density import kernel_density, reference_kernel_density
 from core.models.fast.groups import (
     bn_act,
     linear_bn_act,
@@ -125,6 +126,16 @@ def test_statistics_of_many_rows_lose_no_digits(pooled: bool) -> None:
     exact = x.detach().double()
     torch.testing.assert_close(norm.running_mean.double(), exact.mean(0), rtol=0, atol=1e-6 * 0.05)
     torch.testing.assert_close(norm.running_var.double(), exact.var(0), rtol=1e-6, atol=0)
+
+
+def test_the_density_and_its_gradient() -> None:
+    x = random(2, 30, 3).requires_grad_()
+    found, expected = kernel_density(x, 0.4), reference_kernel_density(x, 0.4)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    slopes = (torch.autograd.grad((each * random(2, 30, seed=2)).sum(), x)[0] for each in (found, expected))
+    torch.testing.assert_close(*slopes, rtol=1e-10, atol=1e-10)
+    gaussian = torch.exp(-(torch.cdist(x, x) ** 2) / (2 * 0.4**2)) / (2.5 * 0.4)
+    torch.testing.assert_close(found, gaussian.mean(2), rtol=1e-9, atol=1e-9)
 
 
 def test_balls_take_the_first_points_in_them_and_the_first_again() -> None:
