@@ -88,19 +88,18 @@ def test_the_maximum_over_groups(groups: int, k: int, training: bool) -> None:
 
 @modes
 @slopes
-@pytest.mark.parametrize("k", [1, 4])
-def test_a_layer_on_pairs(k: int, slope: float, training: bool) -> None:
+@pytest.mark.parametrize(("k", "features"), [(1, 4), (4, 4), (4, 0)])
+def test_a_layer_on_pairs(k: int, features: int, slope: float, training: bool) -> None:
     rows, own = torch.randint(0, 9, (11, k), generator=torch.Generator().manual_seed(3)), random(11, 3, seed=4)
-    first = torch.cat([torch.ones(3), torch.zeros(4)]).double()
 
     def plain(linear: nn.Linear, norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
-        seen = x[rows] - F.pad(own, (0, 4))[:, None] * first
+        seen = x[rows] - F.pad(own, (0, features))[:, None]
         return F.leaky_relu(norm(linear(seen.flatten(0, 1))), slope)
 
     require_equal(
         lambda linear, norm, x: linear_bn_act_of_pairs(x, rows, own, linear, norm, slope),
         plain,
-        random(9, 7),
+        random(9, 3 + features),
         12,
         training,
     )

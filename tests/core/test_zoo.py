@@ -188,6 +188,15 @@ def test_any_number_of_points_is_taken(name: str) -> None:
 
 
 @architectures
+def test_under_autocast_it_answers_alike(name: str) -> None:
+    model, x = settled_model(name).float(), clouds().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(x).logits.float()
+    assert torch.autograd.grad(logits.sum(), x)[0].isfinite().all()
+    torch.testing.assert_close(logits, model(x).logits, rtol=0.05, atol=0.05)
+
+
+@architectures
 def test_the_view_for_questions_leaves_the_weights_without_a_gradient(name: str) -> None:
     model, x = settled_model(name), clouds(2).requires_grad_()
     with eval_view(model) as ask:

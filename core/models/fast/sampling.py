@@ -1,7 +1,7 @@
-"""Which points a layer looks at: nearest neighbours, the points in a ball, and evenly spread ones. No gradient passes.
+"""Which points a layer looks at: nearest neighbours, the points in a ball, and evenly spread ones.
 
-All are deterministic: farthest points begin with the first point of the cloud, and ties go to a point of lower index
-wherever an order is defined.
+No gradient passes through the choice. All are deterministic: farthest points begin with the first point of the cloud,
+and ties go to a point of lower index wherever an order is defined.
 """
 
 import torch

@@ -68,8 +68,9 @@ class NeighbourConvolution(Convolution):
     def forward(self, points: Tensor, x: Tensor, centres: Tensor) -> Tensor:
         """Points (B, N, 3), x (B * N, 3 + C) their coordinates and features, centres (B, M, 3) -> (B, M, O)."""
         rows, own = rows_of(nearest(points, self.neighbours, centres), points.shape[1]), centres.flatten(0, 1)
-        relative, first = pairs(points.flatten(0, 1), rows, own), self.layers.first
-        y = first(relative) if x.shape[1] == 3 else linear_bn_act_of_pairs(x, rows, own, first.linear, first.norm)
+        first = self.layers.first
+        y = linear_bn_act_of_pairs(x, rows, own, first.linear, first.norm)
+        relative = pairs(points.flatten(0, 1), rows, own)
         sparsity = self.sparsity(points).flatten().index_select(0, rows.flatten()).view_as(rows)
         return self.convolved(y, relative, sparsity).unflatten(0, centres.shape[:2])
 

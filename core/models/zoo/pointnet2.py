@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.fast.groups import linear_bn_act_of_pairs, linear_bn_max_of_groups, pairs
+from core.models.fast.groups import linear_bn_act_of_pairs, linear_bn_max_of_groups
 from core.models.fast.layers import ThreeLayers, classifier
 from core.models.fast.sampling import farthest, in_ball, rows_of, taken
 from core.models.port import Output
@@ -54,11 +54,7 @@ class BallLayers(nn.Module):
         index = in_ball(points, centres, self.ball.radius, self.ball.most)
         rows, own = rows_of(index, points.shape[1]), centres.flatten(0, 1)
         first, last = self.layers.first, self.layers.third
-        if x.shape[1] == 3:  # differences of coordinates alone are as fast, and lose no digits in a small ball
-            y = first(pairs(x, rows, own))
-        else:
-            y = linear_bn_act_of_pairs(x, rows, own, first.linear, first.norm)
-        y = self.layers.second(y).unflatten(0, rows.shape)
+        y = self.layers.second(linear_bn_act_of_pairs(x, rows, own, first.linear, first.norm)).unflatten(0, rows.shape)
         return F.relu(linear_bn_max_of_groups(y, last.linear, last.norm)).unflatten(0, centres.shape[:2])
 
 
