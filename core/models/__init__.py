@@ -10,8 +10,10 @@ from core.models.port import Classifier, NonFiniteError, Output, evaluating, giv
 from core.models.zoo.dgcnn import DGCNN, DGCNNOptions
 from core.models.zoo.gdanet import GDANet, GDANetOptions
 from core.models.zoo.pct import PCT, PCTOptions
+from core.models.zoo.pointconv import PointConv, PointConvOptions
 from core.models.zoo.pointmlp import PointMLP, PointMLPElite, PointMLPOptions
 from core.models.zoo.pointnet import PointNet, PointNetOptions
+from core.models.zoo.pointnet2 import PointNet2MSG, PointNet2Options, PointNet2SSG
 from core.options import Options
 
 ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
@@ -21,6 +23,9 @@ ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
     "pct": (PCT, PCTOptions),
     "pointmlp": (PointMLP, PointMLPOptions),
     "pointmlp-elite": (PointMLPElite, PointMLPOptions),
+    "pointnet2-ssg": (PointNet2SSG, PointNet2Options),
+    "pointnet2-msg": (PointNet2MSG, PointNet2Options),
+    "pointconv": (PointConv, PointConvOptions),
 }
 
 

@@ -242,6 +242,7 @@ class TestDGCNN:
 KEYS = {
     "PointNet++ (single-scale, yanx27)": ("sa1.mlp_convs.0.weight", "fc3.weight"),
     "PointNet++ (multi-scale, yanx27)": ("sa1.conv_blocks.0.0.weight", "fc3.weight"),
+    "PointConv": ("sa1.mlp_convs.0.weight", "fc3.weight", "sa1.weightnet.0.weight", "sa1.densitynet.0.weight"),
     "DGCNN": ("conv1.0.weight", "conv5.0.weight", "linear1.weight", "linear3.weight"),
     "GDANet": ("SGCAM_1s.0.weight", "conv12.0.weight", "conv1.0.weight"),
     "PCT": ("gather_local_0.conv1.weight", "pt_last.sa1.q_conv.weight", "conv_fuse.0.weight", "linear1.weight"),
@@ -271,6 +272,18 @@ class TestFamilies:
             "PointNet for segmentation",
             "Point-MAE before its fine-tuning",
         }
+
+    @pytest.mark.parametrize("name", [name for name, keys in KEYS.items() if keys[0].startswith("sa1.")])
+    def test_weights_that_read_normals_are_refused(self, tmp_path: Path, name: str) -> None:
+        first, *others = KEYS[name]
+        torch.save({first: torch.zeros(64, 6, 1, 1), **{key: torch.zeros(2) for key in others}}, tmp_path / "m.pth")
+        assert f"a {name}, but it reads normals" in refused(tmp_path / "m.pth")
+
+    def test_a_pointconv_of_another_density_is_refused(self, tmp_path: Path) -> None:
+        tensors = {key: torch.zeros(2) for key in KEYS["PointConv"]}
+        tensors["sa1.densitynet.mlp_convs.0.weight"] = torch.zeros(8, 1, 1)
+        torch.save(tensors, tmp_path / "m.pth")
+        assert "it multiplies by the density of points" in refused(tmp_path / "m.pth")
 
     def test_an_encoder_before_its_fine_tuning_is_no_classifier(self, tmp_path: Path) -> None:
         torch.save({"base_model": {"MAE_encoder.blocks.blocks.0.attn.qkv.weight": torch.zeros(3)}}, tmp_path / "m.pth")

@@ -1,9 +1,9 @@
 """Every architecture: the function of its published definition, exactly, and what the program expects of it."""
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from core.models import ARCHITECTURES, build, eval_view
 from core.models.importers.families import family_of
-from core.models.importers.weights import read_state
+from core.models.importers.weights import State
 from tests.published_dgcnn import PublishedDGCNN
 from tests.published_gdanet import PublishedGDANet
 from tests.published_pct import PublishedPCT
+from tests.published_pointconv import PublishedPointConv
 from tests.published_pointmlp import PublishedPointMLP, PublishedPointMLPElite
+from tests.published_pointnet2 import PublishedPointNet2MSG, PublishedPointNet2SSG
 
 N, CLASSES = 48, 7
 
@@ -37,14 +39,19 @@ PUBLISHED = {
     "pct": Published(PublishedPCT, 2.876),
     "pointmlp": Published(PublishedPointMLP, 13.239),
     "pointmlp-elite": Published(PublishedPointMLPElite, 0.716),
+    "pointnet2-ssg": Published(PublishedPointNet2SSG, 1.476),
+    "pointnet2-msg": Published(PublishedPointNet2MSG, 1.747),
+    "pointconv": Published(PublishedPointConv, 19.569),
 }
-FIRST_POINT_MATTERS = frozenset({"pct", "pointmlp", "pointmlp-elite"})
+FIRST_POINT_MATTERS = frozenset({"pct", "pointmlp", "pointmlp-elite", "pointnet2-ssg", "pointnet2-msg", "pointconv"})
 """Architectures with farthest point sampling."""
+FULL_BALLS = frozenset({"pointnet2-ssg", "pointnet2-msg"})
+"""Those of them whose balls take the points that come first in the cloud, where they hold more than they take."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)
 
 
-def clouds(count: int = 6, points: int = N, seed: int = 0) -> Tensor:
+def clouds(count: int = 4, points: int = N, seed: int = 0) -> Tensor:
     """Clouds without two points in one place, (B, N, 3)."""
     generator = torch.Generator().manual_seed(seed)
     return F.normalize(torch.randn(count, points, 3, generator=generator, dtype=torch.float64), dim=2)
@@ -57,6 +64,8 @@ def settled(model: nn.Module) -> nn.Module:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.weight, -1.0, 1.0)  # a slope of either sign
             nn.init.uniform_(module.bias, -0.5, 0.5)
+            if module.num_features == 1:  # a factor of all else, which ReLU must not make zero
+                nn.init.ones_(module.bias)
             assert module.running_mean is not None
             assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
@@ -64,19 +73,23 @@ def settled(model: nn.Module) -> nn.Module:
     return model.double().eval()
 
 
-def pair(name: str, folder: Path) -> tuple[nn.Module, nn.Module]:
+def settled_model(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    return settled(build(name, CLASSES))
+
+
+def pair(name: str) -> tuple[nn.Module, nn.Module]:
     """Our model and the published one, with equal weights: ours are those that the importer makes of theirs."""
     torch.manual_seed(1)
     theirs = settled(PUBLISHED[name].make(CLASSES, 0.0))
     ours = build(name, CLASSES, {"dropout": 0.0}).double()
-    ours.load_state_dict(by_our_names(theirs.state_dict(), folder))
+    ours.load_state_dict(by_our_names(theirs.state_dict()))
     return ours.eval(), theirs
 
 
-def by_our_names(tensors: dict[str, Tensor], folder: Path) -> dict[str, Tensor]:
-    """Tensors of a published model as a file of its weights gives them to ours."""
-    torch.save(tensors, folder / "weights.pth")
-    state = read_state(folder / "weights.pth")
+def by_our_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a published model as an import of its weights gives them to ours."""
+    state = State(tensors, "")
     family = family_of(state)
     assert family is not None
     assert family.build is not None
@@ -91,9 +104,9 @@ def test_it_has_the_size_of_the_published_one(name: str) -> None:
 
 @published
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-def test_it_computes_what_the_published_one_does(name: str, training: bool, tmp_path: Path) -> None:
+def test_it_computes_what_the_published_one_does(name: str, training: bool) -> None:
     """Logits, the gradient of the clouds and of each weight, and the running statistics, in double precision."""
-    ours, theirs = (model.train(training) for model in pair(name, tmp_path))
+    ours, theirs = (model.train(training) for model in pair(name))
     x = clouds()
     mine, other = x.clone().requires_grad_(), x.clone().requires_grad_()
     weighting = torch.randn(len(x), CLASSES, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
@@ -101,12 +114,14 @@ def test_it_computes_what_the_published_one_does(name: str, training: bool, tmp_
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
     (logits * weighting).sum().backward()
     (expected * weighting).sum().backward()
+    assert other.grad is not None
+    assert other.grad.abs().sum() > 0
     torch.testing.assert_close(mine.grad, other.grad, rtol=1e-9, atol=1e-9)
     parameters = dict(theirs.named_parameters(remove_duplicate=False))
     gradients = {
         key: parameters[key].grad if key in parameters else value for key, value in theirs.state_dict().items()
     }
-    wanted, after = (by_our_names(tensors, tmp_path) for tensors in (gradients, theirs.state_dict()))
+    wanted, after = (by_our_names(tensors) for tensors in (gradients, theirs.state_dict()))
     for key, weight in ours.named_parameters():
         torch.testing.assert_close(weight.grad, wanted[key], rtol=1e-9, atol=1e-9, msg=lambda text: f"{key}: {text}")  # noqa: B023
     for key, value in ours.named_buffers():
@@ -116,30 +131,25 @@ def test_it_computes_what_the_published_one_does(name: str, training: bool, tmp_
 
 @published
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_one(
-    name: str, training: bool, tmp_path: Path
-) -> None:
-    ours, theirs = (model.train(training) for model in pair(name, tmp_path))
-    x = clouds()
-    exact = theirs(x.mT).detach()
-    mine = deepcopy(ours).float()(x.float()).logits.detach()
-    other = deepcopy(theirs).float()(x.float().mT).detach()
-    own, others = ((found.double() - exact).norm() for found in (mine, other))
-    assert own <= 2 * others + 1e-6 * exact.norm()
-
-
-@published
-def test_of_more_points_than_it_keeps_it_chooses_those_of_the_published_one(name: str, tmp_path: Path) -> None:
-    ours, theirs = pair(name, tmp_path)
-    x = clouds(1, 600)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(x).logits, theirs(x.mT), rtol=1e-9, atol=1e-9)
+def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_one(name: str, training: bool) -> None:
+    ours, theirs = (model.train(training) for model in pair(name))
+    own, others, size = [], [], []
+    for seed in range(4):  # of one batch of few clouds the distances vary by a factor of two
+        x = clouds(seed=seed)
+        exact = theirs(x.mT).detach()
+        own.append((deepcopy(ours).float()(x.float()).logits.double() - exact).norm().item())
+        others.append((deepcopy(theirs).float()(x.float().mT).double() - exact).norm().item())
+        size.append(exact.norm().item())
+    assert math.hypot(*own) <= 2 * math.hypot(*others) + 1e-6 * math.hypot(*size)
 
 
 @architectures
 def test_the_order_of_the_points_does_not_matter(name: str) -> None:
-    """But for which point comes first, where the model chooses farthest points, the first of which it is."""
-    model, x = settled(build(name, CLASSES)), clouds()
+    """But for which point comes first, where the model chooses farthest points, the first of which it is.
+
+    Balls of PointNet++ take the points that come first where they hold more than they take, and here none does.
+    """
+    model, x = settled_model(name), clouds()
     order = torch.cat([torch.tensor([0]), 1 + torch.randperm(N - 1, generator=torch.Generator().manual_seed(1))])
     if name not in FIRST_POINT_MATTERS:
         order = order.flip(0)
@@ -147,27 +157,40 @@ def test_the_order_of_the_points_does_not_matter(name: str) -> None:
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", sorted(FIRST_POINT_MATTERS))
+def test_of_many_points_it_looks_at_those_that_the_published_one_looks_at(name: str) -> None:
+    """There are more points than centres, and balls that hold more of them than they take."""
+    ours, theirs = pair(name)
+    x = 0.3 * clouds(1, 530)
+    order = torch.cat([torch.tensor([0]), torch.arange(1, 530).flip(0)])
+    with torch.no_grad():
+        first, second = (ours(each).logits for each in (x, x[:, order]))
+        torch.testing.assert_close(first, theirs(x.mT), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(second, theirs(x[:, order].mT), rtol=1e-9, atol=1e-9)
+    assert torch.allclose(first, second, rtol=1e-9) == (name not in FULL_BALLS)
+
+
 @architectures
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    model, x = settled(build(name, CLASSES)), clouds(2)
+    model, x = settled_model(name), clouds(2)
     direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     points = x.clone().requires_grad_()
     slope = (torch.autograd.grad(model(points).logits[:, 2].sum(), points)[0] * direction).sum()
     with torch.no_grad():
-        ahead, behind = (model(x + h * direction).logits[:, 2].sum() for h in (1e-6, -1e-6))
-    torch.testing.assert_close(slope, (ahead - behind) / 2e-6, rtol=1e-5, atol=1e-7)
+        ahead, behind = (model(x + h * direction).logits[:, 2].sum() for h in (1e-7, -1e-7))
+    torch.testing.assert_close(slope, (ahead - behind) / 2e-7, rtol=1e-4, atol=1e-7)
 
 
 @architectures
 def test_a_cloud_gives_the_same_alone_and_in_company(name: str) -> None:
-    model, x = settled(build(name, CLASSES)), clouds()
+    model, x = settled_model(name), clouds()
     for mine, other in zip(model(x[2:3]), model(x), strict=True):
         torch.testing.assert_close(mine, other[2:3], rtol=1e-12, atol=1e-12)
 
 
 @architectures
 def test_any_number_of_points_is_taken(name: str) -> None:
-    model = settled(build(name, CLASSES))
+    model = settled_model(name)
     for points in (1, 2, 19, 129, 256):
         output = model(clouds(2, points))
         assert output.logits.isfinite().all()
@@ -184,8 +207,17 @@ def test_it_learns_under_autocast(name: str) -> None:
 
 
 @architectures
+def test_under_autocast_it_answers_alike(name: str) -> None:
+    model, x = settled_model(name).float(), clouds().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(x).logits.float()
+    assert torch.autograd.grad(logits.sum(), x)[0].isfinite().all()
+    torch.testing.assert_close(logits, model(x).logits, rtol=0.05, atol=0.05)
+
+
+@architectures
 def test_the_view_for_questions_leaves_the_weights_without_a_gradient(name: str) -> None:
-    model, x = settled(build(name, CLASSES)), clouds(2).requires_grad_()
+    model, x = settled_model(name), clouds(2).requires_grad_()
     with eval_view(model) as ask:
         output = ask(x)
     grad = torch.autograd.grad(output.logits.sum(), x)[0]

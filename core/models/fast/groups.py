@@ -62,6 +62,28 @@ def linear_bn_act(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: flo
     return F.leaky_relu(y, slope, inplace=True) if slope != 1 else y
 
 
+def linear_bn_act_of_pairs(
+    x: Tensor, rows: Tensor, own: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: float = 0.0
+) -> Tensor:
+    """``linear_bn_act`` of x_j, less own_i in its first channels, for each neighbour j of each i.
+
+    Parameters
+    ----------
+    x : Tensor (m, K)
+    rows : Tensor (n, k), the neighbours: rows of x.
+    own : Tensor (n, D), D <= K.
+
+    Returns
+    -------
+    Tensor (n * k, C)
+    """
+    if own.shape[1] == x.shape[1]:  # differences of coordinates alone: as fast, and no digits are lost in a small group
+        return linear_bn_act(pairs(x, rows, own), linear, norm, slope)
+    weight, bias = (linear.weight, linear.bias) if norm.training else folded(linear, norm)
+    y = pairs(F.linear(x, weight, bias), rows, F.linear(own, weight[:, : own.shape[1]]))
+    return bn_act(y, norm, slope) if norm.training else F.leaky_relu(y, slope, inplace=True)
+
+
 def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
     """Maximum over the rows of each group of the normalised linear layer, x (n, k, K) -> (n, C).
 

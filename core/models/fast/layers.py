@@ -1,5 +1,7 @@
 """Modules that several architectures are made of."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from core.models.fast.groups import linear_bn_act
@@ -15,6 +17,18 @@ class LinearBN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return linear_bn_act(x.flatten(0, -2), self.linear, self.norm).unflatten(0, x.shape[:-1])
+
+
+class ThreeLayers(nn.Module):
+    """Three ``LinearBN`` one after the other, (n, in) -> (n, out)."""
+
+    def __init__(self, inputs: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        one, two, three = widths
+        self.first, self.second, self.third = LinearBN(inputs, one), LinearBN(one, two), LinearBN(two, three)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.third(self.second(self.first(rows)))
 
 
 def classifier(inputs: int, classes: int, dropout: float, slope: float = 0.0, first_bias: bool = True) -> nn.Sequential:

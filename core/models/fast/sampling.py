@@ -1,7 +1,7 @@
-"""Which points a layer looks at: nearest neighbours, the points in a ball, and evenly spread ones. No gradient passes.
+"""Which points a layer looks at: nearest neighbours, the points in a ball, and evenly spread ones.
 
-All are deterministic: farthest points begin with the first point of the cloud, and ties go to a point of lower index
-wherever an order is defined.
+No gradient passes through the choice. All are deterministic: farthest points begin with the first point of the cloud,
+and ties go to a point of lower index wherever an order is defined.
 """
 
 from typing import NamedTuple
@@ -111,21 +111,25 @@ def farthest_first(points: Tensor, count: int) -> Tensor:
 
 @torch.no_grad()
 def in_ball(points: Tensor, queries: Tensor, radius: float, count: int) -> Tensor:
-    """The first ``count`` points, in their order, within a radius of each query; the first again where there are fewer.
+    """The first points, in their order, within a radius of each query; the first again where there are fewer.
 
     Parameters
     ----------
     points : Tensor (B, N, 3)
     queries : Tensor (B, M, 3), some of the points, so that each has one in its ball.
+    radius, count : of a ball, and the points taken of it.
 
     Returns
     -------
-    Tensor (B, M, count)
+    Tensor (B, M, min(count, N)); a query with none in its ball, as where coordinates are not finite, takes point 0.
     """
-    lengths = (points * points).sum(2)[:, None], (queries * queries).sum(2)[:, :, None]
-    distance = torch.baddbmm(lengths[0], queries, points.mT, alpha=-2).add_(lengths[1])
+    count, squared = min(count, points.shape[1]), (queries * queries).sum(2)[:, :, None]
+    with torch.autocast(points.device.type, enabled=False):  # half precision would move points in and out of balls
+        distance = torch.baddbmm((points * points).sum(2)[:, None], queries, points.mT, alpha=-2).add_(squared)
     inside = (distance <= radius * radius).flatten(0, 1)
     total = inside.sum(1)
+    inside[:, 0] |= total == 0
+    total.clamp_min_(1)
     row, place = inside.nonzero(as_tuple=True)
     start = total.cumsum(0) - total
     rank = torch.arange(len(place), device=place.device) - start[row]

@@ -7,7 +7,7 @@ those of one of our architectures; the others are named, so that a person knows 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.models.importers import dgcnn, gdanet, pct, pointmlp, pointnets
+from core.models.importers import dgcnn, gdanet, pct, pointconv, pointmlp, pointnet2, pointnets
 from core.models.importers.weights import Built, State
 
 
@@ -32,8 +32,9 @@ _ENCODER = "an encoder without a classifier of its own"
 FAMILIES: tuple[Family, ...] = (
     Family("PointNet", ("feat.stn.", "feat.conv3.", "fc3."), pointnets.build),
     Family("PointNet for segmentation", ("feat.stn.", "feat.conv3.", "conv4."), lacks="it labels points, not clouds"),
-    Family("PointNet++ (single-scale, yanx27)", ("sa1.mlp_convs.", "fc3.")),
-    Family("PointNet++ (multi-scale, yanx27)", ("sa1.conv_blocks.", "fc3.")),
+    Family("PointConv", ("sa1.weightnet.", "sa1.densitynet.", "fc3."), pointconv.build),
+    Family("PointNet++ (single-scale, yanx27)", ("sa1.mlp_convs.", "fc3."), pointnet2.build_single),
+    Family("PointNet++ (multi-scale, yanx27)", ("sa1.conv_blocks.", "fc3."), pointnet2.build_multiple),
     Family("Point-MAE before its fine-tuning", ("MAE_encoder.",), lacks=_ENCODER),
     Family("Point-MAE", ("blocks.blocks.0.attn.qkv", "cls_pos", "cls_head_finetune.")),
     Family("GDANet", ("SGCAM_1s.", "conv12."), gdanet.build),

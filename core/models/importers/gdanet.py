@@ -1,31 +1,31 @@
 """The GDANet of mutianxu/GDANet, as ours: the same function, under other names."""
 
-from core.models.importers.conversion import CLASSIFIER, CLASSIFIER_NORMS, classes_of, converted
+from core.models.importers.conversion import DGCNN_CLASSIFIER, classes_of, converted
 from core.models.importers.weights import Built, State
 
 
 def build(state: State) -> Built:
     """The GDANet in a state dict; raises ``ValueError`` if it lacks weights."""
-    layers = [("pool", "conv4", ".linear", ".norm"), ("after.2", "conv32", ".linear", ".norm")]
-    for place in (1, 2, 3):
-        layers += [
-            (f"locals.{place - 1}.first", f"conv{place}", "", "_norm"),
-            (f"locals.{place - 1}.second", f"conv{place}1", "", "_norm"),
-        ]
-    linear, norms = list(CLASSIFIER), list(CLASSIFIER_NORMS)
-    for place in (1, 2):
-        layers.append((f"after.{place - 1}.join", f"conv{place}2", ".linear", ".norm"))
+    # a convolution and its batch norm, which theirs has in one sequence
+    pairs = [("pool.linear", "pool.norm", "conv4"), ("after.2.linear", "after.2.norm", "conv32")]
+    layers = [*DGCNN_CLASSIFIER]
+    for place in (0, 1, 2):
+        for part, number in (("first", ""), ("second", "1")):
+            ours = f"locals.{place}.{part}"
+            pairs.append((ours, f"{ours}_norm", f"conv{place + 1}{number}"))
+    for place in (0, 1):
+        pairs.append((f"after.{place}.join.linear", f"after.{place}.join.norm", f"conv{place + 1}2"))
         for kind in ("sharp", "gentle"):
-            ours, theirs = f"after.{place - 1}.{kind}", f"SGCAM_{place}{kind[0]}"
-            layers.append((ours, f"{theirs}.W", ".linear", ".norm"))
-            linear += [(f"{ours}.{part}", f"{theirs}.{part}") for part in ("theta", "phi", "g")]
-    linear += [(ours + layer, f"{theirs}.0") for ours, theirs, layer, _ in layers]
-    norms += [(ours + norm, f"{theirs}.1") for ours, theirs, _, norm in layers]
+            ours, theirs = f"after.{place}.{kind}", f"SGCAM_{place + 1}{kind[0]}"
+            pairs.append((f"{ours}.linear", f"{ours}.norm", f"{theirs}.W"))
+            layers += [(f"{ours}.{part}", f"{theirs}.{part}") for part in ("theta", "phi", "g")]
+    for linear, norm, theirs in pairs:
+        layers += [(linear, f"{theirs}.0"), (norm, f"{theirs}.1")]
     return Built(
         architecture="gdanet",
         classes=classes_of(state, "linear3"),
         options={},
-        tensors=converted(state, linear, norms),
+        tensors=converted(state, layers, "gdanet"),
         project="mutianxu/GDANet",
         points=(1024,),
     )

@@ -5,8 +5,6 @@ from core.models.importers.weights import Built, State
 from core.models.zoo.pointmlp import PointMLP, PointMLPElite
 
 _ARCHITECTURES = {"pointmlp": PointMLP, "pointmlp-elite": PointMLPElite}
-_LINEAR, _NORMS = ("classifier.0", "classifier.4", "classifier.8"), ("classifier.1", "classifier.5")
-"""Of the classifier, whose layers have the same names in both."""
 
 
 def build(state: State) -> Built:
@@ -15,22 +13,22 @@ def build(state: State) -> Built:
     architecture = next((name for name, model in _ARCHITECTURES.items() if (model.sizes.first,) == first), None)
     if architecture is None:
         raise ValueError("its first layer has neither the 64 channels of PointMLP nor the 32 of PointMLP-Elite")
-    layers = [("embedding", "embedding.net")]
-    scales = {}
+    pairs, scales = [("embedding", "embedding.net")], {}
     for stage, blocks in enumerate(_ARCHITECTURES[architecture].sizes.blocks):
-        layers.append((f"stages.{stage}", f"pre_blocks_list.{stage}.transfer.net"))
+        pairs.append((f"stages.{stage}", f"pre_blocks_list.{stage}.transfer.net"))
         for side, theirs in (("before", "pre_blocks_list"), ("after", "pos_blocks_list")):
             for block in range(blocks):
                 place = f"{theirs}.{stage}.operation.{block}"
-                layers.append((f"stages.{stage}.{side}.{block}.first", f"{place}.net1"))
-                layers.append((f"stages.{stage}.{side}.{block}", f"{place}.net2"))
+                pairs.append((f"stages.{stage}.{side}.{block}.first", f"{place}.net1"))
+                pairs.append((f"stages.{stage}.{side}.{block}", f"{place}.net2"))
         for ours, theirs in (("slope", "affine_alpha"), ("offset", "affine_beta")):
             scales[f"stages.{stage}.{ours}"] = f"local_grouper_list.{stage}.{theirs}"
-    linear = [*zip(_LINEAR, _LINEAR, strict=True), *((f"{ours}.linear", f"{theirs}.0") for ours, theirs in layers)]
-    norms = [*zip(_NORMS, _NORMS, strict=True), *((f"{ours}.norm", f"{theirs}.1") for ours, theirs in layers)]
+    layers = [(f"classifier.{place}", f"classifier.{place}") for place in (0, 1, 4, 5, 8)]
+    for ours, theirs in pairs:
+        layers += [(f"{ours}.linear", f"{theirs}.0"), (f"{ours}.norm", f"{theirs}.1")]
     if absent := [theirs for theirs in scales.values() if theirs not in state.tensors]:
         raise ValueError(f"it lacks {absent[0]}")
-    tensors = converted(state, linear, norms)
+    tensors = converted(state, layers, architecture)
     tensors |= {ours: state.tensors[theirs].flatten() for ours, theirs in scales.items()}
     return Built(
         architecture=architecture,

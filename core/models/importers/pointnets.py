@@ -7,7 +7,7 @@ changes logits by a constant. Their convolutions of size one are linear layers s
 
 from collections.abc import Iterator
 
-from core.models.importers.conversion import classes_of, converted
+from core.models.importers.conversion import classes_of, converted, require_no_normals
 from core.models.importers.weights import Built, State
 
 WRAPPER = "model_state_dict"
@@ -24,13 +24,10 @@ def build(state: State) -> Built:
     ValueError
         If it reads more than coordinates, or lacks weights.
     """
-    channels = state.shape("feat.conv1.weight")[1:2]
-    if channels == (6,):
-        raise ValueError("it reads normals, and clouds here are coordinates alone: use one trained without normals")
+    require_no_normals(state, "feat.conv1.weight")
     aligned = any(name.startswith("feat.fstn.") for name in state.tensors)
-    layers = list(_layers(aligned))
-    norms = [(ours, theirs) for ours, theirs in layers if "bn" in theirs]
-    tensors = converted(state, [pair for pair in layers if pair not in norms], norms)
+    options = {"feature_transform": aligned}
+    tensors = converted(state, _layers(aligned), "pointnet", options)
     classes = classes_of(state, "fc3")
     if state.wrapper == WRAPPER:
         projects: tuple[str, ...] = (YANX27,)
@@ -39,7 +36,7 @@ def build(state: State) -> Built:
     return Built(
         architecture="pointnet",
         classes=classes,
-        options={"feature_transform": aligned},
+        options=options,
         tensors=tensors,
         project=" or ".join(projects),
         points=tuple(_POINTS[project] for project in projects),
