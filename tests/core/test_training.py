@@ -638,7 +638,9 @@ class TestOptions:
         assert rates == [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4]
 
     def test_every_architecture_and_regime_can_be_chosen(self) -> None:
-        assert set(get_args(TrainOptions.model_fields["model"].annotation)) == set(ARCHITECTURES)
+        assert [TrainOptions(model=name).model for name in ARCHITECTURES] == list(ARCHITECTURES)
+        with pytest.raises(ValueError, match="there is no such name; there are pointnet, dgcnn"):
+            TrainOptions(model="vgg")
         assert set(get_args(RegimeName)) == set(REGIMES)
 
     def test_options_of_the_architecture_are_completed_and_checked(self) -> None:

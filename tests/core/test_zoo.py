@@ -134,8 +134,8 @@ def test_it_computes_what_the_published_one_does(name: str, training: bool) -> N
 def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_one(name: str, training: bool) -> None:
     ours, theirs = (model.train(training) for model in pair(name))
     own, others, size = [], [], []
-    for seed in range(4):  # of one batch of few clouds the distances vary by a factor of two
-        x = clouds(seed=seed)
+    for seed in range(3):  # several, for of one batch the distances vary; with points enough that no ball has but one
+        x = clouds(points=128, seed=seed)
         exact = theirs(x.mT).detach()
         own.append((deepcopy(ours).float()(x.float()).logits.double() - exact).norm().item())
         others.append((deepcopy(theirs).float()(x.float().mT).double() - exact).norm().item())
