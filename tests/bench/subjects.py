@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from core.models import PointNet, build
 from tests.core.test_models import copy, copy_head, copy_tnet
 from tests.core.toys import toy_batch
-from tests.plain_pointnet import PlainPointNet
+from tests.published.pointnet import PlainPointNet
 
 CLASSES, POINTS = 16, 1024
 SETTLING = 20

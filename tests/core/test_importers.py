@@ -54,7 +54,7 @@ from tests.core.foreign import (
     write_code,
 )
 from tests.core.toys import attacked
-from tests.published_dgcnn import PublishedDGCNN
+from tests.published.dgcnn import PublishedDGCNN
 
 CLASSES = tuple(f"thing {place}" for place in range(16))
 NAMED = ImportOptions(name="mine", classes=",".join(CLASSES))

@@ -9,7 +9,7 @@ from torch import nn
 from core.attacks import evaluate
 from core.models import ARCHITECTURES, Classifier, Output, PointNet, PointNetOptions, build, eval_view, evaluating
 from tests.core.toys import toy_batch
-from tests.plain_pointnet import PlainPointNet
+from tests.published.pointnet import PlainPointNet
 
 
 def twins(feature_transform: bool) -> tuple[nn.Module, nn.Module]:

@@ -11,31 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def squared_distances(queries: Tensor, points: Tensor) -> Tensor:
-    """(B, M, C), (B, N, C) -> (B, M, N)."""
-    products = -2 * queries @ points.mT
-    return products + (queries**2).sum(-1)[:, :, None] + (points**2).sum(-1)[:, None]
-
-
-def rows_at(values: Tensor, index: Tensor) -> Tensor:
-    """Values (B, N, C) at places (B, ...) -> (B, ..., C)."""
-    cloud = torch.arange(len(values)).view(-1, *[1] * (index.dim() - 1)).expand_as(index)
-    return values[cloud, index]
-
-
-def farthest_points(xyz: Tensor, count: int) -> Tensor:
-    """The points (B, count, 3) of xyz (B, N, 3), each the farthest from those before it."""
-    clouds, n = torch.arange(len(xyz)), xyz.shape[1]
-    distance, last = torch.full(xyz.shape[:2], 1e10, dtype=xyz.dtype), torch.zeros(len(xyz), dtype=torch.int64)
-    chosen = []
-    for _ in range(min(count, n)):
-        chosen.append(last)
-        from_last = ((xyz.detach() - xyz.detach()[clouds, last][:, None]) ** 2).sum(-1)
-        nearer = from_last < distance
-        distance[nearer] = from_last[nearer]
-        last = distance.max(-1)[1]
-    return rows_at(xyz, torch.stack(chosen, 1))
+from tests.published.sampling import at, farthest_points, squared_distances
 
 
 def ball_query(radius: float, count: int, xyz: Tensor, centres: Tensor) -> Tensor:
@@ -73,11 +49,11 @@ class SetAbstraction(nn.Module):
             assert features is not None
             centres, grouped = torch.zeros_like(xyz[:, :1]), torch.cat([xyz, features], -1)[:, None]
         else:
-            centres = farthest_points(xyz, self.npoint)
+            centres = at(xyz, farthest_points(xyz, self.npoint))
             index = ball_query(self.radius, self.nsample, xyz, centres)
-            grouped = rows_at(xyz, index) - centres[:, :, None]
+            grouped = at(xyz, index) - centres[:, :, None]
             if features is not None:
-                grouped = torch.cat([grouped, rows_at(features, index)], -1)
+                grouped = torch.cat([grouped, at(features, index)], -1)
         return centres, applied(grouped.permute(0, 3, 2, 1), self.mlp_convs, self.mlp_bns).max(2)[0].mT
 
 
@@ -92,12 +68,12 @@ class SetAbstractionMsg(nn.Module):
         self.bn_blocks = nn.ModuleList(norms for _, norms in pairs)
 
     def forward(self, xyz: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
-        centres, found = farthest_points(xyz, self.npoint), []
+        centres, found = at(xyz, farthest_points(xyz, self.npoint)), []
         for radius, nsample, *block in zip(self.radii, self.nsamples, self.conv_blocks, self.bn_blocks, strict=True):
             index = ball_query(radius, nsample, xyz, centres)
-            grouped = rows_at(xyz, index) - centres[:, :, None]
+            grouped = at(xyz, index) - centres[:, :, None]
             if features is not None:
-                grouped = torch.cat([rows_at(features, index), grouped], -1)
+                grouped = torch.cat([at(features, index), grouped], -1)
             found.append(applied(grouped.permute(0, 3, 2, 1), *block).max(2)[0])
         return centres, torch.cat(found, 1).mT
 

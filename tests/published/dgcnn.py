@@ -19,7 +19,7 @@ def edges(x: Tensor, k: int) -> Tensor:
 class PublishedDGCNN(nn.Module):
     """Clouds (B, 3, N) -> logits (B, K)."""
 
-    def __init__(self, classes: int, k: int = 20, dropout: float = 0.5) -> None:
+    def __init__(self, classes: int, dropout: float = 0.5, k: int = 20) -> None:
         super().__init__()
         self.k = k
         self.bn1, self.bn2, self.bn3, self.bn4 = (nn.BatchNorm2d(width) for width in (64, 64, 128, 256))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.published_sampling import at, farthest_points, nearest_points
+from tests.published.sampling import at, farthest_points, nearest_points
 
 
 class LocalGrouper(nn.Module):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.published_sampling import at
+from tests.published.sampling import at
 
 
 def graph(x: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -4,9 +4,14 @@ import torch
 from torch import Tensor
 
 
+def squared_distances(queries: Tensor, points: Tensor) -> Tensor:
+    """(B, M, C), (B, N, C) -> (B, M, N)."""
+    return -2 * queries @ points.mT + (queries**2).sum(-1)[:, :, None] + (points**2).sum(-1)[:, None]
+
+
 def farthest_points(x: Tensor, count: int) -> Tensor:
-    """Places (B, count) of points (B, N, 3); the first is point 0, each next the farthest from all before it."""
-    batch, n, _ = x.shape
+    """Places (B, min(count, N)) of points (B, N, 3): the first is point 0, each next the farthest from those before."""
+    (batch, n, _), count = x.shape, min(count, x.shape[1])
     places = torch.zeros(batch, count, dtype=torch.int64)
     distance, last = torch.full((batch, n), 1e10, dtype=x.dtype), torch.zeros(batch, dtype=torch.int64)
     for step in range(count):
@@ -25,5 +30,4 @@ def at(x: Tensor, places: Tensor) -> Tensor:
 
 def nearest_points(k: int, x: Tensor, queries: Tensor) -> Tensor:
     """Places (B, M, k) of the points of x (B, N, 3) nearest to each query (B, M, 3); all of fewer than k points."""
-    distance = -2 * queries @ x.mT + (queries**2).sum(-1)[:, :, None] + (x**2).sum(-1)[:, None]
-    return distance.topk(min(k, x.shape[1]), dim=-1, largest=False, sorted=False)[1]
+    return squared_distances(queries, x).topk(min(k, x.shape[1]), dim=-1, largest=False, sorted=False)[1]

@@ -1,6 +1,6 @@
 """PointConv as DylanWusee/pointconv_pytorch defines it, of coordinates alone, in plain PyTorch with its names.
 
-What ours is compared with; farthest points and logits as in ``published_pointnet2``.
+What ours is compared with; farthest points and logits as in ``tests.published.pointnet2``.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.published_pointnet2 import (
-    PublishedClassifier,
-    applied,
-    farthest_points,
-    layers,
-    rows_at,
-    squared_distances,
-)
+from tests.published.pointnet2 import PublishedClassifier, applied, layers
+from tests.published.sampling import at, farthest_points, nearest_points, squared_distances
 
 
 def density(xyz: Tensor, bandwidth: float) -> Tensor:
@@ -51,11 +45,11 @@ class DensitySetAbstraction(nn.Module):
             centres = xyz.mean(1, keepdim=True)
             index = torch.arange(xyz.shape[1]).expand(len(xyz), 1, -1)
         else:
-            centres = farthest_points(xyz, self.npoint)
+            centres = at(xyz, farthest_points(xyz, self.npoint))
             k = min(self.nsample, xyz.shape[1])
-            index = squared_distances(centres, xyz).topk(k, -1, largest=False, sorted=False)[1]
-        relative, inverse = rows_at(xyz, index) - centres[:, :, None], rows_at(inverse, index)
-        seen = relative if features is None else torch.cat([relative, rows_at(features, index)], -1)
+            index = nearest_points(k, xyz, centres)
+        relative, inverse = at(xyz, index) - centres[:, :, None], at(inverse, index)
+        seen = relative if features is None else torch.cat([relative, at(features, index)], -1)
         seen = applied(seen.permute(0, 3, 2, 1), self.mlp_convs, self.mlp_bns)
         scale = self.densitynet((inverse / inverse.max(2, keepdim=True)[0]).permute(0, 3, 2, 1))
         weights = self.weightnet(relative.permute(0, 3, 2, 1))

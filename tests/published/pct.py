@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.published_sampling import at, farthest_points, nearest_points
+from tests.published.sampling import at, farthest_points, nearest_points
 
 
 def grouped(count: int, k: int, xyz: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
     """Farthest points (B, M, 3) and [x_j - x_i, x_i] of the features of their neighbours, (B, M, k, 2C)."""
-    places = farthest_points(xyz, min(count, xyz.shape[1]))
+    places = farthest_points(xyz, count)
     chosen, own = at(xyz, places), at(features, places)[:, :, None]
     near = at(features, nearest_points(k, xyz, chosen))
     return chosen, torch.cat([near - own, own.expand_as(near)], dim=-1)
