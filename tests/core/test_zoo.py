@@ -9,9 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models import ARCHITECTURES, build, eval_view
-from core.models.importers.families import family_of
-from core.models.importers.weights import State
-from tests.published import PUBLISHED
+from tests.published import PUBLISHED, by_our_names
 
 N, CLASSES = 48, 7
 
@@ -58,15 +56,6 @@ def pair(name: str) -> tuple[nn.Module, nn.Module]:
     ours = build(name, CLASSES, {"dropout": 0.0}).double()
     ours.load_state_dict(by_our_names(theirs.state_dict()))
     return ours.eval(), theirs
-
-
-def by_our_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a published model as an import of its weights gives them to ours."""
-    state = State(tensors, "")
-    family = family_of(state)
-    assert family is not None
-    assert family.build is not None
-    return dict(family.build(state).tensors)
 
 
 @published

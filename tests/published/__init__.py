@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
+from core.models.importers.families import family_of
+from core.models.importers.weights import State
 from tests.published.dgcnn import PublishedDGCNN
 from tests.published.gdanet import PublishedGDANet
 from tests.published.pct import PublishedPCT
@@ -33,3 +35,12 @@ PUBLISHED = {
     "pointnet2-msg": Published(PublishedPointNet2MSG, 1.747),
     "pointconv": Published(PublishedPointConv, 19.569),
 }
+
+
+def by_our_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a published model as an import of its weights gives them to ours."""
+    state = State(tensors, "")
+    family = family_of(state)
+    assert family is not None
+    assert family.build is not None
+    return dict(family.build(state).tensors)
