@@ -43,7 +43,7 @@ class Member:
 
     role: Literal["surrogate", "victim"]
     cost: float
-    """Seconds of one core for a gradient step on 1,000 clouds of 512 points; only the order and the progress use it."""
+    """Seconds of one core for an epoch of 1,000 clouds, about; for the order and the progress."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Options of its training beside those of the recipe."""
 
@@ -53,11 +53,18 @@ class Member:
 
 
 MEMBERS: Mapping[str, Member] = {
-    "pointnet": Member("surrogate", 6, {"model": "pointnet"}),
-    "dgcnn": Member("surrogate", 40, {"model": "dgcnn"}),
-    "pointnet-transform": Member("victim", 8, {"model": "pointnet", "model_options": {"feature_transform": True}}),
-    "pointnet-pgd": Member("victim", 20, {"model": "pointnet", **ON_PGD_CLOUDS}),
-    "pointnet-defense": Member("victim", 20, {"model": "pointnet", "regime": "defense"}),
+    "pointnet": Member("surrogate", 3, {"model": "pointnet"}),
+    "pointnet2-ssg": Member("surrogate", 69, {"model": "pointnet2-ssg"}),
+    "dgcnn": Member("surrogate", 37, {"model": "dgcnn"}),
+    "pct": Member("surrogate", 127, {"model": "pct"}),
+    "pointnet-transform": Member("victim", 6, {"model": "pointnet", "model_options": {"feature_transform": True}}),
+    "pointnet2-msg": Member("victim", 288, {"model": "pointnet2-msg"}),
+    "gdanet": Member("victim", 89, {"model": "gdanet"}),
+    "pointconv": Member("victim", 125, {"model": "pointconv"}),
+    "pointmlp-elite": Member("victim", 39, {"model": "pointmlp-elite"}),
+    "pointnet-pgd": Member("victim", 11, {"model": "pointnet", **ON_PGD_CLOUDS}),
+    "pointnet-defense": Member("victim", 8, {"model": "pointnet", "regime": "defense"}),
+    "dgcnn-pgd": Member("victim", 175, {"model": "dgcnn", **ON_PGD_CLOUDS}),
 }
 """By name, in the order of the tables."""
 
