@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.pooled import max_of_rows
-from core.models.fast.sampling import rows_of, seers_of
+from core.models.fast.sampling import reverse_neighbours, rows_of
 from core.models.fast.statistics import count_batch, statistics
 
 _BLOCK = 1024
@@ -76,7 +76,7 @@ class _Moments(NamedTuple):
     """(n, C), x without its mean."""
     seen: Tensor
     """(n, C), sum of that over the neighbours of each point."""
-    seers: Tensor
+    seen_by: Tensor
     """(n, C), sum of that over the points whose neighbour each point is."""
     degree: Tensor
     """(n, 1), number of those points."""
@@ -93,17 +93,17 @@ def _moments(x: Tensor, rows: Tensor) -> _Moments:
     shift = x.mean(0)
     centred = x - shift  # differences are the same, and squares lose no digits
     seen = F.embedding_bag(rows, centred, mode="sum")
-    order, start, count = seers_of(rows, n)
-    seers = F.embedding_bag(order // k, centred, start, mode="sum")
+    order, start, count = reverse_neighbours(rows, n)
+    seen_by = F.embedding_bag(order // k, centred, start, mode="sum")
     degree = count.to(x.dtype)[:, None]
     differences = seen - k * centred  # sum over j of x_j - x_i
-    laplacian = (degree + k) * centred - seen - seers  # so that the sum of (x_j - x_i)(x_j - x_i)^T is x^T laplacian
+    laplacian = (degree + k) * centred - seen - seen_by  # so that the sum of (x_j - x_i)(x_j - x_i)^T is x^T laplacian
     products = centred.t() @ torch.cat((laplacian, differences, k * centred), 1) / (n * k)
     mean = torch.cat((differences.sum(0) / (n * k), shift))
     upper = torch.cat((products[:, :channels], products[:, channels : 2 * channels].t()), 1)
     covariance = torch.cat((upper, products[:, channels:]))
     covariance[:channels, :channels] -= torch.outer(mean[:channels], mean[:channels])
-    return _Moments(centred, seen, seers, degree, shift, mean, covariance)
+    return _Moments(centred, seen, seen_by, degree, shift, mean, covariance)
 
 
 class _EdgeConv(torch.autograd.Function):
@@ -160,7 +160,7 @@ class _EdgeConv(torch.autograd.Function):
             product = both.t() @ x
             grad_weight = torch.cat((product[:outputs] - product[outputs:], product[outputs:]), 1)
         if moments:
-            centred, seen, seers, degree, shift, edge_mean, spread, mean = moments
+            centred, seen, seen_by, degree, shift, edge_mean, spread, mean = moments
             edges = len(x) * ctx.neighbours
             # batch norm takes a + c (y - mean) from the gradient of every edge's y
             a, c = gamma * scale * grad_beta / edges, gamma * scale * scale * grad_gamma / edges
@@ -169,7 +169,7 @@ class _EdgeConv(torch.autograd.Function):
             if grad_x is not None:
                 near, at = c[:, None] * neighbour, c[:, None] * own
                 matrices = torch.cat((neighbour.t() @ near, own.t() @ near, neighbour.t() @ at, own.t() @ at))
-                sums = torch.cat((degree * centred, seers, seen, ctx.neighbours * centred), 1)
+                sums = torch.cat((degree * centred, seen_by, seen, ctx.neighbours * centred), 1)
                 grad_x.addmm_(sums, matrices, alpha=-1)
                 rest = a + c * (weight[:, channels:] @ shift - mean)
                 grad_x.addr_(degree[:, 0], rest @ neighbour, alpha=-1).sub_(ctx.neighbours * (rest @ own))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.pooled import max_of_rows
-from core.models.fast.sampling import seers_of
+from core.models.fast.sampling import reverse_neighbours
 from core.models.fast.statistics import affine, count_batch, folded
 
 _CHUNK = 1 << 17
@@ -135,7 +135,7 @@ class _Pairs(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         grad_values = None
         if ctx.needs_input_grad[0]:  # sums of sorted rows, several times as fast as adding one by one
-            order, start, _ = seers_of(rows, ctx.points)
+            order, start, _ = reverse_neighbours(rows, ctx.points)
             grad_values = F.embedding_bag(order, grad.contiguous(), start, mode="sum")
         return grad_values, None, grad.unflatten(0, rows.shape).sum(1).neg_()
 
@@ -214,7 +214,7 @@ def _gradient_of_rows(weight: Tensor, winner: Tensor, grad: Tensor, k: int) -> T
     A row gets the weights of the channels whose maximum it has, a k-th of what a product with all of them would add.
     """
     n, channels = winner.shape
-    order, start, _ = seers_of(winner + torch.arange(0, n * k, k)[:, None], n * k)
+    order, start, _ = reverse_neighbours(winner + torch.arange(0, n * k, k)[:, None], n * k)
     shares = grad.flatten().index_select(0, order)
     return F.embedding_bag(order % channels, weight, start, mode="sum", per_sample_weights=shares)
 

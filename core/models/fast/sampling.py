@@ -62,7 +62,7 @@ def rows_of(index: Tensor, n: int) -> Tensor:
     return (index + clouds[:, None, None] * n).flatten(0, 1)
 
 
-class Seers(NamedTuple):
+class ReverseNeighbours(NamedTuple):
     """The pairs (i, j) of a point and its neighbour, sorted by the neighbour."""
 
     order: Tensor
@@ -73,12 +73,12 @@ class Seers(NamedTuple):
     """(m,), how many there are."""
 
 
-def seers_of(rows: Tensor, m: int) -> Seers:
-    """The points that see each of m points as one of their neighbours, rows (n, k)."""
+def reverse_neighbours(rows: Tensor, m: int) -> ReverseNeighbours:
+    """Whose neighbour each of m points is, for the neighbours (n, k) of n points."""
     flat = rows.flatten()
     degree = torch.bincount(flat, minlength=m)
     order = torch.sort(flat.int(), stable=True).indices  # faster than in 64 bits
-    return Seers(order, degree.cumsum(0) - degree, degree)
+    return ReverseNeighbours(order, degree.cumsum(0) - degree, degree)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from core.models.fast.sampling import rows_of, seers_of
+from core.models.fast.sampling import reverse_neighbours, rows_of
 
 
 def reference_spread(x: Tensor, index: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ class _Spread(torch.autograd.Function):
         rows, centred, seen, mean, deviation = ctx.saved_tensors
         (clouds, n, _), (centres, k) = centred.shape, (seen.shape[1], rows.shape[1])
         own, mean = centred[:, :centres], mean[:, None, None]
-        order, start, count = seers_of(rows, clouds * n)
-        seers = F.embedding_bag(order // k, own.flatten(0, 1), start, mode="sum").view_as(centred)
-        gradient = count.view(clouds, n, 1) * (centred - mean) - seers
+        order, start, count = reverse_neighbours(rows, clouds * n)
+        seen_by = F.embedding_bag(order // k, own.flatten(0, 1), start, mode="sum").view_as(centred)
+        gradient = count.view(clouds, n, 1) * (centred - mean) - seen_by
         gradient[:, :centres] -= seen - k * (own + mean)
         share = torch.where(deviation > 0, grad / ((ctx.entries - 1) * deviation), 0.0)
         return gradient.mul_(share[:, None, None]), None
