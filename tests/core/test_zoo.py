@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from core.models import ARCHITECTURES, build, eval_view
 from core.models.importers.families import family_of
 from core.models.importers.weights import State
+from tests.published_curvenet import PublishedCurveNet
 from tests.published_dgcnn import PublishedDGCNN
 from tests.published_gdanet import PublishedGDANet
 from tests.published_pct import PublishedPCT
@@ -42,11 +43,19 @@ PUBLISHED = {
     "pointnet2-ssg": Published(PublishedPointNet2SSG, 1.476),
     "pointnet2-msg": Published(PublishedPointNet2MSG, 1.747),
     "pointconv": Published(PublishedPointConv, 19.569),
+    "curvenet": Published(PublishedCurveNet, 2.141),
 }
-FIRST_POINT_MATTERS = frozenset({"pct", "pointmlp", "pointmlp-elite", "pointnet2-ssg", "pointnet2-msg", "pointconv"})
+FIRST_POINT_MATTERS = frozenset(
+    {"pct", "pointmlp", "pointmlp-elite", "pointnet2-ssg", "pointnet2-msg", "pointconv", "curvenet"}
+)
 """Architectures with farthest point sampling."""
-FULL_BALLS = frozenset({"pointnet2-ssg", "pointnet2-msg"})
+FULL_BALLS = frozenset({"pointnet2-ssg", "pointnet2-msg", "curvenet"})
 """Those of them whose balls take the points that come first in the cloud, where they hold more than they take."""
+STRAIGHT_THROUGH = frozenset({"curvenet"})
+"""Architectures that pick points, and whose gradient is, by definition, that of a mean over them in place of the pick.
+
+Of two points there is but one to go on to, and both gradients are the same.
+"""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -172,7 +181,7 @@ def test_of_many_points_it_looks_at_those_that_the_published_one_looks_at(name: 
 
 @architectures
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    model, x = settled_model(name), clouds(2)
+    model, x = settled_model(name), clouds(2, 2 if name in STRAIGHT_THROUGH else N)
     direction = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     points = x.clone().requires_grad_()
     slope = (torch.autograd.grad(model(points).logits[:, 2].sum(), points)[0] * direction).sum()
