@@ -29,26 +29,24 @@ class Walk(nn.Module):
 
     def forward(self, x: Tensor, neighbours: Tensor, start: Tensor) -> Tensor:
         """``neighbours`` (m, k) are those of each point, ``start`` (n,) the points from which the curves go out."""
-        with torch.autocast(x.device.type, enabled=False):  # half precision would pick other points
-            x = x.to(self.score.linear.weight.dtype)
-            of_neighbour, of_curve = self.score.linear.weight[0].chunk(2)
-            scores, here = x @ of_neighbour, start
-            past = now = x.index_select(0, start)
-            curve = []
-            for step in range(self.length):
-                if step > 0:
-                    share = self.momentum(torch.cat((now, past), 1)).softmax(1)
-                    past = now * share[:, :1] + past * share[:, 1:]
-                rows = neighbours.index_select(0, here)
-                score = scores.index_select(0, rows.flatten()).view_as(rows) + (past @ of_curve)[:, None]
-                score = self.score.norm(score.view(1, 1, -1)).view_as(rows)
-                if step > 0:
-                    score = score * _straightness(x, rows, now, past)
-                probability = score.softmax(1)
-                here = rows.gather(1, probability.argmax(1, keepdim=True))[:, 0]
-                now = _Picked.apply(x, rows, here, probability)
-                curve.append(now)
-            return torch.stack(curve, 1)
+        of_neighbour, of_curve = self.score.linear.weight[0].chunk(2)
+        scores, here = x @ of_neighbour, start
+        past = now = x.index_select(0, start)
+        curve = []
+        for step in range(self.length):
+            if step > 0:
+                share = self.momentum(torch.cat((now, past), 1)).softmax(1)
+                past = now * share[:, :1] + past * share[:, 1:]
+            rows = neighbours.index_select(0, here)
+            score = scores.index_select(0, rows.flatten()).view_as(rows) + (past @ of_curve)[:, None]
+            score = self.score.norm(score.view(1, 1, -1)).view_as(rows)
+            if step > 0:
+                score = score * _straightness(x, rows, now, past)
+            probability = score.softmax(1)
+            here = rows.gather(1, probability.argmax(1, keepdim=True))[:, 0]
+            now = _Picked.apply(x, rows, here, probability)
+            curve.append(now)
+        return torch.stack(curve, 1)
 
 
 @torch.no_grad()

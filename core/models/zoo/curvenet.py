@@ -7,6 +7,7 @@ latent is what the classifier reads, the 1024 maxima and the 1024 means. Points 
 first of which is the first point of the cloud; each starts with the maximum over the points in a ball.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -57,40 +58,35 @@ LEVELS = (
 )
 
 
-class Neighbourhoods(NamedTuple):
-    """The points x_i of all clouds together, and their neighbours x_j."""
+class Neighbourhoods:
+    """The points of clouds (B, N, 3), and which are near each other.
 
-    points: Tensor
-    """(n, 3)"""
-    clouds: int
-    joined: Tensor
-    """(n, k) rows of the points that each is joined with, the nearest, itself among them."""
-    ahead: Tensor
-    """(n, k) rows of those to which a walk may go on: the nearest without itself."""
-    mean: Tensor
-    """(6,), of [x_i, x_j - x_i] over all points that are joined."""
-    covariance: Tensor
-    """(6, 6), of the same."""
+    Attributes
+    ----------
+    clouds : Tensor (B, N, 3)
+    index : Tensor (B, N, k) of places in the cloud, the points x_j that each x_i is joined with: itself, and so on.
+    points : Tensor (n, 3), those of all clouds.
+    joined : Tensor (n, k), ``index`` as rows of ``points``.
+    ahead : Tensor (n, k), rows of the nearest without itself, to which a walk may go on; a lone point has but itself.
+    """
 
+    def __init__(self, clouds: Tensor, neighbours: int) -> None:
+        index = nearest(clouds, neighbours + 1, ordered=True)
+        rows = rows_of(index, clouds.shape[1])
+        self.clouds, self.points = clouds, clouds.flatten(0, 1)
+        self.index, self.joined = index[:, :, :neighbours], rows[:, :neighbours].contiguous()
+        self.ahead = rows[:, min(1, rows.shape[1] - 1) :].contiguous()
 
-def neighbourhoods(clouds: Tensor, neighbours: int) -> Neighbourhoods:
-    """Those of clouds (B, N, 3); a lone point is its own neighbour."""
-    count, points = clouds.shape[1], clouds.flatten(0, 1)
-    index = nearest(clouds, neighbours + 1, ordered=True)
-    joined = rows_of(index[:, :, :neighbours], count)
-    ahead = rows_of(index[:, :, 1:] if count > 1 else index, count)
-    centre = points.mean(0)
-    own, difference = points - centre, pairs(points, joined, points)
-    step = difference.mean(0)
-    difference = difference - step
-    mixed = own.t() @ difference.unflatten(0, joined.shape).mean(1) / len(points)
-    covariance = torch.cat(
-        (
-            torch.cat((own.t() @ own / len(points), mixed), 1),
-            torch.cat((mixed.t(), difference.t() @ difference / len(difference)), 1),
-        )
-    )
-    return Neighbourhoods(points, len(clouds), joined, ahead, torch.cat((centre, step)), covariance)
+    @cached_property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean (6,) and covariance (6, 6) of [x_i, x_j - x_i] over all points that are joined."""
+        difference, centre = pairs(self.points, self.joined, self.points), self.points.mean(0)
+        step = difference.mean(0)
+        own, difference = self.points - centre, difference - step  # whose squares lose no digits
+        mixed = own.t() @ difference.unflatten(0, self.joined.shape).mean(1) / len(own)
+        above = torch.cat((own.t() @ own / len(own), mixed), 1)
+        below = torch.cat((mixed.t(), difference.t() @ difference / len(difference)), 1)
+        return torch.cat((centre, step)), torch.cat((above, below))
 
 
 def of_own_and_difference(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,18 +96,17 @@ def of_own_and_difference(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FirstLayer(nn.Module):
-    """Maximum over each point's neighbours of a layer on [x_i, x_j, x_j - x_i]: (B, N, 3) -> (B, N, out)."""
+    """Maximum over each point's neighbours of a layer on [x_i, x_j, x_j - x_i], (n, out)."""
 
-    def __init__(self, outputs: int, neighbours: int) -> None:
+    def __init__(self, outputs: int) -> None:
         super().__init__()
-        self.neighbours = neighbours
         self.linear = nn.Linear(9, outputs, bias=False)
         self.norm = nn.BatchNorm1d(outputs)
 
-    def forward(self, clouds: Tensor) -> Tensor:
+    def forward(self, near: Neighbourhoods) -> Tensor:
         own, difference = of_own_and_difference(self.linear.weight)
         weight = torch.cat((difference, own), 1)
-        return edge_conv(clouds, nearest(clouds, self.neighbours), weight, self.norm, SLOPE)
+        return edge_conv(near.clouds, near.index, weight, self.norm, SLOPE).flatten(0, 1)
 
 
 class Aggregation(nn.Module):
@@ -127,7 +122,8 @@ class Aggregation(nn.Module):
         norm, (own, difference) = self.place.norm, of_own_and_difference(self.place.linear.weight)
         if norm.training:
             weight = torch.cat((own, difference), 1)
-            mean, variance = weight @ near.mean, ((weight @ near.covariance) * weight).sum(1)
+            mean, covariance = near.moments
+            mean, variance = weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0)
             count_batch(norm, mean, variance, near.joined.numel())
         else:
             mean, variance = statistics(norm)
@@ -159,24 +155,19 @@ class Curves(nn.Module):
     def forward(self, f: Tensor, near: Neighbourhoods) -> Tensor:
         found = self._walked(f, near)
         weight = self.weight(found)
-        curves = self.curves((found * weight.softmax(2)).sum(2))  # (B, M, C / 2), a mean over the steps of each
-        steps = self.steps((found * weight.softmax(1)).sum(1))  # (B, L, C / 2), and over the curves
-        query = self.query(f).unflatten(0, (near.clouds, -1))
-        seen = torch.cat(
-            (
-                (query @ curves.mT).softmax(2) @ self.curve_value(curves),
-                (query @ steps.mT).softmax(2) @ self.step_value(steps),
-            ),
-            2,
-        )
-        return F.leaky_relu(f + self.join(seen.flatten(0, 1)), SLOPE)
+        curves = self.curves((found * weight.softmax(2)).sum(2))  # (B, M, C / 2), of the means over the steps of each
+        steps = self.steps((found * weight.softmax(1)).sum(1))  # (B, L, C / 2), of those over the curves
+        query = self.query(f).unflatten(0, near.clouds.shape[:2])
+        of_curves = (query @ curves.mT).softmax(2) @ self.curve_value(curves)
+        of_steps = (query @ steps.mT).softmax(2) @ self.step_value(steps)
+        return F.leaky_relu(f + self.join(torch.cat((of_curves, of_steps), 2).flatten(0, 1)), SLOPE)
 
     def _walked(self, f: Tensor, near: Neighbourhoods) -> Tensor:
         """Curves (B, M, L, C) from the points of highest attraction."""
         attraction = self.attraction(f).sigmoid()
-        points = len(f) // near.clouds
-        start = attraction.view(near.clouds, points).topk(min(CURVES, points), 1, sorted=False).indices
-        rows = rows_of(start[:, :, None], points).flatten()
+        shape = near.clouds.shape[:2]
+        start = attraction.view(shape).topk(min(CURVES, shape[1]), 1, sorted=False).indices
+        rows = rows_of(start[:, :, None], shape[1]).flatten()
         return self.walk(f * attraction, near.ahead, rows).unflatten(0, start.shape)
 
 
@@ -221,7 +212,7 @@ class CurveNet(nn.Module):
     def __init__(self, classes: int, options: CurveNetOptions | None = None) -> None:
         super().__init__()
         self.options = options or CurveNetOptions()
-        self.first = FirstLayer(LEVELS[0].blocks[0][0], self.options.neighbours)
+        self.first = FirstLayer(LEVELS[0].blocks[0][0])
         self.levels = nn.ModuleList(LevelBlocks(level) for level in LEVELS)
         self.last = LinearBN(512, 1024, bias=False)
         self.classifier = nn.Sequential(
@@ -230,19 +221,22 @@ class CurveNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, clouds: Tensor) -> Output:
-        with torch.autocast("cpu", enabled=False):  # products of half precision are slower on most CPUs
+        with torch.autocast(clouds.device.type, enabled=False):  # in half precision curves would go other ways
             latent = self._latent(clouds)
             return Output(self.classifier(latent), latent)
 
     def _latent(self, clouds: Tensor) -> Tensor:
         # of points in this order the farthest ones are the first ones, so that one search does for all levels
         most = max((level.most for level in LEVELS if level.most < clouds.shape[1]), default=0)
-        ordered, points = taken(clouds, farthest(clouds, most)), clouds
-        x = self.first(clouds).flatten(0, 1)
+        ordered = taken(clouds, farthest(clouds, most))
+        near = Neighbourhoods(clouds, self.options.neighbours)
+        x = self.first(near)
         for level, blocks in zip(LEVELS, self.levels, strict=True):
-            if points.shape[1] > level.most:
+            if near.clouds.shape[1] > level.most:
                 kept = ordered[:, : level.most]
-                index = in_ball(points, kept, level.radius, self.options.neighbours)
-                x, points = max_over_neighbours(x, rows_of(index, points.shape[1])), kept
-            x = blocks(x, neighbourhoods(points, self.options.neighbours))
-        return linear_bn_pool(x.unflatten(0, points.shape[:2]), self.last.linear, self.last.norm, self.last.slope)
+                index = in_ball(near.clouds, kept, level.radius, self.options.neighbours)
+                x = max_over_neighbours(x, rows_of(index, near.clouds.shape[1]))
+                near = Neighbourhoods(kept, self.options.neighbours)
+            x = blocks(x, near)
+        x = x.unflatten(0, near.clouds.shape[:2])
+        return linear_bn_pool(x, self.last.linear, self.last.norm, self.last.slope)
