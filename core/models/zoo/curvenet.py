@@ -35,7 +35,7 @@ LENGTH = 5
 class CurveNetOptions(Options):
     """Architecture of a CurveNet."""
 
-    neighbours: int = option(20, "Nearest points that each point is joined with, itself among them.", low=1, high=127)
+    neighbours: int = option(20, "Nearest points that each point is joined with, itself among them.", low=1, high=128)
     dropout: float = option(0.5, "Share of the classifier's features dropped in training.", low=0.0, high=0.9)
 
 
