@@ -7,6 +7,7 @@ from torch import nn
 
 from core.models.fast.folded import eval_view
 from core.models.port import Classifier, NonFiniteError, Output, evaluating, give_name, require_finite
+from core.models.zoo.curvenet import CurveNet, CurveNetOptions
 from core.models.zoo.dgcnn import DGCNN, DGCNNOptions
 from core.models.zoo.gdanet import GDANet, GDANetOptions
 from core.models.zoo.pct import PCT, PCTOptions
@@ -26,6 +27,7 @@ ARCHITECTURES: dict[str, tuple[type[nn.Module], type[Options]]] = {
     "pointnet2-ssg": (PointNet2SSG, PointNet2Options),
     "pointnet2-msg": (PointNet2MSG, PointNet2Options),
     "pointconv": (PointConv, PointConvOptions),
+    "curvenet": (CurveNet, CurveNetOptions),
 }
 
 

@@ -14,7 +14,7 @@ from tests.bench.subjects import CLASSES, clouds
 from tests.published import PUBLISHED, by_our_names
 
 POINTS = 512
-BATCH = {"pointnet2-msg": 8, "pointconv": 16}  # those of which the public definition would take too much memory
+BATCH = {"pointnet2-msg": 8, "pointconv": 16, "curvenet": 16}  # those of which the public definition would take too much memory
 BARS = {
     "dgcnn": (4.5, 5.5, 4.5),
     "gdanet": (2.5, 3, 2),
@@ -23,6 +23,7 @@ BARS = {
     "pointnet2-ssg": (2.2, 2.7, 1.7),
     "pointnet2-msg": (2.2, 2.7, 1.7),
     "pointconv": (1.5, 1.5, 1.5),
+    "curvenet": (1.5, 1.5, 1.5),
 }
 """What the ratios of forward pass, gradient of the clouds and training step should be at least."""
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.fast.density import kernel_density, reference_kernel_density
+from core.models.fast.edges import max_over_neighbours
 from core.models.fast.groups import (
     bn_act,
     linear_bn_act,
@@ -15,7 +16,7 @@ from core.models.fast.groups import (
     linear_bn_max_of_groups,
     pairs,
 )
-from core.models.fast.sampling import farthest, in_ball, taken
+from core.models.fast.sampling import farthest, in_ball, nearest, taken
 
 Layers = Callable[[nn.Linear, nn.BatchNorm1d, Tensor], Tensor]
 modes = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
@@ -110,6 +111,23 @@ def test_the_gradient_of_pairs_reaches_both_points() -> None:
     values, own = random(4, 3).requires_grad_(), random(2, 3).requires_grad_()
     assert torch.equal(pairs(values, rows, own), (values[rows] - own[:, None]).flatten(0, 1))
     assert torch.autograd.gradcheck(lambda *args: pairs(args[0], rows, args[1]), (values, own))
+
+
+def test_the_maximum_over_neighbours() -> None:
+    values, rows = random(9, 4), torch.randint(9, (6, 5), generator=torch.Generator().manual_seed(1))
+    mine, other = values.clone().requires_grad_(), values.clone().requires_grad_()
+    peak, expected = max_over_neighbours(mine, rows), other[rows].amax(1)
+    torch.testing.assert_close(peak, expected, rtol=0, atol=0)
+    wanted = torch.autograd.grad((expected * random(6, 4, seed=2)).sum(), other)[0]
+    torch.testing.assert_close(torch.autograd.grad((peak * random(6, 4, seed=2)).sum(), mine)[0], wanted)
+
+
+@pytest.mark.parametrize("points", [1, 15, 256])
+def test_neighbours_in_order(points: int) -> None:
+    """Also of so many points that the search sees the minima of groups first."""
+    x = random(2, points, 3)
+    expected = torch.cdist(x, x).argsort(2)[:, :, :20]
+    assert torch.equal(nearest(x, 20, ordered=True), expected)
 
 
 @pytest.mark.parametrize("pooled", [False, True], ids=["stored", "maximum"])

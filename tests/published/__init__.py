@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from core.models.importers.families import family_of
 from core.models.importers.weights import State
+from tests.published.curvenet import PublishedCurveNet
 from tests.published.dgcnn import PublishedDGCNN
 from tests.published.gdanet import PublishedGDANet
 from tests.published.pct import PublishedPCT
@@ -34,6 +35,7 @@ PUBLISHED = {
     "pointnet2-ssg": Published(PublishedPointNet2SSG, 1.476),
     "pointnet2-msg": Published(PublishedPointNet2MSG, 1.747),
     "pointconv": Published(PublishedPointConv, 19.569),
+    "curvenet": Published(PublishedCurveNet, 2.141),
 }
 
 

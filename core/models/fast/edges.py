@@ -22,22 +22,22 @@ _BLOCK = 1024
 """Points whose neighbours are gathered at once, so that they fit the cache."""
 
 
-def reference_edge_conv(x: Tensor, index: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: float) -> Tensor:
+def reference_edge_conv(x: Tensor, index: Tensor, weight: Tensor, norm: nn.BatchNorm1d, slope: float) -> Tensor:
     """The definition in plain PyTorch: any device, mode and precision; arguments are those of ``edge_conv``."""
     neighbours = x.flatten(0, 1)[rows_of(index, x.shape[1])].unflatten(0, x.shape[:2])
     own = x[:, :, None].expand_as(neighbours)
-    edges = linear(torch.cat([neighbours - own, own], -1))
+    edges = F.linear(torch.cat([neighbours - own, own], -1), weight)
     return F.leaky_relu(norm(edges.flatten(0, 2)).view_as(edges), slope).amax(2)
 
 
-def edge_conv(x: Tensor, index: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: float) -> Tensor:
+def edge_conv(x: Tensor, index: Tensor, weight: Tensor, norm: nn.BatchNorm1d, slope: float) -> Tensor:
     """Maximum over neighbours of leaky ReLU of the normalised linear layer of edges; running statistics are updated.
 
     Parameters
     ----------
     x : Tensor (B, N, C)
     index : Tensor (B, N, k), the neighbours of each point.
-    linear : of 2C inputs and O outputs, without bias.
+    weight : Tensor (O, 2C), of the linear layer, which has no bias.
     slope : of leaky ReLU for negative values, not negative itself.
 
     Returns
@@ -45,15 +45,22 @@ def edge_conv(x: Tensor, index: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d,
     Tensor (B, N, O)
     """
     if x.device.type != "cpu":
-        return reference_edge_conv(x, index, linear, norm, slope)
+        return reference_edge_conv(x, index, weight, norm, slope)
     with torch.autocast("cpu", enabled=False):
-        rows = x.to(linear.weight.dtype).flatten(0, 1)
+        rows = x.to(weight.dtype).flatten(0, 1)
         fixed = None if norm.training else statistics(norm)
         place = rows_of(index, x.shape[1])
-        z, mean, variance = _EdgeConv.apply(rows, place, linear.weight, norm.weight, norm.bias, fixed, norm.eps, slope)
+        z, mean, variance = _EdgeConv.apply(rows, place, weight, norm.weight, norm.bias, fixed, norm.eps, slope)
         if norm.training:
             count_batch(norm, mean, variance, index.numel())
         return z.unflatten(0, x.shape[:2])
+
+
+def max_over_neighbours(values: Tensor, rows: Tensor) -> Tensor:
+    """The maximum (n, O) over the rows (n, k) of values (m, O) that each of n points sees."""
+    if values.device.type != "cpu":
+        return values[rows].amax(1)
+    return _MaxOverNeighbours.apply(values, rows)
 
 
 def max_over_rows(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,6 +74,21 @@ def max_over_rows(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         peak[first : first + _BLOCK], place = max_of_rows(seen, k)
         torch.gather(some, 1, place, out=winner[first : first + _BLOCK])
     return peak, winner
+
+
+class _MaxOverNeighbours(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor) -> Tensor:
+        peak, winner = max_over_rows(values, rows)
+        ctx.save_for_backward(winner)
+        ctx.points = len(values)
+        return peak
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (winner,) = ctx.saved_tensors
+        return grad.new_zeros(ctx.points, grad.shape[1]).scatter_add_(0, winner, grad), None
 
 
 class _Moments(NamedTuple):

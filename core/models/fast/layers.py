@@ -8,15 +8,16 @@ from core.models.fast.groups import linear_bn_act
 
 
 class LinearBN(nn.Module):
-    """Linear + batch norm + ReLU, (..., in) -> (..., out)."""
+    """Linear + batch norm + leaky ReLU, (..., in) -> (..., out); the slope 0 is ReLU, 1 is none."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, slope: float = 0.0) -> None:
         super().__init__()
+        self.slope = slope
         self.linear = nn.Linear(inputs, outputs, bias=bias)
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear_bn_act(x.flatten(0, -2), self.linear, self.norm).unflatten(0, x.shape[:-1])
+        return linear_bn_act(x.flatten(0, -2), self.linear, self.norm, self.slope).unflatten(0, x.shape[:-1])
 
 
 class ThreeLayers(nn.Module):

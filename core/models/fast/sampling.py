@@ -13,13 +13,14 @@ _GROUPS = 128
 
 
 @torch.no_grad()
-def nearest(points: Tensor, k: int, queries: Tensor | None = None) -> Tensor:
-    """The ``min(k, N)`` points nearest to each query, in no particular order.
+def nearest(points: Tensor, k: int, queries: Tensor | None = None, ordered: bool = False) -> Tensor:
+    """The ``min(k, N)`` points nearest to each query.
 
     Parameters
     ----------
     points : Tensor (B, N, C)
     queries : Tensor (B, M, C); the points themselves, each of which then is one of its own neighbours, if None.
+    ordered : whether the nearest comes first, and so on; else they are in no particular order, which is faster.
 
     Returns
     -------
@@ -29,17 +30,17 @@ def nearest(points: Tensor, k: int, queries: Tensor | None = None) -> Tensor:
     k, length = min(k, points.shape[1]), (points * points).sum(2)
     if points.device.type != "cpu":  # the distances of all clouds at once
         with torch.autocast(points.device.type, enabled=False):  # near points differ in the last digits
-            return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k)
+            return _smallest(torch.baddbmm(length[:, None], queries, points.mT, alpha=-2), k, ordered)
     found = torch.empty(len(points), queries.shape[1], k, dtype=torch.int64)
     distance = points.new_empty(queries.shape[1], points.shape[1])
     for place in range(len(points)):  # one cloud at a time, so that its distances stay in the cache
         # the square of the query's own length is the same along a row, and left out
         torch.addmm(length[place], queries[place], points[place].t(), alpha=-2, out=distance)
-        found[place] = _smallest(distance, k)
+        found[place] = _smallest(distance, k, ordered)
     return found
 
 
-def _smallest(values: Tensor, k: int) -> Tensor:
+def _smallest(values: Tensor, k: int, ordered: bool) -> Tensor:
     """The places (..., k) of the smallest values of each row (..., N).
 
     They lie in the k groups of entries that have the smallest minima, so that the search sees first the minima and then
@@ -48,12 +49,12 @@ def _smallest(values: Tensor, k: int) -> Tensor:
     n = values.shape[-1]
     size = n // _GROUPS
     if n % _GROUPS or size < 2 or k >= _GROUPS:
-        return values.topk(k, -1, largest=False, sorted=False).indices
+        return values.topk(k, -1, largest=False, sorted=ordered).indices
     minima = values.unflatten(-1, (size, _GROUPS)).amin(-2)
     groups = minima.topk(k, -1, largest=False, sorted=False).indices
     offsets = torch.arange(size, device=values.device) * _GROUPS
     candidates = (groups[..., None, :] + offsets[:, None]).flatten(-2)
-    return candidates.gather(-1, values.gather(-1, candidates).topk(k, -1, largest=False, sorted=False).indices)
+    return candidates.gather(-1, values.gather(-1, candidates).topk(k, -1, largest=False, sorted=ordered).indices)
 
 
 def rows_of(index: Tensor, n: int) -> Tensor:

@@ -7,7 +7,7 @@ those of one of our architectures; the others are named, so that a person knows 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.models.importers import dgcnn, gdanet, pct, pointconv, pointmlp, pointnet2, pointnets
+from core.models.importers import curvenet, dgcnn, gdanet, pct, pointconv, pointmlp, pointnet2, pointnets
 from core.models.importers.weights import Built, State
 
 
@@ -39,7 +39,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("Point-MAE", ("blocks.blocks.0.attn.qkv", "cls_pos", "cls_head_finetune.")),
     Family("GDANet", ("SGCAM_1s.", "conv12."), gdanet.build),
     Family("PCT", ("gather_local_0.", "pt_last.sa1.q_conv", "conv_fuse"), pct.build),
-    Family("CurveNet", ("lpfa.", "cic11.", "cic42.")),
+    Family("CurveNet", ("lpfa.", "cic11.", "cic42."), curvenet.build),
     Family("PointMLP", ("embedding.net.0", "local_grouper_list.0.affine_alpha"), pointmlp.build),
     Family("PointNeXt", ("encoder.encoder.0.0.convs.", "prediction.head.")),
     Family("Uni3D", ("point_encoder.encoder2trans", "point_encoder.trans2embed"), lacks=_ENCODER),

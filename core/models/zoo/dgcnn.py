@@ -38,7 +38,7 @@ class EdgeConv(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return edge_conv(x, nearest(x, self.neighbours), self.linear, self.norm, SLOPE)
+        return edge_conv(x, nearest(x, self.neighbours), self.linear.weight, self.norm, SLOPE)
 
 
 class PooledLayer(nn.Module):

@@ -61,6 +61,7 @@ MEMBERS: Mapping[str, Member] = {
     "pointnet2-msg": Member("victim", 288, {"model": "pointnet2-msg"}),
     "gdanet": Member("victim", 89, {"model": "gdanet"}),
     "pointconv": Member("victim", 125, {"model": "pointconv"}),
+    "curvenet": Member("victim", 55, {"model": "curvenet"}),
     "pointmlp-elite": Member("victim", 39, {"model": "pointmlp-elite"}),
     "pointnet-pgd": Member("victim", 11, {"model": "pointnet", **ON_PGD_CLOUDS}),
     "pointnet-defense": Member("victim", 8, {"model": "pointnet", "regime": "defense"}),
