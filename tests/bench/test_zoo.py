@@ -14,7 +14,8 @@ from tests.bench.subjects import CLASSES, clouds
 from tests.published import PUBLISHED, by_our_names
 
 POINTS = 512
-BATCH = {"pointnet2-msg": 8, "pointconv": 16, "curvenet": 16}  # those of which the public definition would take too much memory
+BATCH = {"pointnet2-msg": 8, "pointconv": 16, "curvenet": 16}
+"""Clouds, where the public definition would take too much memory with 32 of them."""
 BARS = {
     "dgcnn": (4.5, 5.5, 4.5),
     "gdanet": (2.5, 3, 2),
