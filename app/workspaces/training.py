@@ -23,7 +23,9 @@ from core.events import Cancel, Epoch, Event, Note
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from app.shell.forms import OptionsForm
     from core.evaluation.accuracy import Rate
+    from core.options import Options
     from core.training import RunResult, TrainOptions
 
 PROBE_CLOUDS = 400  # clean and as many adversarial ones, of each split, for a fresh discriminator
@@ -104,12 +106,11 @@ class TrainingPanel(Workspace):
     def build_forms(self) -> None:
         """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
-        from core.models import ARCHITECTURES
         from core.training import TrainOptions
 
         self.form = OptionsForm(TrainOptions)
-        self.model_forms = {name: OptionsForm(options) for name, (_, options) in ARCHITECTURES.items()}
-        """Of each architecture; that of the chosen one is shown, and the others keep their values."""
+        self.model_forms: dict[str, OptionsForm[Options]] = {}
+        """Of each architecture that was chosen; that of the present one is shown, and the others keep their values."""
         self._model_title = Label(role="section")
         self._model_title.setContentsMargins(theme.SPACE_S, 0, 0, 0)
         self._forms = QWidget()
@@ -118,8 +119,8 @@ class TrainingPanel(Workspace):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.form)
         column.addWidget(self._model_title)
-        for form in self.model_forms.values():
-            column.addWidget(form)
+        self._model_form_area = QVBoxLayout()
+        column.addLayout(self._model_form_area)
         column.addStretch(1)
         self._form_area.setWidget(self._forms)
         self.form.changed.connect(self._show_model_form)
@@ -127,8 +128,14 @@ class TrainingPanel(Workspace):
         self._update()
 
     def _show_model_form(self) -> None:
+        from app.shell.forms import OptionsForm
+        from core.models import ARCHITECTURES
+
         options = self.form.value()
         if options is not None:
+            if options.model not in self.model_forms:
+                self.model_forms[options.model] = OptionsForm(ARCHITECTURES[options.model][1])
+                self._model_form_area.addWidget(self.model_forms[options.model])
             self._model_title.setText(f"Options of {options.model}")
             for name, form in self.model_forms.items():
                 form.setVisible(name == options.model)

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import update_bn
 from core.attacks import GradientAttack
 from core.models import Output
 from core.models.discriminator import ADVERSARIAL, REAL
+from core.models.port import without_weight_gradients
 from core.training.options import TrainOptions
 from core.training.state import check_tensors, load_tensors, state_shapes, state_tensors
 
@@ -213,7 +214,7 @@ class Learner:
     def feature_loss(self, latent: Tensor) -> Tensor:
         """L_feat of latents (B, D), (B,): the discriminator's cross-entropy to the domain ``REAL``, in nats."""
         assert self.discriminator is not None
-        with _frozen(self.discriminator):
+        with without_weight_gradients(self.discriminator):
             domain_logits = self.discriminator(latent)
         real = torch.full(domain_logits.shape[:1], REAL, device=domain_logits.device)
         return F.cross_entropy(domain_logits, real, reduction="none")
@@ -279,13 +280,3 @@ def _tf32_products() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """A context in which the parameters of a network have no gradient."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
