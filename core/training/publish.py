@@ -85,7 +85,8 @@ def install_auto(name: str, folders: Sequence[Path], dataset: Dataset) -> Path:
     Raises
     ------
     FormatError
-        If a set is not complete, of another attack, of another model, or of other clouds.
+        If a set is not complete, of another attack, of another model, of other clouds, or of another number of points
+        than the other accuracies of the card.
     """
     loaded = load_model(resolve_model(name))
     test = dataset.split("test")
@@ -98,6 +99,13 @@ def install_auto(name: str, folders: Sequence[Path], dataset: Dataset) -> Path:
             raise FormatError(folder, f"it is no complete set of auto on {name} and these test clouds", "make it anew")
         if not np.array_equal(attacked.row, every):
             raise FormatError(folder, "it lacks test clouds", "make it without --clouds")
+        points = record.evaluation.get("points")
+        if points != (expected_points := metrics.get("test_points", points)):
+            raise FormatError(
+                folder,
+                f"its clouds have {points} points, and the card's accuracies are of {expected_points:g}",
+                f"make it with --points {expected_points:g}",
+            )
         epsilon = f"{record.attack['epsilon']:g}"
         for rows, suffix in ((every, ""), (others, "_without_copies"))[: 1 + bool(len(test.copies))]:
             metrics[f"{_AUTO_METRIC}{epsilon}{suffix}"] = float(1 - attacked.success[rows].mean())

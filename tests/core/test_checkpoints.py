@@ -289,6 +289,22 @@ class TestBuiltinModels:
         measured = load_model(result(install_weights(path, dataset, "pointnet-toy", "PointNet of toys")))
         assert measured.card.metrics["test_auto_0.1"] == again.card.metrics["test_auto_0.1"]
 
+    def test_auto_of_another_number_of_points_than_the_cards_accuracies_is_refused(
+        self, shipped: Path, tmp_path: Path, model: nn.Module
+    ) -> None:
+        loaded = load_model(save_builtin(model, card(name="pointnet-toy", metrics={"test_points": 32})))
+        dataset, attack = toy_dataset(test=2), AutoAttack(epsilon=0.1)
+        options, folder = EvaluationOptions(points=64), SetFolder(tmp_path / "set", COLUMNS)
+        record = SetRecord(
+            preset="auto", attack=attack.model_dump(), surrogate="pointnet-toy", weights=loaded.sha256,
+            dataset="toys", fingerprint=dataset.card.fingerprint, evaluation=options.model_dump(),
+        )  # fmt: skip
+        folder.begin(record, {})
+        result(auto_set(loaded.module, dataset.split("test"), attack, options, parts=folder))
+        folder.end()
+        with pytest.raises(FormatError, match=r"its clouds have 64 points, and the card's accuracies are of 32"):
+            install_auto("pointnet-toy", [folder.folder], dataset)
+
 
 class TestResolve:
     def test_accepts_a_file_and_a_runs_folder(self, tmp_path: Path, weights: Path, model: nn.Module) -> None:
