@@ -39,14 +39,14 @@ def bootstrap(outcomes: ArrayLike) -> Estimate:
     table = np.asarray(outcomes, dtype=np.float64)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"A bootstrap needs outcomes of the shape (seeds, clouds), and these have {table.shape}.")
-    cloud_counts, drawn_seeds = _resamples(*table.shape)
+    cloud_counts, drawn_seeds = resamples(*table.shape)
     means = np.take_along_axis(cloud_counts @ table.T / table.shape[1], drawn_seeds, axis=1).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(float(table.mean()), float(low), float(high))
 
 
 @lru_cache(maxsize=1)  # a report has some dozens of intervals over the same clouds
-def _resamples(seeds: int, clouds: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def resamples(seeds: int, clouds: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """How often each cloud is drawn (ROUNDS, clouds), and the drawn seeds (ROUNDS, seeds); the same at every call."""
     generator = np.random.default_rng(0)
     cloud_counts = generator.multinomial(clouds, np.full(clouds, 1 / clouds), size=ROUNDS)

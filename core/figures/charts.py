@@ -1,5 +1,6 @@
 """Figures of numbers: confidences and curves."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ def curves(
         Inches.
     """
     x = np.asarray(x)
-    figure = Figure(figsize=(width, width / len(panels) * 0.66 + 0.3), layout="constrained")
+    figure = Figure(figsize=(width, width / len(panels) * 0.66 + 0.15), layout="constrained")
     names = dict.fromkeys(name for lines in panels.values() for name in lines)
     sides = {"clean": {"color": CLEAN}, "adversarial": {"color": ADVERSARIAL}}
     looks = {
@@ -47,8 +48,7 @@ def curves(
         if np.issubdtype(x.dtype, np.integer):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         ground(axes)
-    handles = [Line2D([], [], label=name, **style) for name, style in looks.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    legend(figure, looks)
     return figure
 
 
@@ -112,3 +112,33 @@ def ground(axes: Axes, which: Literal["x", "y", "both"] = "both") -> None:
     axes.grid(axis=which, color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend(figure: Figure, looks: Mapping[str, dict[str, Any]], title: str | None = None) -> None:
+    """Put a legend of lines below ``figure``, which grows by its rows."""
+    columns = min(4, max(1, int(figure.get_figwidth() * 14 / (max(map(len, looks)) + 8))))
+    figure.set_figheight(figure.get_figheight() + 0.15 * (-(-len(looks) // columns) + (title is not None)))
+    handles = [Line2D([], [], label=name, **style) for name, style in looks.items()]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, handlelength=3, title=title, title_fontsize=7
+    )
+
+
+def name_columns(axes: Axes, names: Sequence[str], slots: int, room: float) -> None:
+    """Name columns 0, 1, ..; wrapped into lines or, if a word is too long, slanted.
+
+    There are ``slots`` or more in ``room`` inches, so that a few columns are not too broad.
+    """
+    slots = max(len(names), slots)
+    width = int(room / slots / 0.056)  # of a line, in characters
+    folded = [
+        "\n".join(textwrap.fill(line, max(width, 1), break_long_words=False) for line in name.split("\n"))
+        for name in names
+    ]
+    fits = max(len(line) for name in folded for line in name.split("\n")) <= width
+    axes.set_xticks(range(len(names)), folded if fits else names)
+    axes.set_xlim((len(names) - slots) / 2 - 0.6, (len(names) + slots) / 2 - 0.4)
+    axes.tick_params(axis="x", length=0)
+    if not fits:
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, ha="right", rotation_mode="anchor")

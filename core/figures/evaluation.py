@@ -5,13 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from core.figures.charts import SIDES, ground, look
+from core.figures.charts import SIDES, ground, legend, look, name_columns
 from core.figures.style import CLEAN, COLUMN, INK, MUTED, PAGE, styled
 
 Bins = tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -38,7 +36,7 @@ def top_k(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], width: float = PAGE
         axes.set(xlabel="k", xticks=range(1, last + 1, -(-last // 10)))
         ground(axes)
     panels[0].set_ylabel("Top-k accuracy (%)")
-    _legend(figure, {name: look(index, last) for index, name in enumerate(percents)})
+    legend(figure, {name: look(index, last) for index, name in enumerate(percents)})
     return figure
 
 
@@ -67,7 +65,7 @@ def robustness_curves(
         axes.plot(budgets, 100 * np.asarray(values, dtype=np.float64), **looks[name])
     axes.set(xlabel=f"Epsilon ({unit})", ylabel="Accuracy (%)", ylim=(0, 101))
     ground(axes)
-    _legend(figure, looks)
+    legend(figure, looks)
     return figure
 
 
@@ -112,7 +110,7 @@ def confidence_boxes(
             flierprops={"marker": "o", "markersize": 2, "markeredgewidth": 0, "markerfacecolor": colour, "alpha": 0.3},
         )
         names = [f"{name}\nn = {len(array):,}" for name, array in values.items()]
-        _name_columns(axes, names, 3, width / 2 - 0.4)
+        name_columns(axes, names, 3, width / 2 - 0.4)
         ground(axes, "y")
     low, high = panels[0].get_ylim()
     if low > -0.1 and high < 1.1:  # probabilities
@@ -155,7 +153,7 @@ def reliability(clean: Mapping[str, Bins], adversarial: Mapping[str, Bins], widt
         ground(axes)
     panels[0].set_ylabel("Accuracy")
     looks = {name: look(index, 0) for index, name in enumerate(clean)}
-    _legend(figure, looks, title="Area of a marker: share of the model's clouds")
+    legend(figure, looks, title="Area of a marker: share of the model's clouds")
     return figure
 
 
@@ -176,7 +174,7 @@ def class_counts(counts: Mapping[str, int], title: str, ylabel: str = "Clouds", 
     bars = axes.bar(range(len(counts)), list(counts.values()), width=0.7, color=CLEAN)
     upright = (width - 0.6) / len(counts) < 0.065 * len(f"{max(counts.values()):,}")
     axes.bar_label(bars, fmt="{:,.0f}", size=7, padding=2, rotation=90 if upright else 0)
-    _name_columns(axes, list(counts), 8, width - 0.6)
+    name_columns(axes, list(counts), 8, width - 0.6)
     axes.set(title=title, ylabel=ylabel)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -251,33 +249,3 @@ def _check_models(clean: Mapping[str, Any], adversarial: Mapping[str, Any]) -> N
         raise ValueError(
             f"Both sides are of the same models, but here are {', '.join(clean)}; {', '.join(adversarial)}."
         )
-
-
-def _legend(figure: Figure, looks: Mapping[str, dict[str, Any]], title: str | None = None) -> None:
-    """Put a legend of lines below ``figure``, which grows by its rows."""
-    columns = min(4, max(1, int(figure.get_figwidth() * 14 / (max(map(len, looks)) + 8))))
-    figure.set_figheight(figure.get_figheight() + 0.15 * (-(-len(looks) // columns) + (title is not None)))
-    handles = [Line2D([], [], label=name, **style) for name, style in looks.items()]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, handlelength=3, title=title, title_fontsize=7
-    )
-
-
-def _name_columns(axes: Axes, names: Sequence[str], slots: int, room: float) -> None:
-    """Name columns 0, 1, ..; wrapped into lines or, if a word is too long, slanted.
-
-    There are ``slots`` or more in ``room`` inches, so that a few columns are not too broad.
-    """
-    slots = max(len(names), slots)
-    width = int(room / slots / 0.056)  # of a line, in characters
-    folded = [
-        "\n".join(textwrap.fill(line, max(width, 1), break_long_words=False) for line in name.split("\n"))
-        for name in names
-    ]
-    fits = max(len(line) for name in folded for line in name.split("\n")) <= width
-    axes.set_xticks(range(len(names)), folded if fits else names)
-    axes.set_xlim((len(names) - slots) / 2 - 0.6, (len(names) + slots) / 2 - 0.4)
-    axes.tick_params(axis="x", length=0)
-    if not fits:
-        for label in axes.get_xticklabels():
-            label.set(rotation=40, ha="right", rotation_mode="anchor")

@@ -80,11 +80,11 @@ def pareto(points: Sequence[ParetoPoint], width: float = PAGE) -> Figure:
     turns = np.stack([corners[:-1, 0], corners[1:, 1]], axis=1)
     steps = [np.stack([corners[:-1], turns], axis=1), np.stack([turns, corners[1:]], axis=1)]
     lines = np.concatenate([bars.reshape(-1, 2, 2), *steps])
-    _name_points(figure, axes, [point.name for point in points], centres, lines)
+    name_points(figure, axes, [point.name for point in points], centres, lines)
     return figure
 
 
-def _name_points(figure: Figure, axes: Axes, names: Sequence[str], centres: Array, lines: Array) -> None:
+def name_points(figure: Figure, axes: Axes, names: Sequence[str], centres: Array, lines: Array) -> None:
     """Name each point (n, 2) where, around it, its name hides least of other names, points and lines (m, 2, 2)."""
     scale = 72 / figure.dpi
     low, high = np.array(axes.bbox.extents).reshape(2, 2) * scale  # here and below, a unit is a point of 1/72 inch

@@ -1,11 +1,9 @@
 """The figures of the report, under the numbers they have in the paper."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from core import figures
 from core.attacks import Attack
@@ -16,21 +14,13 @@ from core.models.predict import predict
 from core.studies.defense_pointnet.findings import Findings
 from core.studies.defense_pointnet.measure import Measured
 from core.studies.defense_pointnet.options import PAPER
+from core.studies.report import Plate
 
 SAMPLES = {"figure-1": "airplane", "figure-6": "car", "figure-7": "table"}
 """The class of the sample cloud in each figure of the paper that shows one."""
 
 MAPS = {"simple": 8, "defense": 9}
 """The number of the figure that maps a regime's latents."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plate:
-    """A figure, the name of its files, and what it shows."""
-
-    name: str
-    figure: Figure
-    caption: str
 
 
 def plates(findings: Findings) -> Iterator[Plate]:

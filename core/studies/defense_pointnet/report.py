@@ -1,34 +1,28 @@
 """The report: tables and figures as files, records of every test cloud, and one page that holds all of them."""
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
-from core.figures import save, settle
 from core.models.predict import device_of
 from core.results.records import provenance, write_csv, write_json, write_provenance
 from core.runtime.devices import describe_device
 from core.runtime.files import atomic_path
-from core.studies.defense_pointnet.figures import Plate, plates
+from core.studies.defense_pointnet.figures import plates
 from core.studies.defense_pointnet.findings import Findings
 from core.studies.defense_pointnet.measure import Measured
 from core.studies.defense_pointnet.tables import tables
+from core.studies.report import write_page, write_plates, write_tables
 from core.training import command
-from resources import RESOURCES
 
-TEMPLATE = RESOURCES / "report.html"
 WRITTEN = ("tables", "figures", "records", "report")
 """Files and folders of a report, without suffix."""
 
 
 def write_report(findings: Findings, folder: Path) -> None:
     """Write tables/ (CSV, Markdown, LaTeX), figures/ (PDF, SVG), records/ (CSV), report.json and report.html."""
-    made, drawn = tables(findings), list(plates(findings))
-    card = findings.dataset.card
+    made, card = tables(findings), findings.dataset.card
     made_with = {
         "dataset_name": card.name,
         **provenance(
@@ -44,16 +38,8 @@ def write_report(findings: Findings, folder: Path) -> None:
             device=describe_device(device_of(findings.measured[0].model.module)),
         ),
     }
-    with atomic_path(folder / "tables") as part:
-        for name, table in made.items():
-            for suffix in (".csv", ".md", ".tex"):
-                table.write(part / f"{name}{suffix}")
-                write_provenance(part / f"{name}{suffix}", made_with)
-    with atomic_path(folder / "figures") as part:
-        for plate in drawn:
-            settle(plate.figure)
-            for suffix in (".pdf", ".svg"):
-                save(plate.figure, part / f"{plate.name}{suffix}", made_with, plate.caption)
+    write_tables(folder / "tables", made, made_with)
+    drawn = write_plates(folder / "figures", plates(findings), made_with, (".pdf", ".svg"))
     with atomic_path(folder / "records") as part:
         for each in findings.measured:
             path = part / f"{each.entry.name}.csv"
@@ -66,20 +52,18 @@ def write_report(findings: Findings, folder: Path) -> None:
     flags = red_flags(findings)
     commands = [command(each.entry.options, card.name, card.orientation) for each in findings.measured]
     write_json(folder / "report.json", {**made_with, "runs": runs, "red_flags": flags})
-    page = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined)
-    text = page.render(
+    write_page(
+        folder / "report.html",
+        "defense-pointnet.html",
         card=card,
-        findings=findings,
         options=findings.options.model_dump(),
         flags=flags,
         commands=commands,
         tables={name: table.html() for name, table in made.items()},
-        plates=[{"name": plate.name, "caption": plate.caption, "image": _data_url(plate)} for plate in drawn],
+        plates=drawn,
         versions=made_with["versions"],
         time=made_with["time"],
     )
-    with atomic_path(folder / "report.html") as part:
-        part.write_text(text, encoding="utf-8")
 
 
 def records(findings: Findings, each: Measured) -> dict[str, Any]:
@@ -111,10 +95,3 @@ def red_flags(findings: Findings) -> list[str]:
                if worse else "; neither finds what this FGSM does not.")
         )  # fmt: skip
     return sentences
-
-
-def _data_url(plate: Plate) -> str:
-    """The figure as a data URL, so that the page needs no other file."""
-    with io.BytesIO() as buffer:
-        plate.figure.savefig(buffer, format="png", dpi=160)
-        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
