@@ -18,9 +18,15 @@ class Estimate:
     low: float
     high: float
 
+    def text(self, digits: int) -> str:
+        """As a cell of a table, with so many decimals; empty where the value is NaN."""
+        if self.value != self.value:
+            return ""
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
     def percent(self) -> str:
         """As a cell of a table, in %."""
-        return f"{100 * self.value:.2f} [{100 * self.low:.2f}, {100 * self.high:.2f}]"
+        return Estimate(100 * self.value, 100 * self.low, 100 * self.high).text(2)
 
 
 def bootstrap(outcomes: ArrayLike) -> Estimate:

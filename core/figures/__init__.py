@@ -5,7 +5,7 @@ adversarial is orange in all of them. Figures are returned, not shown; ``save`` 
 """
 
 from core.figures.charts import curves
-from core.figures.clouds import contact_sheet
+from core.figures.clouds import cloud_row, contact_sheet
 from core.figures.evaluation import (
     class_counts,
     confidence_boxes,
@@ -18,6 +18,7 @@ from core.figures.maps import tsne_pair
 from core.figures.samples import sample_bars, verdicts
 from core.figures.style import COLUMN, PAGE, check_ending, class_style, save, settle
 from core.figures.tradeoff import ParetoPoint, front, pareto
+from core.figures.transfer import pair_map, rates_against, transfer_bars
 
 __all__ = [
     "COLUMN",
@@ -26,18 +27,22 @@ __all__ = [
     "check_ending",
     "class_counts",
     "class_style",
+    "cloud_row",
     "confidence_boxes",
     "confusion_pair",
     "contact_sheet",
     "curves",
     "front",
+    "pair_map",
     "pareto",
+    "rates_against",
     "reliability",
     "robustness_curves",
     "sample_bars",
     "save",
     "settle",
     "top_k",
+    "transfer_bars",
     "tsne_pair",
     "verdicts",
 ]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from core.figures.style import CLEAN, PAGE, styled
+from core.figures.style import ADVERSARIAL, CLEAN, PAGE, styled
 
 Up = Literal["y", "z"]
 Array = NDArray[np.float64]
@@ -47,6 +47,34 @@ def contact_sheet(
         centre = np.array([(index % columns + 0.5) * cell, -(index // columns) * row - cell / 2])
         _draw(axes, (xy - (low + high) / 2) * scale + centre, nearness, normals, CLEAN, scale)
         axes.text(centre[0], centre[1] - cell / 2 - 0.03, name, ha="center", va="center", size=8)
+    return figure
+
+
+@styled
+def cloud_row(clouds: Sequence[ArrayLike], names: Sequence[str], up: Up = "z", width: float = PAGE) -> Figure:
+    """Shaded clouds (N, 3) beside each other at one scale, the first clean and the others adversarial, names beneath.
+
+    Parameters
+    ----------
+    clouds : sequence of (N, 3)
+    names : sequence of str
+        Of one or several lines.
+    up : {"y", "z"}
+        Axis that points up; shapes that face x (z up) or z (y up) are seen from the front.
+    width : float
+        Inches.
+    """
+    views, frame = view_pair(clouds, up)
+    share, lines = 1 / len(clouds), max(name.count("\n") for name in names) + 1
+    across, along = np.ptp(frame, axis=0)
+    picture = min(share * width * float(along / across), 1.5 * share * width)
+    below = 0.13 * lines + 0.06
+    height = picture + below
+    figure = Figure(figsize=(width, height))
+    for index, (view, name) in enumerate(zip(views, names, strict=True)):
+        box = (index * share, below / height, share, picture / height)
+        draw_cloud(figure, box, view, frame, ADVERSARIAL if index else CLEAN)
+        figure.text((index + 0.5) * share, below / height, name, size=7, ha="center", va="top")
     return figure
 
 

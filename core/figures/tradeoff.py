@@ -85,7 +85,10 @@ def pareto(points: Sequence[ParetoPoint], width: float = PAGE) -> Figure:
 
 
 def name_points(figure: Figure, axes: Axes, names: Sequence[str], centres: Array, lines: Array) -> None:
-    """Name each point (n, 2) where, around it, its name hides least of other names, points and lines (m, 2, 2)."""
+    """Name each point (n, 2) where, around it, its name hides least of other names, points and lines (m, 2, 2).
+
+    The figure must be laid out, and is not to be laid out anew.
+    """
     scale = 72 / figure.dpi
     low, high = np.array(axes.bbox.extents).reshape(2, 2) * scale  # here and below, a unit is a point of 1/72 inch
     spots = axes.transData.transform(centres) * scale
