@@ -31,7 +31,7 @@ def made(samples: int, **values: Any) -> Made:
         "matched": True, "prediction": 1, "loss": 3.0, "iterations": 10, "linf": 0.05, "rmse": 0.02, "chamfer": 0.001,
         "hausdorff": 0.01, "curvature": 0.002,
     }  # fmt: skip
-    return Made(**{name: np.array(np.broadcast_to(value, samples)) for name, value in (usual | values).items()})
+    return Made(**{name: np.broadcast_to(np.array(value), samples).copy() for name, value in (usual | values).items()})
 
 
 def findings(
@@ -110,8 +110,8 @@ def realistic(
     if protocol == "steps":
         names = [f"{attack}@{steps}" for attack in attacks for steps in (1, 2, 5, 10, 20, 50)]
     usual = {
-        "gd": 0.021, "m-gd": 0.014, "na-gd": 0.0145, "adam": 0.03, "l-adam": 0.0305, "adabelief": 0.031, "m-svag": 0.018,
-        "pgd": 0.027, "mi": 0.038, "ni": 0.039, "fgsm": 0.047, "square": 0.044, "random-sign": 0.031, "gaussian": 0.031,
+        "gd": 0.021, "m-gd": 0.014, "na-gd": 0.0145, "adam": 0.03, "l-adam": 0.0305, "adabelief": 0.031,
+        "m-svag": 0.018,        "pgd": 0.027, "mi": 0.038, "ni": 0.039, "fgsm": 0.047, "square": 0.044, "random-sign": 0.031, "gaussian": 0.031,
     }  # fmt: skip
     cells, predicted = {}, {}
     hard = random.normal(size=samples)

@@ -73,8 +73,8 @@ def _correlates(measured: Measured, threshold: float) -> Answer:
     return _conclude(
         compared,
         decide([pooled], threshold),
-        f"Spearman's correlation is {_text(pooled)} over {_pairs(compared)} ({', '.join(alone)}); given the loss of the "
-        f"surrogate it is {_text(given)}.",
+        f"Spearman's correlation is {_text(pooled)} over {_pairs(compared)} ({', '.join(alone)}); given the "
+        f"surrogate's loss it is {_text(given)}.",
     )
 
 
@@ -116,12 +116,12 @@ def _level(measured: Measured, threshold: float, *, kinds: tuple[str, ...]) -> A
     each = [spread(compared, name) for name in surrogates]
     together = [spread(compared, name, len(surrogates)) for name in surrogates]
     rmse = np.concatenate([compared.rows(name, "rmse")[:, 0] for name in surrogates])
-    said = [f"{_points(one)} on {name}" for name, one in zip(surrogates, each, strict=True)]
-    reached = f" Their mean RMSEs are {rmse.min():.4g} to {rmse.max():.4g}." if len(rmse) else ""
+    said = [f"{name} {_points(one)}" for name, one in zip(surrogates, each, strict=True)]
+    reached = f" The mean RMSEs are {rmse.min():.4g} to {rmse.max():.4g}." if len(rmse) else ""
     return _conclude(
         compared,
         decide([_less(one) for one in each], -threshold, [_less(one) for one in together]),
-        f"Success rates differ by up to {', '.join(said)} points.{reached}",
+        f"Largest less smallest success rate, in percentage points: {', '.join(said)}.{reached}",
     )
 
 

@@ -116,12 +116,13 @@ class Measures:
     def among(self, surrogate: str, attack: str, denominator: Denominator = "both") -> Booleans:
         """(n, victims), the matched samples of which the success rates are shares."""
         victims = self.victims(surrogate)
-        among = np.repeat(self.findings.made[surrogate, attack].matched[:, None], len(victims), axis=1)
+        among = np.tile(self.findings.made[surrogate, attack].matched, (len(victims), 1))
         if denominator in ("both", "surrogate"):
-            among &= self.right(surrogate)[:, None]
+            among &= self.right(surrogate)
         if denominator in ("both", "victim"):
-            among &= np.stack([self.right(victim) for victim in victims], axis=1)
-        return among
+            for row, victim in zip(among, victims, strict=True):
+                row &= self.right(victim)
+        return among.T
 
     def unmatched(self, surrogate: str, attack: str) -> Floats:
         """Draws of the share that is not matched, of the samples that the surrogate gets right."""
@@ -178,10 +179,14 @@ class Measures:
 
     def _predicted(self, surrogate: str, attack: str) -> tuple[Integers, Booleans]:
         """The victims' classes (n, victims), and which of the victims have judged."""
-        found = [self.findings.predicted.get((surrogate, attack, victim)) for victim in self.victims(surrogate)]
-        nothing = np.zeros_like(self.findings.label)
-        classes = [nothing if one is None else one for one in found]
-        return np.stack(classes, axis=1), np.array([one is not None for one in found])
+        victims = self.victims(surrogate)
+        classes = np.zeros((len(victims), len(self.findings.label)), dtype=np.int64)
+        known = np.zeros(len(victims), dtype=np.bool_)
+        for place, victim in enumerate(victims):
+            predicted = self.findings.predicted.get((surrogate, attack, victim))
+            if predicted is not None:
+                classes[place], known[place] = predicted, True
+        return classes.T, known
 
 
 def _unknown() -> Floats:
