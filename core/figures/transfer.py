@@ -165,7 +165,7 @@ def rates_against(
         for name, point in known.items():
             reach = np.abs(point[:, 1:] - point[:, :1])[:, :, None]
             axes.errorbar(*point[:, 0], xerr=reach[0], yerr=reach[1], elinewidth=0.6, capsize=1.2, **look_of[name])
-        axes.set_title(shortened(title, 60))
+        axes.set_title(shortened(title, 50))
         axes.margins(0.12)
         ground(axes)
         drawn[axes] = known

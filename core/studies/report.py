@@ -47,6 +47,7 @@ def write_plates(
     """
     shown = []
     with atomic_path(folder) as part:
+        part.mkdir()  # there may be no figure
         for plate in plates:
             settle(plate.figure)
             for suffix in suffixes:

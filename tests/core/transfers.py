@@ -46,7 +46,7 @@ def findings(
     truth = np.array(label)
     victims = tuple(dict.fromkeys(victim for *_, victim in predicted))
     surrogates = tuple(dict.fromkeys(surrogate for surrogate, _ in cells))
-    answers = {model: truth for model in (*surrogates, *victims)}
+    answers = dict.fromkeys((*surrogates, *victims), truth)
     answers |= {model: np.array(classes) for model, classes in (clean or {}).items()}
     values: dict[str, Any] = {
         "options": TransferOptions(),
@@ -109,10 +109,8 @@ def realistic(
     names = list(attacks)
     if protocol == "steps":
         names = [f"{attack}@{steps}" for attack in attacks for steps in (1, 2, 5, 10, 20, 50)]
-    usual = {
-        "gd": 0.021, "m-gd": 0.014, "na-gd": 0.0145, "adam": 0.03, "l-adam": 0.0305, "adabelief": 0.031,
-        "m-svag": 0.018,        "pgd": 0.027, "mi": 0.038, "ni": 0.039, "fgsm": 0.047, "square": 0.044, "random-sign": 0.031, "gaussian": 0.031,
-    }  # fmt: skip
+    sizes = (0.021, 0.014, 0.0145, 0.03, 0.0305, 0.031, 0.018, 0.027, 0.038, 0.039, 0.047, 0.044, 0.031, 0.031)
+    usual = dict(zip((*OPTIMISERS, *OTHERS, *CONTROLS), sizes, strict=True))
     cells, predicted = {}, {}
     hard = random.normal(size=samples)
     for place, surrogate in enumerate(surrogates):

@@ -157,8 +157,8 @@ def _stronger(measured: Measured, threshold: float, *, attack: str) -> Answer:
     return _conclude(
         compared,
         decide(each, threshold, [estimate(draws, 2) for draws in sides]),
-        f"Its RMSE is larger by {each[0].text(4)}, its success rate by {_points(each[1])} points (mean over "
-        f"{len(surrogates)} surrogates; negative where smaller).",
+        f"Its RMSE is larger by {each[0].text(4) or 'unknown'}, its success rate by {_points(each[1])} points (mean "
+        f"over {len(surrogates)} surrogates; negative where smaller).",
     )
 
 

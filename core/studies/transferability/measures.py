@@ -96,12 +96,13 @@ class Measures:
         return sum(cell in self.findings.predicted for cell in cells), len(cells)
 
     def done(self, surrogate: str, attack: str) -> bool:
-        """If all that its rates are made of is there."""
-        models = surrogate, *self.victims(surrogate)
+        """If all that its mean success rate is made of is there."""
+        victims = self.victims(surrogate)
         return (
             (surrogate, attack) in self.findings.made
-            and all((surrogate, attack, victim) in self.findings.predicted for victim in models[1:])
-            and all(model in self.findings.clean for model in models)
+            and len(victims) > 0
+            and all((surrogate, attack, victim) in self.findings.predicted for victim in victims)
+            and all(model in self.findings.clean for model in (surrogate, *victims))
         )
 
     def right(self, model: str) -> Booleans:

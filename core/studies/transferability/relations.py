@@ -158,20 +158,25 @@ def agreement(compared: Compared, surrogates: Collection[str], of: Literal["asr"
     place = {attack: index for index, group in enumerate(PAPER[of]) for attack in group}
     shares = []
     for surrogate in surrogates:
-        rows = dict(zip(compared.attacks[surrogate], compared.rows(surrogate, of), strict=True))
+        ranks = dict(zip(compared.attacks[surrogate], _ranks(compared.rows(surrogate, of)), strict=True))
         shares += [
-            (np.sign(rows[one] - rows[other]) + 1) / 2
-            for one in rows
-            for other in rows
+            (np.sign(ranks[one] - ranks[other]) + 1) / 2
+            for one in ranks
+            for other in ranks
             if one in place and other in place and place[one] < place[other]
         ]
     return np.mean(shares, axis=0) if shares else np.full(1 + ROUNDS, np.nan)
 
 
 def places(compared: Compared, surrogate: str, of: Rated) -> dict[str, float]:
-    """The rank of each attack, 1 for the largest; those that are equal share the mean of their ranks."""
-    ranks = _ranks(-compared.rows(surrogate, of)[:, :1])[:, 0]
-    return dict(zip(compared.attacks[surrogate], ranks.tolist(), strict=True))
+    """The rank of each attack, 1 for the largest; those that are equal share the mean of their ranks.
+
+    Empty where a value is not known.
+    """
+    values = compared.rows(surrogate, of)[:, :1]
+    if np.isnan(values).any():
+        return {}
+    return dict(zip(compared.attacks[surrogate], _ranks(-values)[:, 0].tolist(), strict=True))
 
 
 def _ranks(rows: Floats) -> Floats:

@@ -31,7 +31,7 @@ def matching(measures: Measures) -> Table:
     for surrogate, attack in rows_of(measures):
         made = findings.made.get((surrogate, attack))
         if made is None:
-            rows.append((surrogate, attack, *[None] * 8))
+            rows.append((surrogate, attack, *[None] * 7))
             continue
         among = measures.attacked(surrogate, attack)
         spans = [_span(values[among]) for values in (made.loss, made.rmse)]
