@@ -33,8 +33,8 @@ class TransferOptions(Options):
     )
     rmse_weight: float | None = option(
         None,
-        "What an RMSE of epsilon is worth beside the loss (gamma); empty is 3.2 times the loss at which attacks end, as "
-        "in the paper.",
+        "What an RMSE of epsilon is worth beside the loss (gamma); empty is 3.2 times the loss at which attacks end, "
+        "as in the paper.",
         unit="nats",
         low=0.0,
         advanced=True,
