@@ -14,7 +14,16 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from core.attacks.constraint import PROJECTIONS, TANGENT, ConstraintName, inside_unit_ball, random_unit_deltas, rmse
+from core.attacks.constraint import (
+    PROJECTIONS,
+    RMSE_TOLERANCE,
+    TANGENT,
+    ConstraintName,
+    cut_at_rmse,
+    inside_unit_ball,
+    random_unit_deltas,
+    rmse,
+)
 from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.attacks.geometric.neighbours import normals, tangential
 from core.attacks.objective import ObjectiveContext
@@ -51,7 +60,11 @@ class Attack(Options):
         None, "End with a cloud whose loss reaches this level; empty never does.", unit="nats", low=0.0, advanced=True
     )
     stop_rmse: float | None = option(
-        None, "End with a cloud whose RMSE reaches this; empty never does.", unit="ε", low=0.0, advanced=True
+        None,
+        "End with a cloud at exactly this RMSE: the step that would pass it is cut short. Empty never does.",
+        unit="ε",
+        low=0.0,
+        advanced=True,
     )
     patience: int | None = option(
         None, "End with a cloud after so many steps that improve nothing; empty never does.", low=1, advanced=True
@@ -184,17 +197,20 @@ class Attack(Options):
         """One step; the state given is left as it was. More steps than planned go on from the last iterate."""
         state = self._with_start_begun(model, state)
         proposal = self.propose(model, state)
+        unit_delta, evaluated = proposal.unit_delta, proposal.evaluation
+        if self.stop_rmse is not None:
+            cut = cut_at_rmse(state.unit_delta, unit_delta, self.stop_rmse)
+            unit_delta, evaluated = cut, evaluated if torch.equal(cut, unit_delta) else None
         after = replace(state, step=state.step + 1, slots=proposal.slots)
         more = after.step < self.total_steps and self.step_of_start(after.step) > 0
         gradient = more and self.needs_gradient(after)
-        current = proposal.evaluation or evaluate(
+        current = evaluated or evaluate(
             model,
-            state.moved(proposal.unit_delta),
+            state.moved(unit_delta),
             state.label,
             gradient=gradient,
             objective=self.maximised(model, state),
         )
-        unit_delta = proposal.unit_delta
         best_unit_delta, best = self._best(state, unit_delta, current)
         accepted = self.accepts(current, state)
         if accepted is not None and state.evaluation is not None:
@@ -206,7 +222,7 @@ class Attack(Options):
             evaluation=current,
             best_unit_delta=best_unit_delta,
             best=best,
-            forwards=state.forwards + (proposal.evaluation is None) + proposal.forwards,
+            forwards=state.forwards + (evaluated is None) + proposal.forwards,
             backwards=state.backwards + gradient + proposal.backwards,
             iterations=state.iterations + 1,
         )
@@ -274,7 +290,8 @@ class Attack(Options):
         if self.stop_loss is not None:
             stop = torch.where(running & (current.loss >= self.stop_loss), Stop.LOSS, stop)
         if self.stop_rmse is not None:
-            stop = torch.where(running & (rmse(after.unit_delta) >= self.stop_rmse), Stop.RMSE, stop)
+            reached = rmse(after.unit_delta) >= (1 - RMSE_TOLERANCE) * self.stop_rmse
+            stop = torch.where(running & reached, Stop.RMSE, stop)
         if self.patience is not None:
             improved = (after.best_unit_delta != before.best_unit_delta).any(2).any(1)
             idle = torch.where(improved, 0, before.slots.get("idle", torch.zeros_like(stop)) + 1)

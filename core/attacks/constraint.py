@@ -12,6 +12,9 @@ ConstraintName = Literal["linf", "per-point-l2", "rmse", "l2", "tangent", "tange
 NO_BUDGET = 1e-9
 """An epsilon not above this is none: what is not in its units, divided by it, would overflow."""
 
+RMSE_TOLERANCE = 1e-5
+"""Share of an RMSE by which a perturbation that was cut at it may be off: sums of single precision are that exact."""
+
 TANGENT: frozenset[ConstraintName] = frozenset({"tangent", "tangent-l2"})
 """Those under which points move in the tangent planes of the clean cloud alone."""
 
@@ -63,6 +66,19 @@ NORMS |= {"tangent": NORMS["linf"], "tangent-l2": NORMS["per-point-l2"]}
 def rmse(delta: Tensor) -> Tensor:
     """(B,), the root mean square of a perturbation (B, N, 3) over its coordinates."""
     return NORMS["rmse"](delta)
+
+
+def cut_at_rmse(before: Tensor, after: Tensor, most: float) -> Tensor:
+    """``after`` (B, N, 3); where its RMSE is over ``most``, the place at which the line from ``before`` reaches that.
+
+    If that of ``before`` is over ``most`` already, it is ``before``.
+    """
+    move, axes = after - before, tuple(range(1, before.dim()))
+    a, b, c = ((one * other).mean(axes) for one, other in ((move, move), (before, move), (before, before)))
+    root = (b.square() - a * (c - most**2)).clamp_min(0).sqrt()  # of a t^2 + 2 b t + c = most^2
+    share = ((root - b) / a.masked_fill(a == 0, 1)).clamp(0, 1).masked_fill(c > most**2, 0)
+    cut = (rmse(after) > most).view(-1, *[1] * len(axes))
+    return torch.where(cut, before + share.view_as(cut) * move, after)
 
 
 def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, like: Tensor) -> Tensor:

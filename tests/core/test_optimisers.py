@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.attacks import NORMS, PRESETS, ConstraintName, GradientAttack, State, Stop, preset
+from core.attacks.constraint import cut_at_rmse
 from core.attacks.objective import OBJECTIVES, ObjectiveContext
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.optimisers.apgd import checkpoints
@@ -163,13 +164,30 @@ class TestStop:
         torch.testing.assert_close(played.current[rows], torch.cat([end.state.current for end in ends]))
         assert torch.equal(played.stop[rows], reasons)
 
-    def test_an_rmse_ends_it(self) -> None:
+    @pytest.mark.parametrize("name", ["bim", "gd", "adam", "apgd-ce"])
+    def test_an_rmse_ends_it_exactly_there(self, name: str) -> None:
         model, (x, y) = settled_pointnet(N), batch(4, 3)
-        attack = preset("bim", epsilon=0.2, steps=10, stop_rmse=0.35, keep="last")
+        attack = preset(name, epsilon=0.2, steps=40, stop_rmse=0.35, keep="last")
         for end in attack.finish(model, attack.start(model, x, y)):
             assert (end.state.stop == Stop.RMSE).all()
-            assert (end.rmse[:, -1] >= 0.35 * 0.2).all()
+            moved = (end.state.adversarial - x[end.rows]).square().mean((1, 2)).sqrt()
+            torch.testing.assert_close(moved, torch.full_like(moved, 0.35 * 0.2), rtol=1e-5, atol=0)
             assert (end.rmse[:, -2] < 0.35 * 0.2).all()
+            assert (end.state.adversarial - x[end.rows]).abs().max() <= 0.2 * (1 + 1e-6)
+            torch.testing.assert_close(end.state.best.logits, model(end.state.adversarial).logits)  # type: ignore[union-attr]
+
+    @given(seed=st.integers(0, 999), most=st.floats(0.01, 2))
+    def test_a_step_is_cut_where_its_line_reaches_the_rmse(self, seed: int, most: float) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        before, after = (torch.randn(5, N, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+        before *= min(1, 0.9 * most / float(NORMS["rmse"](before).max()))
+        cut = cut_at_rmse(before, after, most)
+        over = NORMS["rmse"](after) > most
+        assert torch.equal(cut[~over], after[~over])
+        torch.testing.assert_close(NORMS["rmse"](cut)[over], torch.full_like(NORMS["rmse"](cut)[over], most))
+        share = (cut - before).norm(dim=(1, 2)) / (after - before).norm(dim=(1, 2))
+        torch.testing.assert_close(cut, before + share[:, None, None] * (after - before))
+        assert torch.equal(cut_at_rmse(after, 2 * after, most)[over], after[over])
 
     def test_patience_ends_what_does_not_improve(self) -> None:
         model, _ = linear(2)
