@@ -84,6 +84,13 @@ def set_threads() -> None:
         os.environ[_COUNTS] = str(requested)  # for libraries that are loaded later
 
 
+def limit_threads(count: int) -> None:
+    """Let this process, and those that it starts, compute with so many threads from now on, also without torch yet."""
+    os.environ[THREADS] = os.environ[_COUNTS] = str(count)
+    if "torch" in sys.modules:
+        set_threads()
+
+
 def set_threads_beside_window() -> None:
     """``set_threads`` for a process that also paints a window; with two cores or fewer, PyTorch's loops get one thread.
 
