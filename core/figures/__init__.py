@@ -5,7 +5,7 @@ adversarial is orange in all of them. Figures are returned, not shown; ``save`` 
 """
 
 from core.figures.charts import curves
-from core.figures.clouds import cloud_row, contact_sheet
+from core.figures.clouds import cloud_rows, contact_sheet
 from core.figures.evaluation import (
     class_counts,
     confidence_boxes,
@@ -27,7 +27,7 @@ __all__ = [
     "check_ending",
     "class_counts",
     "class_style",
-    "cloud_row",
+    "cloud_rows",
     "confidence_boxes",
     "confusion_pair",
     "contact_sheet",

@@ -1,5 +1,6 @@
 """Figures of point clouds: shaded, in three-quarter view, drawn with NumPy and a scatter plot."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from core.figures.style import ADVERSARIAL, CLEAN, PAGE, styled
 Up = Literal["y", "z"]
 Array = NDArray[np.float64]
 View = tuple[Array, Array, Array]  # positions, nearness and normals: see _view
+MOST_IN_ROW = 5
 LIGHT = np.array([-0.45, 0.65, 0.61])  # to the right, up, towards us
 
 
@@ -51,8 +53,8 @@ def contact_sheet(
 
 
 @styled
-def cloud_row(clouds: Sequence[ArrayLike], names: Sequence[str], up: Up = "z", width: float = PAGE) -> Figure:
-    """Shaded clouds (N, 3) beside each other at one scale, the first clean and the others adversarial, names beneath.
+def cloud_rows(clouds: Sequence[ArrayLike], names: Sequence[str], up: Up = "z", width: float = PAGE) -> Figure:
+    """Shaded clouds (N, 3) in rows at one scale, the first clean and the others adversarial, names beneath.
 
     Parameters
     ----------
@@ -65,16 +67,20 @@ def cloud_row(clouds: Sequence[ArrayLike], names: Sequence[str], up: Up = "z", w
         Inches.
     """
     views, frame = view_pair(clouds, up)
-    share, lines = 1 / len(clouds), max(name.count("\n") for name in names) + 1
+    rows = math.ceil(len(clouds) / MOST_IN_ROW)
+    columns = math.ceil(len(clouds) / rows)
+    share, lines = 1 / columns, max(name.count("\n") for name in names) + 1
     across, along = np.ptp(frame, axis=0)
     picture = min(share * width * float(along / across), 1.5 * share * width)
-    below = 0.13 * lines + 0.06
-    height = picture + below
+    row_height = picture + 0.13 * lines + 0.06
+    height = rows * row_height
     figure = Figure(figsize=(width, height))
     for index, (view, name) in enumerate(zip(views, names, strict=True)):
-        box = (index * share, below / height, share, picture / height)
+        row, column = divmod(index, columns)
+        bottom = 1 - (row * row_height + picture) / height
+        box = (column * share, bottom, share, picture / height)
         draw_cloud(figure, box, view, frame, ADVERSARIAL if index else CLEAN)
-        figure.text((index + 0.5) * share, below / height, name, size=7, ha="center", va="top")
+        figure.text((column + 0.5) * share, bottom, name, size=7, ha="center", va="top")
     return figure
 
 

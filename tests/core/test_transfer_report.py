@@ -15,7 +15,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from core.evaluation.bootstrap import Estimate
-from core.figures import cloud_row, pair_map, rates_against, transfer_bars
+from core.figures import cloud_rows, pair_map, rates_against, transfer_bars
 from core.results.records import provenance, read_json
 from core.studies.report import Plate
 from core.studies.transferability import report
@@ -273,7 +273,7 @@ class TestFigures:
         assert not figure.axes[1].axison
 
     def test_clouds_of_a_row_have_one_scale(self) -> None:
-        figure = cloud_row([ball(), 0.5 * ball()], ["clean", "half\nRMSE 0.3"])
+        figure = cloud_rows([ball(), 0.5 * ball()], ["clean", "half\nRMSE 0.3"])
         first, second = (axes.collections[0].get_offsets() for axes in figure.axes)
         np.testing.assert_allclose(np.ptp(second, axis=0), np.ptp(first, axis=0) / 2)
         assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()

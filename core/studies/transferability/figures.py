@@ -103,7 +103,7 @@ def _clouds(clouds: Mapping[str, ArrayLike], up: Up) -> Plate:
         names.append(f"({letter}) {name}{sizes}")
     return Plate(
         "figure-3",
-        figures.cloud_row(list(clouds.values()), names, up),
+        figures.cloud_rows(list(clouds.values()), names, up),
         "Fig. 3. A clean cloud and what attacks made of it within the same L-infinity bound, with the realised sizes "
         "of the perturbations in unit-sphere radii.",
     )
