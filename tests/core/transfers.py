@@ -142,7 +142,12 @@ def realistic(
         options=TransferOptions.model_validate({"protocol": protocol}),
         dataset="modelnet16",
         calibration={
-            surrogate: Calibration(3.1, 9.9, dict.fromkeys(OPTIMISERS, 0.0625), {"gd": {0.01: 0.31, 0.0625: 0.42}})
+            surrogate: Calibration(
+                loss=3.1,
+                rmse_weight=9.9,
+                first_step=dict.fromkeys(OPTIMISERS, 0.0625),
+                tried={"gd": {0.01: 0.31, 0.0625: 0.42}},
+            )
             for surrogate in surrogates
         },
         smoothness={surrogate: random.beta(2, 5, samples) for surrogate in surrogates},

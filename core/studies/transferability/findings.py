@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from core.studies.transferability.options import TransferOptions
 
@@ -36,18 +37,21 @@ class Made:
     """Mean absolute change of the points' curvatures."""
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What was settled for one surrogate on held-out samples."""
+class Calibration(BaseModel):
+    """What was settled for one surrogate on held-out samples, ``PROTOCOL/calibration/SURROGATE.json``."""
 
-    loss: float = float("nan")
-    """Loss at which the attacks end, in nats."""
+    model_config = ConfigDict(frozen=True)
+
+    loss: float | None = None
+    """Loss at which the attacks end, in nats; None where none does."""
     rmse_weight: float = 0.0
     """Weight of the RMSE term, in nats for an RMSE of epsilon."""
-    first_step: Mapping[str, float] = field(default_factory=dict)
-    """By attack: RMSE of the first step, in units of epsilon, that was chosen."""
-    tried: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
-    """By attack: first step -> what it was chosen by, the mean success rate on the other surrogates."""
+    first_step: dict[str, float] = {}
+    """By optimiser: RMSE of the first step, in units of epsilon, that was chosen."""
+    tried: dict[str, dict[float, float]] = {}
+    """By optimiser: first step -> what it was chosen by, the mean success rate on the other surrogates."""
+    iterations: dict[str, float] = {}
+    """By attack: mean number of steps for a held-out sample, by which the time of the attacks is estimated."""
 
 
 @dataclass(frozen=True, eq=False)

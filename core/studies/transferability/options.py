@@ -17,9 +17,9 @@ class TransferOptions(Options):
     )
     samples: int = option(200, "Test samples, drawn evenly from the classes.", unit="samples", low=1)
     points: int = option(512, "Points of each cloud: the first so many.", unit="points", low=1, high=100_000)
-    epsilon: float = option(0.05, "L-infinity budget of every attack.", unit="r", low=0.0, high=300.0)
+    epsilon: float = option(0.1, "L-infinity budget of every attack.", unit="r", low=0.001, high=300.0)
     variant: Literal["paper", "code"] = option(
-        "paper", "Optimisers as the second paper describes them, or as its authors' code has them.", advanced=True
+        "code", "Optimisers as the second paper describes them, or as its authors' code has them.", advanced=True
     )
     loss: float | None = option(
         None,
@@ -42,7 +42,7 @@ class TransferOptions(Options):
     rmse: float = option(0.5, "RMSE that all attacks have in common.", unit="ε", low=0.01, high=1.0, advanced=True)
     tuning: int = option(
         1,
-        "Lengths of the first step that are tried for each attack on held-out samples, around the paper's.",
+        "First steps that are tried for each attack on held-out samples, by factors of four around the usual one.",
         low=1,
         high=15,
         advanced=True,

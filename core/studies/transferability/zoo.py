@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from core.datasets import Dataset
 from core.events import Cancel, Done, Event, forward
+from core.models.checkpoints import BEST, builtin_models
 from core.options import partial
 from core.training import RunResult, TrainOptions, run_exists, train
 
@@ -33,6 +34,7 @@ ON_PGD_CLOUDS: dict[str, Any] = {
 }
 """The same of those on PGD clouds."""
 
+Role = Literal["surrogate", "victim"]
 TrainingChanges = partial("TrainingChanges", TrainOptions, without=("model", "model_options", "regime"))
 """What a person changes of every training; the three left out are what the models of the zoo differ in."""
 
@@ -41,7 +43,7 @@ TrainingChanges = partial("TrainingChanges", TrainOptions, without=("model", "mo
 class Member:
     """A model of the zoo."""
 
-    role: Literal["surrogate", "victim"]
+    role: Role
     cost: float
     """Seconds of one core for an epoch of 1,000 clouds, about; for the order and the progress."""
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +70,17 @@ MEMBERS: Mapping[str, Member] = {
     "dgcnn-pgd": Member("victim", 175, {"model": "dgcnn", **ON_PGD_CLOUDS}),
 }
 """By name, in the order of the tables."""
+
+
+def member_file(name: str, dataset: str, folder: Path | None = None) -> Path | None:
+    """The weights of a member: of its run in a folder of ``train_zoo``, or those that are installed for a dataset.
+
+    None if there are none.
+    """
+    if folder is not None:
+        path = folder / name / BEST
+        return path if path.is_file() else None
+    return builtin_models(dataset).get(f"{dataset}-{name}")
 
 
 def train_zoo(

@@ -1,0 +1,228 @@
+"""A transfer experiment as a folder: what it is made of, and where each part of its results is."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from core.clouds.frames import AS_IT_IS, Orientation
+from core.datasets import Dataset, choose_rows, open_dataset
+from core.evaluation.accuracy import EvaluationOptions
+from core.events import result
+from core.models.checkpoints import LoadedModel, load_model
+from core.results.records import read_as, write_json
+from core.runtime.devices import DeviceName, choose_device
+from core.runtime.files import FormatError
+from core.studies.transferability.findings import CONTROLS, OPTIMISERS, OTHERS, Integers
+from core.studies.transferability.options import TransferOptions
+from core.studies.transferability.protocols import attacks_of
+from core.studies.transferability.records import ExperimentRecord, ProtocolRecord
+
+VALIDATION = 0.1
+"""Share of the training samples that trainings keep for validation by default; held-out samples are of those."""
+
+
+@dataclass(frozen=True)
+class DatasetPlace:
+    """A dataset, and where it is."""
+
+    name: str
+    root: Path | None
+    cache: Path
+    orientation: Orientation = AS_IT_IS
+    allow_missing: bool = False
+
+    def open(self) -> Dataset:
+        return _opened(self)
+
+
+@lru_cache(maxsize=2)
+def _opened(place: DatasetPlace) -> Dataset:
+    opening = open_dataset(
+        place.name, place.root, place.cache, allow_missing=place.allow_missing, orientation=place.orientation
+    )
+    dataset: Dataset = result(opening)
+    return dataset
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Surrogates, attacks and victims under one protocol, and the folder of their results. It can be pickled.
+
+    Several experiments of the same samples, with different protocols, share a folder.
+    """
+
+    folder: Path
+    options: TransferOptions
+    dataset: DatasetPlace
+    models: dict[str, Path]
+    """The files of all surrogates and victims by the names that they have here."""
+    surrogates: tuple[str, ...]
+    chosen_attacks: tuple[str, ...]
+    """Names of ``protocols.ATTACKS``."""
+    victims: tuple[str, ...]
+    device: DeviceName = "auto"
+
+    @property
+    def attacks(self) -> tuple[str, ...]:
+        """The attacks under this protocol, in the order of the tables."""
+        return attacks_of(self.options, self.chosen_attacks)
+
+    @property
+    def all_models(self) -> tuple[str, ...]:
+        """Surrogates, then victims that are none."""
+        return tuple(dict.fromkeys((*self.surrogates, *self.victims)))
+
+    def victims_of(self, surrogate: str) -> tuple[str, ...]:
+        """The victims of attacks on a surrogate, which is none itself."""
+        return tuple(victim for victim in self.victims if victim != surrogate)
+
+    def of(self, attack: str, kind: str) -> bool:
+        """Whether an attack is of a kind: ``optimiser``, ``other`` or ``control``."""
+        names = {"optimiser": OPTIMISERS, "other": OTHERS, "control": CONTROLS}[kind]
+        return attack.partition("@")[0] in names
+
+    # --- what it is made of ---
+
+    @property
+    def modality(self) -> str:
+        """What the samples are: ``clouds`` or ``images``."""
+        return "clouds"
+
+    @property
+    def evaluation(self) -> EvaluationOptions:
+        """Which samples are attacked, and the seed of the attacks' random numbers."""
+        options = self.options
+        return EvaluationOptions(
+            clouds=options.samples, points=options.points, seed=options.seed, batch_size=options.batch_size
+        )
+
+    def model(self, name: str) -> LoadedModel:
+        path = self.models[name]
+        return replace(_loaded(path, path.stat().st_mtime_ns, self.device))
+
+    @property
+    def rows(self) -> Integers:
+        """(n,), places of the samples in the test split."""
+        labels = self.dataset.open().split("test").labels
+        return np.asarray(choose_rows(labels, self.options.samples), dtype=np.int64)
+
+    @property
+    def held_out_rows(self) -> Integers:
+        """(m,), places in the train split of the samples for calibration, which no training has learned."""
+        data = self.dataset.open()
+        _, validation = data.validation(VALIDATION, 0)
+        labels = data.split("train").labels[validation]
+        return np.asarray(validation[choose_rows(labels, self.options.held_out)], dtype=np.int64)
+
+    # --- where its results are ---
+
+    @property
+    def protocol_folder(self) -> Path:
+        return self.folder / self.options.protocol
+
+    def folder_of(self, attack: str) -> Path:
+        """Where the results of an attack are: those at full strength are the same under all protocols."""
+        return self.folder / "full-strength" if self.of(attack, "other") else self.protocol_folder
+
+    def clean_file(self, model: str) -> Path:
+        return self.folder / "clean" / f"{model}.npz"
+
+    def alignment_file(self, surrogate: str, victim: str) -> Path:
+        return self.folder / "alignment" / surrogate / f"{victim}.npz"
+
+    def loss_file(self, surrogate: str) -> Path:
+        return self.folder / "losses" / f"{surrogate}.json"
+
+    def calibration_file(self, surrogate: str) -> Path:
+        return self.protocol_folder / "calibration" / f"{surrogate}.json"
+
+    def set_folder(self, surrogate: str, attack: str) -> Path:
+        return self.folder_of(attack) / "sets" / surrogate / attack
+
+    def noise_file(self, surrogate: str, control: str) -> Path:
+        return self.protocol_folder / "noise" / surrogate / f"{control}.npz"
+
+    def made_file(self, surrogate: str, attack: str) -> Path:
+        return self.folder_of(attack) / "made" / surrogate / f"{attack}.npz"
+
+    def predicted_file(self, surrogate: str, attack: str, victim: str) -> Path:
+        return self.folder_of(attack) / "predicted" / surrogate / attack / f"{victim}.npz"
+
+    # --- its record ---
+
+    def begin(self) -> None:
+        """Check that everything fits together, and write what the experiment is, or compare it with what is there.
+
+        Models may be added to an experiment, everything else of it stays.
+
+        Raises
+        ------
+        ValueError
+            If a model does not fit the dataset, or there is nothing to attack or to judge.
+        FormatError
+            If the folder holds another experiment.
+        """
+        data = self.dataset.open()
+        self._check(data)
+        weights = {name: self.model(name).sha256 for name in self.all_models}
+        record = ExperimentRecord(
+            dataset=data.card.name,
+            fingerprint=data.card.fingerprint,
+            weights=weights,
+            options=self.options.model_dump(include=set(SHARED)),
+        )
+        path = self.folder / "experiment.json"
+        if path.is_file():
+            there = read_as(path, ExperimentRecord, "the record of a transfer experiment")
+            changed = [name for name in weights if there.weights.get(name, weights[name]) != weights[name]]
+            if changed:
+                raise FormatError(path, f"it was begun with another model {changed[0]}", "choose another folder")
+            if there.model_dump(exclude={"weights"}) != record.model_dump(exclude={"weights"}):
+                raise FormatError(path, f"it was begun otherwise ({there.difference(record)})", "choose another folder")
+            record = record.model_copy(update={"weights": there.weights | weights})
+        write_json(path, record)
+        own = ProtocolRecord(
+            surrogates=self.surrogates,
+            attacks=self.chosen_attacks,
+            victims=self.victims,
+            options=self.options.model_dump(),
+        )
+        path = self.protocol_folder / "protocol.json"
+        if path.is_file():
+            there_too = read_as(path, ProtocolRecord, "the record of a protocol")
+            if there_too.model_dump(exclude={"victims"}) != own.model_dump(exclude={"victims"}):
+                raise FormatError(
+                    path, "it was begun with other options, surrogates or attacks", "choose another folder"
+                )
+        write_json(path, own)
+
+    def _check(self, data: Dataset) -> None:
+        if not (self.surrogates and self.victims and self.attacks):
+            raise ValueError("A transfer experiment needs a surrogate, an attack and a victim at least.")
+        if all(set(self.victims) <= {surrogate} for surrogate in self.surrogates):
+            raise ValueError("A model is no victim of attacks on itself: choose another victim.")
+        if self.options.tuning > 1 and len(self.surrogates) < 2:
+            raise ValueError("Tuning is judged by the other surrogates: choose two at least, or tuning 1.")
+        for name in self.all_models:
+            card = self.model(name).card
+            if tuple(card.classes) != tuple(data.card.classes):
+                raise ValueError(
+                    f"{name} has other classes than {data.card.name}, or has them in another order: all models of an "
+                    "experiment have those of its dataset."
+                )
+
+    def with_protocol(self, options: TransferOptions) -> "Experiment":
+        """The same with other options."""
+        return replace(self, options=options)
+
+
+SHARED = ("samples", "points", "epsilon", "seed", "batch_size", "held_out")
+"""Options that all protocols of a folder have in common."""
+
+
+@lru_cache(maxsize=16)
+def _loaded(path: Path, changed: int, device: DeviceName) -> LoadedModel:
+    """The model of a file; ``changed`` is when that was written, so that a new file is loaded anew."""
+    return load_model(path, choose_device(device))

@@ -1,0 +1,87 @@
+"""The report on everything that the folder of a transfer experiment holds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from core.results.records import provenance, read_as
+from core.runtime.devices import choose_device, describe_device
+from core.studies.transferability.attacking import Array, adversarial_samples, clean_samples
+from core.studies.transferability.claims import CLAIMS
+from core.studies.transferability.experiment import Experiment
+from core.studies.transferability.findings import TransferFindings
+from core.studies.transferability.measures import Measures
+from core.studies.transferability.options import Protocol, TransferOptions
+from core.studies.transferability.records import ExperimentRecord, ProtocolRecord
+from core.studies.transferability.report import write_report
+from core.studies.transferability.stored import Stored
+
+
+def experiments_there(experiment: Experiment) -> dict[Protocol, Experiment]:
+    """The experiments of all protocols in the folder of one of them."""
+    found = {}
+    for protocol in get_args(Protocol):
+        path = experiment.folder / protocol / "protocol.json"
+        if path.is_file():
+            record = read_as(path, ProtocolRecord, "the record of a protocol")
+            found[protocol] = replace(
+                experiment,
+                options=TransferOptions.model_validate(record.options),
+                surrogates=record.surrogates,
+                chosen_attacks=record.attacks,
+                victims=record.victims,
+            )
+    return found
+
+
+def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
+    """Write the report on all protocols in the folder of an experiment, finished or not.
+
+    Returns
+    -------
+    page, answers : its file, and what it says of each claim of the papers.
+    """
+    experiments = experiments_there(experiment)
+    findings = {protocol: Stored(each).findings() for protocol, each in experiments.items()}
+    first = next(iter(experiments))
+    record = read_as(experiment.folder / "experiment.json", ExperimentRecord, "the record of a transfer experiment")
+    folder = experiment.folder / "report"
+    write_report(
+        findings,
+        folder,
+        provenance(
+            {protocol: each.options for protocol, each in experiments.items()},
+            seed=experiment.options.seed,
+            dataset=record.fingerprint,
+            weights=record.weights,
+            device=describe_device(choose_device(experiment.device)),
+            complete=all(_is_whole(each) for each in findings.values()),
+        ),
+        clouds=_example(experiments[first], findings[first]) if experiment.modality == "clouds" else None,
+        up=experiment.dataset.open().card.drawn_up,
+    )
+    measured = {protocol: Measures(each) for protocol, each in findings.items()}
+    return folder / "report.html", {claim.name: claim.answer(measured).verdict for claim in CLAIMS}
+
+
+def _is_whole(findings: TransferFindings) -> bool:
+    done, planned = Measures(findings).progress()
+    return done == planned
+
+
+def _example(experiment: Experiment, findings: TransferFindings) -> dict[str, Array]:
+    """For figure 3: a clean cloud (N, 3), then what each attack on the first surrogate made of it, by name.
+
+    It is the first of the samples that the surrogate gets right and most of these attacks are matched on.
+    """
+    surrogate = experiment.surrogates[0]
+    attacks = [name for name in experiment.attacks if (surrogate, name) in findings.made]
+    if not attacks or surrogate not in findings.clean:
+        return {}
+    matched = np.sum([findings.made[surrogate, name].matched for name in attacks], axis=0)
+    chosen = int(np.argmax(np.where(findings.clean[surrogate] == findings.label, matched, -1)))
+    return {"clean": clean_samples(experiment)[chosen]} | {
+        name: adversarial_samples(experiment, surrogate, name)[chosen] for name in attacks
+    }
