@@ -22,6 +22,7 @@ from core.commands import (  # noqa: F401  importing a command adds it
     reproduce,
     sets,
     train,
+    transfer,
     tsne,
     zoo,
 )
