@@ -39,8 +39,8 @@ def connected(address: str | None) -> Iterator[None]:
         if address:
             _require_answer(address)
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **own)
-    except (OSError, ValueError, RuntimeError) as error:
-        where = f"no Ray cluster at {address}" if address else "no way to start Ray on this machine"
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        where = f"no Ray cluster of your token at {address}" if address else "no way to start Ray on this machine"
         raise ValueError(f"There is {where}: {' '.join(str(error).split())[:150]}") from error
     try:
         yield
