@@ -107,6 +107,13 @@ class Store(QObject):
             self.primary = name
         self.modelsChanged.emit()
 
+    def show_model(self, model: LoadedModel) -> str:
+        """Show the model of a file, which is added unless it is there; returns its name here."""
+        known = next((each for each in self.models if each.path == model.path and not each.defense), None)
+        name = self._add(model) if known is None else known.name
+        self.set_shown(name, True)
+        return name
+
     def _add(self, model: LoadedModel) -> str:
         same = model.path or model.name
         others = [known for known in self.models if (known.path or known.name) != same]

@@ -3,8 +3,10 @@
 No content of the settings file can stop the program: a bad value is replaced by its default, the others are kept.
 """
 
+import itertools
 import json
 import logging
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,6 +163,18 @@ def data_dir() -> Path:
 def runs_dir() -> Path:
     """Default folder of training runs. Not created here."""
     return data_dir() / "runs"
+
+
+def transfers_dir() -> Path:
+    """Default folder of transfer experiments. Not created here."""
+    return data_dir() / "transfer"
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """A folder that is not there yet, named by the time; two of the same second get different names."""
+    first = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
+    return next(folder for folder in itertools.chain([first], numbered) if not folder.exists())
 
 
 def _location(location: QStandardPaths.StandardLocation) -> Path:

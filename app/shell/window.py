@@ -33,6 +33,7 @@ from app.views.pair import PairView
 from app.workspaces.evaluation import EvaluationPanel
 from app.workspaces.latents import LatentsPanel
 from app.workspaces.training import TrainingPanel
+from app.workspaces.transfer import TransferPanel
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import REGISTRY
 
@@ -84,6 +85,7 @@ class Window(QMainWindow):
         self.training = TrainingPanel(self.store, self.jobs)
         self.evaluation = EvaluationPanel(self.store, self.jobs)
         self.latents = LatentsPanel(self.store, self.jobs)
+        self.transfer = TransferPanel(self.store, self.jobs)
         self._lay_out()
         self._connect()
         settings.restore_window(self)
@@ -105,7 +107,7 @@ class Window(QMainWindow):
         self.device.setText(start.device)
         self.menuBar().setCornerWidget(self._corner)  # lays it out again
         self.store.set_shipped(start.models)
-        for panel in (self.training, self.evaluation, self.latents):
+        for panel in (self.training, self.evaluation, self.latents, self.transfer):
             panel.build_forms()
         self.attack.load(self.preferences.attack)
         self.store.set_cloud(start.cloud)
@@ -197,6 +199,7 @@ class Window(QMainWindow):
         self.work.addTab(self.training, "Train")
         self.work.addTab(self.evaluation, "Evaluate")
         self.work.addTab(self.latents, "Latents")
+        self.work.addTab(self.transfer, "Transfer")
         self._main = splitter(Qt.Orientation.Vertical, "main")
         self._main.addWidget(self._upper)
         self._main.addWidget(self.work)
@@ -263,7 +266,9 @@ class Window(QMainWindow):
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)
         self.attack_table.taken.connect(self.attack.take)
-        for source in (opener, self.orientation, self.attack_table, self.training, self.evaluation, self.latents):
+        self.transfer.opened.connect(self.attack.show_made)
+        tabs = (self.training, self.evaluation, self.latents, self.transfer)
+        for source in (opener, self.orientation, self.attack_table, *tabs):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
 

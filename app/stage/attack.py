@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -33,6 +35,8 @@ from core.runtime.text import printable
 if TYPE_CHECKING:
     from core import live
     from core.attacks import Attack
+    from core.clouds import Cloud
+    from core.models.checkpoints import LoadedModel
 
 STEP_ACTIONS = ("reset", "step_back", "step", "play", "run_to_end")
 """Keys of the actions that have buttons here."""
@@ -154,6 +158,23 @@ class AttackPanel(QWidget):
         with QSignalBlocker(self.preset):
             self.preset.setCurrentIndex(self.preset.findData(name))
         self._set_at_present_epsilon(attack.model_copy(update={"goal": self._chosen_goal}))
+
+    def show_made(
+        self, cloud: Cloud, points: NDArray[np.float32], preset: str, attack: Attack, models: tuple[LoadedModel, ...]
+    ) -> None:
+        """Show what an attack made of a cloud at another time, through the first of these models, and their verdicts.
+
+        The attack is taken over with its epsilon.
+        """
+        names = [self._store.show_model(model) for model in models]
+        self._store.set_primary(names[0])
+        self._store.set_cloud(cloud)
+        with QSignalBlocker(self.preset), QSignalBlocker(self._goal):
+            self.preset.setCurrentIndex(self.preset.findData(preset))
+            self._goal.setCurrentIndex(0)
+        self._set_attack(attack)
+        self._store.set_epsilon(attack.epsilon)
+        self._controller.show_made(points)
 
     def _set_at_present_epsilon(self, attack: Attack) -> None:
         """Set an attack; epsilon stays as it is unless that of this attack has another unit."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.events import Cancel, Done, Step, result
 
@@ -52,3 +55,28 @@ def show_last_state(setup: Setup, states: tuple[State, ...] = ()) -> AttackResul
     cancel.request()
     attack_result: AttackResult = result(live.attack(setup, setup.attack.epsilon, cancel, states))
     return attack_result
+
+
+def show_made(setup: Setup, points: NDArray[np.float32]) -> AttackResult:
+    """Take ``points`` (N, 3) as what the attack came to, made at another time, with the predictions of all models."""
+    import torch
+
+    from core import live
+    from core.attacks.evaluation import evaluate
+    from core.attacks.state import Stop
+
+    scene, module = live.begin(setup), setup.models[setup.primary].module
+    first, epsilon = scene.state, max(setup.attack.epsilon, 1e-9)
+    moved = torch.from_numpy(points)[None].to(first.clean.device)
+    moves = moved - first.clean if moved.device.type == "mps" else moved.double() - first.clean.double()  # exact
+    found = evaluate(module, moved, first.label, gradient=False, objective=setup.attack.maximised(module, first))
+    state = replace(
+        first,
+        unit_delta=moves / epsilon,
+        best_unit_delta=moves / epsilon,
+        evaluation=found,
+        best=found,
+        step=setup.attack.total_steps,
+        stop=torch.full_like(first.stop, Stop.STEPS),
+    )
+    return live.AttackResult((first, state), live.show(scene, state))

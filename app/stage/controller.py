@@ -16,10 +16,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.jobs import Job, JobList, LatestRequestWorker
-from app.stage.attack_work import LongAttack, run_attack, show_last_state
+from app.stage.attack_work import LongAttack, run_attack, show_last_state, show_made
 from app.stage.outcome_tracker import OutcomeTracker
 from app.store import Store
 from core.datasets.matching import class_index
@@ -146,6 +148,17 @@ class AttackController(QObject):
             self._request("attack", show_last_state, setup, states)
         else:
             self._request("attack", run_attack, setup, states, self._cancel)
+
+    def show_made(self, points: NDArray[np.float32]) -> None:
+        """Show an adversarial cloud (N, 3) that the chosen attack made of the chosen cloud at another time."""
+        self._change_timer.stop()
+        self._typing_timer.stop()
+        self.interrupted.emit()
+        self._discard_all()
+        self._requested_setup = setup = self.current_setup()
+        if setup is not None:
+            self._set_busy(True)
+            self._request("attack", show_made, setup, points)
 
     def _start_job(self, states: tuple[State, ...]) -> None:
         """Let a job compute the steps after ``states``; of a new attack the clean cloud is shown meanwhile."""

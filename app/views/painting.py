@@ -13,6 +13,12 @@ def translucent(colour: QColor, opacity: float) -> QColor:
     return made
 
 
+def blend(ground: QColor, colour: QColor, share: float) -> QColor:
+    """The opaque colour that ``share`` of a colour, 0 to 1, gives on a ground."""
+    low, high = ((each.redF(), each.greenF(), each.blueF()) for each in (ground, colour))
+    return QColor.fromRgbF(*((1 - share) * a + share * b for a, b in zip(low, high, strict=True)))
+
+
 def plot_pen(colour: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
     """A pen for items in plot coordinates, whose width is in logical pixels."""
     application = QGuiApplication.instance()

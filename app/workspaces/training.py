@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,7 +154,7 @@ class TrainingPanel(Workspace):
         options, dataset = self.options, self._store.dataset
         if options is None or dataset is None or self.job is not None:
             return
-        self._folder = folder or _new_run_folder(f"{dataset.card.name}-{options.regime}")
+        self._folder = folder or settings.new_folder(settings.runs_dir(), f"{dataset.card.name}-{options.regime}")
         target, root, cancel = self._folder, self._store.data_root, Cancel()
 
         self._drawn_metrics: set[str] = set()
@@ -290,10 +288,3 @@ class TrainingPanel(Workspace):
             self.stop.setText("Stopping…" if stopping else "Stop and keep")
         if self._form_area.widget() is not None:
             self._forms.setEnabled(not running)
-
-
-def _new_run_folder(name: str) -> Path:
-    """Folder for a new run, named by the time; two runs in the same second get different names."""
-    first = settings.runs_dir() / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
-    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
-    return next(folder for folder in itertools.chain([first], numbered) if not folder.exists())

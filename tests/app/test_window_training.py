@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QToolButton, QW
 
 from app.shell import settings
 from app.shell.progress import Status
-from app.workspaces import training
 from core.events import Cancel, Note
 from core.models import ARCHITECTURES
 from core.models.checkpoints import read_card
@@ -213,10 +212,10 @@ def test_runs_started_in_the_same_second_have_different_folders(monkeypatch):
         def now(cls, tz=None):
             return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
 
-    monkeypatch.setattr(training, "datetime", Clock)
+    monkeypatch.setattr(settings, "datetime", Clock)
     names = []
     for _ in range(3):
-        folder = training._new_run_folder("toys-simple")
+        folder = settings.new_folder(settings.runs_dir(), "toys-simple")
         folder.mkdir(parents=True)
         names.append(folder.name)
     assert names == [f"20260102-030405-toys-simple{end}" for end in ("", "-2", "-3")]

@@ -1,0 +1,337 @@
+"""The Transfer tab: adversarial clouds made on surrogates are shown to victims, cell by cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
+
+from app.jobs import Job, JobList
+from app.shell import theme
+from app.shell.notify import error_message
+from app.shell.progress import Status
+from app.shell.widgets import Label, button, swap_visible
+from app.store import SPLIT, Store
+from app.workspaces import transfer_work
+from app.workspaces.base import Workspace
+from app.workspaces.transfer_results import Sample, TransferResults
+from core.events import Cancel, Event, Note, Progress, Step
+from core.runtime.files import readable
+
+if TYPE_CHECKING:
+    from app.workspaces.transfer_setup import TransferSetup
+    from core.studies.transferability.experiment import Experiment
+    from core.studies.transferability.findings import TransferFindings
+
+IDLE_MS = 700
+"""Time without a change of the settings after which it is measured how long they will take."""
+FORM_WIDTH = 290
+
+
+class TransferPanel(Workspace):
+    """Choose, run, pause, stop and continue a transfer experiment; look at its cells, its clouds; export it."""
+
+    opened = Signal(object, object, str, object, object)
+    """Clean cloud, adversarial points (N, 3), preset and attack that made them, and surrogate and victim."""
+
+    def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
+        super().__init__(store, jobs, parent)
+        self.setup: TransferSetup | None = None
+        self.shown: Experiment | None = None
+        """The experiment whose results are shown."""
+        self._timing: Job | None = None
+        """Measures how long the chosen experiment will take."""
+        self._timed: Experiment | None = None
+        """What was, or is being, timed."""
+        self.start = button("Start", "play", self.begin, role="primary")
+        self.pause = button("Pause", "pause", self._pause)
+        self.stop = button("Stop and keep", "stop", self._stop, tip="End now; the same settings go on from there")
+        self.export = button("Export", "export", lambda: None, tip="The report of all results, or the map as a figure")
+        menu = QMenu(self.export)
+        menu.addAction("Report", self._write_report)
+        menu.addAction("Figure of the map…", self._export_figure)
+        self.export.setMenu(menu)
+        self.stale = Label("settings changed – start again", "chip-warn")
+        self.error = Label(role="error", wrap=True)
+        self.error.hide()
+        self.results = TransferResults()
+        self.results.opened.connect(self._open)
+        self._idle = QTimer(self, singleShot=True, interval=IDLE_MS)
+        self._idle.timeout.connect(self._measure_time)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_S)
+        for widget in (self.start, self.pause, self.stop, self.export, self.stale):
+            buttons.addWidget(widget)
+        buttons.addWidget(self.status, 1)
+        self.stop.hide()
+        self.stale.hide()
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
+        column.setSpacing(theme.SPACE_S)
+        column.addLayout(buttons)
+        column.addWidget(self.error)
+        column.addWidget(self.results, 1)
+        self._lay_out("transfer", FORM_WIDTH, right)
+        self.jobChanged.connect(self._update)
+        self._update()
+
+    def build_forms(self) -> None:
+        """Make the form; core has been imported by now."""
+        from app.workspaces.transfer_setup import TransferSetup
+
+        self.setup = TransferSetup(self._store)
+        self.setup.changed.connect(self._on_settings)
+        self.setup.folderChosen.connect(self.open_folder)
+        self.setup.failed.connect(self._show_error)
+        self._form_area.setWidget(self.setup)
+        self._on_settings()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._idle.start()
+
+    # --- how long it will take ---
+
+    def _on_settings(self) -> None:
+        self._show_error("")
+        self._idle.start()
+        self._update()
+
+    def _measure_time(self) -> None:
+        """Time a batch of each chosen model, unless that was done for these settings."""
+        from core.studies.transferability.estimate import estimate_before_start
+
+        wanted = self._wanted()
+        if not self.isVisible() or self.job is not None or wanted is None or self._is_timed(wanted):
+            return
+        if self._timing is not None:
+            self._timing.cancel()
+        self._timed, cancel = wanted, Cancel()
+        job = self._timing = self._jobs.submit(
+            "timing a batch of each model",
+            lambda: estimate_before_start(wanted, cancel),
+            cancel,
+            immediate=True,
+            keeps_partial=False,
+            silent=True,
+        )
+        job.finished_ok.connect(lambda seconds: self._on_timed(wanted, seconds))
+        job.failed.connect(lambda message, _: self._show_error(message))
+
+    def _is_timed(self, wanted: Experiment) -> bool:
+        """Whether the time of an experiment is known or being measured; a new folder makes no difference."""
+        return self._timed is not None and (
+            wanted == self._timed
+            or (not wanted.folder.exists() and replace(wanted, folder=self._timed.folder) == self._timed)
+        )
+
+    def _on_timed(self, timed: Experiment, seconds: float) -> None:
+        from core.studies.transferability.estimate import duration_text
+
+        self._timing = None
+        if self._timed is timed and self.job is None:
+            rest = "The rest will take" if timed.folder.exists() else "It will take"
+            text = f"{rest} about {duration_text(seconds)} here, by the time of a batch of each model."
+            self.status.setText(text if seconds > 0 else "All of it is done.")
+
+    # --- the job ---
+
+    def _wanted(self) -> Experiment | None:
+        return None if self.setup is None else self.setup.experiment()
+
+    def begin(self) -> None:
+        """Start the chosen experiment, or go on with it."""
+        wanted, dataset = self._wanted(), self._store.dataset
+        if self.setup is None or wanted is None or dataset is None or self.job is not None:
+            return
+        if self._timing is not None:
+            self._timing.cancel()
+        self._show_error("")
+        another = self.shown is None or self.shown.protocol_folder != wanted.protocol_folder
+        self.shown, self._timed = wanted, None
+        if another:
+            self.results.set_findings(None)
+        fingerprint, cancel = dataset.card.fingerprint, Cancel()
+        job = self._jobs.submit(
+            "transfer", lambda: transfer_work.run(wanted, fingerprint, cancel), cancel, unit="parts"
+        )
+        job.events.connect(self._on_events)
+        self._track(job, self._on_finished, self._on_stopped, self._on_failed)
+        self.status.setText("Preparing…")
+        self.setup.begun = wanted
+        self.setup.refresh()
+
+    def _on_events(self, events: list[Event]) -> None:
+        found = None
+        for event in events:
+            match event:
+                case Step(value=findings):
+                    found = findings
+                case Progress(text=text) if text:
+                    self.status.setText(f"{text[:1].upper()}{text[1:]}")
+                case Note(text):
+                    self.info.emit(text)
+        if found is not None:
+            self.results.set_findings(found)
+
+    def _on_finished(self, findings: TransferFindings) -> None:
+        assert self.shown is not None
+        self._show_ended(findings, f"Done. All of it is in {readable(self.shown.folder)}.")
+
+    def _on_stopped(self, findings: TransferFindings | None) -> None:
+        self._show_ended(findings, "Stopped. What is finished is kept; press Continue to go on.")
+
+    def _on_failed(self, message: str, _: str) -> None:
+        self._show_ended(None, "It has ended early.")
+        self._show_error(message)
+        self.failed.emit(message)
+
+    def _show_ended(self, findings: TransferFindings | None, text: str) -> None:
+        self.job = None
+        if findings is not None:
+            self.results.set_findings(findings)
+        self.status.setText(text)
+        if self.setup is not None:
+            self.setup.refresh()
+        self.status.setText(text)
+        self._idle.stop()
+        self._update()
+
+    def _pause(self) -> None:
+        if self.job is not None:
+            (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
+
+    # --- an experiment that is there ---
+
+    def open_folder(self, folder: Path) -> None:
+        """Show the experiment of a folder, which goes on if it is started; into an empty folder goes a new one."""
+        if self.setup is None or self.job is not None:
+            return
+        try:
+            found = self.setup.experiment_in(folder)
+        except (OSError, ValueError) as error:
+            self._show_error(error_message(error))
+            return
+        if found is None:
+            self.setup.start_in(folder)
+            return
+        self.setup.show_experiment(found)
+        self.shown = found
+        missing = [name for name in found.all_models if name not in self.setup.candidates]
+        job = self._jobs.submit(
+            "reading the experiment", lambda: transfer_work.read(found), Cancel(), immediate=True, keeps_partial=False
+        )
+        job.finished_ok.connect(lambda findings: self.results.set_findings(findings, another=True))
+        job.finished_ok.connect(self._update)
+        job.failed.connect(lambda message, _: self._show_error(message))
+        if missing:
+            self._show_error(
+                f"Not among the models here: {', '.join(missing)}. Add them, then choose the folder again to go on."
+            )
+
+    # --- what becomes of the results ---
+
+    def _open(self, sample: Sample) -> None:
+        """Show a sample in the pair view, with the verdicts of its surrogate and its victim."""
+        from core.attacks import preset
+        from core.studies.transferability.attacking import adversarial_samples
+        from core.studies.transferability.protocols import attack_under
+
+        experiment, measures, dataset = self.shown, self.results.measures, self._store.dataset
+        assert experiment is not None
+        assert measures is not None
+        surrogate, attack, victim, place = sample
+        findings = measures.findings
+        if dataset is None or dataset.card.classes != findings.classes:
+            self._show_error(f"These are clouds of {findings.dataset}: open that dataset in the library to see them.")
+            return
+        try:
+            models = experiment.model(surrogate), experiment.model(victim)
+            points = adversarial_samples(experiment, surrogate, attack)[place]
+        except (KeyError, OSError, ValueError) as error:
+            self._show_error(error_message(error))
+            return
+        name, row = attack.partition("@")[0], int(findings.row[place])
+        cloud = dataset.cloud(SPLIT, row, experiment.options.points)
+        if experiment.of(attack, "control"):
+            made_by = preset(name, epsilon=experiment.options.epsilon)
+        else:
+            made_by = attack_under(experiment.options, experiment.modality, attack, findings.calibration[surrogate])
+        self.opened.emit(cloud, np.asarray(points, np.float32), name, made_by, models)
+
+    def _write_report(self) -> None:
+        experiment = self.shown
+        if experiment is None:
+            return
+        job = self._jobs.submit(
+            "report of the transfer experiment",
+            lambda: transfer_work.report(experiment),
+            Cancel(),
+            immediate=True,
+            keeps_partial=False,
+        )
+        job.finished_ok.connect(lambda page: self._say(f"The report is {readable(page)}."))
+        job.failed.connect(lambda message, _: self._show_error(message))
+
+    def _say(self, text: str) -> None:
+        self.status.setText(text)
+        self.info.emit(text)
+
+    def _export_figure(self) -> None:
+        experiment, attack = self.shown, self.results.attack.currentText()
+        assert experiment is not None
+        self._export(
+            "Export figure",
+            "transfer.pdf",
+            "*.pdf *.svg *.png",
+            lambda path: transfer_work.write_figure(path, self.results.figure(), experiment, attack, self._complete),
+        )
+
+    @property
+    def _complete(self) -> bool:
+        """Whether all cells of the shown experiment are there."""
+        if self.results.measures is None:
+            return False
+        done, planned = self.results.measures.progress()
+        return done == planned
+
+    # --- the state of the panel ---
+
+    def _show_error(self, text: str) -> None:
+        self.error.setText(text)
+        self.error.setVisible(bool(text))
+
+    def _update(self, *_: object) -> None:
+        running, wanted = self.job is not None, self._wanted()
+        swap_visible(*((self.start, self.pause) if running else (self.pause, self.start)))
+        goes_on = self.setup is not None and self.setup.goes_on()
+        same = self.shown is not None and wanted is not None and wanted == self.shown
+        self.start.setText("Continue" if goes_on else "Start")
+        self.start.setEnabled(wanted is not None and not (same and self._complete))
+        self.stop.setVisible(running)
+        if self.job is not None:
+            self.stop.setEnabled(self.job.status is not Status.STOPPING)
+            self.pause.setEnabled(self.job.status in (Status.RUNNING, Status.PAUSED))
+            paused = self.job.status is Status.PAUSED
+            self.pause.setText("Resume" if paused else "Pause")
+            theme.set_icon(self.pause, "play" if paused else "pause")
+        shows = self.results.measures is not None
+        self.export.setEnabled(shows and not running)
+        self.stale.setVisible(shows and not running and wanted is not None and not same)
+        self.results.set_stale(self.stale.isVisibleTo(self))
+        if self.setup is not None:
+            self.setup.setEnabled(not running)
+            problem = self.setup.problem
+            if problem and not running:
+                self.status.setText(problem)
+            self.results.empty.setText(
+                problem
+                or "Tick surrogates, victims and attacks and press Start. Clouds are attacked through each surrogate, "
+                "and each victim says what it sees in them: a cell is how often it is fooled."
+            )
