@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterable
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from core.runtime.text import printable
 
-ROW, MOST_ROWS = 26, 7  # height of a row in pixels, and how many are shown without scrolling
+MOST_ROWS = 8  # that are shown without scrolling
 _NAME = Qt.ItemDataRole.UserRole
 
 
@@ -36,7 +36,13 @@ class CheckList(QListWidget):
                 on = fits and name in ticked
                 item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
                 set_tooltip(item, tip, wrap=True)
-        self.setFixedHeight(min(max(self.count(), 1), MOST_ROWS) * ROW + theme.SPACE_S)
+        self.setFixedHeight(self.sizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        """As high as its rows, up to ``MOST_ROWS``."""
+        row = max(self.sizeHintForRow(0), theme.BODY_PX + theme.SPACE_S)
+        rows = min(max(self.count(), 1), MOST_ROWS)
+        return QSize(super().sizeHint().width(), rows * row + 2 * self.frameWidth() + theme.SPACE_XS)
 
     @property
     def ticked(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from core.runtime.text import printable
 Rates = NDArray[np.float64]
 
 TITLE = 20  # height of the line with the names of the axes, in pixels
-MIN_WIDTH, MAX_WIDTH = 44, 132  # of a cell
+MIN_WIDTH, MAX_WIDTH = 44, 160  # of a cell
 MIN_HEIGHT, MAX_HEIGHT = 24, 72
 MAX_NAME_WIDTH = 150
 ARROWS: dict[int, tuple[int, int]] = {
@@ -105,17 +105,19 @@ class HeatMap(QWidget):
     # --- where it is -----------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
+        metrics = QFontMetrics(theme.font(theme.CAPTION_PX, semibold=True))
         widest = max((metrics.horizontalAdvance(printable(name)) for name in self._rows), default=0)
         longest = max((metrics.horizontalAdvance(printable(name)) for name in self._columns), default=0)
         left = min(max(widest, metrics.horizontalAdvance(f"{self._axes[0]} ↓")), MAX_NAME_WIDTH) + theme.SPACE_S
         count_x, count_y = max(1, len(self._columns)), max(1, len(self._rows))
         width = max(MIN_WIDTH, min(MAX_WIDTH, (self.width() - left) // count_x))
-        self._turned = longest + theme.SPACE_S > width  # the names of columns stand upright where they are too long
-        self._head = min(longest, MAX_NAME_WIDTH) + theme.SPACE_S if self._turned else TITLE
+        upright = min(longest, MAX_NAME_WIDTH) + theme.SPACE_S
+        high_enough = self.height() - TITLE - upright >= count_y * MIN_HEIGHT
+        self._turned = longest + theme.SPACE_S > width and high_enough  # names of columns that are too long to lie
+        self._head = upright if self._turned else TITLE
         height = max(MIN_HEIGHT, min(MAX_HEIGHT, (self.height() - TITLE - self._head) // count_y))
         self._corner, self._size = QPoint(left, TITLE + self._head), QSize(width, height)
-        smallest = QSize(left + count_x * MIN_WIDTH, TITLE + self._head + count_y * MIN_HEIGHT)
+        smallest = QSize(left + count_x * MIN_WIDTH, 2 * TITLE + count_y * MIN_HEIGHT)
         if smallest != self.minimumSize():
             self.setMinimumSize(smallest)
         self.update()
@@ -132,7 +134,7 @@ class HeatMap(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, now = QPainter(self), theme.current()
-        painter.fillRect(self.rect(), now.panel)
+        painter.fillRect(self.rect(), now.window)
         if not self._rows:
             return
         highlighting = self.hasFocus() or self.underMouse()
@@ -154,7 +156,11 @@ class HeatMap(QWidget):
         caption, strong = theme.font(theme.CAPTION_PX), theme.font(theme.CAPTION_PX, semibold=True)
         left, right = self._corner.x() - theme.SPACE_S, Qt.AlignmentFlag.AlignRight
         whole = QRect(self._corner.x(), 0, self.width() - self._corner.x(), TITLE)
-        draw_text(painter, whole, f"{self._axes[1]} →", caption, now.muted)
+        title = f"{self._axes[1]} →"
+        draw_text(painter, whole, title, caption, now.muted)
+        if highlighting:
+            whole.setLeft(whole.left() + QFontMetrics(caption).horizontalAdvance(title) + theme.SPACE_L)
+            draw_text(painter, whole, self._tips.get(self.current, ""), caption, now.text)
         corner = QRect(0, self._corner.y() - TITLE, left, TITLE)
         draw_text(painter, corner, f"{self._axes[0]} ↓", caption, now.muted, right)
         for row, name in enumerate(self._rows):
@@ -185,7 +191,7 @@ class HeatMap(QWidget):
             painter.fillRect(box, translucent(now.border, 0.25))
             draw_text(painter, box, "–", font, now.muted, centre)
             return
-        fill = blend(now.panel, now.adv, 0.08 + 0.92 * rate)
+        fill = blend(now.window, now.adv, 0.08 + 0.92 * rate)
         painter.fillRect(box, fill)
         ink = max((now.text, now.on_accent), key=lambda colour: theme.contrast(colour, fill))
         draw_text(painter, box, percent(rate), font, ink, centre)

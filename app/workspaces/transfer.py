@@ -44,6 +44,8 @@ class TransferPanel(Workspace):
         self.setup: TransferSetup | None = None
         self.shown: Experiment | None = None
         """The experiment whose results are shown."""
+        self._problem = ""
+        """What kept the chosen experiment from being started when that was looked at last."""
         self._timing: Job | None = None
         """Measures how long the chosen experiment will take."""
         self._timed: Experiment | None = None
@@ -176,7 +178,7 @@ class TransferPanel(Workspace):
                 case Progress(text=text) if text:
                     self.status.setText(f"{text[:1].upper()}{text[1:]}")
                 case Note(text):
-                    self.info.emit(text)
+                    self.status.setText(text)
         if found is not None:
             self.results.set_findings(found)
 
@@ -328,10 +330,12 @@ class TransferPanel(Workspace):
         if self.setup is not None:
             self.setup.setEnabled(not running)
             problem = self.setup.problem
-            if problem and not running:
+            if not running and (problem or self.status.text() == self._problem):
                 self.status.setText(problem)
+            self._problem = problem
             self.results.empty.setText(
                 problem
+                or ("The models are measured and the attacks calibrated first." if running else "")
                 or "Tick surrogates, victims and attacks and press Start. Clouds are attacked through each surrogate, "
                 "and each victim says what it sees in them: a cell is how often it is fooled."
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 MEAN = "mean over attacks"
 COLUMNS = {
     "Attack": "Double-click or Enter shows its map",
-    "Victims": "Mean success rate over all victims (%), once each has judged",
-    "Surrogate": "Success rate on the attacked model itself (%)",
+    "ASR": "Mean success rate over all victims, once each has judged",
+    "White box": "Success rate on the surrogate itself",
     "RMSE": "Mean root mean square of the perturbation, in unit-sphere radii",
-    "Matched": "Share of samples that meet the protocol's condition (%); the others are left out",
+    "Matched": "Share of samples that meet the protocol's condition; the others are left out",
 }
 HINT = "Click a cell, or press Enter on it, to see its clouds in the pair view; Page Up and Down go through them."
 
@@ -71,7 +71,7 @@ class TransferResults(QWidget):
         add_item(self.attack, MEAN)
         self.map = HeatMap("surrogate", "victim")
         self.map.setAccessibleName("Success rates of surrogates and victims")
-        self.legend = Label("darker: more of the samples that both models know fool the victim", "caption")
+        self.legend = Label("How many of the clouds that both models get right fool the victim", "caption")
         self.title = Label(role="section")
         self.table = ResultTable(COLUMNS)
         self.table.setAccessibleName("Attacks on the surrogate")
@@ -94,7 +94,11 @@ class TransferResults(QWidget):
         head.addWidget(self.attack)
         head.addWidget(self.legend, 1)
         left.addLayout(head)
-        left.addWidget(self.map, 1)
+        area = QScrollArea(widgetResizable=True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(self.map)
+        self.map.moved.connect(lambda row, column: area.ensureVisible(*self.map.cell(row, column).center().toTuple()))
+        left.addWidget(area, 1)
         right.addWidget(self.title)
         right.addWidget(self.table, 1)
         both: QSplitter = splitter(Qt.Orientation.Horizontal, "transfer-results")
@@ -194,7 +198,7 @@ class TransferResults(QWidget):
                     tips[place] = f"{pair}: {self._why_empty(surrogate, victim, attacks)}"
                     continue
                 rates[place] = np.mean(values)
-                tips[place] = f"{pair}: {100 * rates[place]:.1f} % of {len(values)} of {len(attacks)} attacks, mean"
+                tips[place] = f"{pair}: {100 * rates[place]:.1f} %, mean over {len(values)} of {len(attacks)} attacks"
                 if len(attacks) == 1:
                     only = of_attacks[0]
                     tips[place] = (
@@ -245,7 +249,8 @@ class TransferResults(QWidget):
             float(made.rmse[attacked].mean()) if attacked.any() else None,
             100 * float(made.matched[right].mean()) if right.any() else None,
         )
-        texts = ("–" if value is None else number(value) for value in values)
+        units = ("\u2009%", "\u2009%", "\u2009r", "\u2009%")
+        texts = ("–" if value is None else number(value) + unit for value, unit in zip(values, units, strict=True))
         colours = ("adv", "text", "text", "muted")
         return (name, *map(Cell, texts, values, colours))
 
@@ -317,4 +322,4 @@ class TransferResults(QWidget):
             f"{'✓' if adversarial[index] == true else '✗'}"
             for who, clean, adversarial in verdicts
         )
-        return printable(f"{attack}, a {findings.classes[true]}; {'; '.join(said)}")
+        return printable(" · ".join((attack, f"true class {findings.classes[true]}", *said)))
