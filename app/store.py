@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,12 +108,20 @@ class Store(QObject):
             self.primary = name
         self.modelsChanged.emit()
 
-    def show_model(self, model: LoadedModel) -> str:
-        """Show the model of a file, which is added unless it is there; returns its name here."""
-        known = next((each for each in self.models if each.path == model.path and not each.defense), None)
-        name = self._add(model) if known is None else known.name
-        self.set_shown(name, True)
-        return name
+    def show_models(self, models: Iterable[LoadedModel]) -> list[str]:
+        """Show the models of files, which are added unless they are there, and the others while there is space.
+
+        Returns the names that they have here.
+        """
+        names = []
+        for model in models:
+            known = next((each for each in self.models if each.path == model.path and not each.defense), None)
+            names.append(self._add(model) if known is None else known.name)
+        self.shown |= set(names)
+        if len(self.shown) > SHOWN_AT_START:
+            self.shown = frozenset(names)
+        self.modelsChanged.emit()
+        return names
 
     def _add(self, model: LoadedModel) -> str:
         same = model.path or model.name

@@ -9,7 +9,7 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from core.runtime.text import printable
 
-MOST_ROWS = 8  # that are shown without scrolling
+MOST_ROWS = 14  # that are shown without scrolling
 _NAME = Qt.ItemDataRole.UserRole
 
 

@@ -166,8 +166,7 @@ class AttackPanel(QWidget):
 
         The attack is taken over with its epsilon.
         """
-        names = [self._store.show_model(model) for model in models]
-        self._store.set_primary(names[0])
+        self._store.set_primary(self._store.show_models(models)[0])
         self._store.set_cloud(cloud)
         with QSignalBlocker(self.preset), QSignalBlocker(self._goal):
             self.preset.setCurrentIndex(self.preset.findData(preset))

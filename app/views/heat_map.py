@@ -193,8 +193,7 @@ class HeatMap(QWidget):
             return
         fill = blend(now.window, now.adv, 0.08 + 0.92 * rate)
         painter.fillRect(box, fill)
-        ink = max((now.text, now.on_accent), key=lambda colour: theme.contrast(colour, fill))
-        draw_text(painter, box, percent(rate), font, ink, centre)
+        draw_text(painter, box, percent(rate), font, theme.ink(fill), centre)
 
     # --- mouse and keys --------------------------------------------------------------------------------------------
 

@@ -176,7 +176,7 @@ class TransferPanel(Workspace):
                 case Step(value=findings):
                     found = findings
                 case Progress(text=text) if text:
-                    self.status.setText(f"{text[:1].upper()}{text[1:]}")
+                    self.status.setText(text)
                 case Note(text):
                     self.status.setText(text)
         if found is not None:

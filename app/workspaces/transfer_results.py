@@ -31,6 +31,8 @@ COLUMNS = {
     "RMSE": "Mean root mean square of the perturbation, in unit-sphere radii",
     "Matched": "Share of samples that meet the protocol's condition; the others are left out",
 }
+NOT_DONE = -1.0
+"""By which a cell of the table is sorted that has no number."""
 HINT = "Click a cell, or press Enter on it, to see its clouds in the pair view; Page Up and Down go through them."
 
 
@@ -238,19 +240,19 @@ class TransferResults(QWidget):
         rates, made = self._rates_of(surrogate, attack), self.measures.findings.made.get((surrogate, attack))
         name = Cell(attack, attack)
         if rates is None or made is None:
-            return (name, *[Cell("–", None, "muted")] * (len(COLUMNS) - 1))
+            return (name, *[Cell("–", NOT_DONE, "muted")] * (len(COLUMNS) - 1))
         attacked = self.measures.attacked(surrogate, attack)
         right = self.measures.right(surrogate)
         wrong = made.prediction != self.measures.findings.label
         done = self.measures.done(surrogate, attack)
         values = (
-            100 * float(np.nanmean(rates.value)) if done and np.isfinite(rates.value).any() else None,
-            100 * float(wrong[attacked].mean()) if attacked.any() else None,
-            float(made.rmse[attacked].mean()) if attacked.any() else None,
-            100 * float(made.matched[right].mean()) if right.any() else None,
+            100 * float(np.nanmean(rates.value)) if done and np.isfinite(rates.value).any() else NOT_DONE,
+            100 * float(wrong[attacked].mean()) if attacked.any() else NOT_DONE,
+            float(made.rmse[attacked].mean()) if attacked.any() else NOT_DONE,
+            100 * float(made.matched[right].mean()) if right.any() else NOT_DONE,
         )
         units = ("\u2009%", "\u2009%", "\u2009r", "\u2009%")
-        texts = ("–" if value is None else number(value) + unit for value, unit in zip(values, units, strict=True))
+        texts = ("–" if value == NOT_DONE else number(value) + unit for value, unit in zip(values, units, strict=True))
         colours = ("adv", "text", "text", "muted")
         return (name, *map(Cell, texts, values, colours))
 
