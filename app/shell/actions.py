@@ -175,6 +175,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Double click", "Look from the first direction again."),
     ("Arrows", "Turn the shapes, or change epsilon, whichever has the focus."),
     ("Hold B", "Show the clean cloud in place of the adversarial one."),
+    ("Page Up, Page Down", "Show the previous or next cloud of a cell in the Transfer tab."),
     ("Drop a file", "Open it."),
 )
 """Mouse and key gestures of the pair view and the slider, for the shortcut page."""

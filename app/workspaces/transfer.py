@@ -229,13 +229,19 @@ class TransferPanel(Workspace):
         job = self._jobs.submit(
             "reading the experiment", lambda: transfer_work.read(found), Cancel(), immediate=True, keeps_partial=False
         )
-        job.finished_ok.connect(lambda findings: self.results.set_findings(findings, another=True))
-        job.finished_ok.connect(self._update)
+        job.finished_ok.connect(self._on_read)
         job.failed.connect(lambda message, _: self._show_error(message))
         if missing:
             self._show_error(
                 f"Not among the models here: {', '.join(missing)}. Add them, then choose the folder again to go on."
             )
+
+    def _on_read(self, findings: TransferFindings) -> None:
+        self.results.set_findings(findings, another=True)
+        assert self.results.measures is not None
+        done, planned = self.results.measures.progress()
+        self.status.setText(f"Opened: {done:,} of {planned:,} cells are done.")
+        self._update()
 
     # --- what becomes of the results ---
 
