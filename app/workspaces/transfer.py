@@ -229,14 +229,16 @@ class TransferPanel(Workspace):
         job = self._jobs.submit(
             "reading the experiment", lambda: transfer_work.read(found), Cancel(), immediate=True, keeps_partial=False
         )
-        job.finished_ok.connect(self._on_read)
+        job.finished_ok.connect(lambda findings: self._on_read(found, findings))
         job.failed.connect(lambda message, _: self._show_error(message))
         if missing:
             self._show_error(
                 f"Not among the models here: {', '.join(missing)}. Add them, then choose the folder again to go on."
             )
 
-    def _on_read(self, findings: TransferFindings) -> None:
+    def _on_read(self, experiment: Experiment, findings: TransferFindings) -> None:
+        if experiment is not self.shown:
+            return  # another one has been opened or started since
         self.results.set_findings(findings, another=True)
         assert self.results.measures is not None
         done, planned = self.results.measures.progress()
@@ -251,26 +253,26 @@ class TransferPanel(Workspace):
         from core.studies.transferability.attacking import adversarial_samples
         from core.studies.transferability.protocols import attack_under
 
-        experiment, measures, dataset = self.shown, self.results.measures, self._store.dataset
+        experiment, measures = self.shown, self.results.measures
         assert experiment is not None
         assert measures is not None
         surrogate, attack, victim, place = sample
-        findings = measures.findings
-        if dataset is None or dataset.card.classes != findings.classes:
-            self._show_error(f"These are clouds of {findings.dataset}: open that dataset in the library to see them.")
+        if absent := [name for name in (surrogate, victim) if name not in experiment.models]:
+            self._show_error(f"Not among the models here: {', '.join(absent)}. Add it, then choose the folder again.")
             return
         try:
             models = experiment.model(surrogate), experiment.model(victim)
             points = adversarial_samples(experiment, surrogate, attack)[place]
-        except (KeyError, OSError, ValueError) as error:
+            row, data = int(measures.findings.row[place]), experiment.dataset.open()
+        except (OSError, ValueError) as error:
             self._show_error(error_message(error))
             return
-        name, row = attack.partition("@")[0], int(findings.row[place])
-        cloud = dataset.cloud(SPLIT, row, experiment.options.points)
+        name, settled = attack.partition("@")[0], measures.findings.calibration[surrogate]
+        cloud = data.cloud(SPLIT, row, experiment.options.points)
         if experiment.of(attack, "control"):
             made_by = preset(name, epsilon=experiment.options.epsilon)
         else:
-            made_by = attack_under(experiment.options, experiment.modality, attack, findings.calibration[surrogate])
+            made_by = attack_under(experiment.options, experiment.modality, attack, settled)
         self.opened.emit(cloud, np.asarray(points, np.float32), name, made_by, models)
 
     def _write_report(self) -> None:

@@ -148,7 +148,7 @@ class TransferSetup(QWidget):
             for each in self.candidates.values()
         ]
         first = not (self.surrogates.ticked or self.victims.ticked)
-        for chosen, usual in ((self.surrogates, fitting[:1]), (self.victims, fitting[1:])):
+        for chosen, usual in zip((self.surrogates, self.victims), _usual(dataset.card.name, fitting), strict=True):
             chosen.fill(entries, usual if another or first else chosen.ticked)
         self.refresh()
 
@@ -323,6 +323,15 @@ def _candidate(name: str, path: Path, title: str, known: Sequence[str], classes:
     """A model with classes ``known``; its name becomes one of files."""
     why_not = "" if tuple(known) == classes else "It has other classes than the dataset, or has them in another order."
     return Candidate(re.sub(r"[^\w.@+ -]+", "-", name), path, title, why_not)
+
+
+def _usual(dataset: str, names: list[str]) -> tuple[list[str], list[str]]:
+    """The surrogates and victims that are ticked at first: those of the zoo, else the first model and the others."""
+    from core.studies.transferability.zoo import MEMBERS
+
+    members = {name: MEMBERS.get(name.removeprefix(f"{dataset}-")) for name in names}
+    surrogates = [name for name, member in members.items() if member and member.role == "surrogate"] or names[:1]
+    return surrogates, [name for name in names if name not in surrogates]
 
 
 def _with_shared(begun: TransferOptions, wanted: TransferOptions) -> TransferOptions:

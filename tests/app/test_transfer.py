@@ -1,5 +1,7 @@
 """The Transfer tab: an experiment is started, stopped and continued, its cells fill in and open their clouds."""
 
+from shutil import copy
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QRect, Qt
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from app.shell import settings, theme
 from app.shell.progress import Status
 from app.workspaces.transfer_results import MEAN
+from core.models.checkpoints import BEST, WEIGHTS
 from core.runtime.locks import locked_folder
 from core.studies.transferability.attacking import adversarial_samples
 from tests.app.inspection import pixels, tooltip, where
@@ -277,8 +280,35 @@ def test_other_settings_start_in_a_new_folder_and_the_old_one_can_be_opened(pers
     assert panel.stale.isHidden()
 
 
-def test_what_goes_wrong_is_said_in_the_panel(person, monkeypatch, tmp_path):
+def test_another_protocol_goes_into_the_same_folder(person):
     panel = made(person)
+    person.choose(panel.setup.protocol, "equal-rmse")
+    assert panel.start.text() == "Continue"
+    assert panel.start.isEnabled()
+    assert panel.stale.isVisible()
+    tick(person, panel.setup.surrogates, SURROGATES[:1])
+    assert panel.start.text() == "Start"
+    tick(person, panel.setup.surrogates, SURROGATES)
+    person.choose(panel.setup.protocol, "equal-loss")
+    assert not panel.start.isEnabled(), "all of it is done"
+    assert panel.stale.isHidden()
+
+
+def test_models_of_a_folder_of_runs_are_added(person, monkeypatch, tmp_path):
+    panel = open_tab(person)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        copy(WEIGHTS / "pointnet-simple.safetensors", tmp_path / name / BEST)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    person.click(panel.setup.add)
+    tick(person, panel.setup.surrogates, ("second",))
+    assert panel.setup.experiment().models["second"] == tmp_path / "second" / BEST
+    assert "first" in panel.setup.candidates
+    tick(person, panel.setup.surrogates, SURROGATES)
+
+
+def test_what_goes_wrong_is_said_in_the_panel(person, monkeypatch, tmp_path):
+    panel = choose(person)
     (tmp_path / "letter.txt").write_text("no experiment")
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     person.click(panel.setup.choose)
@@ -289,7 +319,6 @@ def test_what_goes_wrong_is_said_in_the_panel(person, monkeypatch, tmp_path):
     assert panel.error.isHidden()
     person.click(panel.setup.add)
     assert "holds no trained model" in panel.error.text()
-    person.type_option(panel.setup.form, "samples", "8")
     with locked_folder(tmp_path):
         person.click(panel.start)
         person.wait_until(lambda: panel.job is None, "the end")
