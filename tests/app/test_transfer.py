@@ -197,12 +197,17 @@ def test_the_map_and_its_samples_are_reached_by_keys(person):
     assert np.array_equal(scene.points, adversarial_samples(panel.shown, "pointnet-pgd", first.attack)[first.number])
 
 
-def test_the_slider_goes_on_from_an_opened_cloud(person):
+def test_steps_and_slider_go_on_from_an_opened_cloud(person):
     made(person)
     show_map(person, "adam")
     click_cell(person, "pointnet-simple", "pointnet-adversarial")
     opened = person.wait_for_scene()
     assert person.window.attack.preset.currentData() == "adam"
+    person.press(Qt.Key.Key_R)
+    person.wait_until(lambda: np.array_equal(person.store.scene.points, opened.setup.cloud.points), "the clean cloud")
+    for _ in range(2):
+        person.press(Qt.Key.Key_N)
+        person.wait_until(lambda: np.array_equal(person.store.scene.points, opened.points), "it, and no step beyond it")
     person.press_slider(0.1)
     rescaled = person.drag_slider(0.05)
     moves, half = (scene.points - scene.setup.cloud.points for scene in (opened, rescaled))
