@@ -134,10 +134,11 @@ def fresh_discriminator(fit: Pair, test: Pair, width: int) -> Rate:
     with seeded(0, torch.device("cpu")):
         network = new_discriminator(x.shape[1], width)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    x = (x - mean) / spread
     with torch.enable_grad():
         for _ in range(STEPS):
             optimiser.zero_grad()
-            F.cross_entropy(network((x - mean) / spread), domain).backward()
+            F.cross_entropy(network(x), domain).backward()
             optimiser.step()
     with torch.no_grad():
         correct = network((test_x - mean) / spread).argmax(1) == test_domain

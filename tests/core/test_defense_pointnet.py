@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import islice
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from sklearn.metrics import silhouette_score
 
 from core.datasets import Dataset, Split, choose_rows
+from core.evaluation import probe
 from core.evaluation.accuracy import LabelledPredictions
 from core.evaluation.bootstrap import Estimate
 from core.evaluation.judge import evaluate_accuracy
@@ -47,6 +49,8 @@ SMALL = {"pgd_steps": 3, "map_clouds": 40}
 FIGURES = {"figure-1", "figure-3", "figure-4", "figure-6", "figure-7", "figure-8", "figure-9", "sweep", "pareto"}
 FIGURES |= {f"figure-5-{name}" for name in ("predicted", "true", "correct", "margin", "calibration")}
 FIGURES |= {f"{kind}-{regime}" for kind in ("confusion", "training") for regime in PAPER}
+STEPS = 20
+DRAWN = {"figure-8", "pareto"}
 TABLES = {"table-1", "claim", "readings", "top-k", "confidence", "sweep", "separation", "discriminator", "work"}
 
 
@@ -55,10 +59,21 @@ def reproduced(folder: Path, **changes: Any) -> list[Event]:
     return list(reproduce(toy_dataset(96, 60), options, TRAINING, folder, **changes))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """New discriminators are fitted in few steps, and reports draw their first figure alone: all take half a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "STEPS", STEPS)
+        patch.setattr(report, "plates", lambda found: islice(plates(found), 1))
+        yield
+
+
 @pytest.fixture(scope="module")
-def unbroken(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+def unbroken(one_thread: None, quick: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("reproduction")
-    return folder, reproduced(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "plates", lambda found: [each for each in plates(found) if each.name in DRAWN])
+        return folder, reproduced(folder)
 
 
 @pytest.fixture
@@ -67,12 +82,6 @@ def findings(unbroken: tuple[Path, list[Event]]) -> Findings:
     assert isinstance(done, Done)
     found: Findings = done.value
     return found
-
-
-@pytest.fixture
-def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report draws its first figure alone, for what is not about figures: all of them take half a minute."""
-    monkeypatch.setattr(report, "plates", lambda findings: islice(plates(findings), 1))
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:
@@ -105,9 +114,10 @@ class Page(HTMLParser):
 
 
 class TestReport:
-    def test_everything_the_paper_shows_is_there(self, unbroken: tuple[Path, list[Event]]) -> None:
+    def test_everything_the_paper_shows_is_there(self, unbroken: tuple[Path, list[Event]], findings: Findings) -> None:
         folder, _ = unbroken
-        assert {path.stem for path in (folder / "figures").iterdir()} == FIGURES
+        assert {plate.name for plate in plates(findings)} == FIGURES
+        assert {path.stem for path in (folder / "figures").iterdir()} == DRAWN
         assert {path.suffix for path in (folder / "figures").iterdir()} == {".pdf", ".svg"}
         tables = {f"{name}{suffix}" for name in TABLES for suffix in (".csv", ".md", ".tex")}
         records = {f"{regime}-seed0.csv" for regime in PAPER}
@@ -181,7 +191,6 @@ class TestReport:
         told = accuracy(replace(findings, dataset=dataset, measured=[without, *findings.measured[1:]])).note
         assert "(3 that are copies of training clouds are left out); in" in told
 
-    @pytest.mark.usefixtures("one_figure")
     def test_copies_are_left_out_of_all_that_is_measured(self, tmp_path: Path) -> None:
         whole = toy_dataset(96, 30)
         splits = {**whole.splits, "test": replace(whole.split("test"), copies=np.arange(5))}
@@ -196,10 +205,21 @@ class TestReport:
     def test_the_page_needs_no_other_file(self, unbroken: tuple[Path, list[Event]]) -> None:
         page = Page((unbroken[0] / "report.html").read_text(encoding="utf-8"))
         images = [source for source in page.sources if source.startswith("data:image/png;base64,")]
-        assert len(images) == len(FIGURES)
+        assert len(images) == len(DRAWN)
         assert all(source.startswith("#") for source in page.sources if source not in images)
         for title in ("Table I", "Every reading of epsilon", "Top-k", "Confidence by five definitions", "Work"):
             assert title in page.text
+
+    @pytest.mark.long
+    def test_every_figure_can_be_drawn(
+        self, findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(report, "plates", plates)
+        write_report(findings, tmp_path)
+        names = {f"{name}{suffix}" for name in FIGURES for suffix in (".pdf", ".svg")}
+        assert {path.name for path in (tmp_path / "figures").iterdir()} == names
+        page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+        assert sum(source.startswith("data:image/png;base64,") for source in page.sources) == len(FIGURES)
 
     def test_table_one_is_what_the_records_say(self, unbroken: tuple[Path, list[Event]]) -> None:
         folder, _ = unbroken
@@ -280,7 +300,6 @@ class TestReport:
         )
 
 
-@pytest.mark.usefixtures("one_figure")
 class TestRedFlag:
     def test_a_model_better_under_attack_is_flagged_with_what_decides(self, findings: Findings, tmp_path: Path) -> None:
         assert isinstance(red_flags(findings), list)
@@ -305,7 +324,6 @@ class TestRedFlag:
         assert "No model is better on adversarial clouds" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("one_figure")
 class TestResume:
     def test_called_again_it_measures_nothing_anew(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         folder = tmp_path / "again"
@@ -336,10 +354,12 @@ class TestResume:
 import os, signal
 from pathlib import Path
 import torch
+from core.evaluation import probe
 from core.studies.defense_pointnet.reproduction import reproduce
 from core.studies.defense_pointnet.options import ReproduceOptions
 from tests.core.toys import toy_dataset
 torch.set_num_threads(1)
+probe.STEPS = {STEPS}
 options = ReproduceOptions.model_validate({SMALL!r})
 for count, _ in enumerate(reproduce(toy_dataset(96, 60), options, {TRAINING!r}, Path({str(tmp_path)!r}))):
     if count == {after}:
