@@ -161,9 +161,10 @@ class TestSensitivity:
 
 
 class TestSquare:
-    @pytest.mark.parametrize("classes", [2, 4])
+    @pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.long), 4])
     @pytest.mark.parametrize(
-        ("constraint", "share"), [("linf", 0.95), ("rmse", 0.8), ("l2", 0.8), ("per-point-l2", 0.7)]
+        ("constraint", "share"),
+        [("linf", 0.95), ("rmse", 0.8), pytest.param("l2", 0.8, marks=pytest.mark.long), ("per-point-l2", 0.7)],
     )
     def test_many_queries_come_close_to_the_best_move(self, classes: int, constraint: str, share: float) -> None:
         model, weights = linear(classes)
@@ -287,7 +288,7 @@ class TestManners:
     @pytest.mark.parametrize("name", KINDS)
     @pytest.mark.parametrize("constraint", ["linf", "rmse"])
     def test_a_cloud_is_attacked_alone_as_in_company(self, name: str, constraint: str) -> None:
-        (x, y), attack = batch(4, 3), preset(name, epsilon=0.1, steps=30, constraint=constraint)
+        (x, y), attack = batch(4, 3), preset(name, epsilon=0.1, steps=12, constraint=constraint)
         state = attack.start(self.model, x, y, torch.Generator().manual_seed(0))
         [together] = attack.finish(self.model, state)
         for row in range(4):
@@ -297,7 +298,7 @@ class TestManners:
     @pytest.mark.parametrize("name", KINDS)
     @pytest.mark.parametrize("constraint", ["linf", "rmse"])
     def test_permuted_in_is_permuted_out(self, name: str, constraint: str) -> None:
-        (x, y), attack = batch(4, 3), preset(name, epsilon=0.1, steps=30, constraint=constraint)
+        (x, y), attack = batch(4, 3), preset(name, epsilon=0.1, steps=12, constraint=constraint)
         order = torch.randperm(N, generator=torch.Generator().manual_seed(5))
         plain, permuted = (attacked(attack, self.model, clouds, y).adversarial for clouds in (x, x[:, order]))
         torch.testing.assert_close(permuted, plain[:, order])

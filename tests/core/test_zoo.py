@@ -25,8 +25,24 @@ STRAIGHT_THROUGH = frozenset({"curvenet"})
 
 Of two points there is but one to go on to, and both gradients are the same.
 """
+HEAVY = frozenset({"pointconv", "pointmlp", "pointnet2-msg"})
+"""Architectures that take as long as all others together; but for PointConv they are larger forms of another one."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
 published = pytest.mark.parametrize("name", PUBLISHED)
+
+
+def in_both_modes(*long: str) -> pytest.MarkDecorator:
+    """Each published architecture in eval and in train mode, of which those named take long."""
+    cases = [(name, mode) for name in PUBLISHED for mode in ("eval", "train")]
+    return pytest.mark.parametrize(
+        ("name", "training"),
+        [
+            pytest.param(
+                name, mode == "train", id=f"{name}-{mode}", marks=[pytest.mark.long] * (f"{name}-{mode}" in long)
+            )
+            for name, mode in cases
+        ],
+    )
 
 
 def clouds(count: int = 4, points: int = N, seed: int = 0) -> Tensor:
@@ -71,8 +87,7 @@ def test_it_has_the_size_of_the_published_one(name: str) -> None:
     assert count == pytest.approx(PUBLISHED[name].parameters * 1e6, rel=0.01)
 
 
-@published
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@in_both_modes(*(f"{name}-eval" for name in HEAVY))
 def test_it_computes_what_the_published_one_does(name: str, training: bool) -> None:
     """Logits, the gradient of the clouds and of each weight, and the running statistics, in double precision."""
     ours, theirs = (model.train(training) for model in pair(name))
@@ -98,8 +113,7 @@ def test_it_computes_what_the_published_one_does(name: str, training: bool) -> N
             torch.testing.assert_close(value, after[key], rtol=1e-9, atol=1e-9, msg=lambda text: f"{key}: {text}")  # noqa: B023
 
 
-@published
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@in_both_modes(*(f"{name}-train" for name in HEAVY), "pct-train", "pointmlp-eval", "pointnet2-msg-eval")
 def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_one(name: str, training: bool) -> None:
     ours, theirs = (model.train(training) for model in pair(name))
     own, others, size = [], [], []
@@ -126,7 +140,13 @@ def test_the_order_of_the_points_does_not_matter(name: str) -> None:
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(FIRST_POINT_MATTERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] * (name in ("pointmlp", "pointnet2-msg")))
+        for name in sorted(FIRST_POINT_MATTERS)
+    ],
+)
 def test_of_many_points_it_looks_at_those_that_the_published_one_looks_at(name: str) -> None:
     """There are more points than centres, and balls that hold more of them than they take."""
     ours, theirs = pair(name)
