@@ -1,6 +1,7 @@
-"""Files and classes that a stranger has named: in real processes, no name steers the terminal or becomes a formula."""
+"""Files and classes that a stranger has named: no name steers the terminal or becomes a formula."""
 
 import csv
+import io
 import json
 import os
 import pty
@@ -38,11 +39,32 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+SETTINGS = {"POINTWARD_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def own_folders(home: Path) -> dict[str, str]:
+    return {name: str(home / "own") for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "MPLCONFIGDIR")}
+
+
 def start(home: Path, *words: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
-    names = ("XDG_CACHE_HOME", "XDG_STATE_HOME", "MPLCONFIGDIR")
-    environment = os.environ | {name: str(home / "own") for name in names} | {"POINTWARD_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "main.py"), *words]
+    """Run a command line in a real process."""
+    command, environment = [sys.executable, str(ROOT / "main.py"), *words], os.environ | own_folders(home) | SETTINGS
     return subprocess.run(command, cwd=home, env=environment, check=False, timeout=300, **options)
+
+
+def shown(home: Path, *words: str) -> tuple[bytes, bytes]:
+    """What a command line that succeeds in this process prints, and what it says on the side."""
+    out, said = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        for name, value in (own_folders(home) | SETTINGS).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", said)
+        code = run(list(words))
+    printed = out.buffer.getvalue(), said.buffer.getvalue()
+    assert code == 0, printed
+    return printed
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +101,10 @@ MAP = ("tsne", "run", "--clouds", "40", "--perplexity", "5", "--iterations", "20
 @pytest.fixture(scope="module")
 def printed(home: Path, trained: tuple[Path, bytes]) -> dict[str, bytes]:
     """What each command has printed, and its files in the home."""
-    found = {}
-    for words in (ATTACK, EVALUATE, SHEET, MAP):
-        done = start(home, *words, capture_output=True)
-        assert done.returncode == 0, done.stderr
-        found[words[0]] = done.stdout + done.stderr
-    return found
+    done = start(home, *ATTACK, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    inside = {words[0]: b"".join(shown(home, *words)) for words in (EVALUATE, SHEET, MAP)}
+    return {"attack": done.stdout + done.stderr, **inside}
 
 
 @pytest.mark.parametrize("command", ["attack", "evaluate", "datasets", "tsne"])
@@ -116,8 +136,8 @@ def test_no_error_lets_a_name_steer_the_terminal(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setenv("POINTWARD_THREADS", "1")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
     assert run(list(words)) == 2
     said = capsysbinary.readouterr()
     assert said.out == b""
@@ -126,9 +146,9 @@ def test_no_error_lets_a_name_steer_the_terminal(
 
 
 def test_json_keeps_names_exactly(home: Path, trained: tuple[Path, bytes]) -> None:
-    done = start(home, *ATTACK, "--json", capture_output=True)
-    assert not CONTROLS.search(done.stdout)
-    report = json.loads(done.stdout)
+    printed, _ = shown(home, *ATTACK, "--json")
+    assert not CONTROLS.search(printed)
+    report = json.loads(printed)
     assert report["file"] == ATTACK[1]
     assert report["label"] in CLASSES
 
@@ -142,8 +162,8 @@ def test_a_name_that_is_not_utf_8_is_shown_escaped_and_works(home: Path, trained
     assert rb"/caf\xe9.npy" in done.stdout
     assert rb"out\xff.ply" in done.stdout
     assert os.path.exists(os.fsencode(home) + b"/out\xff.ply")
-    done = start(home, "attack", os.fsdecode(path), "--json", capture_output=True)
-    assert json.loads(done.stdout)["file"].endswith(r"/caf\xe9.npy")
+    printed, _ = shown(home, "attack", os.fsdecode(path), "--json")
+    assert json.loads(printed)["file"].endswith(r"/caf\xe9.npy")
 
 
 def test_figures_and_tables_of_such_names_are_whole(home: Path, printed: dict[str, bytes]) -> None:

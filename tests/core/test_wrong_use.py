@@ -1,12 +1,13 @@
 """Command lines that can't be carried out: one sentence and exit code 2 before any work, and output nobody reads."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import torch
@@ -187,11 +188,14 @@ def test_what_is_wrong_inside_a_file_or_folder_is_exit_code_1(
 
 
 STARTED = [
-    ("attack", "cloud.xyz", "--out", "x.bad"),
-    ("train", "--out", "file.txt"),
-    ("tour", "--out", "file.txt"),
-    ("open", "nowhere.off"),
-    ("doctor", "--threads", "0"),
+    pytest.param(words, marks=[pytest.mark.long] * (words[0] not in ("train", "tour")), id=words[0])
+    for words in (
+        ("attack", "cloud.xyz", "--out", "x.bad"),
+        ("train", "--out", "file.txt"),
+        ("tour", "--out", "file.txt"),
+        ("open", "nowhere.off"),
+        ("doctor", "--threads", "0"),
+    )
 ]
 """Command lines for real processes, main's own commands among them; those of all commands are tried in this one."""
 
@@ -201,7 +205,7 @@ def start(*words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
 
 
-@pytest.mark.parametrize("words", STARTED, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", STARTED)
 def test_a_wrong_command_line_ends_a_real_process_at_once(words: tuple[str, ...], tmp_path: Path) -> None:
     done = start(*words)
     assert done.returncode == 2
@@ -212,20 +216,42 @@ def test_a_wrong_command_line_ends_a_real_process_at_once(words: tuple[str, ...]
     assert not (tmp_path / "XDG_CACHE_HOME").exists(), "no dataset was opened"
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("datasets",), ("--help",), ("doctor", "--json"), ("attack", "cloud.xyz")],
-    ids=lambda words: " ".join(words),
-)
-def test_output_that_nobody_reads_is_no_error(words: tuple[str, ...]) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)  # as head does once it has its line
-    with os.fdopen(writing, "w") as closed:
-        command = [sys.executable, str(ROOT / "main.py"), *words]
-        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=300)
-    assert done.returncode == 141
+def assert_nothing_but_progress(said: str) -> None:
     bars = ("attacking", "looking which way is up", "The file looks ")
-    assert all(line.startswith(bars) for line in done.stderr.splitlines()), "nothing but progress"
+    assert all(line.startswith(bars) for line in said.splitlines())
+
+
+@pytest.fixture
+def closed() -> Iterator[TextIO]:
+    """A pipe whose other end is closed, as by head once it has its line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        yield closed
+
+
+UNREAD = [("datasets",), ("--help",), ("doctor", "--json"), ("attack", "cloud.xyz")]
+
+
+@pytest.mark.parametrize("words", UNREAD, ids=" ".join)
+def test_output_that_nobody_reads_is_no_error(
+    words: tuple[str, ...], closed: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("said", "w") as said, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", closed)
+        patch.setattr(sys, "stderr", said)
+        assert run(list(words)) == 141
+    assert_nothing_but_progress(Path("said").read_text())
+
+
+@pytest.mark.parametrize(
+    "words", [UNREAD[0], *(pytest.param(words, marks=pytest.mark.long) for words in UNREAD[1:])], ids=" ".join
+)
+def test_nor_is_it_when_a_real_process_ends(words: tuple[str, ...], closed: TextIO) -> None:
+    command = [sys.executable, str(ROOT / "main.py"), *words]
+    done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=300)
+    assert done.returncode == 141
+    assert_nothing_but_progress(done.stderr)
 
 
 def test_the_first_line_is_read_and_the_others_are_not() -> None:
@@ -235,12 +261,9 @@ def test_the_first_line_is_read_and_the_others_are_not() -> None:
     assert done.stderr == ""
 
 
-def test_complaints_that_nobody_reads_are_no_error_either() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as closed:
-        command = [sys.executable, str(ROOT / "main.py"), "bogus"]
-        assert subprocess.run(command, stdout=closed, stderr=closed, check=False, timeout=300).returncode == 141
+def test_complaints_that_nobody_reads_are_no_error_either(closed: TextIO) -> None:
+    command = [sys.executable, str(ROOT / "main.py"), "bogus"]
+    assert subprocess.run(command, stdout=closed, stderr=closed, check=False, timeout=300).returncode == 141
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
@@ -252,11 +275,12 @@ def test_a_full_disk_under_the_output_is_a_sentence() -> None:
     assert done.stderr == f"error: standard output: {os.strerror(errno.ENOSPC)}.\n"
 
 
-def test_letters_that_a_terminal_can_not_show_are_escaped(tmp_path: Path) -> None:
+def test_letters_that_a_terminal_can_not_show_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "椅子.xyz").write_text(Path("cloud.xyz").read_text())
-    done = start("attack", str(tmp_path / "椅子.xyz"), env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 0, done.stderr
-    assert r"\u6905\u5b50.xyz" in done.stdout
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
+    assert run(["attack", str(tmp_path / "椅子.xyz")]) == 0
+    assert rb"\u6905\u5b50.xyz" in shown.getvalue()
 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 5000, "\x1b[2J" * 200, "[bold]x[/bold] [/] :smile:"])
