@@ -33,6 +33,13 @@ EVERYTHING = {
 }
 """Options of a run with every kind of state that has to survive."""
 
+CLOUDS = 36
+"""Of which two batches are learned from, and the others validate."""
+
+
+def few() -> Dataset:
+    return toy_dataset(CLOUDS)
+
 
 def closed_after(events: Iterator[Event], epochs: int, batches: int = 0) -> None:
     """Follow a training up to some batches into the epoch after ``epochs``, and close it there."""
@@ -63,7 +70,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 def unbroken(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("unbroken") / "run"
-    toy_run(folder, **EVERYTHING)
+    toy_run(folder, few(), **EVERYTHING)
     return folder
 
 
@@ -74,9 +81,9 @@ class TestResume:
     ) -> None:
         folder = tmp_path / "run"
         chosen = toy_options(**EVERYTHING)
-        closed_after(train(toy_dataset(), chosen, folder), epochs, batches)
+        closed_after(train(few(), chosen, folder), epochs, batches)
         torch.manual_seed(99)
-        events = list(train(toy_dataset(), chosen, folder, resume=True))
+        events = list(train(few(), chosen, folder, resume=True))
         assert [event.index for event in events if isinstance(event, Epoch)] == list(range(epochs + 1, 4))
         assert_same_run(folder, unbroken)
 
@@ -100,7 +107,7 @@ from tests.core.toys import toy_dataset
 torch.set_num_threads(1)
 options = TrainOptions.model_validate_json({toy_options(**EVERYTHING).model_dump_json()!r})
 epochs = batches = 0
-for event in train(toy_dataset(), options, Path({str(folder)!r})):
+for event in train(toy_dataset({CLOUDS}), options, Path({str(folder)!r})):
     epochs += isinstance(event, Epoch)
     batches += isinstance(event, Progress) and epochs == 1
     if batches == 2:
@@ -110,17 +117,17 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
         killed = subprocess.run([sys.executable, "-c", script], cwd=root, env=os.environ | {"PYTHONPATH": str(root)})
         assert killed.returncode == -signal.SIGKILL
         assert read_card(folder / "last.safetensors").epochs == 1
-        toy_run(folder, resume=True, **EVERYTHING)
+        toy_run(folder, few(), resume=True, **EVERYTHING)
         assert_same_run(folder, unbroken)
 
     def test_what_an_unfinished_epoch_left_behind_is_dropped(self, tmp_path: Path, unbroken: Path) -> None:
         folder = tmp_path / "run"
-        closed_after(train(toy_dataset(), toy_options(**EVERYTHING), folder), 1)
+        closed_after(train(few(), toy_options(**EVERYTHING), folder), 1)
         append_jsonl(folder / "metrics.jsonl", {"epoch": 2, "validation_clean": 1.0, "validation_adversarial": 1.0})
         with (folder / "metrics.jsonl").open("a") as file:
             file.write('{"epoch": 3, "loss_')
         (folder / leftover_name("last.safetensors")).write_bytes(b"half a file")
-        toy_run(folder, resume=True, **EVERYTHING)
+        toy_run(folder, few(), resume=True, **EVERYTHING)
         assert_same_run(folder, unbroken)
         assert {path.name for path in folder.iterdir()} == {path.name for path in unbroken.iterdir()}
 
@@ -147,7 +154,7 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(open_models)
             try:
-                toy_run(tmp_path / "run", **EVERYTHING)
+                toy_run(tmp_path / "run", few(), **EVERYTHING)
             finally:
                 ended.set()
             opening.result()
@@ -155,7 +162,7 @@ for event in train(toy_dataset(), options, Path({str(folder)!r})):
 
     def test_two_trainings_at_once_are_each_as_if_alone(self, tmp_path: Path, unbroken: Path) -> None:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda name: toy_run(tmp_path / name, **EVERYTHING), ("one", "other")))
+            list(pool.map(lambda name: toy_run(tmp_path / name, few(), **EVERYTHING), ("one", "other")))
         for name in ("one", "other"):
             assert_same_run(tmp_path / name, unbroken)
 
