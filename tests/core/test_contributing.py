@@ -1,5 +1,6 @@
 """The worked examples of CONTRIBUTING.md: applied to a copy of the program, and run there as a person would."""
 
+import json
 import os
 import re
 import shlex
@@ -43,6 +44,14 @@ def change(file: Path, diff: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
+COMMANDS = """
+import json, sys
+from core.commands import run
+sys.exit(next(filter(None, map(run, json.loads(sys.argv[1]))), 0))
+"""
+"""Runs command lines one after another up to the first that fails; each in a process would import PyTorch anew."""
+
+
 def execute(words: Sequence[str], folder: Path, program: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(program), "XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
@@ -51,10 +60,9 @@ def execute(words: Sequence[str], folder: Path, program: Path) -> None:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """A copy of the program that can be changed."""
+    """A copy of the program that can be changed, with its compiled files: Python makes those anew that are changed."""
     folder = tmp_path / "program"
-    shutil.copytree(ROOT / "core", folder / "core", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "main.py", folder)
+    shutil.copytree(ROOT / "core", folder / "core")
     (folder / "resources").symlink_to(ROOT / "resources")
     return folder
 
@@ -87,10 +95,9 @@ def test_that_the_example_runs(title: str, program: Path, own_files: Path) -> No
             execute(["-c", block.text], own_files, program)
         else:
             assert block.language == "sh"
-            for line in block.text.splitlines():
-                command, *words = shlex.split(line)
-                assert command == "pointward"
-                execute([str(program / "main.py"), *words], own_files, program)
+            lines = [shlex.split(line) for line in block.text.splitlines()]
+            assert {command for command, *_ in lines} == {"pointward"}
+            execute(["-c", COMMANDS, json.dumps([words for _, *words in lines])], own_files, program)
 
 
 def test_that_each_kind_of_addition_is_shown() -> None:

@@ -448,6 +448,7 @@ class TestGraphs:
         assert state.best.loss.mean() > before
         assert float((state.adversarial - sphere()).abs().max()) <= 0.1 + 1e-6
 
+    @pytest.mark.usefixtures("scripts_tried_here")
     def test_one_that_was_traced_with_one_cloud_is_asked_one_at_a_time(self, tmp_path: Path) -> None:
         class Flat(nn.Module):
             def __init__(self) -> None:
@@ -475,6 +476,7 @@ class TestGraphs:
         assert torch.autograd.grad(loaded.module(clouds).logits.sum(), clouds)[0].any()
         assert predict(loaded.module, sphere().numpy()).latent.shape == (3, 0)
 
+    @pytest.mark.usefixtures("scripts_tried_here")
     def test_a_file_that_changed_since_is_not_the_model_that_was_imported(self, tmp_path: Path) -> None:
         path = save_script(Little(), tmp_path / "little.pt")
         loaded = import_model(path, NAMED)

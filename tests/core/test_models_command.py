@@ -134,6 +134,7 @@ class TestAttack:
         self.attacked(capsys, cloud, "bare")
 
 
+@pytest.mark.usefixtures("scripts_tried_here")
 class TestList:
     def test_shipped_and_imported_models_and_what_is_wrong_with_one(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -166,6 +167,7 @@ class Proportions(nn.Module):
         return torch.where(fits, -((ratio - self.centres) ** 2), self.balls.expand(len(clouds), 3))
 
 
+@pytest.mark.usefixtures("scripts_tried_here")
 class TestCheck:
     def searched(self, model: nn.Module, said: Frame, names: tuple[str, ...] | None) -> FrameSearch:
         search: FrameSearch = result(search_frame(probed(model, 64, "B3N").adapter, said, toy_dataset(), 64, names))
@@ -243,6 +245,7 @@ class TestCheck:
         assert "The model knows no class ball" in refused(capsys, *check, "--points", "64", "--classes", "a,b,c,d,e")
 
 
+@pytest.mark.usefixtures("scripts_tried_here")
 class TestEvaluate:
     def test_outputs_without_names_take_those_of_the_dataset_where_there_are_as_many(
         self, tmp_path: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
