@@ -112,7 +112,7 @@ def distances(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, norm: str) 
     return NORMS[norm](found - x) * (model(found).logits.argmax(1) != y)  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["settled", *SHIPPED])
+@pytest.mark.parametrize("name", ["settled", pytest.param(SHIPPED[0], marks=pytest.mark.long), SHIPPED[1]])
 def test_deepfool(name: str) -> None:
     """Foolbox steps 0.0001 farther than to a boundary, which only very near clouds show; torchattacks is the same."""
     import foolbox
@@ -133,7 +133,7 @@ def test_deepfool(name: str) -> None:
         torch.testing.assert_close(mine, theirs, rtol=0.05, atol=3e-4)
 
 
-@pytest.mark.parametrize("name", ["settled", *SHIPPED])
+@pytest.mark.parametrize("name", ["settled", pytest.param(SHIPPED[0], marks=pytest.mark.long), SHIPPED[1]])
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_fab(name: str, norm: str) -> None:
     """Torchattacks takes the gradient where the search goes back to, ours where the model was asked last."""

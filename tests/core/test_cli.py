@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -264,16 +263,12 @@ def test_the_doctor_names_versions_devices_and_models(capsys: pytest.CaptureFixt
     assert "torch" in report["versions"]
 
 
-def test_the_help_of_a_command_comes_from_the_options() -> None:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    shown = subprocess.run(
-        [sys.executable, "main.py", "train", "--help"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def test_the_help_of_a_command_comes_from_the_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["train", "--help"]) == 0
+    shown = capsys.readouterr().out
     from core.training.options import TrainOptions
 
     for name, field in TrainOptions.model_fields.items():

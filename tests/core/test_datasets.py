@@ -140,6 +140,7 @@ def test_all_of_modelnet40_is_opened_in_its_official_split(roomy_cache):
     np.testing.assert_allclose(np.sort(ours, axis=0), np.sort(theirs, axis=0), atol=1e-6)
 
 
+@pytest.mark.long
 def test_modelnet16_has_its_classes_in_alphabetical_order_and_the_published_numbers(roomy_cache):
     dataset, notes = opened("modelnet16", shared("modelnet40_1024.npz"), roomy_cache)
     assert notes == []

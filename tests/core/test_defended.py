@@ -37,7 +37,7 @@ from core.models.predict import predict
 from tests.core.foreign import published_pointnet, save_yanx27
 from tests.core.toys import attacked
 
-POINTS = 512
+POINTS = 256
 PGD = preset("pgd", epsilon=0.05, steps=8, restarts=0)
 MOST = preset("pgd", epsilon=0.03, steps=6, restarts=0)
 

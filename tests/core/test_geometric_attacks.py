@@ -43,8 +43,9 @@ def points(*shape: int, seed: int = 0) -> Tensor:
 
 
 def quick(name: str, **values: Any) -> Attack:
-    """A preset of few steps."""
-    return preset(name, **{"steps": 4, **values})
+    """A preset of few steps, and of GeoA3 of few rounds."""
+    few = {"steps": 4, "restarts": 1} if name == "geoa3" else {"steps": 4}
+    return preset(name, **{**few, **values})
 
 
 @pytest.fixture(scope="module")

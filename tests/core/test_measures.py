@@ -267,7 +267,8 @@ class TestLatentModes:
         assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
         assert torch.equal(numbers, torch.get_rng_state())
 
-    def test_the_probe_measures_every_mode_on_the_test_clouds(self) -> None:
+    def test_the_probe_measures_every_mode_on_the_test_clouds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("core.evaluation.probe.STEPS", 20)
         dataset, options = toy_dataset(48, 24), EvaluationOptions(points=64, batch_size=16)
         model = settled_pointnet(64).float()
         events = list(probe(model, dataset, preset("fgsm", epsilon=0.3), options, 16))

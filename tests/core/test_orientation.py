@@ -72,7 +72,7 @@ class TestSearch:
         self, model: LoadedModel, shapes: list[tuple[str, np.ndarray]], place: int
     ) -> None:
         given = right_angled("z")[place].rotation("z")
-        search: TurnSearch = result(search_turn(model, [rotated(points[:256], given) for _, points in shapes[::3]]))
+        search: TurnSearch = result(search_turn(model, [rotated(points[:256], given) for _, points in shapes[::4]]))
         back = search.best.rotation("z") @ given
         assert np.array_equal(back, np.eye(3)), f"{search} undid {right_angled('z')[place].words()}"
 

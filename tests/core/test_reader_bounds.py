@@ -278,7 +278,7 @@ def test_a_compressed_pcd_costs_no_more_than_is_promised(tmp_path, step):
         assert answer(path).startswith(("its compressed data are damaged or in too many pieces", "all points of"))
 
 
-@pytest.mark.parametrize("points", [MOST_DRAWN + 1, 10**9, 10**12])
+@pytest.mark.parametrize("points", [MOST_DRAWN + 1, pytest.param(10**9, marks=pytest.mark.long), 10**12])
 def test_more_points_than_any_model_takes_cannot_be_asked_for(tmp_path, points):
     np.save(tmp_path / "a.npy", np.eye(3))
     (tmp_path / "a.off").write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")

@@ -92,7 +92,6 @@ class TestTwoAtOnce:
 FULL = """
 import resource, sys
 from pathlib import Path
-from core.commands import run
 from core.training import train
 from tests.core.toys import toy_dataset, toy_options
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))

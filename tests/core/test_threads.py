@@ -86,7 +86,7 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     ("words", "environment", "count", "set_by", "waiting"),
     [
         (("--threads", "1"), {THREADS: "2"}, 1, THREADS, SOON_ASLEEP),
-        ((), {THREADS: "2", "OMP_NUM_THREADS": "1"}, 2, THREADS, SOON_ASLEEP),
+        pytest.param((), {THREADS: "2", "OMP_NUM_THREADS": "1"}, 2, THREADS, SOON_ASLEEP, marks=pytest.mark.long),
         ((), {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "active"}, 2, "OMP_NUM_THREADS", "OMP_WAIT_POLICY=active"),
     ],
 )

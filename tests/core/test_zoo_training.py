@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.commands import run
-from core.events import Cancel, Done, Epoch, Progress, result
+from core.events import Cancel, Done, Epoch, Event, Progress
 from core.models import ARCHITECTURES
 from core.models.checkpoints import LAST, load_training, read_card
 from core.studies.transferability.zoo import MEMBERS, RECIPE, train_zoo
@@ -31,8 +31,14 @@ def test_all_have_the_recipe_and_differ_in_the_model_and_the_regime_alone() -> N
     assert sum(member.role == "surrogate" for member in MEMBERS.values()) == 4
 
 
-def test_the_cheapest_is_trained_first_with_what_the_person_changed(tmp_path: Path) -> None:
-    events = list(train_zoo(toy_dataset(), NAMES, SMALL, tmp_path))
+@pytest.fixture(scope="module")
+def unbroken(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, list(train_zoo(toy_dataset(), NAMES, SMALL, folder))
+
+
+def test_the_cheapest_is_trained_first_with_what_the_person_changed(unbroken: tuple[Path, list[Event]]) -> None:
+    _, events = unbroken
     done = events[-1]
     assert isinstance(done, Done)
     assert done.complete
@@ -49,20 +55,20 @@ def test_the_cheapest_is_trained_first_with_what_the_person_changed(tmp_path: Pa
 
 
 @pytest.mark.parametrize("epochs", [1, 3], ids=["in the first model", "in the second"])
-def test_ended_and_called_again_it_ends_with_the_same_weights(tmp_path: Path, epochs: int) -> None:
-    torch.set_num_threads(1)
-    result(train_zoo(toy_dataset(), NAMES, SMALL, tmp_path / "whole"))
+def test_ended_and_called_again_it_ends_with_the_same_weights(
+    tmp_path: Path, unbroken: tuple[Path, list[Event]], epochs: int
+) -> None:
     cancel, seen = Cancel(), 0
-    for event in train_zoo(toy_dataset(), NAMES, SMALL, tmp_path / "ended", cancel):
+    for event in train_zoo(toy_dataset(), NAMES, SMALL, tmp_path, cancel):
         seen += isinstance(event, Epoch)
         if seen == epochs:
             cancel.request()
     assert isinstance(event, Done)
     assert not event.complete
-    again = list(train_zoo(toy_dataset(), NAMES, SMALL, tmp_path / "ended"))
+    again = list(train_zoo(toy_dataset(), NAMES, SMALL, tmp_path))
     assert sum(isinstance(each, Epoch) for each in again) == 4 - epochs
     for name in NAMES:
-        whole, ended = (load_training(tmp_path / kind / name / LAST)[1] for kind in ("whole", "ended"))
+        whole, ended = (load_training(folder / name / LAST)[1] for folder in (unbroken[0], tmp_path))
         assert all(torch.equal(value, ended[key]) for key, value in whole.items())
 
 
