@@ -1,7 +1,7 @@
 """For every test, with or without Qt. What only tests of the window need is in `qt_fixtures`."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
@@ -15,6 +15,17 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 settings.register_profile("suite", deadline=None, derandomize=CI)
 settings.load_profile("suite")
+
+
+@pytest.fixture
+def scripts_tried_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """TorchScript files are tried in this process, for what is not about that: one of its own takes a second."""
+    import torch  # not at the start: tests of the window see what is imported when
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr("core.models.importers.graphs.call_isolated", lambda function, *words, **_: function(*words))
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import json, sys
 from app.shell.application import make
@@ -56,15 +58,15 @@ def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_
     assert seen["said"][0].startswith("Loading")
 
 
-def test_without_a_display_the_command_fails_with_a_message() -> None:
+@pytest.mark.parametrize("words", [[], pytest.param(["open", "main.py"], marks=pytest.mark.long)])
+def test_without_a_display_the_command_fails_with_a_message(words: list[str]) -> None:
     bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     bare.pop("QT_QPA_PLATFORM", None)
-    for words in ([], ["open", "main.py"]):
-        done = subprocess.run(
-            [sys.executable, "main.py", *words], capture_output=True, text=True, env=bare, cwd=Path(__file__).parents[2]
-        )
-        assert done.returncode == 1
-        assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())
+    done = subprocess.run(
+        [sys.executable, "main.py", *words], capture_output=True, text=True, env=bare, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 1
+    assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())
 
 
 UNDER_XVFB = """

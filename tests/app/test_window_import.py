@@ -135,6 +135,7 @@ def test_what_the_file_leaves_open_is_asked(person, tmp_path):
     attacked(person, "bare")
 
 
+@pytest.mark.usefixtures("scripts_tried_here")
 def test_a_wrong_answer_is_told_in_the_question_which_stays(person, tmp_path):
     drop(person, save_script(Little(), tmp_path / "little.pt"))
     asked = dialog(person)
@@ -149,6 +150,7 @@ def test_a_wrong_answer_is_told_in_the_question_which_stays(person, tmp_path):
     assert imported_models() == {}
 
 
+@pytest.mark.usefixtures("scripts_tried_here")
 def test_one_of_the_same_name_is_replaced_after_a_yes(person, tmp_path):
     path = save_script(Little(), tmp_path / "little.pt")
     drop(person, path)
@@ -183,6 +185,7 @@ def test_what_can_not_be_imported_is_one_sentence(person, tmp_path, name):
     assert person.store.models == before
 
 
+@pytest.mark.usefixtures("scripts_tried_here")
 def test_an_imported_model_is_opened_again_by_its_card(person, tmp_path):
     drop(person, save_script(Little(), tmp_path / "little.pt"))
     say(person)
