@@ -256,8 +256,9 @@ class TestBuiltinModels:
         assert "| Test copies of train | 27 |" in path.with_suffix(".md").read_text()
 
     def test_what_auto_leaves_enters_its_card_from_sets_made_on_it_and_from_no_others(
-        self, shipped: Path, tmp_path: Path, model: nn.Module
+        self, shipped: Path, tmp_path: Path, model: nn.Module, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("core.evaluation.auto.STAGES", {"apgd-ce": {"steps": 10}})
         loaded = load_model(save_builtin(model, card(name="pointnet-toy", title="PointNet of toys")))
         dataset = toy_dataset(test=4)
         test = dataset.split("test")

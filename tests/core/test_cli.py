@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from core.clouds.files import read_cloud
-from core.commands import run
+from core.commands import cli, run
 from core.evaluation.separation import separation
 from tests.core.toys import CLASSES, toy_split
 from tests.figure_metadata import figure_metadata
@@ -266,7 +266,7 @@ def test_the_doctor_names_versions_devices_and_models(capsys: pytest.CaptureFixt
 def test_the_help_of_a_command_comes_from_the_options(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli.console, "width", 200)
     assert run(["train", "--help"]) == 0
     shown = capsys.readouterr().out
     from core.training.options import TrainOptions

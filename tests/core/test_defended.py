@@ -184,7 +184,9 @@ class TestFreshDraws:
         done = [event.done for event in events if isinstance(event, Progress)]
         assert done == sorted(done)
 
-    def test_auto_takes_a_random_model_for_fooled_only_by_fresh_draws(self) -> None:
+    def test_auto_takes_a_random_model_for_fooled_only_by_fresh_draws(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        few = {name: {**options, "steps": 20} for name, options in RANDOM_STAGES.items()}
+        monkeypatch.setattr("core.evaluation.auto.RANDOM_STAGES", few)
         rng = np.random.default_rng(0)
         split = Split(rng.normal(size=(100, 8, 3)).astype(np.float32), np.zeros(100, np.int64), ["x"] * 100)
         options = EvaluationOptions(points=8, batch_size=100, fresh_draws=20)

@@ -16,6 +16,14 @@ from tests.core.toys import attacked, batch, linear, settled_pointnet, shipped_p
 
 N = 20
 SEARCHES = [("deepfool", "linf"), ("deepfool", "l2"), ("fab", "linf"), ("fab", "l2"), ("cw", "l2")]
+searches = pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        pytest.param(*each, marks=[pytest.mark.long] * (each in [("deepfool", "linf"), ("fab", "l2")]))
+        for each in SEARCHES
+    ],
+)
+"""Each search, for what does not depend on the norm; by its other norm it is long."""
 
 
 MODEL, CLEAN, LABEL = shipped_pointnet(points=24, count=4)
@@ -145,13 +153,13 @@ class TestBudget:
             assert torch.equal(state.best.prediction, answers.argmax(1))
             torch.testing.assert_close(state.best.logits, answers)
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     @pytest.mark.parametrize("constraint", ["linf", "rmse", "none"])
     def test_a_budget_of_zero_leaves_the_cloud_as_it_is(self, name: str, norm: str, constraint: str) -> None:
         attack = search(name, norm, constraint=constraint, epsilon=0.0, steps=5, restarts=1)
         assert torch.equal(attacked(attack, MODEL, CLEAN, LABEL).adversarial, CLEAN)
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_only_what_fits_counts_and_the_slider_says_the_same(self, name: str, norm: str) -> None:
         values = {"steps": 10, "restarts": 1}
         free = attacked(search(name, norm, **values), MODEL, CLEAN, LABEL)
@@ -178,7 +186,7 @@ class TestBudget:
             assert further.best is not None
             torch.testing.assert_close(further.best.logits, MODEL(further.adversarial).logits)
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_without_a_constraint_the_nearest_is_the_result_whatever_epsilon(self, name: str, norm: str) -> None:
         attack = search(name, norm, steps=10, restarts=1)
         small, large = (attacked(attack.at(epsilon), MODEL, CLEAN, LABEL) for epsilon in (0.001, 1.0))
@@ -207,7 +215,7 @@ class TestBudget:
 
 
 class TestSearch:
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_a_misclassified_cloud_is_left_as_it_is_and_not_asked_again(self, name: str, norm: str) -> None:
         attack, wrong = search(name, norm, steps=10, restarts=1), LABEL.clone()
         wrong[1:3] += 1
@@ -239,7 +247,7 @@ class TestSearch:
         order = torch.cat([end.rows for end in ends]).argsort()
         assert torch.equal(shown.forwards, torch.cat([end.state.forwards for end in ends])[order])
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_until_success_the_same_clouds_fool_with_fewer_passes(self, name: str, norm: str) -> None:
         values = {"steps": 10, "restarts": 1}
         median = float(attacked(search(name, norm, **values), MODEL, CLEAN, LABEL).slots["distance"].median())
@@ -301,7 +309,7 @@ class TestSearch:
 
 
 class TestManners:
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_a_cloud_is_attacked_alone_as_in_company(self, name: str, norm: str) -> None:
         attack = search(name, norm, constraint="linf", epsilon=0.1, steps=6, restarts=1)
         state = attack.start(MODEL, CLEAN, LABEL, torch.Generator().manual_seed(0))
@@ -312,7 +320,7 @@ class TestManners:
             [alone] = attack.finish(MODEL, state.of(torch.tensor([row])))
             torch.testing.assert_close(alone.state.adversarial, together[row : row + 1])
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_permuted_in_is_permuted_out(self, name: str, norm: str) -> None:
         model, (x, y) = settled_pointnet(N), toy_batch(4, N)
         x, attack = x.double(), search(name, norm, steps=3, restarts=4)
@@ -321,20 +329,20 @@ class TestManners:
         torch.testing.assert_close(permuted.adversarial, plain.adversarial[:, order])
         torch.testing.assert_close(permuted.slots["point"], plain.slots["point"][:, order])
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_the_generator_settles_everything(self, name: str, norm: str) -> None:
         model, (x, y) = settled_pointnet(N), toy_batch(4, N)
         attack = search(name, norm, steps=3, restarts=4)
         first, again = (attacked(attack, model, x.double(), y) for _ in range(2))
         assert all(torch.equal(first.slots[slot], again.slots[slot]) for slot in first.slots)
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_points_on_one_another_move_together(self, name: str, norm: str) -> None:
         state = attacked(search(name, norm, steps=10, restarts=1), MODEL, CLEAN.repeat(1, 2, 1), LABEL)
         assert state.slots["distance"].isfinite().any()
         torch.testing.assert_close(*state.adversarial.split(CLEAN.shape[1], 1))
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_gradients_that_vanish_give_no_move_and_no_nan(self, name: str, norm: str) -> None:
         x, _ = batch(3)
         flat = lambda clouds: Output(clouds.sum((1, 2))[:, None] * torch.zeros(2).double(), clouds.amax(1))  # noqa: E731
@@ -344,7 +352,7 @@ class TestManners:
         for slot, values in state.slots.items():
             assert not values.isnan().any(), slot
 
-    @pytest.mark.parametrize(("name", "norm"), SEARCHES)
+    @searches
     def test_there_is_no_box_of_images(self, name: str, norm: str) -> None:
         """Of a cloud somewhere else, and a model that looks for it there, the perturbation is the same."""
         far = torch.tensor([-5.0, 3.0, 0.5]).double()

@@ -362,7 +362,7 @@ class TestEveryPreset:
         if PRESETS[name].settings.get("direction") != "raw" and name != "di":  # whose copies lack points
             torch.testing.assert_close(margin, best, rtol=1e-5, atol=0)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(
         name=st.sampled_from(sorted(GRADIENT)),
         constraint=st.sampled_from(get_args(ConstraintName)),

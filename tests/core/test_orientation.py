@@ -67,7 +67,9 @@ def opened(root: Path, cache: Path, **how: Any) -> Dataset:
 
 
 class TestSearch:
-    @pytest.mark.parametrize("place", range(24))
+    @pytest.mark.parametrize(
+        "place", [pytest.param(place, marks=[pytest.mark.long] * (place % 3 > 0)) for place in range(24)]
+    )
     def test_shapes_that_were_turned_in_any_right_angled_way_are_turned_back(
         self, model: LoadedModel, shapes: list[tuple[str, np.ndarray]], place: int
     ) -> None:

@@ -28,6 +28,9 @@ Of two points there is but one to go on to, and both gradients are the same.
 HEAVY = frozenset({"pointconv", "pointmlp", "pointnet2-msg"})
 """Architectures that take as long as all others together; but for PointConv they are larger forms of another one."""
 architectures = pytest.mark.parametrize("name", ARCHITECTURES)
+light = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in HEAVY)) for name in ARCHITECTURES]
+)
 published = pytest.mark.parametrize("name", PUBLISHED)
 
 
@@ -186,7 +189,7 @@ def test_any_number_of_points_is_taken(name: str) -> None:
         assert output.logits.shape == (2, CLASSES)
 
 
-@architectures
+@light
 def test_it_learns_under_autocast(name: str) -> None:
     model, x = build(name, CLASSES).train(), clouds().float()
     with torch.autocast("cpu", torch.bfloat16):
@@ -195,7 +198,7 @@ def test_it_learns_under_autocast(name: str) -> None:
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
 
 
-@architectures
+@light
 def test_under_autocast_it_answers_alike(name: str) -> None:
     model, x = settled_model(name).float(), clouds().float().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
