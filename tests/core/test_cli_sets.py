@@ -92,7 +92,7 @@ def test_the_weights_of_a_surrogate_are_recorded_and_a_set_does_not_go_on_with_o
         (["attack", "--dataset", "shapes16"], "needs --out FOLDER; or --shape NAME"),
         (["attack", "main.py", "--dataset", "shapes16", "--shape", "x"], "and not both"),
         (["attack", "main.py", "--shape", "x"], "go with --dataset"),
-        (["attack", "--dataset", "shapes16", "--shape", "x", "--clouds", "3"], "there are no --clouds"),
+        (["attack", "--dataset", "shapes16", "--shape", "x", "--clouds", "4"], "there are no --clouds"),
         (["attack", "--dataset", "folder", "--shape", "x"], "needs --data-root"),
         (["attack", "--dataset", "shapes16", "--out", "set", "--target", "chair"], "takes no file and no class"),
         (["judge", "nowhere", "--model", "pointnet-simple"], "There is no file or folder nowhere"),
@@ -140,9 +140,13 @@ def test_every_attack_is_listed_with_its_paper(capsys: pytest.CaptureFixture[str
     assert "Goodfellow" in capsys.readouterr().out
 
 
-def test_auto_is_no_weaker_than_pgd(trained: Path, shapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_is_no_weaker_than_pgd(
+    trained: Path, shapes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {"apgd-ce": 20, "apgd-t": 10, "fab": 4, "square": 20}
+    monkeypatch.setattr("core.evaluation.auto.STAGES", {name: {"steps": steps} for name, steps in few.items()})
     words = ["evaluate", str(trained), "--dataset", "folder", "--data-root", str(shapes), "--epsilon", "0.2"]
-    pgd = answer(capsys, *words, "--clouds", "3", "--attack", "pgd", "--steps", "5")
-    auto = answer(capsys, *words, "--clouds", "3", "--attack", "auto")
+    pgd = answer(capsys, *words, "--clouds", "4", "--attack", "pgd", "--steps", "5")
+    auto = answer(capsys, *words, "--clouds", "4", "--attack", "auto")
     assert auto["adversarial_accuracy"] <= pgd["adversarial_accuracy"]
     assert auto["linf_max"] <= 0.2 + 1e-6
