@@ -3,23 +3,26 @@
 A perturbation is kept in units of epsilon (``unit_delta``, delta / epsilon), so the adversarial cloud is
 ``clean + epsilon * unit_delta``: rescaling to another budget changes epsilon alone, as the slider does sixty times a
 second. The kinds of attack differ in how they find the next iterate (``propose``).
+
+Clouds (B, N, 3) are what most attacks are for, and what docstrings here and in the rest of this package say. Those
+without a part that clouds alone have (``part_for_clouds``) take samples (B, ...) of any shape, such as images
+(B, C, H, W), whose values stay in the range that the model names (``core.models.port.give_value_range``).
 """
 
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
 from core.attacks.constraint import (
+    NO_BUDGET,
     PROJECTIONS,
     RMSE_TOLERANCE,
     TANGENT,
-    ConstraintName,
     cut_at_rmse,
+    inside_range,
     inside_unit_ball,
     random_unit_deltas,
     rmse,
@@ -27,88 +30,16 @@ from core.attacks.constraint import (
 from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.attacks.geometric.neighbours import normals, tangential
 from core.attacks.objective import ObjectiveContext
-from core.attacks.scale import RADII, EpsilonScale
+from core.attacks.options import AttackOptions
+from core.attacks.samples import for_each
 from core.attacks.state import Ended, Proposal, State, Stop
 from core.events import Cancel, Done, Event, Step
 from core.models import Classifier
-from core.models.port import class_latents_of
-from core.options import Options, option
+from core.models.port import class_latents_of, value_range_of
 
 
-class Attack(Options):
-    """The options and the loop of all attacks: budget, steps, starts, goal, and when the attack on a cloud ends."""
-
-    epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
-    constraint: ConstraintName = option("linf", "What epsilon bounds.", advanced=True)
-    steps: int = option(1, "Steps from each start.", low=1, high=10_000)
-    restarts: int = option(
-        0,
-        "Further starts: at a random point of the budget, towards the next class, or with another weight of a search; "
-        "the best iterate of all counts.",
-        low=0,
-        high=100,
-    )
-    random_start: bool = option(
-        False, "Make the first start at a random point, too, instead of at the clean cloud.", advanced=True
-    )
-    goal: Literal["untargeted", "targeted"] = option("untargeted", "Away from the true class, or towards a wanted one.")
-    keep: Literal["best", "last"] = option(
-        "best", "Which iterate is the result: fooled before not fooled, then the best; or the last.", advanced=True
-    )
-    unit_ball: bool = option(False, "Let no point leave the unit sphere.", advanced=True)
-    stop_loss: float | None = option(
-        None, "End with a cloud whose loss reaches this level; empty never does.", unit="nats", low=0.0, advanced=True
-    )
-    stop_rmse: float | None = option(
-        None,
-        "End with a cloud at exactly this RMSE: the step that would pass it is cut short. Empty never does.",
-        unit="ε",
-        low=0.0,
-        advanced=True,
-    )
-    patience: int | None = option(
-        None, "End with a cloud after so many steps that improve nothing; empty never does.", low=1, advanced=True
-    )
-
-    @property
-    def total_steps(self) -> int:
-        """Steps over all starts."""
-        return self.steps * (1 + self.restarts)
-
-    @property
-    def linear_in_epsilon(self) -> bool:
-        """Whether its perturbation is proportional to epsilon, so that ``refit`` is exact."""
-        return False
-
-    @property
-    def epsilon_scale(self) -> EpsilonScale:
-        """What epsilon measures."""
-        return RADII
-
-    @property
-    def description(self) -> str:
-        """A short description, as a part of a caption."""
-        return type(self).__name__
-
-    @property
-    def caption(self) -> str:
-        """The attack with its settings, for titles, such as "sign attack at epsilon 0.1 r, 20 steps"."""
-        steps = self.total_steps
-        budget = self.epsilon_scale.text(self.epsilon)
-        return f"{self.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"
-
-    @property
-    def gradients_a_step(self) -> int:
-        """Backward passes of a step for each cloud, approximately; used to estimate the time of an attack."""
-        return 0
-
-    def files(self, model: Classifier) -> dict[str, Path]:
-        """Files of weights that an attack on ``model`` reads beside the model's own, by option."""
-        return {}
-
-    def at(self, epsilon: float) -> Self:
-        """The same attack with another budget."""
-        return self.model_copy(update={"epsilon": epsilon})
+class Attack(AttackOptions):
+    """The options and the loop of all attacks."""
 
     # --- what the kinds of attack differ in ---
 
@@ -175,10 +106,12 @@ class Attack(Options):
         seed = torch.zeros(len(x), dtype=torch.long)
         if generator is not None:
             seed.random_(2**62, generator=generator)
-        clean = x.detach()
+        clean, value_range = x.detach(), value_range_of(model)
+        self.check_samples(clean, value_range)
         zero, none = self.first_perturbation(clean), torch.zeros_like(y)
         state = State(clean, y, self.epsilon, zero, at_clean, zero, at_clean, at_clean, seed, none, none, none, none)
-        state = replace(state, geometry=self.geometry(clean), class_latents=class_latents_of(model))
+        state = replace(state, class_latents=class_latents_of(model), value_range=value_range)
+        state = replace(state, geometry=self.geometry(clean))
         gradient, value = self.needs_gradient(state), self.maximised(model, state)
         if at_clean is None or value is not None:
             known = evaluate(model, clean, y, gradient=gradient, objective=value)
@@ -214,7 +147,7 @@ class Attack(Options):
         best_unit_delta, best = self._best(state, unit_delta, current)
         accepted = self.accepts(current, state)
         if accepted is not None and state.evaluation is not None:
-            unit_delta = torch.where(accepted[:, None, None], unit_delta, state.unit_delta)
+            unit_delta = torch.where(for_each(accepted, unit_delta), unit_delta, state.unit_delta)
             current = current.where(accepted, state.evaluation)
         after = replace(
             after,
@@ -250,6 +183,8 @@ class Attack(Options):
         unit_delta = PROJECTIONS[self.constraint](self.allowed(unit_delta, state))
         if self.unit_ball and state.epsilon > 0:
             unit_delta = inside_unit_ball(state.clean, state.epsilon * unit_delta) / state.epsilon
+        if state.value_range is not None and state.epsilon > NO_BUDGET:
+            unit_delta = inside_range(state.clean, state.epsilon * unit_delta, state.value_range) / state.epsilon
         return unit_delta
 
     def objective_context(self, state: State) -> ObjectiveContext:
@@ -270,7 +205,7 @@ class Attack(Options):
         if state.step == 0 or state.best is None or self.keep == "last":
             return unit_delta, current
         better = self.better(state, unit_delta, current)
-        best_unit_delta = torch.where(better[:, None, None], unit_delta, state.best_unit_delta)
+        best_unit_delta = torch.where(for_each(better, unit_delta), unit_delta, state.best_unit_delta)
         return best_unit_delta, current.where(better, state.best)
 
     def better(self, state: State, unit_delta: Tensor, current: Evaluation) -> Tensor:
@@ -293,7 +228,7 @@ class Attack(Options):
             reached = rmse(after.unit_delta) >= (1 - RMSE_TOLERANCE) * self.stop_rmse
             stop = torch.where(running & reached, Stop.RMSE, stop)
         if self.patience is not None:
-            improved = (after.best_unit_delta != before.best_unit_delta).any(2).any(1)
+            improved = (after.best_unit_delta != before.best_unit_delta).flatten(1).any(1)
             idle = torch.where(improved, 0, before.slots.get("idle", torch.zeros_like(stop)) + 1)
             after = replace(after, slots={**after.slots, "idle": idle})
             stop = torch.where(running & (idle >= self.patience), Stop.PATIENCE, stop)

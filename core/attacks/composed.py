@@ -14,10 +14,12 @@ from core.attacks.evaluation import ObjectiveFunction
 from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
 from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
-from core.attacks.sources import SourceName, gradient_from
+from core.attacks.samples import length_of_each
+from core.attacks.sources import SOURCES_FOR_CLOUDS, SourceName, gradient_from
 from core.attacks.state import Proposal, State
 from core.attacks.step_length import calibrated
 from core.models import Classifier, Output
+from core.models.port import value_range_of
 from core.options import OneOf, option
 
 OptimiserName = Annotated[str, OneOf(OPTIMISERS)]
@@ -118,6 +120,13 @@ class GradientAttack(Attack):
             names.add("total_step")
         return frozenset(names)
 
+    def part_for_clouds(self) -> str | None:
+        if self.direction == "per-point":
+            return "The direction per-point"
+        if self.gradient in SOURCES_FOR_CLOUDS:
+            return f"The gradient source {self.gradient}"
+        return super().part_for_clouds() or (self.regulariser and f"The regulariser {self.regulariser}")
+
     def geometry(self, clean: Tensor) -> dict[str, Tensor]:
         known = super().geometry(clean)
         return known if self.regulariser is None else known | REGULARISERS[self.regulariser].of_clean_cloud(clean)
@@ -136,7 +145,7 @@ class GradientAttack(Attack):
         def value(output: Output, clouds: Tensor) -> Tensor:
             total = OBJECTIVES[self.objective].value(output, context)
             if self.rmse_weight and state.epsilon > NO_BUDGET:
-                distance = torch.linalg.vector_norm(clouds - state.clean, dim=(1, 2))  # its gradient at 0 is 0
+                distance = length_of_each(clouds - state.clean).flatten()  # its gradient at 0 is 0
                 total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
             if self.regulariser is not None:
                 lost = REGULARISERS[self.regulariser].value(clouds, state.clean, state.geometry)
@@ -199,7 +208,7 @@ class GradientAttack(Attack):
         return Iterate(
             unit_delta=state.unit_delta,
             gradient=state.unit_delta if gradient is None else gradient,
-            objective=state.clean[:, 0, 0],
+            objective=state.clean.flatten(1)[:, 0],
             slots=state.slots,
             step=self.step_of_start(state.step),
             steps=self.steps,
@@ -244,7 +253,11 @@ class GradientAttack(Attack):
         value : what to maximise in the place of the objective.
         unit_delta : Tensor (B, N, 3), where to start, in units of epsilon; the clean clouds otherwise.
         """
-        state = self._unevaluated(x, y, unit_delta)
+        value_range = value_range_of(model)
+        self.check_samples(x, value_range)
+        state = replace(self._unevaluated(x, y, unit_delta), value_range=value_range)
+        if unit_delta is not None and value_range is not None:
+            state = replace(state, unit_delta=self.bounded(unit_delta, state))
         for _ in range(self.steps):
             proposal = self._proposal(model, state, value or self.maximised(model, state))
             state = replace(state, unit_delta=proposal.unit_delta, slots=proposal.slots, step=state.step + 1)

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from core.attacks.samples import axes_of_each, for_each, length_of_each
+
 ConstraintName = Literal["linf", "per-point-l2", "rmse", "l2", "tangent", "tangent-l2", "none"]
 
 NO_BUDGET = 1e-9
@@ -17,6 +19,9 @@ RMSE_TOLERANCE = 1e-5
 
 TANGENT: frozenset[ConstraintName] = frozenset({"tangent", "tangent-l2"})
 """Those under which points move in the tangent planes of the clean cloud alone."""
+
+PER_POINT: frozenset[ConstraintName] = TANGENT | {"per-point-l2"}
+"""Those that bound each point by itself, so that only clouds have them."""
 
 
 def _shrink(unit_delta: Tensor, norm: Tensor, radius: float) -> Tensor:
@@ -32,11 +37,11 @@ def _per_point_linf(unit_delta: Tensor) -> Tensor:
 
 
 def _l2(unit_delta: Tensor, radius: float = 1.0) -> Tensor:
-    return _shrink(unit_delta, unit_delta.norm(dim=(-2, -1), keepdim=True), radius)
+    return _shrink(unit_delta, length_of_each(unit_delta), radius)
 
 
 def _rmse(unit_delta: Tensor) -> Tensor:
-    return _l2(unit_delta, math.sqrt(unit_delta.shape[-2] * unit_delta.shape[-1]))
+    return _l2(unit_delta, math.sqrt(math.prod(unit_delta.shape[1:])))
 
 
 PROJECTIONS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
@@ -54,10 +59,10 @@ length of all of them together at most 1, which is an RMSE of 1 / sqrt(3N). tang
 per-point-l2, of moves in tangent planes, which are shortened point by point so that they stay in them."""
 
 NORMS: dict[ConstraintName, Callable[[Tensor], Tensor]] = {
-    "linf": lambda delta: delta.abs().amax((-2, -1)),
+    "linf": lambda delta: delta.abs().amax(axes_of_each(delta)),
     "per-point-l2": lambda delta: delta.norm(dim=-1).amax(-1),
-    "rmse": lambda delta: delta.square().mean((-2, -1)).sqrt(),
-    "l2": lambda delta: delta.norm(dim=(-2, -1)),
+    "rmse": lambda delta: delta.square().mean(axes_of_each(delta)).sqrt(),
+    "l2": lambda delta: length_of_each(delta).flatten(),
 }
 """Perturbation (B, N, 3) -> its size (B,) in the norm that a constraint of this name bounds."""
 NORMS |= {"tangent": NORMS["linf"], "tangent-l2": NORMS["per-point-l2"]}
@@ -73,16 +78,16 @@ def cut_at_rmse(before: Tensor, after: Tensor, most: float) -> Tensor:
 
     If that of ``before`` is over ``most`` already, it is ``before``.
     """
-    move, axes = after - before, tuple(range(1, before.dim()))
+    move, axes = after - before, axes_of_each(before)
     a, b, c = ((one * other).mean(axes) for one, other in ((move, move), (before, move), (before, before)))
     root = (b.square() - a * (c - most**2)).clamp_min(0).sqrt()  # of a t^2 + 2 b t + c = most^2
     share = ((root - b) / a.masked_fill(a == 0, 1)).clamp(0, 1).masked_fill(c > most**2, 0)
-    cut = (rmse(after) > most).view(-1, *[1] * len(axes))
+    cut = for_each(rmse(after) > most, after)
     return torch.where(cut, before + share.view_as(cut) * move, after)
 
 
 def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, like: Tensor) -> Tensor:
-    """A seeded random perturbation inside the budget, in units of epsilon: uniform in the box, then projected."""
+    """A seeded random perturbation (B, ...) inside the budget, in units of epsilon: uniform, then projected."""
     generator = torch.Generator().manual_seed(seed)
     unit_delta = torch.rand(shape, generator=generator, dtype=like.dtype) * 2 - 1
     return PROJECTIONS[constraint](unit_delta.to(like.device))
@@ -91,9 +96,10 @@ def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, 
 def random_unit_deltas(constraint: ConstraintName, clean: Tensor, seed: Tensor) -> Tensor:
     """Random perturbations (B, N, 3) of clean clouds inside the budget, with a seed for each cloud (B,)."""
     drawn = [
-        random_unit_delta(constraint, cloud.shape, int(own), cloud) for cloud, own in zip(clean, seed, strict=True)
+        random_unit_delta(constraint, cloud.shape, int(own), cloud)
+        for cloud, own in zip(clean.split(1), seed, strict=True)
     ]
-    return torch.stack(drawn)
+    return torch.cat(drawn)
 
 
 def inside_unit_ball(clean: Tensor, delta: Tensor) -> Tensor:
@@ -108,3 +114,9 @@ def inside_unit_ball(clean: Tensor, delta: Tensor) -> Tensor:
     root = (along.square() - square * beyond).clamp_min(0).sqrt()
     share = torch.where(square > 0, (root - along) / square.masked_fill(square == 0, 1), 1.0)
     return delta * share.clamp(0, 1)[..., None]
+
+
+def inside_range(clean: Tensor, delta: Tensor, value_range: tuple[float, float]) -> Tensor:
+    """``delta`` (B, ...), each value cut off where that of the sample would leave the range (low, high)."""
+    low, high = value_range
+    return delta.clamp(low - clean, high - clean)

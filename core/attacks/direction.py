@@ -10,6 +10,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from core.attacks.samples import length_of_each
+
 Direction = Literal["sign", "raw", "raw-mean", "per-point", "l2"]
 
 REFERENCE_BATCH = 32
@@ -26,8 +28,8 @@ def _per_point(gradient: Tensor) -> Tensor:
 
 
 def _global_l2(gradient: Tensor) -> Tensor:
-    coordinates = gradient.shape[-2] * gradient.shape[-1]
-    return math.sqrt(coordinates) * _unit(gradient, gradient.norm(dim=(-2, -1), keepdim=True))
+    coordinates = math.prod(gradient.shape[1:])
+    return math.sqrt(coordinates) * _unit(gradient, length_of_each(gradient))
 
 
 DIRECTIONS: dict[Direction, Callable[[Tensor], Tensor]] = {

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from core.attacks.samples import are_clouds
+
 _HASH = (0x9E3779B97F4A7C15 - 2**64, 0x632BE59BD9B4E019, 0x2545F4914F6CDD1D)
 """Odd 64-bit multipliers of a hash of points; two different points collide about once in 2^64 pairs."""
 
@@ -13,8 +15,9 @@ def average_over_duplicates(clouds: Tensor, gradient: Tensor) -> Tensor:
 
     A maximum over points passes its gradient on to one of several equal ones, and which is up to the layer. If that one
     moved alone the others would still hold the maximum, and a cloud that was resampled with repeats would seem robust.
+    Samples of other shapes, which have no points, keep their gradient.
     """
-    group = places(clouds)
+    group = places(clouds) if are_clouds(clouds) else None
     if group is None:
         return gradient
     rows = group[..., None].expand_as(gradient)

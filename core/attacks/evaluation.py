@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.attacks.duplicates import average_over_duplicates
+from core.attacks.samples import are_clouds, for_each
 from core.models import Classifier, Output, eval_view, require_finite
 
 ObjectiveFunction = Callable[[Output, Tensor], Tensor]
@@ -39,8 +40,11 @@ class Evaluation:
 
     @property
     def zero_gradient(self) -> Tensor | None:
-        """(B,), share of the points at which the gradient is zero; None if it was not computed."""
-        return None if self.gradient is None else (self.gradient == 0).all(2).double().mean(1)
+        """(B,), share of the points, or of an image's values, at which the gradient is zero; None if not computed."""
+        if self.gradient is None:
+            return None
+        zero = self.gradient == 0
+        return (zero.all(2) if are_clouds(zero) else zero.flatten(1)).double().mean(1)
 
     def of(self, rows: Tensor) -> "Evaluation":
         """The evaluation of some of the clouds: an index (M,) or a mask (B,)."""
@@ -55,7 +59,7 @@ class Evaluation:
             torch.where(mask[:, None], self.latent, other.latent),
             torch.where(mask, self.loss, other.loss),
             torch.where(mask, self.objective, other.objective),
-            torch.where(mask[:, None, None], self.gradient, other.gradient) if both else None,  # type: ignore[arg-type]
+            torch.where(for_each(mask, self.gradient), self.gradient, other.gradient) if both else None,  # type: ignore[arg-type]
         )
 
     def without_gradient(self) -> "Evaluation":

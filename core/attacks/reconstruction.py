@@ -1,6 +1,7 @@
 """AdvPC (Hamdi et al. 2020): an attack on a cloud and on its reconstruction by an autoencoder."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from core.options import option
 class ReconstructionAttack(MixedAttack):
     """A gradient attack on the cloud and on its reconstruction, so that the perturbation is not lost by projecting the
     cloud onto the shapes that the autoencoder has learnt."""
+
+    clouds_alone: ClassVar[bool] = True
 
     reconstruction_share: float = option(
         0.25,

@@ -82,7 +82,7 @@ def _translated(clouds: Tensor, draw: Draw) -> Tensor:
 
 
 def _scaled(clouds: Tensor, draw: Draw) -> Tensor:
-    """Half the size of the copy before. SI halves the values of an image; this halves the size of a cloud."""
+    """Half the size of the copy before. SI halves the values of an image; this halves them, or the size of a cloud."""
     return clouds / 2**draw.index
 
 
@@ -98,6 +98,8 @@ CHANGES: dict[SourceName, tuple[str, Change]] = {
     "scale": ("mean over copies of half, a quarter ... the size (SI; Lin et al. 2020)", _scaled),
     "neighbours": ("as it is, with what neighbours' gradients differed by in the step before (VMI; 2021)", _neighbour),
 }
+SOURCES_FOR_CLOUDS: frozenset[SourceName] = frozenset({"diverse", "translation"})
+"""Those whose changes are ones of points."""
 
 
 @dataclass(frozen=True, eq=False)

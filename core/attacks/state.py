@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.attacks.constraint import rmse
 from core.attacks.evaluation import Evaluation
+from core.attacks.samples import for_each
 
 
 class Stop(IntEnum):
@@ -64,9 +65,17 @@ class State:
     class_latents: Tensor | None = None
     """(K, D), mean latents of the training clouds of each class; None if the model's file does not contain them."""
 
+    value_range: tuple[float, float] | None = None
+    """Least and largest value that samples may have, as images do; None for clouds, which have no such range."""
+
     def moved(self, unit_delta: Tensor) -> Tensor:
         """(B, N, 3), the clean clouds with a perturbation, which may be of a higher precision than they are."""
-        return (self.clean + self.epsilon * unit_delta).to(self.clean.dtype)
+        return self.moved_by(self.epsilon * unit_delta)
+
+    def moved_by(self, delta: Tensor) -> Tensor:
+        """The same with a perturbation that is not in units of epsilon."""
+        moved = (self.clean + delta).to(self.clean.dtype)
+        return moved if self.value_range is None else moved.clamp(*self.value_range)
 
     @property
     def ended(self) -> bool:
@@ -81,7 +90,7 @@ class State:
     @property
     def loss(self) -> Tensor:
         """(B,), cross-entropy to the label at the current iterate, in nats; NaN after ``refit``."""
-        return torch.full_like(self.clean[:, 0, 0], torch.nan) if self.evaluation is None else self.evaluation.loss
+        return self.clean.new_full(self.label.shape, torch.nan) if self.evaluation is None else self.evaluation.loss
 
     @property
     def rmse(self) -> Tensor:
@@ -144,4 +153,4 @@ class Ended:
 
 
 def _where(mask: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return torch.where(mask.view(-1, *[1] * (one.dim() - 1)), one, other)
+    return torch.where(for_each(mask, one), one, other)

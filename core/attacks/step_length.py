@@ -7,6 +7,7 @@ from torch import Tensor
 
 from core.attacks.constraint import rmse
 from core.attacks.optimisers import Iterate, Optimiser
+from core.attacks.samples import for_each
 
 _HALVINGS = 40  # of the interval that holds a step length, to a relative 1e-12
 
@@ -20,7 +21,7 @@ def calibrated(optimiser: Optimiser, at: Iterate, first_step: float) -> Tensor:
     low, high = at.gradient.new_zeros(len(at.gradient)), at.gradient.new_ones(len(at.gradient))
 
     def moved(length: Tensor) -> Tensor:
-        return rmse(optimiser.advance(replace(at, step_length=length[:, None, None]))[0] - at.unit_delta)
+        return rmse(optimiser.advance(replace(at, step_length=for_each(length, at.gradient)))[0] - at.unit_delta)
 
     for _ in range(_HALVINGS):  # of a raw gradient even a huge multiple may be a small step
         short = moved(high) < first_step
@@ -31,4 +32,4 @@ def calibrated(optimiser: Optimiser, at: Iterate, first_step: float) -> Tensor:
         middle = (low + high) / 2
         short = moved(middle) < first_step
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    return ((low + high) / 2)[:, None, None]
+    return for_each((low + high) / 2, at.gradient)

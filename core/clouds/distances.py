@@ -1,4 +1,4 @@
-"""Distances between a cloud and its adversarial version, in unit-sphere radii."""
+"""Distances between a cloud and its adversarial version, in unit-sphere radii, or between images, in their values."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -7,12 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Value: TypeAlias = Any
-"""A float for one pair of clouds (N, 3), an array (B,) for a batch (B, N, 3)."""
+"""A float for one pair of clouds (N, 3), an array (B,) for a batch (B, N, 3), or one of images (B, C, H, W)."""
+
+_IMAGES = 4
+"""Axes of a batch of images."""
 
 
 @dataclass(frozen=True)
 class Distances:
-    """How far an adversarial cloud is from its clean one, in unit-sphere radii; arrays (B,) for a batch."""
+    """How far an adversarial cloud is from its clean one, in unit-sphere radii; arrays (B,) for a batch.
+
+    Of images per_point_l2, chamfer and hausdorff are NaN, and the others are in the unit of their values.
+    """
 
     linf: Value
     """Largest change of any coordinate."""
@@ -29,12 +35,12 @@ class Distances:
 
 
 def distances(clean: ArrayLike, adversarial: ArrayLike) -> Distances:
-    """All distances between clouds (N, 3), or batches (B, N, 3), whose points correspond.
+    """All distances between clouds (N, 3), or batches (B, N, 3), whose points correspond; or between images.
 
     Raises
     ------
     ValueError
-        If the shapes are not equal, or not (N, 3) or (B, N, 3).
+        If the shapes are not equal, or not (N, 3), (B, N, 3) or (B, C, H, W).
     """
     largest = linf(clean, adversarial)  # first, because it checks the shapes
     chamfer, hausdorff = chamfer_and_hausdorff(clean, adversarial)
@@ -55,7 +61,11 @@ def chamfer_and_hausdorff(clean: ArrayLike, adversarial: ArrayLike) -> tuple[Val
     ----------
     clean : array (N, 3) or (B, N, 3)
     adversarial : array (M, 3) or (B, M, 3); M may differ from N.
+
+    Images (B, C, H, W) have no points: both are NaN, (B,).
     """
+    if np.ndim(clean) == _IMAGES:
+        return _absent(clean), _absent(clean)
     there, back = _nearest_distances(clean, adversarial)
     return (
         _as_value(there.mean(axis=-1) + back.mean(axis=-1)),
@@ -64,32 +74,46 @@ def chamfer_and_hausdorff(clean: ArrayLike, adversarial: ArrayLike) -> tuple[Val
 
 
 def linf(clean: ArrayLike, adversarial: ArrayLike) -> Value:
-    """Largest change of any coordinate."""
-    return _as_value(np.abs(_perturbation(clean, adversarial)).max(axis=(-2, -1)))
+    """Largest change of any coordinate, or value of an image."""
+    return _as_value(np.abs(delta := _perturbation(clean, adversarial)).max(axis=_axes(delta)))
 
 
 def per_point_l2(clean: ArrayLike, adversarial: ArrayLike) -> Value:
-    """Largest displacement of any point."""
+    """Largest displacement of any point; NaN of images, which have none."""
+    if np.ndim(clean) == _IMAGES:
+        return _absent(clean)
     return _as_value(np.linalg.norm(_perturbation(clean, adversarial), axis=-1).max(axis=-1))
 
 
 def l2(clean: ArrayLike, adversarial: ArrayLike) -> Value:
     """Euclidean norm of the whole perturbation."""
-    return _as_value(np.sqrt((_perturbation(clean, adversarial) ** 2).sum(axis=(-2, -1))))
+    return _as_value(np.sqrt(((delta := _perturbation(clean, adversarial)) ** 2).sum(axis=_axes(delta))))
 
 
 def rmse(clean: ArrayLike, adversarial: ArrayLike) -> Value:
     """Root of the mean square over the 3N coordinates."""
-    return _as_value(np.sqrt((_perturbation(clean, adversarial) ** 2).mean(axis=(-2, -1))))
+    return _as_value(np.sqrt(((delta := _perturbation(clean, adversarial)) ** 2).mean(axis=_axes(delta))))
 
 
 def _perturbation(clean: ArrayLike, adversarial: ArrayLike) -> NDArray[np.float64]:
     x, y = np.asarray(clean, dtype=np.float64), np.asarray(adversarial, dtype=np.float64)
-    if x.shape != y.shape or x.ndim not in (2, 3) or x.shape[-1] != 3 or not x.size:
+    clouds = x.ndim in (2, 3) and x.shape[-1] == 3
+    if x.shape != y.shape or not (clouds or x.ndim == _IMAGES) or not x.size:
         raise ValueError(
-            f"distances need clouds (N, 3) or batches (B, N, 3) of equal shapes, not {x.shape} and {y.shape}"
+            "distances need clouds (N, 3), or batches (B, N, 3) or (B, C, H, W), of equal shapes, not "
+            f"{x.shape} and {y.shape}"
         )
     return y - x
+
+
+def _axes(perturbation: NDArray[np.float64]) -> tuple[int, ...]:
+    """The axes of one sample: the last two of clouds, the last three of images."""
+    return (-3, -2, -1) if perturbation.ndim == _IMAGES else (-2, -1)
+
+
+def _absent(images: ArrayLike) -> NDArray[np.float64]:
+    """(B,), NaN."""
+    return np.full(len(np.asarray(images)), np.nan)
 
 
 def _nearest_distances(clean: ArrayLike, adversarial: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

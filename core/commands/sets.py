@@ -203,7 +203,7 @@ def _set_description(record: SetRecord) -> dict[str, Any]:
 
 def _set_measurements(attacked: AdversarialSet) -> dict[str, Any]:
     """How often the attacked model was fooled, and how far the clouds were moved."""
-    return {
+    measured = {
         "n": len(attacked.row),
         "surrogate_fooled": float(attacked.success.mean()),
         "linf_max": float(attacked.linf.max()),
@@ -216,3 +216,4 @@ def _set_measurements(attacked: AdversarialSet) -> dict[str, Any]:
         "forwards_mean": float(attacked.forwards.mean()),
         "backwards_mean": float(attacked.backwards.mean()),
     }
+    return {name: value for name, value in measured.items() if not np.isnan(value)}  # what images do not have

@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from core.clouds import Cloud, Points
 from core.clouds.frames import AS_IT_IS, Axis, Orientation, Rotation, axis_named
 from core.events import Event
+from core.images import ImageFormat
 from core.runtime.files import FormatError, read_whole, readable
 from core.runtime.text import sentence
 
+Modality = Literal["clouds", "images"]
 SPLITS = ("train", "val", "test")
 POINTS = 2048
 """Points of every shape, unless all shapes of a source have another number."""
@@ -47,9 +49,11 @@ class Card(BaseModel):
     splits: dict[str, int]
     """Number of shapes by split."""
     points: int
-    """Points of every shape; any first n of them are a random sample of it."""
+    """Points of every shape; any first n of them are a random sample of it. 0 of images."""
+    image: ImageFormat | None = None
+    """What its images are; None of clouds."""
     up_axis: str
-    """Axis that points up: x, y, z, -x, -y or -z; "unknown" if nobody has said."""
+    """Axis that points up: x, y, z, -x, -y or -z; "unknown" if nobody has said, "none" of images."""
     given_up: Axis | None = None
     """Axis that points up in the files, if a person gave it; the clouds have been turned to have ``up_axis`` up."""
     turn: float = 0.0
@@ -64,6 +68,12 @@ class Card(BaseModel):
     """Test shapes that copy training shapes, except for the order of points and small details (see ``copies.py``)."""
     exact_copies: int = 0
     """Copies that differ from a training shape only in the order of points."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def modality(self) -> Modality:
+        """What its samples are."""
+        return "clouds" if self.image is None else "images"
 
     @property
     def orientation(self) -> Orientation:
@@ -86,7 +96,10 @@ class Split:
     """The shapes of one split."""
 
     points: Points
-    """(n, P, 3) float32 in the unit sphere, memory-mapped and read-only: copy what goes to torch."""
+    """(n, P, 3) float32 in the unit sphere, memory-mapped and read-only: copy what goes to torch.
+
+    Of images (n, C, H, W), in float32 or, if their values are whole numbers from 0 to 255, in uint8.
+    """
     labels: NDArray[np.int64]
     """(n,) indices into the card's classes."""
     names: Sequence[str]
@@ -95,6 +108,14 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def has_images(self) -> bool:
+        return self.points.ndim == 4
+
+    def samples(self, rows: NDArray[np.int64], points: int) -> NDArray[np.float32]:
+        """Clouds (m, points, 3), the first points of each; of images all there is, (m, C, H, W) in float32."""
+        return self.points[rows].astype(np.float32, copy=False) if self.has_images else self.points[rows, :points]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +138,15 @@ class Dataset:
         return self.splits[name]
 
     def cloud(self, split: str, row: int, points: int | None = None) -> Cloud:
-        """Shape ``row`` of a split, all its points or the first few, which are a random sample of it."""
+        """Shape ``row`` of a split, all its points or the first few, which are a random sample of it.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has images.
+        """
+        if self.card.modality == "images":
+            raise DatasetError(f"{self.card.name} has images and no clouds: choose another dataset.")
         part = self.split(split)
         label = int(part.labels[row])
         return Cloud(np.array(part.points[row][:points]), part.names[row], label, self.card.classes[label])
@@ -169,9 +198,13 @@ class Listing:
     labels: Sequence[int] | NDArray[np.integer]
     names: Sequence[str]
     points: int
-    """Points of each shape in the cache; clouds are resampled to it."""
-    clouds: Iterable[NDArray[np.floating]]
-    """(N, 3) each, read one by one while they are iterated over."""
+    """Points of each shape in the cache; clouds are resampled to it. 0 of images."""
+    clouds: Iterable[NDArray[Any]]
+    """(N, 3) each, read one by one while they are iterated over; of images (C, H, W), all of the same type."""
+    image: ImageFormat | None = None
+    """What the images are; None of clouds."""
+    image_type: Literal["<f4", "|u1"] = "<f4"
+    """NumPy's name of the type that the values of images are kept in: float32, or bytes."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +262,7 @@ def seed_of(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def listing(shapes: Iterable[Shape], classes: tuple[str, ...], read: Callable[[Shape], Points]) -> Listing:
+def listing(shapes: Iterable[Shape], classes: tuple[str, ...], read: Callable[[Shape], NDArray[Any]]) -> Listing:
     """The listing of shapes in one file each, sorted by split, class and name."""
     order = sorted(shapes, key=lambda shape: (SPLITS.index(shape.split), shape.class_name, shape.name))
     return Listing(

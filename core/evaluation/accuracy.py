@@ -206,8 +206,10 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
         If the split has no cloud, its clouds have fewer points than ``options.points``, or all are copies of training
         clouds and ``options.without_copies`` is set.
     """
+    if split.has_images and not len(split):
+        raise ValueError("The split has no images.")
     stored = split.points.shape[1]
-    if options.points > stored or not len(split):
+    if not split.has_images and (options.points > stored or not len(split)):
         raise ValueError(f"{options.points} points were asked for, and the split has {len(split)} clouds of {stored}.")
     rows = np.arange(len(split))
     if options.without_copies:

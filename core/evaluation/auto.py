@@ -2,8 +2,7 @@
 
 It follows AutoAttack (Croce and Hein 2020): Auto-PGD with two objectives, an attack that searches the nearest decision
 boundary (FAB), one without gradients (Square), and clouds transferred from other models. Each stage attacks only the
-clouds that are still classified correctly, with the same random numbers as if it were run alone. Coordinates are not
-clamped to a range, which AutoAttack does for images.
+clouds that are still classified correctly, with the same random numbers as if it were run alone.
 
 For a model with randomness, the strongest attack on a cloud is the one with the smallest share of correct predictions
 in fresh draws. A cloud is attacked until that share is 0, and counts as fooled if it is below one half.
@@ -192,7 +191,7 @@ def _attack_block(
     total: int,
 ) -> Generator[Event, None, AdversarialSet | None]:
     """The set of one block of clouds; None if it was cancelled. ``before`` of ``total`` passes are done before it."""
-    points = split.points[block, : options.points]
+    points = split.samples(block, options.points)
     random = draws_anew(model)
     until_fooled = options.model_copy(update={"stop_on_success": not random})
     strongest: AdversarialSet | None = None

@@ -39,7 +39,7 @@ def judge(
     """
     n = len(attacked.row)
     sides: list[LabelledPredictions] = []
-    for clouds in (split.points[attacked.row, : options.points], attacked.clouds):
+    for clouds in (split.samples(attacked.row, options.points), attacked.clouds):
         predicting = labelled_predictions(model, clouds, attacked.label, options, cancel)
         predicted = yield from forward(predicting, before=n * len(sides), weight=n, total=2 * n)
         if not predicted.complete:
@@ -89,7 +89,7 @@ def evaluate_accuracy(
         yield Done(attacked.value and attacked.value.report(copies), attacked.complete)
         return
     rows = chosen_clouds(split, options)
-    points = split.points[rows, : options.points]
+    points = split.samples(rows, options.points)
     predicted = yield from forward(labelled_predictions(model, points, split.labels[rows], options, cancel))
     clean: LabelledPredictions = predicted.value
     yield Done(AccuracyReport(rows[: len(clean.label)], clean, copies_left_out=copies), predicted.complete)

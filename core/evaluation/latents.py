@@ -83,7 +83,7 @@ def latent_map(
     """
     chosen = EvaluationOptions(clouds=options.clouds, points=options.points, seed=tsne_options.seed)
     first = chosen_clouds(split, chosen)[:1]
-    if not predict(model, split.points[first, : options.points]).latent.shape[1]:
+    if not predict(model, split.samples(first, options.points)).latent.shape[1]:
         raise ValueError("This model shows no latent, so there is no map of it: choose another model.")
     yield Note("attacking the test clouds")
     attacked = yield from forward(evaluate_accuracy(model, split, attack, chosen, cancel))

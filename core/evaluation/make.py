@@ -45,7 +45,7 @@ class AdversarialSet:
     label: NDArray[np.int64]
     """(n,), true classes."""
     clouds: Array
-    """(n, N, 3), never normalised again."""
+    """(n, N, 3), never normalised again; of images (n, C, H, W)."""
     clean_logits: Array
     """(n, K), of the surrogate."""
     clean_latent: Array
@@ -69,7 +69,10 @@ class AdversarialSet:
     l2: NDArray[np.float64]
     rmse: NDArray[np.float64]
     chamfer: NDArray[np.float64]
-    """NaN, as is ``hausdorff``, of a folder of an earlier version, until ``with_shape_distances`` computes them."""
+    """NaN, as is ``hausdorff``, of a folder of an earlier version, until ``with_shape_distances`` computes them.
+
+    Of images both are NaN, and so is ``per_point_l2``.
+    """
     hausdorff: NDArray[np.float64]
     loss_trace: NDArray[np.float64]
     """(n, T + 1), cross-entropy in nats of the iterates of T steps; NaN after the attack on a cloud ended."""
@@ -124,7 +127,7 @@ def with_shape_distances(made: AdversarialSet, split: Split, points: int) -> Adv
     if not len(absent):
         return made
     chamfer, hausdorff = made.chamfer.copy(), made.hausdorff.copy()
-    clean = np.array(split.points[made.row[absent], :points])
+    clean = np.array(split.samples(made.row[absent], points))
     chamfer[absent], hausdorff[absent] = chamfer_and_hausdorff(clean, made.clouds[absent])
     return replace(made, chamfer=chamfer, hausdorff=hausdorff)
 
@@ -219,7 +222,7 @@ def _batch(
 ) -> Columns | None:
     """The columns of one batch; None if it was cancelled."""
     model, until_fooled = reseeded(model, options.seed + start), options.stop_on_success and not draws_anew(model)
-    points, device = np.array(split.points[chosen, : options.points]), device_of(model)
+    points, device = np.array(split.samples(chosen, options.points)), device_of(model)
     clouds, label = (torch.from_numpy(part).to(device) for part in (points, split.labels[chosen]))
     state = attack.start(model, clouds, label, at_clean=clean_cache.get(start) if clean_cache else None)
     state = replace(state, seed=seeds)

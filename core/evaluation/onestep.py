@@ -83,7 +83,7 @@ def one_step(
     rows, complete = chosen_clouds(split, options), False
     for start in range(0, len(rows), options.batch_size):
         batch = rows[start : start + options.batch_size]
-        points, true_classes = np.array(split.points[batch, : options.points]), split.labels[batch]
+        points, true_classes = np.array(split.samples(batch, options.points)), split.labels[batch]
         clouds, label = torch.from_numpy(points).to(device), torch.from_numpy(true_classes).to(device)
         gradient = ((clean_cache or {}).get(start) or evaluate(model, clouds, label, gradient=True)).gradient
         assert gradient is not None

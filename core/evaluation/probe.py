@@ -95,7 +95,7 @@ def _latents(
     done = 0
     # batches of nearly equal size, because the statistics of a small last batch would differ from those in training
     for chosen in np.array_split(rows, math.ceil(len(rows) / options.batch_size)):
-        points = torch.from_numpy(np.array(split.points[chosen, : options.points])).to(device)
+        points = torch.from_numpy(np.array(split.samples(chosen, options.points))).to(device)
         label = torch.from_numpy(split.labels[chosen]).to(device)
         adversarial = result(attack.run(model, points, label, generator, cancel)).adversarial
         for mode, pair in latents_in_modes(model, points, adversarial).items():

@@ -16,6 +16,7 @@ from core.evaluation.judge import evaluate_accuracy
 from core.evaluation.onestep import OneStepResult, one_step
 from core.events import Cancel, Done, Event, forward
 from core.models import Classifier
+from core.models.port import value_range_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ def sweep(
     """
     if len(epsilons) < 2 or any(low >= high for low, high in pairwise(epsilons)):
         raise ValueError(f"A sweep needs at least two rising budgets, and these are {list(epsilons)}.")
-    if needs_one_gradient(attack):
+    if needs_one_gradient(attack) and value_range_of(model) is None:
         assert isinstance(attack, GradientAttack)
         cells = [("", epsilon) for epsilon in epsilons]
         moved = yield from forward(one_step(model, split, {"": attack}, cells, options, cancel))

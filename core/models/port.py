@@ -10,6 +10,7 @@ from torch import Tensor, nn
 _NAME = "name_for_messages"  # attribute with a model's name, for error messages
 _DISCRIMINATOR, _CLASS_LATENTS = "discriminator", "class_latents"  # attributes with what adaptive attacks read
 _TRAINING_DATA = "training_data"  # attribute with the dataset and the classes of a model
+_VALUE_RANGE = "value_range"  # attribute with the range of the values of images that a model takes
 
 
 class Output(NamedTuple):
@@ -26,7 +27,10 @@ class Output(NamedTuple):
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A callable from clouds (B, N, 3) in the unit sphere to ``Output``; attacks ask for no more than this."""
+    """A callable from clouds (B, N, 3) in the unit sphere to ``Output``; attacks ask for no more than this.
+
+    One of images takes them as (B, C, H, W), and names the range of their values with ``give_value_range``.
+    """
 
     def __call__(self, clouds: Tensor, /) -> Output: ...
 
@@ -99,6 +103,16 @@ def training_data_of(model: object) -> tuple[str | None, tuple[str, ...]]:
     return getattr(model, _TRAINING_DATA, (None, ()))
 
 
+def give_value_range(model: Classifier, value_range: tuple[float, float] | None) -> None:
+    """Attach the least and the largest value of the images that a model takes, which attacks do not leave."""
+    model.__dict__[_VALUE_RANGE] = value_range
+
+
+def value_range_of(model: object) -> tuple[float, float] | None:
+    """The least and the largest value of the images that a model takes; None if it takes clouds, or has none."""
+    return getattr(model, _VALUE_RANGE, None)
+
+
 def require_finite(model: Classifier, values: Tensor, kind: str = "logits") -> Tensor:
     """Return ``values`` (B, ...), which ``model`` computed for B clouds, if all are finite.
 
@@ -158,8 +172,13 @@ def batch_statistics(model: nn.Module) -> Iterator[Classifier]:
     modes = [(module, module.training) for module in model.modules()]
     before = [buffer.clone() for buffer in model.buffers()]
     model.train()
+
+    def in_training_mode(clouds: Tensor) -> Output:
+        return model(clouds)
+
+    give_value_range(in_training_mode, value_range_of(model))
     try:
-        yield lambda clouds: model(clouds)
+        yield in_training_mode
     finally:
         for module, mode in modes:
             module.training = mode

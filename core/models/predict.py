@@ -51,7 +51,7 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
     Parameters
     ----------
     points : array (n, N, 3)
-        Clouds in the unit sphere; a memory map is read batch by batch.
+        Clouds in the unit sphere, or images (n, C, H, W); a memory map is read batch by batch.
     batch : int
         Clouds in one forward pass; the predictions do not depend on it.
 
@@ -62,10 +62,10 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
     Raises
     ------
     ValueError
-        If ``points`` does not have the shape (n, N, 3) with n >= 1 and N >= 1; ``NonFiniteError`` if logits are not
-        finite.
+        If ``points`` does not have the shape (n, N, 3) or (n, C, H, W), or is empty; ``NonFiniteError`` if logits are
+        not finite.
     """
-    if points.ndim != 3 or points.shape[2] != 3 or points.size == 0:
+    if not (points.ndim == 4 or points.shape[2:] == (3,)) or points.size == 0:
         raise ValueError(f"Clouds to predict need the shape (n, points, 3), and these have {points.shape}.")
     device = device_of(model)
     logits, latents = [], []

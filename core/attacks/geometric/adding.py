@@ -5,7 +5,7 @@ of the clean cloud.
 """
 
 from dataclasses import replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import model_validator
@@ -28,6 +28,8 @@ RESTART = 0.1
 
 class AddAttack(GradientAttack):
     """A gradient attack on added points alone. Its clouds are (B, N + A, 3), A being epsilon per cent of N."""
+
+    clouds_alone: ClassVar[bool] = True
 
     epsilon: float = option(10.0, "Points that are added, for each hundred of the cloud.", unit="%", low=0.0, high=100)
     constraint: Literal["none"] = option("none", "Epsilon is the number of added points.", advanced=True)
@@ -65,6 +67,7 @@ class AddAttack(GradientAttack):
         generator: torch.Generator | None = None,
         at_clean: Evaluation | None = None,
     ) -> State:
+        self.check_samples(x, None)
         known = at_clean or evaluate(model, x, y, gradient=True)
         chosen = _critical(x, known)[:, : points_of(self.epsilon, x.shape[1])]
         longer = torch.cat([x, points_at(x, chosen)], dim=1)

@@ -5,7 +5,7 @@ counts once, as it does for a maximum over points.
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ class DropAttack(Attack):
     Slots: ``order`` (B, N), how many points are dropped before each; ``dropped`` (B,), how many are dropped so far;
     ``copied_from`` (B, N), the row of the clean point at whose place each point now is.
     """
+
+    clouds_alone: ClassVar[bool] = True
 
     epsilon: float = option(10.0, "Points that are dropped, of each hundred.", unit="%", low=0.0, high=100.0)
     constraint: Literal["none"] = option("none", "Epsilon is the number of dropped points.", advanced=True)

@@ -4,6 +4,8 @@ The frequencies of a cloud are those of the Laplacian of its graph of neighbours
 is attacked is, in part, the cloud with nothing but these, which carries over to other models.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,8 @@ NEIGHBOURS = 30
 
 class FrequencyAttack(MixedAttack):
     """A gradient attack whose moves are of low frequency, as far as the budget does not cut them short."""
+
+    clouds_alone: ClassVar[bool] = True
 
     frequencies: int = option(100, "How many of the lowest frequencies of the cloud may change.", low=1, high=100_000)
     smooth_share: float = option(

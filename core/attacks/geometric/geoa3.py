@@ -1,6 +1,7 @@
 """GeoA3 (Wen et al. 2020): Adam on the margin minus a penalty for the shape, and a binary search for its weight."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ class GeoA3(GradientAttack):
     model, and ``high``, the smallest that did not; ``fooled_in_round``; and ``least``, the least value of the
     regulariser among the iterates so far that fool the model, infinite if none does.
     """
+
+    clouds_alone: ClassVar[bool] = True
 
     restarts: int = option(9, "Further rounds of the binary search, each with another weight.", low=0, high=100)
     regulariser_weight: float = option(

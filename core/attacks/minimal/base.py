@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from core.attacks.attack import Attack
+from core.attacks.constraint import inside_range
 from core.attacks.evaluation import Evaluation, ObjectiveFunction, evaluate
 from core.attacks.objective import OBJECTIVES, ObjectiveContext
+from core.attacks.samples import for_each
 from core.attacks.state import Proposal, State, Stop
 from core.models import Classifier, Output
 
@@ -65,7 +67,7 @@ class MinimalAttack(Attack):
     def first_slots(self, state: State) -> dict[str, Tensor]:
         assert state.at_clean is not None
         zero, adversarial = torch.zeros_like(state.clean), self.is_adversarial(state.at_clean, state)
-        distance = torch.zeros_like(zero[:, 0, 0]).masked_fill(~adversarial, torch.inf)
+        distance = zero.new_zeros(len(zero)).masked_fill(~adversarial, torch.inf)
         return {"point": zero, "adversarial": adversarial, "nearest": zero, "distance": distance}
 
     @property
@@ -100,14 +102,16 @@ class MinimalAttack(Attack):
         forwards, backwards : passes that were made before.
         """
         value = self.maximised(model, state)
+        if state.value_range is not None:
+            point = inside_range(state.clean, point, state.value_range)
         unit, inside = self._in_units(point, state)
         fits = (inside == unit).flatten(1).all(1)
-        cloud = state.clean + torch.where(fits[:, None, None], state.epsilon * inside, point)
+        cloud = state.moved_by(torch.where(for_each(fits, point), state.epsilon * inside, point))
         found = evaluate(model, cloud, state.label, gradient=gradient, objective=value)
         adversarial, size = self.is_adversarial(found, state), self.size(point)
         nearer = adversarial & (size < state.slots["distance"])
         slots = {**state.slots, **slots, "point": point, "adversarial": adversarial}
-        slots["nearest"] = torch.where(nearer[:, None, None], point, slots["nearest"])
+        slots["nearest"] = torch.where(for_each(nearer, point), point, slots["nearest"])
         slots["distance"] = torch.where(nearer, size, slots["distance"])
         if gradient:
             assert found.gradient is not None
@@ -115,13 +119,13 @@ class MinimalAttack(Attack):
         judged, shortened, passes = found.without_gradient(), nearer & ~fits, torch.zeros_like(state.label) + forwards
         if shortened.any():
             place = state.of(shortened)
-            cloud = place.clean + state.epsilon * inside[shortened]
+            cloud = place.moved(inside[shortened])
             asked = evaluate(model, cloud, place.label, gradient=False, objective=self.maximised(model, place))
             judged = asked.of((shortened.cumsum(0) - 1).clamp_min(0)).where(shortened, judged)
         before = self._judged(model, state)
         better = nearer & (self.fooled(judged.prediction, state.label) | ~self.fooled(before.prediction, state.label))
         return Proposal(
-            torch.where(better[:, None, None], inside, state.best_unit_delta),
+            torch.where(for_each(better, inside), inside, state.best_unit_delta),
             slots,
             passes + 1 + shortened + (state.best is None),
             backwards + gradient,

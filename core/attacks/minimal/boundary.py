@@ -10,6 +10,7 @@ from core.attacks.constraint import NORMS
 from core.attacks.minimal.base import MinimalAttack
 from core.attacks.objective import wrong_class
 from core.attacks.optimisers.base import quotient
+from core.attacks.samples import axes_of_each, for_each, length_of_each
 from core.attacks.state import State
 from core.models import Output
 from core.options import option
@@ -41,11 +42,13 @@ class BoundaryAttack(MinimalAttack):
         return output.logits.gather(1, torch.stack(columns, 1)) - output.logits.gather(1, state.label[:, None])
 
     def steepness(self, gradient: Tensor) -> Tensor:
-        """(...,), by how much a difference with gradient (..., N, 3) rises at most over a way of length 1."""
-        return gradient.abs().sum((-2, -1)) if self.norm == "linf" else gradient.norm(dim=(-2, -1))
+        """(B,), by how much a difference with gradient (B, N, 3) rises at most over a way of length 1."""
+        if self.norm == "linf":
+            return gradient.abs().sum(axes_of_each(gradient))
+        return length_of_each(gradient).flatten()
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """(B, N, 3), the smallest move over which a difference with this gradient rises by 1; 0 where there is none."""
         if self.norm == "linf":
-            return quotient(gradient.sign(), self.steepness(gradient)[:, None, None])
-        return quotient(gradient, gradient.square().sum((1, 2), keepdim=True))
+            return quotient(gradient.sign(), for_each(self.steepness(gradient), gradient))
+        return quotient(gradient, gradient.square().sum(axes_of_each(gradient), keepdim=True))

@@ -9,6 +9,7 @@ from core.attacks.constraint import NORMS
 from core.attacks.evaluation import Evaluation, evaluate
 from core.attacks.minimal.base import MinimalAttack
 from core.attacks.optimisers import OPTIMISERS, Iterate
+from core.attacks.samples import for_each
 from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
@@ -21,7 +22,7 @@ class CarliniWagner(MinimalAttack):
 
     Each start is a round from the clean cloud with another c for each cloud: ten times the one before until a round
     fools the model, then by halving between the largest that did not and the smallest that did. An image's change of
-    variables by tanh keeps it in its box; a cloud has no box, and moves freely.
+    variables by tanh keeps it in its box; here a cloud moves freely, and an image is cut off at its range.
 
     Unlike the paper's, Adam's steps shrink to nothing late in a round, and c is judged by the second half of it: the
     first steps, all of one length along each axis, may cross a near boundary whatever c is. Where they shrank evenly,
@@ -65,7 +66,7 @@ class CarliniWagner(MinimalAttack):
         pull = slots["weight"] * (slots["value"] < self.confidence)
         at = Iterate(
             unit_delta=slots["point"],
-            gradient=pull[:, None, None] * slots["gradient"] - 2 * slots["point"],
+            gradient=for_each(pull, state.clean) * slots["gradient"] - 2 * slots["point"],
             objective=slots["value"],
             slots=slots,
             step=step,

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from core.attacks.duplicates import average_over_duplicates
 from core.attacks.minimal.boundary import BoundaryAttack
+from core.attacks.samples import for_each
 from core.attacks.state import Proposal, State
 from core.models import Classifier, eval_view, require_finite
 from core.options import option
@@ -33,13 +34,13 @@ class DeepFool(BoundaryAttack):
 
     def search(self, model: Classifier, state: State) -> Proposal:
         point = state.slots["point"]
-        difference, gradients = self._boundaries(model, state, state.clean + point)
-        steepness = self.steepness(gradients)
+        difference, gradients = self._boundaries(model, state, state.moved_by(point))
+        steepness = self.steepness(gradients.flatten(0, 1)).view(difference.shape)
         distance = torch.where(steepness > 0, difference.abs() / steepness, torch.inf)
         nearest = distance.argmin(1)
         row = torch.arange(len(point), device=point.device)
-        step = difference[row, nearest].abs()[:, None, None] * self.steepest(gradients[row, nearest])
-        point = torch.where(self.finished(state)[:, None, None], point, point + (1 + self.overshoot) * step)
+        step = for_each(difference[row, nearest].abs(), point) * self.steepest(gradients[row, nearest])
+        point = torch.where(for_each(self.finished(state), point), point, point + (1 + self.overshoot) * step)
         return self.try_perturbation(model, state, point, {}, forwards=1, backwards=gradients.shape[1])
 
     def _boundaries(self, model: Classifier, state: State, clouds: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from core.attacks.draws import at_points, generators, order_along, uniform
 from core.attacks.evaluation import ObjectiveFunction, evaluate
 from core.attacks.minimal.boundary import BoundaryAttack
 from core.attacks.optimisers.base import quotient
+from core.attacks.samples import are_clouds, axes_of_each, for_each
 from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
@@ -18,7 +19,7 @@ class FAB(BoundaryAttack):
     A step goes to the boundary, a little beyond it (eta - 1 is ``overshoot``), and a little towards where the boundary
     is nearest to the clean cloud; from a point that fools, the search goes back towards the clean cloud. Each start is
     for one wrong class, the most probable first; when all have had theirs, further starts are at random points. There
-    is no box of images, so the projection onto a boundary is one line.
+    is no box of clouds, so the projection onto a boundary is one line; that of an image is cut off at its range after.
 
     Unlike in the paper, the gradient is that at the point evaluated last, not at the one that the search went back to.
     So a step is one pass forward and one backward, in half of the time, and on the shipped models the clouds found are
@@ -41,20 +42,20 @@ class FAB(BoundaryAttack):
         if self.step_of_start(state.step) == 0:
             point, passes = self._first(state), 1
             found = evaluate(
-                model, state.clean + point, state.label, gradient=True, objective=self.maximised(model, state)
+                model, state.moved_by(point), state.label, gradient=True, objective=self.maximised(model, state)
             )
             assert found.gradient is not None
             origin, value, gradient = point, found.objective, found.gradient
         else:
             point, passes = state.slots["point"], 0
-            origin = torch.where(state.slots["adversarial"][:, None, None], self.backward * point, point)
+            origin = torch.where(for_each(state.slots["adversarial"], point), self.backward * point, point)
             value, gradient = state.slots["value"], state.slots["gradient"]
-        clean_value = value - (gradient * point).sum((1, 2))
-        value = clean_value + (gradient * origin).sum((1, 2))
+        clean_value = value - (gradient * point).sum(axes_of_each(point))
+        value = clean_value + (gradient * origin).sum(axes_of_each(point))
         share = quotient(value.abs(), value.abs() + clean_value.abs()).clamp_max(self.towards_clean)
-        place = (1 - share)[:, None, None] * origin
+        place = for_each(1 - share, origin) * origin
         way = (1 - share) * value + share * clean_value
-        place = place - (1 + self.overshoot) * way[:, None, None] * self.steepest(gradient)
+        place = place - (1 + self.overshoot) * for_each(way, gradient) * self.steepest(gradient)
         further = self.step_of_start(state.step + 1) > 0
         return self.try_perturbation(model, state, place, {}, gradient=further, forwards=passes, backwards=passes)
 
@@ -65,6 +66,8 @@ class FAB(BoundaryAttack):
         if self.start_of(state.step) < (1 if self.goal == "targeted" else classes):
             return zero
         draw = generators(state.seed, state.step)
-        move = at_points(2 * uniform(draw, zero, *zero.shape[1:]) - 1, order_along(state.clean, draw))
+        move = 2 * uniform(draw, zero, *zero.shape[1:]) - 1
+        if are_clouds(move):
+            move = at_points(move, order_along(state.clean, draw))
         far = state.slots["distance"].clamp_max(state.epsilon) / 2
-        return (far / self.size(move))[:, None, None] * move
+        return for_each(far / self.size(move), move) * move

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.optimisers.base import Iterate, Optimiser, Slots
+from core.attacks.samples import for_each
 
 FIRST_SHARE = 2.0
 """Of epsilon, the first step."""
@@ -44,8 +45,8 @@ class AutoPGD(Optimiser):
         slots["before"] = at.objective
         better = at.objective > slots["best"]
         slots["best"] = torch.where(better, at.objective, slots["best"])
-        slots["best_unit_delta"] = torch.where(better[:, None, None], unit_delta, slots["best_unit_delta"])
-        slots["best_gradient"] = torch.where(better[:, None, None], gradient, slots["best_gradient"])
+        slots["best_unit_delta"] = torch.where(for_each(better, gradient), unit_delta, slots["best_unit_delta"])
+        slots["best_gradient"] = torch.where(for_each(better, gradient), gradient, slots["best_gradient"])
         if at.step == 0:
             slots["best_at_checkpoint"] = slots["best"]
         elif (passed := _steps_since_checkpoint(at.step, at.steps)) is not None:
@@ -56,9 +57,9 @@ class AutoPGD(Optimiser):
             slots["step_length"] = torch.where(halve, slots["step_length"] / 2, slots["step_length"])
             slots["best_at_checkpoint"] = slots["best"]
             slots["raised"] = torch.zeros_like(slots["raised"])
-            unit_delta = torch.where(halve[:, None, None], slots["best_unit_delta"], unit_delta)
-            gradient = torch.where(halve[:, None, None], slots["best_gradient"], gradient)
-        plain = at.project(unit_delta + slots["step_length"][:, None, None] * at.normalise(gradient))
+            unit_delta = torch.where(for_each(halve, gradient), slots["best_unit_delta"], unit_delta)
+            gradient = torch.where(for_each(halve, gradient), slots["best_gradient"], gradient)
+        plain = at.project(unit_delta + for_each(slots["step_length"], gradient) * at.normalise(gradient))
         if at.step > 0:
             plain = at.project(unit_delta + KEPT * (plain - unit_delta) + (1 - KEPT) * (unit_delta - slots["last"]))
         slots["last"] = unit_delta

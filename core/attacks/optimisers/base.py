@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from core.attacks.samples import axes_of_each
+
 Slots = Mapping[str, Tensor]
 """What is kept from step to step, by name; the first dimension of each is that of the batch."""
 
@@ -77,7 +79,7 @@ class Optimiser(ABC):
 
 def unit_mean(gradient: Tensor) -> Tensor:
     """A gradient (B, N, 3) scaled to an L1 norm of 3N, an average of 1 a coordinate; 0 stays 0."""
-    size = gradient.abs().mean(dim=(-2, -1), keepdim=True)
+    size = gradient.abs().mean(dim=axes_of_each(gradient), keepdim=True)
     return gradient / size.masked_fill(size == 0, 1)
 
 

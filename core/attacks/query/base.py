@@ -7,6 +7,7 @@ from core.attacks.attack import Attack
 from core.attacks.constraint import NORMS
 from core.attacks.evaluation import Evaluation, ObjectiveFunction
 from core.attacks.objective import OBJECTIVES, ObjectiveContext
+from core.attacks.samples import for_each
 from core.attacks.state import State
 from core.models import Classifier
 
@@ -30,7 +31,7 @@ class QueryAttack(Attack):
     def scaled_to_budget(self, move: Tensor) -> Tensor:
         """A perturbation (B, N, 3) scaled until its norm is epsilon: its RMSE, where there is no constraint."""
         size = NORMS["rmse" if self.constraint == "none" else self.constraint](move)
-        return move / size[:, None, None]
+        return move / for_each(size, move)
 
 
 def raises_margin(proposed: Evaluation, present: Evaluation) -> Tensor:

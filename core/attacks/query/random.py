@@ -6,6 +6,7 @@ from torch import Tensor
 
 from core.attacks.draws import Generators, at_points, generators, normal, order_along, signs, uniform
 from core.attacks.query.base import QueryAttack
+from core.attacks.samples import are_clouds
 from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
@@ -32,8 +33,10 @@ class RandomAttack(QueryAttack):
 
     def propose(self, model: Classifier, state: State) -> Proposal:
         draw = generators(state.seed, state.step)
-        order = order_along(state.clean, draw)
-        move = at_points(_drawn(self.noise, draw, state.clean), order)
+        order = order_along(state.clean, draw) if are_clouds(state.clean) else None
+        move = _drawn(self.noise, draw, state.clean)
+        if order is not None:
+            move = at_points(move, order)
         return Proposal(self.bounded(self.scaled_to_budget(move), state), dict(state.slots))
 
 

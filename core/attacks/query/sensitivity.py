@@ -6,7 +6,7 @@ model only the logits are used.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ class SensitivityAttack(QueryAttack):
     least sensitive; ``place`` (B,), in this order, of the point that was moved last; ``sign`` (B,), which way; and
     ``margin`` (B,), of the attacked model before that move.
     """
+
+    clouds_alone: ClassVar[bool] = True
 
     constraint: ConstraintName = option("tangent-l2", "What epsilon bounds.", advanced=True)
     steps: int = option(500, "Queries.", low=1, high=100_000)

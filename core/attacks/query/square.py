@@ -1,4 +1,4 @@
-"""Square attack (Andriushchenko et al. 2020) on points: patches of a cloud in the place of squares of an image."""
+"""Square attack (Andriushchenko et al. 2020): on images, and on clouds, with patches of points in place of squares."""
 
 import math
 from bisect import bisect_left
@@ -10,12 +10,16 @@ from core.attacks.draws import Generators, generators, order_along, signs, unifo
 from core.attacks.evaluation import Evaluation
 from core.attacks.optimisers.base import quotient
 from core.attacks.query.base import QueryAttack, raises_margin
+from core.attacks.query.squares import stripes, with_square
+from core.attacks.samples import are_clouds
 from core.attacks.state import Proposal, State
 from core.models import Classifier
 from core.options import option
 
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries after which patches have half as many points (section 3 of the paper, its schedule for p)."""
+PLANNED = 10_000
+"""Queries of that schedule."""
 
 
 class SquareAttack(QueryAttack):
@@ -37,6 +41,9 @@ class SquareAttack(QueryAttack):
     and the length that it had goes to the first patch, most of it at its centre (algorithm 3 of the paper). As the
     search goes on, a growing random part may stay: all of it would be too much for the last small gains.
 
+    Images are attacked as in the paper (algorithm 2, L-infinity): stripes first, then squares, each with a random sign
+    for each channel, which shrink by the schedule of the paper squeezed into the steps that are planned.
+
     Every step is a query. The seed fixes the centre of a patch by its place along a random direction, so a cloud whose
     rows are permuted gets the same patches.
     """
@@ -56,6 +63,8 @@ class SquareAttack(QueryAttack):
 
     def propose(self, model: Classifier, state: State) -> Proposal:
         draw = generators(state.seed, state.step)
+        if not are_clouds(state.clean):
+            return Proposal(self.bounded(self._squares(state, draw), state), dict(state.slots))
         order = order_along(state.clean, draw)
         if self.step_of_start(state.step) == 0:
             unit_delta = self.scaled_to_budget(signs(draw, state.clean, 1, 3).expand_as(state.clean))
@@ -68,8 +77,27 @@ class SquareAttack(QueryAttack):
 
     def _count(self, state: State) -> int:
         """Points of a patch."""
-        halvings = bisect_left(HALVED_AT, self.step_of_start(state.step))
-        return max(1, round(state.clean.shape[1] * self.patch_share / 2**halvings))
+        return max(1, round(state.clean.shape[1] * self._share(self.step_of_start(state.step))))
+
+    def _share(self, queries: int) -> float:
+        """Share of the points, or pixels, that a patch has after so many queries of the schedule."""
+        return self.patch_share / 2 ** bisect_left(HALVED_AT, queries)
+
+    def check_samples(self, samples: Tensor, value_range: tuple[float, float] | None) -> None:
+        super().check_samples(samples, value_range)
+        if are_clouds(samples):
+            return
+        if samples.dim() != 4:
+            raise ValueError("The square attack is for clouds (B, N, 3) and images (B, C, H, W): choose another.")
+        if self.constraint != "linf":
+            raise ValueError(f"The square attack on images bounds L-infinity, not {self.constraint}: choose another.")
+
+    def _squares(self, state: State, draw: Generators) -> Tensor:
+        """The perturbation (B, C, H, W) of images with one more square, or that of the stripes before the first."""
+        made = self.step_of_start(state.step)
+        if made == 0:
+            return stripes(draw, state.clean)
+        return with_square(draw, state.unit_delta, self._share(made * PLANNED // self.steps))
 
     def _exchanged(self, state: State, order: Tensor, draw: Generators) -> Tensor:
         """The perturbation (B, N, 3) in which one patch takes the length that another had."""

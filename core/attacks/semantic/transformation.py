@@ -1,7 +1,7 @@
 """The worst transform of a cloud within a range of its parameters: tries all over the range, and the best refined."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class TransformAttack(Attack):
     Slots: ``parameters`` (B, P) of the iterate, ``proposed`` (B, P) of the last proposal, ``best`` (B, P) of the best
     iterate, ``length`` (B,) of a step, all in units of epsilon; ``before`` (B,), the objective before the proposal.
     """
+
+    clouds_alone: ClassVar[bool] = True
 
     epsilon: float = option(
         30.0, "Largest parameter of the transform, in degrees or per cent.", unit="° or %", low=0.0, high=180.0
