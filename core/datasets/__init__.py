@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation
-from core.datasets import builtin, folder, modelnet40, shapenetpart
-from core.datasets.base import Card, Dataset, DatasetError, Source, Split, choose_rows
+from core.datasets import builtin, digits, folder, image_folder, modelnet40, shapenetpart
+from core.datasets.base import Card, Dataset, DatasetError, Modality, Source, Split, choose_rows
 from core.datasets.cache import cached
 from core.events import Event
 from core.runtime.files import readable
@@ -34,6 +34,7 @@ class Spec:
     """What its root may be; empty if it is built in."""
     find: Callable[[Path, bool], Source]
     """Finds it in a root; the second argument allows that files are missing."""
+    modality: Modality = "clouds"
 
     @property
     def needs_root(self) -> bool:
@@ -66,17 +67,31 @@ REGISTRY: Mapping[str, Spec] = {
         folder.ACCEPTED,
         lambda root, allow_missing: folder.find(root),
     ),
+    "digits": Spec(
+        "Built in: 1,797 images of handwritten digits, 8 x 8, of scikit-learn.",
+        "",
+        lambda root, allow_missing: digits.find(),
+        "images",
+    ),
+    "images": Spec(
+        "Your own images: a folder for each class, as ImageNet's validation images, or a list of labels.",
+        image_folder.ACCEPTED,
+        image_folder.find,
+        "images",
+    ),
 }
 
 
 def check_turnable(name: str) -> None:
-    """Check that a dataset has files, so that an orientation can be given for its clouds.
+    """Check that a dataset has files of clouds, so that an orientation can be given for these.
 
     Raises
     ------
     DatasetError
-        If it is built in.
+        If it is built in, or has images.
     """
+    if name in REGISTRY and REGISTRY[name].modality == "images":
+        raise DatasetError(f"{name} has images: --up and --turn are for clouds.")
     if name in REGISTRY and not REGISTRY[name].needs_root:
         raise DatasetError(f"{name} is built in and has {STANDARD_UP} up: --up and --turn are for files and folders.")
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.clouds import Points, checked, normalise, resample
-from core.clouds.frames import rotated
+from core.clouds import checked, normalise, resample
+from core.clouds.frames import Rotation, rotated
 from core.datasets.base import Card, Dataset, DatasetError, Listing, Source, Split, seed_of
-from core.datasets.copies import EXACT, nearest_copies, order_statistics
+from core.datasets.copies import EXACT, image_statistics, nearest_copies, order_statistics
 from core.events import Done, Event, Note, Progress, forward
+from core.images import ImageFormat
 from core.runtime.files import FormatError, atomic_path, readable, sweep
 from core.runtime.locks import Lock
 
@@ -114,8 +115,10 @@ def _load(folder: Path, source: Source) -> Dataset:
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
     classes, sizes = tuple(facts["classes"]), {str(name): int(size) for name, size in facts["splits"].items()}
     count = sum(sizes.values())
+    image = ImageFormat.model_validate(facts["image"]) if "image" in facts else None
     layout = (points.dtype.str, points.shape, labels.dtype.str, labels.shape, len(names))
-    if layout != ("<f4", (count, facts["points"], 3), "<i8", (count,), count):
+    shape = (facts["points"], 3) if image is None else image.shape
+    if layout != (facts.get("image_type", "<f4"), (count, *shape), "<i8", (count,), count):
         raise _StaleError("its arrays have other shapes than its card says")
     fingerprint = _fingerprint(hashlib.sha256(points), labels, names, classes, sizes)
     if fingerprint != facts["fingerprint"]:
@@ -129,6 +132,7 @@ def _load(folder: Path, source: Source) -> Dataset:
         classes=classes,
         splits=sizes,
         points=facts["points"],
+        image=image,
         up_axis=source.up_axis,
         given_up=source.orientation.up,
         turn=source.orientation.turn,
@@ -149,7 +153,10 @@ def _load(folder: Path, source: Source) -> Dataset:
 
 
 def _build(folder: Path, source: Source) -> Iterator[Event]:
-    """Convert a source: every cloud with the same number of points, in random order, in the unit sphere."""
+    """Convert a source: every cloud with the same number of points, in random order, in the unit sphere.
+
+    Images are kept as the source has them.
+    """
     found: Listing | None = (yield from forward(source.read())).value
     if found is None or not len(found.labels):
         raise DatasetError(f"{source.title} has no shape.")
@@ -162,15 +169,18 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
             temporary.mkdir()
             # Written row by row, not through a map: a full disk is then an error, not a crash.
             with (temporary / "points.npy").open("wb") as file:
-                layout = {"descr": "<f4", "fortran_order": False, "shape": (count, found.points, 3)}
+                shape, type_ = (
+                    ((found.points, 3), "<f4") if found.image is None else (found.image.shape, found.image_type)
+                )
+                layout = {"descr": type_, "fortran_order": False, "shape": (count, *shape)}
                 np.lib.format.write_array_header_1_0(file, layout)
-                for row, (original, points) in enumerate(_prepare_clouds(found)):
+                prepared = _prepare_clouds(found, source.rotation) if found.image is None else _prepare_images(found)
+                for row, (data, statistic) in enumerate(prepared):
                     if row % 32 == 0:
                         yield Progress(row, count, f"Converting {source.title}")
-                    data = (points if source.rotation is None else rotated(points, source.rotation)).tobytes()
                     digest.update(data)
                     file.write(data)
-                    statistics.append(order_statistics(original))  # before points are drawn
+                    statistics.append(statistic)
             np.save(temporary / "labels.npy", labels)
             (temporary / "names.json").write_text(json.dumps(list(found.names)), encoding="utf-8")
             copies = nearest_copies(np.array(statistics), found.splits)
@@ -185,14 +195,16 @@ def _build(folder: Path, source: Source) -> Iterator[Event]:
                 "copies": copies,
                 "copies_sha256": _copies_digest(copies, fingerprint),
             }
+            if found.image is not None:
+                facts |= {"image": found.image.model_dump(), "image_type": found.image_type}
             (temporary / "card.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     except OSError as error:
         raise _unwritable_error(folder, source, error) from error
     yield Progress(count, count, f"Converting {source.title}")
 
 
-def _prepare_clouds(found: Listing) -> Iterator[tuple[Points, Points]]:
-    """Each cloud as it was read, and as it is cached: in random order, so that any first n points are a fair sample."""
+def _prepare_clouds(found: Listing, rotation: Rotation | None) -> Iterator[tuple[bytes, NDArray[np.float32]]]:
+    """Each cloud as it is cached, in random order, so that any first n points are a fair sample; and its statistics."""
     clouds = iter(found.clouds)
     for name in found.names:
         try:
@@ -202,13 +214,21 @@ def _prepare_clouds(found: Listing) -> Iterator[tuple[Points, Points]]:
                 centre, radius = drawn.mean(axis=0), np.linalg.norm(drawn, axis=1).max()
             normalised = max(np.abs(centre).max(), abs(radius - 1)) < _TOLERANCE
             prepared = drawn if normalised else normalise(drawn)[0]
+            statistics = order_statistics(original)  # before points are drawn
         except OSError as error:
             raise DatasetError(f"Shape {name}: {error.filename} cannot be read ({error.strerror}).") from None
         except FormatError:
             raise
         except ValueError as error:
             raise DatasetError(f"Shape {name}: {error}.") from None
-        yield original, prepared
+        yield (prepared if rotation is None else rotated(prepared, rotation)).tobytes(), statistics
+
+
+def _prepare_images(found: Listing) -> Iterator[tuple[bytes, NDArray[np.float32]]]:
+    """Each image as it is cached, and its statistics."""
+    assert found.image is not None
+    for image in found.clouds:
+        yield image.astype(found.image_type).tobytes(), image_statistics(image)
 
 
 def _fingerprint(

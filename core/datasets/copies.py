@@ -5,8 +5,11 @@ distances from the centre, agree within ``TOLERANCE`` (the largest of sliced Was
 These do not depend on the order of the points nor, since clouds are normalised first, on position and size. So clouds
 count that are equal but for rounding, and those that differ in a detail of few points. Of a mesh that is there twice,
 each sampled by itself, the clouds differ by more, and such copies are not found.
+
+Images are copies where all their values are the same.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -41,12 +44,17 @@ def order_statistics(points: ArrayLike) -> NDArray[np.float32]:
     return lengths[:, ranks].astype(np.float32).ravel()
 
 
+def image_statistics(image: NDArray[np.number]) -> NDArray[np.float32]:
+    """The same of an image: (32,) numbers, its SHA-256, of which one at least differs by 1 from that of another."""
+    return np.frombuffer(hashlib.sha256(image.tobytes()).digest(), np.uint8).astype(np.float32)
+
+
 def nearest_copies(statistics: NDArray[np.float32], splits: Mapping[str, int]) -> dict[int, float]:
     """The rows of the test split that are copies of a training shape, and by how much the nearest one differs.
 
     Parameters
     ----------
-    statistics : (n, D), the ``order_statistics`` of all shapes, split after split.
+    statistics : (n, D), the ``order_statistics``, or ``image_statistics``, of all shapes, split after split.
     splits : sizes of the splits, in that order.
 
     Returns

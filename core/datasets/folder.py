@@ -1,6 +1,6 @@
 """A person's own dataset: a folder for each class, with any readable files."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,29 +35,15 @@ def find(root: Path) -> Source:
     DatasetError
         If it holds no class with readable files, only some of its files are in a split, or a folder can't be read.
     """
-    check_folders(root, 2)
-    found = [
-        (place, path)
-        for path in sorted([*root.glob("*/*"), *root.glob("*/*/*")])
-        if path.suffix.lower() in READABLE
-        and path.is_file()
-        and (place := _split_and_class(path.relative_to(root).parts))
-    ]
-    if not found:
-        raise DatasetError(f"{readable(root)} holds no class with readable files; accepted are {ACCEPTED}.")
-    named = [split for (split, _), _ in found if split]
-    if named and len(named) < len(found):
-        raise DatasetError(
-            f"{readable(root)} has some files in train, val or test and others not; accepted are {ACCEPTED}."
-        )
-    classes = sorted({class_name for (_, class_name), _ in found})
-    splits = named
-    if not named:
-        test = held_out(np.array([classes.index(class_name) for (_, class_name), _ in found]), _TEST_FRACTION, seed=0)
+    found = in_class_folders(root, READABLE, ACCEPTED)
+    classes = sorted({class_name for _, class_name, _ in found})
+    splits = [split for split, _, _ in found]
+    if not splits[0]:
+        test = held_out(np.array([classes.index(class_name) for _, class_name, _ in found]), _TEST_FRACTION, seed=0)
         splits = ["test" if held else "train" for held in test]
     shapes = [
         Shape(split, class_name, _shape_name(class_name, readable(path.stem)), path)
-        for split, ((_, class_name), path) in zip(splits, found, strict=True)
+        for split, (_, class_name, path) in zip(splits, found, strict=True)
     ]
 
     def read() -> Iterator[Event]:
@@ -74,6 +60,31 @@ def find(root: Path) -> Source:
         signature=signature(shape.path for shape in shapes),
         read=read,
     )
+
+
+def in_class_folders(root: Path, endings: Collection[str], accepted: str) -> list[tuple[str, str, Path]]:
+    """Split, class and path of each file with one of these endings in the folders of classes; all '' or no split is.
+
+    Raises
+    ------
+    DatasetError
+        If there is none, only some are in a split, or a folder can't be read.
+    """
+    check_folders(root, 2)
+    found = [
+        (*place, path)
+        for path in sorted([*root.glob("*/*"), *root.glob("*/*/*")])
+        if path.suffix.lower() in endings
+        and path.is_file()
+        and (place := _split_and_class(path.relative_to(root).parts))
+    ]
+    if not found:
+        raise DatasetError(f"{readable(root)} holds no class with readable files; accepted are {accepted}.")
+    if len({bool(split) for split, _, _ in found}) > 1:
+        raise DatasetError(
+            f"{readable(root)} has some files in train, val or test and others not; accepted are {accepted}."
+        )
+    return found
 
 
 def _split_and_class(parts: tuple[str, ...]) -> tuple[str, str] | None:

@@ -80,7 +80,7 @@ def class_counts(dataset: Dataset, split: str) -> dict[str, int]:
 
 
 def test_every_dataset_has_a_line_and_says_what_root_it_needs(tmp_path):
-    assert list(REGISTRY) == ["shapes16", "modelnet40", "modelnet16", "shapenetpart", "folder"]
+    assert list(REGISTRY) == ["shapes16", "modelnet40", "modelnet16", "shapenetpart", "folder", "digits", "images"]
     assert not REGISTRY["shapes16"].needs_root
     for name, spec in REGISTRY.items():
         assert spec.summary.endswith(".")
@@ -92,8 +92,8 @@ def test_every_dataset_has_a_line_and_says_what_root_it_needs(tmp_path):
 
 
 def test_a_dataset_that_does_not_exist_is_answered_with_those_that_do(tmp_path):
-    sentence = "There is no dataset 'modelnet10'; there are shapes16, modelnet40, modelnet16, shapenetpart, folder."
-    assert refused("modelnet10", None, tmp_path) == sentence
+    known = "shapes16, modelnet40, modelnet16, shapenetpart, folder, digits, images"
+    assert refused("modelnet10", None, tmp_path) == f"There is no dataset 'modelnet10'; there are {known}."
 
 
 def test_the_built_in_dataset_takes_no_root(tmp_path):
