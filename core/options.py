@@ -39,6 +39,8 @@ class OneOf:
     """Annotation of a ``str`` field: the value is a key of a registry, which may grow while the program runs."""
 
     registry: Mapping[str, Any]
+    offered: Mapping[str, Any] | None = None
+    """The part of it that forms offer; None is all."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._require_key, handler(source))

@@ -213,8 +213,9 @@ def _editor(info: FieldInfo) -> Editor | None:
         kind, optional = kinds[0], NoneType in get_args(info.annotation)
         if len(kinds) > 1:
             return None
-    names = next((each.registry for each in info.metadata if isinstance(each, OneOf)), None)
-    if names is not None:
+    one_of = next((each for each in info.metadata if isinstance(each, OneOf)), None)
+    if one_of is not None:
+        names = one_of.registry if one_of.offered is None else one_of.offered
         return ComboBox((*((None,) if optional else ()), *names))
     if get_origin(kind) is Literal:
         return ComboBox((*((None,) if optional else ()), *get_args(kind)))

@@ -77,7 +77,9 @@ class Window(QMainWindow):
         self.pair = PairView()
         PairPresenter(self.pair, self.store, self.controller)
         self.library = LibraryPanel(
-            self.store, {name: spec.summary for name, spec in REGISTRY.items()}, self.orientation
+            self.store,
+            {name: spec.summary for name, spec in REGISTRY.items() if spec.modality == "clouds"},
+            self.orientation,
         )
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
         self.attack_table = AttackTable(self.store, self.controller, self.jobs, self)

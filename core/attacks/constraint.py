@@ -83,7 +83,7 @@ def cut_at_rmse(before: Tensor, after: Tensor, most: float) -> Tensor:
     root = (b.square() - a * (c - most**2)).clamp_min(0).sqrt()  # of a t^2 + 2 b t + c = most^2
     share = ((root - b) / a.masked_fill(a == 0, 1)).clamp(0, 1).masked_fill(c > most**2, 0)
     cut = for_each(rmse(after) > most, after)
-    return torch.where(cut, before + share.view_as(cut) * move, after)
+    return torch.where(cut, before + for_each(share, move) * move, after)
 
 
 def random_unit_delta(constraint: ConstraintName, shape: torch.Size, seed: int, like: Tensor) -> Tensor:

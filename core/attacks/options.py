@@ -7,7 +7,7 @@ from torch import Tensor
 
 from core.attacks.constraint import PER_POINT, ConstraintName
 from core.attacks.samples import are_clouds
-from core.attacks.scale import RADII, EpsilonScale
+from core.attacks.scale import MOST, RADII, EpsilonScale
 from core.models import Classifier
 from core.options import Options, option
 
@@ -18,7 +18,7 @@ class AttackOptions(Options):
     clouds_alone: ClassVar[bool] = False
     """Whether this kind of attack is one on points, whatever its options are."""
 
-    epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
+    epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=MOST)
     constraint: ConstraintName = option("linf", "What epsilon bounds.", advanced=True)
     steps: int = option(1, "Steps from each start.", low=1, high=10_000)
     restarts: int = option(

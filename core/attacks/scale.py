@@ -21,6 +21,11 @@ class EpsilonScale:
         return f"{epsilon:.3g} {self.unit}"
 
 
+MOST = 300.0
+"""Largest epsilon that is a distance: that of images whose values are bytes. Of clouds it is ``DIAMETER``."""
+DIAMETER = 2.0
+"""That of the unit sphere."""
+
 RADII = EpsilonScale("r", "unit-sphere radii", 0.3, 0.001)
 POINTS = EpsilonScale("%", "per cent of the points", 50.0, 0.1)
 DEGREES = EpsilonScale("°", "degrees", 180.0, 1.0)

@@ -4,32 +4,49 @@ from typing import Annotated, Any
 
 from cyclopts import App
 
-from core.commands.checks import check_device, require, validated
-from core.commands.console import follow, note, show
+from core.commands.checks import check_device, require
+from core.commands.console import UsageError, follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
-from core.studies.transferability.zoo import MEMBERS, TrainingChanges, train_zoo
+from core.studies.transferability.zoo import TrainingChanges, members_of, train_zoo
 
 zoo = App(name="zoo", help="The models of the transfer study: list them, or train them.", help_format="plaintext")
 cli.command(zoo)
 
 
-def _names(text: str | None) -> list[str]:
-    """Names of members, separated by commas; None is all."""
-    names = list(MEMBERS) if text is None else [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in MEMBERS]
+def _names(text: str | None, dataset: str) -> list[str]:
+    """Names of members of the zoo for a dataset, separated by commas; None is all.
+
+    Raises
+    ------
+    UsageError
+        If one is unknown, or there is no zoo for the dataset.
+    """
+    members = members_of(dataset)
+    if not members:
+        raise UsageError(
+            f"No models are trained for {dataset}: import classifiers of images with `pointward models import`."
+        )
+    names = list(members) if text is None else [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in members]
     if unknown:
-        raise ValueError(f"There is no model {unknown[0]!r} in the zoo; there are {', '.join(MEMBERS)}.")
+        raise UsageError(f"There is no model {unknown[0]!r} in the zoo; there are {', '.join(members)}.")
     return list(dict.fromkeys(names))
 
 
 @zoo.default
-def list_zoo(*, as_json: Json = False) -> None:
-    """List the models of the transfer study, and how each is trained."""
+def list_zoo(*, dataset: DatasetName = "shapes16", as_json: Json = False) -> None:
+    """List the models of the transfer study, and how each is trained.
+
+    Parameters
+    ----------
+    dataset
+        Dataset that they are for.
+    """
     show(
         {
             name: {"role": member.role, "regime": member.options({}).regime, "model": member.options({}).model}
-            for name, member in MEMBERS.items()
+            for name, member in members_of(dataset).items()
         },
         as_json,
     )
@@ -43,7 +60,7 @@ def train_(
     data_root: DataRoot = None,
     allow_missing: AllowMissing = False,
     orientation: GivenOrientation = NOT_GIVEN,
-    models: Annotated[str | None, validated(_names)] = None,
+    models: str | None = None,
     training: Annotated[TrainingChanges | None, Flat] = None,  # type: ignore[valid-type]
     as_json: Json = False,
 ) -> int:
@@ -60,9 +77,10 @@ def train_(
     """
     changes: dict[str, Any] = {} if training is None else training.model_dump(exclude_none=True)  # type: ignore[attr-defined]
     require(check_device, changes.get("device", "auto"))
+    names = _names(models, dataset)
     data = find_dataset(dataset, data_root, allow_missing, orientation.value)
     results, complete = follow(
-        lambda cancel: train_zoo(data, _names(models), changes, out, cancel, data_root=data_root), "training the zoo"
+        lambda cancel: train_zoo(data, names, changes, out, cancel, data_root=data_root), "training the zoo"
     )
     if not complete:
         note(f"Stopped. What is finished is in {out}; the same command goes on there.")

@@ -16,6 +16,7 @@ __all__ = [
     "Card",
     "Dataset",
     "DatasetError",
+    "Modality",
     "Spec",
     "Split",
     "check_turnable",

@@ -8,6 +8,7 @@ from core.datasets.base import Listing, Source, held_out, sizes
 from core.events import Done, Event
 from core.images import ImageFormat
 
+NAME = "digits"
 TEST_FRACTION = 0.3
 """Fraction of each class that is the test split (seed 0); as with all datasets, a part of train serves to validate."""
 FORMAT = ImageFormat(shape=(1, 8, 8), value_range=(0.0, 1.0))
@@ -16,8 +17,8 @@ FORMAT = ImageFormat(shape=(1, 8, 8), value_range=(0.0, 1.0))
 def find() -> Source:
     """The images of scikit-learn, which are the same in all its versions."""
     return Source(
-        name="digits",
-        title="digits",
+        name=NAME,
+        title=NAME,
         up_axis="none",
         licence="CC BY 4.0",
         origin="Optical Recognition of Handwritten Digits, its test part (Alpaydin and Kaynak 1998), by scikit-learn",

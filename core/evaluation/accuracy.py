@@ -26,7 +26,11 @@ class EvaluationOptions(Options):
         None, "Clouds to use, drawn evenly from the classes; empty takes all.", unit="clouds", low=1
     )
     points: int = option(
-        1024, "Points of each cloud: the first so many, the same for every model.", unit="points", low=1, high=100_000
+        1024,
+        "Points of each cloud: the first so many, the same for every model; 0 of images.",
+        unit="points",
+        low=0,
+        high=100_000,
     )
     without_copies: bool = option(False, "Leave out test clouds that are copies of training clouds.", advanced=True)
     stop_on_success: bool = option(
@@ -209,7 +213,7 @@ def chosen_clouds(split: Split, options: EvaluationOptions) -> NDArray[np.int64]
     if split.has_images and not len(split):
         raise ValueError("The split has no images.")
     stored = split.points.shape[1]
-    if not split.has_images and (options.points > stored or not len(split)):
+    if not split.has_images and (not 0 < options.points <= stored or not len(split)):
         raise ValueError(f"{options.points} points were asked for, and the split has {len(split)} clouds of {stored}.")
     rows = np.arange(len(split))
     if options.without_copies:

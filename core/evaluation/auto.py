@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attacks import Attack, preset
-from core.attacks.scale import RADII, EpsilonScale
+from core.attacks.scale import MOST, RADII, EpsilonScale
 from core.datasets import Split
 from core.evaluation.accuracy import CleanCache, EvaluationOptions, chosen_clouds
 from core.evaluation.combined import with_clean_clouds, with_stage_name, with_stronger
@@ -77,7 +77,7 @@ class Stage:
 class AutoAttack(Options):
     """The strongest of several attacks on each cloud, within an L-infinity budget."""
 
-    epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=2.0)
+    epsilon: float = option(0.1, "Budget of the perturbation.", unit="r", low=0.0, high=MOST)
 
     @property
     def epsilon_scale(self) -> EpsilonScale:

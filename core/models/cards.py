@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat
 
+from core.images import ImageFormat
 from core.models.framed import Frame
 from core.models.typical import Limits
 from core.runtime.text import sentence
@@ -15,8 +16,10 @@ MOST_CARD_BYTES = 1 << 20
 
 Kind = Literal["weights", "torchscript", "export", "python"]
 """Kind of a foreign model's file: state dict, TorchScript archive, archive of torch.export, or Python code."""
-Layout = Literal["B3N", "BN3", "dict"]
+CloudLayout = Literal["B3N", "BN3", "dict"]
 """How a foreign model takes clouds: (B, 3, N), (B, N, 3), or as the entries ``pos`` (B, N, 3) and ``x`` (B, 3, N)."""
+Layout = CloudLayout | Literal["BCHW"]
+"""The same, or images (B, C, H, W)."""
 Answer = Literal["logits", "log-probabilities", "probabilities"]
 """What a foreign model outputs for each class."""
 
@@ -61,7 +64,8 @@ class ModelCard(BaseModel):
     classes: Annotated[tuple[Text, ...], FailFast()] = Field(
         min_length=2, max_length=MOST_CLASSES, description="Names of the outputs, in order."
     )
-    points: int = Field(ge=1, le=100_000, description="Points per cloud in training.")
+    points: int = Field(ge=0, le=100_000, description="Points per cloud in training; 0 of images.")
+    image: ImageFormat | None = Field(None, description="Which images it takes, if it takes no clouds.")
     up_axis: Text = Field(description="Axis that points up in the clouds it is asked about.")
     regime: Text | None = Field(None, description="Training regime.")
     dataset: Text | None = Field(None, description="Name of the training set.")
@@ -76,6 +80,20 @@ class ModelCard(BaseModel):
     dtype: Literal["float32", "float16"] = Field("float32", description="Type the weights are stored in.")
     typical: Limits | None = Field(None, description="What is typical of the training data, if that was measured.")
     source: Source | None = Field(None, description="Where it came from, if it is of another project.")
+
+    def require_samples(self, dataset: str, image: ImageFormat | None) -> None:
+        """Check that it takes what a dataset has: such images, or clouds if that is None.
+
+        Raises
+        ------
+        ModelError
+            If it does not.
+        """
+        if image != self.image:
+            raise ModelError(
+                f"{self.name} takes {self.image or 'clouds'}, and {dataset} has {image or 'clouds'}: choose another "
+                "model or dataset."
+            )
 
     @property
     def unnamed(self) -> bool:

@@ -19,7 +19,14 @@ from core.models import build, give_name
 from core.models.cards import MOST_CARD_BYTES, ModelCard, ModelError, Text
 from core.models.discriminator import discriminator_with_weights
 from core.models.framed import framed
-from core.models.port import discriminator_of, give_class_latents, give_discriminator, give_training_data
+from core.models.port import (
+    discriminator_of,
+    give_class_latents,
+    give_discriminator,
+    give_training_data,
+    give_value_range,
+    latent_size,
+)
 from core.models.typical import Typical
 from core.models.weight_files import (
     DISCRIMINATOR,
@@ -71,6 +78,8 @@ class LoadedModel:
     def __post_init__(self) -> None:
         give_name(self.module, self.card.name)
         give_training_data(self.module, self.card.dataset, self.card.classes)
+        if self.card.image is not None:
+            give_value_range(self.module, self.card.image.value_range)
 
     @property
     def name(self) -> str:
@@ -225,7 +234,7 @@ def _load_typical(path: Path, card: ModelCard, module: nn.Module, tensors: Mappi
     if card.typical is None:
         return None
     try:
-        return Typical.load(card.typical, tensors, _latent_size(module))
+        return Typical.load(card.typical, tensors, latent_size(module, card.image))
     except ValueError as error:
         raise ModelError(f"{readable(path)}: what it holds of its training data is damaged: {error}.") from None
 
@@ -239,7 +248,7 @@ def _load_discriminator(
     """
     if tensors:
         try:
-            return discriminator_with_weights(_latent_size(module), tensors)
+            return discriminator_with_weights(latent_size(module, card.image), tensors)
         except ValueError as error:
             raise ModelError(f"{readable(path)}: the discriminator that it holds is damaged: {error}.") from None
     last = path.with_name(LAST)
@@ -249,14 +258,9 @@ def _load_discriminator(
         with open_with_card(last) as (file, other):
             found, names = tensors_under(file, TRAINING + DISCRIMINATOR), ("options", "regime", "seed", "fingerprint")
         same = all(getattr(card, name) == getattr(other, name) for name in names)
-        return discriminator_with_weights(_latent_size(module), found) if found and same else None
+        return discriminator_with_weights(latent_size(module, card.image), found) if found and same else None
     except ValueError:
         return None  # the best weights are of use without it
-
-
-def _latent_size(module: nn.Module) -> int:
-    with torch.no_grad():
-        return int(module(torch.zeros(1, 1, 3)).latent.shape[1])
 
 
 def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, Tensor]]:

@@ -5,20 +5,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from core.models.port import evaluating
+from core.images import ImageFormat
+from core.models.port import latent_size
 
 REAL, ADVERSARIAL = 0, 1
 """Indices of the discriminator's two logits."""
 
 
-def build_discriminator(model: nn.Module, width: int) -> nn.Module:
+def build_discriminator(model: nn.Module, width: int, image: ImageFormat | None = None) -> nn.Module:
     """Two linear layers from the latents of ``model`` to logits (B, 2) of ``REAL`` and ``ADVERSARIAL``.
 
     The first paper gives neither their hidden width nor the activation; LeakyReLU(0.2) is usual in discriminators.
     """
-    with evaluating(model), torch.no_grad():
-        latent = model(torch.zeros(1, 1, 3)).latent
-    return new_discriminator(latent.shape[1], width)
+    return new_discriminator(latent_size(model, image), width)
 
 
 def new_discriminator(size: int, width: int) -> nn.Module:

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from core.images import ImageFormat
+
 _NAME = "name_for_messages"  # attribute with a model's name, for error messages
 _DISCRIMINATOR, _CLASS_LATENTS = "discriminator", "class_latents"  # attributes with what adaptive attacks read
 _TRAINING_DATA = "training_data"  # attribute with the dataset and the classes of a model
@@ -148,6 +150,12 @@ def evaluating(model: Classifier) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def latent_size(model: nn.Module, image: ImageFormat | None = None) -> int:
+    """D of the latents (B, D) that a model of clouds, or of such images, gives."""
+    with evaluating(model), torch.no_grad():
+        return model(torch.zeros(1, *((1, 3) if image is None else image.shape))).latent.shape[1]
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Limits(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     clouds: int = Field(ge=1, description="Validation clouds that were measured.")
-    points: int = Field(ge=1, description="Points of each.")
+    points: int = Field(ge=0, description="Points of each; 0 of images.")
     confidence: float = Field(ge=0, le=1, description="First percentile of the confidences of the validation clouds.")
     distance: float = Field(ge=0, description="99th percentile of their distances, in standard deviations.")
     margin_spread: float = Field(gt=0, description="Standard deviation of their class margins, in logits.")

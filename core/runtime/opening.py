@@ -7,6 +7,7 @@ import torch
 
 from core.clouds import SHOWN, Cloud
 from core.clouds.files import read_cloud
+from core.models.cards import ModelError
 from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.models.importers import is_archive, is_foreign
 from core.models.importers.sources import CARD
@@ -19,11 +20,13 @@ def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedM
     Raises
     ------
     ValueError
-        If it is neither, or damaged; one sentence with the path and what is accepted. ``NonFiniteError`` if a model's
-        logits for a sphere are not finite.
+        If it is neither, or damaged, or a model of images; one sentence with the path and what is accepted.
+        ``NonFiniteError`` if a model's logits for a sphere are not finite.
     """
     if path.is_dir() or path.name.lower().endswith((".safetensors", CARD)):
         model = load_model(resolve_model(path), device)
+        if model.card.image is not None:
+            raise ModelError(f"{model.name} takes images, and the studio shows clouds: use it in commands.")
         sphere = np.random.default_rng(0).normal(size=(1, model.card.points, 3)).astype(np.float32)
         predict(model.module, sphere / np.linalg.norm(sphere, axis=2, keepdims=True))
         return model

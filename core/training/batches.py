@@ -40,7 +40,7 @@ def batches(
     Parameters
     ----------
     points : array (n, P, 3)
-        Stored clouds; only those of a batch are read at a time.
+        Stored clouds; only those of a batch are read at a time. Images (n, C, H, W) are learned as they are.
     labels : array (n,)
     rows : array (m,)
         Indices of the clouds of the epoch.
@@ -52,10 +52,15 @@ def batches(
     order = rows[torch.randperm(len(rows), generator=_generator(options.seed, epoch, 0)).numpy()]
     for number, chosen in enumerate(np.array_split(order, math.ceil(len(order) / options.batch_size)), 1):
         generator = _generator(options.seed, epoch, number)
+        label = torch.from_numpy(labels[chosen])
+        if points.ndim == 4:
+            images = torch.from_numpy(points[chosen].astype(np.float32))
+            yield Batch(images, label, int(torch.randint(2**62, (), generator=generator)))
+            continue
         indices = _point_indices(len(chosen), points.shape[1], options, generator)
         clouds = torch.from_numpy(points[chosen]).gather(1, indices[:, :, None].expand(-1, -1, 3))
         seed = int(torch.randint(2**62, (), generator=generator))
-        yield Batch(augmented(clouds, up, options, generator), torch.from_numpy(labels[chosen]), seed)
+        yield Batch(augmented(clouds, up, options, generator), label, seed)
 
 
 def augmented(clouds: Tensor, up: str, options: TrainOptions, generator: torch.Generator) -> Tensor:

@@ -5,21 +5,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.attacks.scale import DIAMETER
 from core.datasets import Dataset, Split
 from core.evaluation.accuracy import EvaluationOptions
 from core.evaluation.judge import evaluate_accuracy
 from core.events import Cancel, Done, Epoch, Event, Note, Progress, forward
-from core.models import NonFiniteError, build
+from core.images import ImageFormat
+from core.models import ARCHITECTURES, IMAGE_ARCHITECTURES, NonFiniteError, build
 from core.models.cards import MOST_CLASSES
 from core.models.checkpoints import BEST
 from core.models.discriminator import build_discriminator
+from core.models.port import give_value_range
 from core.runtime.devices import choose_device, describe_device, seeded
 from core.runtime.files import readable
 from core.runtime.locks import locked_folder
 from core.training.batches import batches
 from core.training.initial import initial_model
 from core.training.learner import Learner
-from core.training.options import TrainOptions
+from core.training.options import FOR_CLOUDS, TrainOptions
 from core.training.record import read_run
 from core.training.regimes import REGIMES
 from core.training.runs import Run
@@ -83,12 +86,14 @@ def _train(
 
     run = Run.resume(folder, options, dataset.card) if resume else Run.create(folder, options, dataset.card, data_root)
     options, initial = run.options, run.initial()
-    device = choose_device(options.device)
+    device, image = choose_device(options.device), dataset.card.image
     with seeded(options.seed, device):
         regime, model = REGIMES[options.regime], build(options.model, len(dataset.card.classes), options.model_options)
         if initial is not None:
             model.load_state_dict(initial.module.state_dict())
-        discriminator = build_discriminator(model, options.discriminator_width) if regime.discriminator else None
+        if image is not None:
+            give_value_range(model, image.value_range)
+        discriminator = build_discriminator(model, options.discriminator_width, image) if regime.discriminator else None
         precision = "32-true" if options.precision == "tf32" else options.precision  # the learner sets tf32
         fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
         learner = Learner(fabric, model, discriminator, options)
@@ -100,11 +105,12 @@ def _train(
     validation_split = Split(
         train_split.points[validation], train_split.labels[validation], [train_split.names[row] for row in validation]
     )
-    points = min(options.points, train_split.points.shape[1])
+    points = options.points if image else min(options.points, train_split.points.shape[1])
     evaluation = EvaluationOptions(points=points, batch_size=options.batch_size, stop_on_success=True)
     yield Note(
-        f"{regime.title} of {options.model} on {dataset.card.name}: {len(training):,} clouds to learn from, "
-        f"{len(validation):,} to validate, {options.points:,} points each. {describe_device(device)}."
+        f"{regime.title} of {options.model} on {dataset.card.name}: {len(training):,} {dataset.card.modality} to learn "
+        f"from, {len(validation):,} to validate, {image or f'{options.points:,} points each'}. "
+        f"{describe_device(device)}."
     )
 
     total = options.epochs * (len(training) + len(validation))
@@ -163,13 +169,23 @@ def _train(
 def _check(dataset: Dataset, options: TrainOptions) -> None:
     """Raise a ValueError if the dataset can't be used for a training with these options."""
     card = dataset.card
+    fitting = IMAGE_ARCHITECTURES if card.image else ARCHITECTURES
+    if options.model not in fitting:
+        raise ValueError(
+            f"model: {card.name} has {card.modality}, which {options.model} does not take; choose one of "
+            f"{', '.join(fitting)}."
+        )
     stored = dataset.split("train").points.shape[1]
-    if options.points > stored and not options.replacement:
+    if card.image is not None:
+        _check_images(card.name, card.image, options)
+    elif options.epsilon > DIAMETER:
+        raise ValueError(f"epsilon: of clouds it is at most {DIAMETER:g} unit-sphere radii.")
+    elif options.points > stored and not options.replacement:
         raise ValueError(
             f"points: {card.name} stores {stored} points of each cloud, so {options.points} different ones can't be "
             f"drawn; choose at most {stored}, or draw with replacement."
         )
-    if options.rotation and card.up_axis not in ("x", "y", "z"):
+    elif options.rotation and card.up_axis not in ("x", "y", "z"):
         raise ValueError(f"rotation: {card.name} does not say which axis points up; train with rotation 0.")
     if len(card.classes) > MOST_CLASSES:
         raise ValueError(f"{card.name} has {len(card.classes):,} classes; a model knows at most {MOST_CLASSES:,}.")
@@ -181,4 +197,17 @@ def _check(dataset: Dataset, options: TrainOptions) -> None:
         raise ValueError(
             f"{card.name} has too few training clouds: {len(training)} are left to learn from and {len(validation)} to "
             "validate, and 2 and 1 are needed; of classes with one cloud each none is kept for validation."
+        )
+
+
+def _check_images(name: str, image: ImageFormat, options: TrainOptions) -> None:
+    """Raise a ValueError if such images can't be learned with these options."""
+    usual = TrainOptions()
+    for field in FOR_CLOUDS:
+        if getattr(options, field) != getattr(usual, field):
+            raise ValueError(f"{field}: {name} has images, and this is for clouds; leave it out.")
+    if (channels := options.model_options["channels"]) != image.shape[0]:
+        raise ValueError(
+            f"model_options: {name} has images of {image.shape[0]} channels, and {options.model} is for {channels}; "
+            f"set its channels to {image.shape[0]}."
         )

@@ -13,7 +13,8 @@ from pydantic import ValidationInfo, field_validator
 
 from core.attacks import Attack, Direction, GradientAttack, fgsm, preset
 from core.attacks.optimisers import OPTIMISERS
-from core.models import ARCHITECTURES
+from core.attacks.scale import MOST
+from core.models import ALL_ARCHITECTURES, ARCHITECTURES
 from core.options import OneOf, Options, option
 from core.runtime.devices import DeviceName
 
@@ -28,10 +29,16 @@ VALIDATION_STEPS = 10
 """Steps of APGD-CE, if it is the validation attack."""
 
 
+FOR_CLOUDS = ("points", "replacement", "rotation", "jitter", "jitter_clip", "scaling")
+"""Options that change nothing of a training on images, which are learned as they are."""
+
+
 class TrainOptions(Options):
     """Training of one classifier."""
 
-    model: Annotated[str, OneOf(ARCHITECTURES)] = option("pointnet", "Architecture of the classifier.")
+    model: Annotated[str, OneOf(ALL_ARCHITECTURES, ARCHITECTURES)] = option(
+        "pointnet", "Architecture of the classifier."
+    )
     model_options: dict[str, Any] = option({}, "Options of the architecture.", advanced=True)
     initial_weights: str | None = option(
         None,
@@ -72,7 +79,7 @@ class TrainOptions(Options):
     jitter_clip: float = option(0.05, "Largest noise on a coordinate.", unit="r", low=0.0, high=1.0, advanced=True)
     scaling: float = option(0.0, "Sizes vary by up to this share either way.", low=0.0, high=0.9, advanced=True)
 
-    epsilon: float = option(0.1, "Budget of the adversarial clouds that are trained on.", unit="r", low=0.0, high=2.0)
+    epsilon: float = option(0.1, "Budget of the adversarial clouds that are trained on.", unit="r", low=0.0, high=MOST)
     direction: Direction = option("sign", "How a gradient becomes their perturbation (the readings of FGSM).")
     attack_steps: int | None = option(
         None,
@@ -163,7 +170,7 @@ class TrainOptions(Options):
     def _valid_for_model(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "model" not in info.data:  # then the model itself is invalid and has the error
             return value
-        return ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
+        return ALL_ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
 
     def unused(self) -> frozenset[str]:
         return frozenset({"decay", "decay_every"}) if self.schedule == "cosine" else frozenset()

@@ -46,11 +46,11 @@ def measure_typical(
         )
         yield Done(None)
         return
-    points = min(options.points, split.points.shape[1])
+    points = 0 if split.has_images else min(options.points, split.points.shape[1])
     training, validation = (rows[choose_rows(split.labels[rows], MOST_CLOUDS)] for rows in (training, validation))
     predicted: list[Predictions] = []
     for rows, text in ((training, "training"), (validation, "validation")):
-        for event in predictions(model, split.points[rows, :points], cancel=cancel):
+        for event in predictions(model, split.samples(rows, points), cancel=cancel):
             match event:
                 case Progress(done, total):
                     yield Progress(done, total, f"{text} clouds, for what is typical of them")

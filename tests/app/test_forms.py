@@ -17,6 +17,7 @@ from app.shell.forms import OptionsForm
 from core.attacks import GradientAttack
 from core.evaluation.latents import LatentOptions
 from core.evaluation.tsne import TsneOptions
+from core.models import ARCHITECTURES
 from core.options import Options, option
 from core.training import TrainOptions
 
@@ -324,6 +325,13 @@ def test_that_every_set_of_options_of_core_has_a_form(qtbot, kind):
     form = OptionsForm(kind)
     qtbot.addWidget(form)
     assert form.value() == kind()
+
+
+def test_that_a_form_offers_architectures_of_clouds_alone(qtbot):
+    form = OptionsForm(TrainOptions)
+    qtbot.addWidget(form)
+    models = editor(form, "model")
+    assert [models.itemText(place) for place in range(models.count())] == list(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

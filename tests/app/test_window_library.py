@@ -300,6 +300,12 @@ def test_a_folder_of_class_folders_becomes_the_dataset(person, shapes):
     person.store.set_dataset(before)
 
 
+def test_datasets_of_images_are_not_offered(person):
+    datasets = person.window.library._datasets
+    offered = {datasets.itemText(place) for place in range(datasets.count())}
+    assert offered == {name for name, spec in REGISTRY.items() if spec.modality == "clouds"}
+
+
 def test_a_dataset_that_needs_a_folder_and_gets_none_is_not_opened(person, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     datasets, before = person.window.library._datasets, person.store.dataset

@@ -3,6 +3,9 @@
 As in the paper each surrogate is of another family; victims are larger models of the same families, models of families
 that no surrogate has, and models that were trained on adversarial clouds. All have one recipe, so that they differ in
 the architecture alone, and the last ones in their regime.
+
+There is a zoo of clouds, and one of images, whose families are those of the paper: small networks for the dataset
+``digits``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from core.datasets import Dataset
+from core.datasets import REGISTRY, Dataset, digits
 from core.events import Cancel, Done, Event, forward
 from core.models.checkpoints import BEST, builtin_models
 from core.options import partial
@@ -48,10 +51,11 @@ class Member:
     """Seconds of one core for an epoch of 1,000 clouds, about; for the order and the progress."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Options of its training beside those of the recipe."""
+    recipe: Mapping[str, Any] = field(default_factory=lambda: RECIPE)
 
     def options(self, changes: Mapping[str, Any]) -> TrainOptions:
         """Options of its training; ``changes`` are those of the person, and come last."""
-        return TrainOptions.model_validate({**RECIPE, **self.changes, **changes})
+        return TrainOptions.model_validate({**self.recipe, **self.changes, **changes})
 
 
 MEMBERS: Mapping[str, Member] = {
@@ -69,7 +73,51 @@ MEMBERS: Mapping[str, Member] = {
     "pointnet-defense": Member("victim", 8, {"model": "pointnet", "regime": "defense"}),
     "dgcnn-pgd": Member("victim", 175, {"model": "dgcnn", **ON_PGD_CLOUDS}),
 }
-"""By name, in the order of the tables."""
+"""Those of clouds by name, in the order of the tables."""
+
+IMAGE_RECIPE: dict[str, Any] = {
+    "epochs": 15,
+    "batch_size": 32,
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+    "weight_decay": 1e-4,
+    "averaging": 0.99,
+    "validation": 0.2,
+}
+"""The recipe of images. The best epoch is the first with the most correct validation images, and of a tenth of them all
+soon are correct: hence twice as many, and averaged weights, which are good from early on."""
+ON_PGD_IMAGES: dict[str, Any] = {"regime": "pgd", "epsilon": 0.1, "attack_steps": 5}
+"""What those on PGD images have beside it."""
+
+
+def _image_member(role: Role, cost: float, model: str, **changes: Any) -> Member:
+    return Member(role, cost, {"model": model, **changes}, IMAGE_RECIPE)
+
+
+IMAGE_MEMBERS: Mapping[str, Member] = {
+    "vgg-small": _image_member("surrogate", 0.3, "vgg-small"),
+    "resnet-small": _image_member("surrogate", 0.3, "resnet-small"),
+    "inception-small": _image_member("surrogate", 0.5, "inception-small"),
+    "densenet-small": _image_member("surrogate", 0.7, "densenet-small"),
+    "vgg-deep": _image_member("victim", 0.4, "vgg-deep"),
+    "resnet-deep": _image_member("victim", 0.6, "resnet-deep"),
+    "densenet-deep": _image_member("victim", 1.2, "densenet-deep"),
+    "inception-resnet": _image_member("victim", 1.0, "inception-resnet"),
+    "xception": _image_member("victim", 0.6, "xception"),
+    "nasnet": _image_member("victim", 1.8, "nasnet"),
+    "inception-small-pgd": _image_member("victim", 2.6, "inception-small", **ON_PGD_IMAGES),
+    "inception-resnet-pgd": _image_member("victim", 3.7, "inception-resnet", **ON_PGD_IMAGES),
+    "resnext-small-pgd": _image_member("victim", 2.1, "resnext-small", **ON_PGD_IMAGES),
+}
+"""Those of ``digits``, in the paper's order and of its families. The last three stand for its adversarially trained
+InceptionV3, InceptionResNetV2 and ResNeXt-101, of which the third denoises its maps, and this one does not."""
+
+
+def members_of(dataset: str) -> Mapping[str, Member]:
+    """The zoo of a dataset by name; of images there is one for digits alone."""
+    if dataset == digits.NAME:
+        return IMAGE_MEMBERS
+    return {} if dataset in REGISTRY and REGISTRY[dataset].modality == "images" else MEMBERS
 
 
 def member_file(name: str, dataset: str, folder: Path | None = None) -> Path | None:
@@ -99,7 +147,7 @@ def train_zoo(
 
     Parameters
     ----------
-    names : of ``MEMBERS``.
+    names : of ``members_of`` the dataset.
     changes : options of every training that differ from the recipe.
 
     Yields
@@ -107,9 +155,10 @@ def train_zoo(
     Note, Progress over all trainings, Epoch; at last Done with the ``RunResult`` of each model by name, of those that
     were trained or found.
     """
-    chosen = sorted(names, key=lambda name: MEMBERS[name].cost)
-    options = {name: MEMBERS[name].options(changes) for name in chosen}
-    weights = {name: max(1, round(1000 * MEMBERS[name].cost * options[name].epochs)) for name in chosen}
+    members = members_of(dataset.card.name)
+    chosen = sorted(names, key=lambda name: members[name].cost)
+    options = {name: members[name].options(changes) for name in chosen}
+    weights = {name: max(1, round(1000 * members[name].cost * options[name].epochs)) for name in chosen}
     total, before = sum(weights.values()), 0
     results: dict[str, RunResult] = {}
     for name in chosen:
