@@ -12,7 +12,16 @@ from core.datasets import Dataset
 from core.evaluation.framing import FrameSearch, search_frame
 from core.models.cards import ModelCard
 from core.models.checkpoints import builtin_models, read_card
-from core.models.importers import Candidate, ImportOptions, examine, imported_models, keep, split_factory, trust
+from core.models.importers import (
+    AnyImportOptions,
+    Candidate,
+    ImportOptions,
+    examine,
+    imported_models,
+    keep,
+    split_factory,
+    trust,
+)
 from core.models.importers.library import read_imported
 from core.models.importers.sources import kind_of, sha256_of
 
@@ -36,7 +45,7 @@ def list_models(*, as_json: Json = False) -> None:
 def import_(
     file: Annotated[str, validated(check_source)],
     *,
-    options: Annotated[ImportOptions | None, Flat] = None,
+    options: Annotated[AnyImportOptions | None, Flat] = None,
     trust_code: str | None = None,
     check: Annotated[bool, Parameter(negative="")] = False,
     dataset: Annotated[str | None, validated(check_dataset)] = None,
@@ -59,9 +68,11 @@ def import_(
     """
     if check != (dataset is not None):
         raise UsageError("--check and --dataset belong together: it is tried on the test clouds of a dataset.")
+    options, source = options or AnyImportOptions(), Path(file).expanduser()
+    if check and options.images is not None:
+        raise UsageError("--check is for clouds: of images, `pointward evaluate` measures the model.")
     if dataset is not None:
         check_root(dataset, data_root)
-    options, source = options or ImportOptions(), Path(file).expanduser()
     if trust_code is not None:
         _trust_code(split_factory(source)[0], trust_code)
     candidate = examine(source, options)
@@ -74,7 +85,7 @@ def import_(
         notes.append(f"It has replaced the model that was called {card.name}; --name keeps both.")
     if card.unnamed:
         notes.append("Its outputs have no names yet: --classes gives them.")
-    if options.up is None:
+    if options.up is None and card.image is None:
         notes.append("Nobody said which axis it expects up, so clouds are given to it as they stand: --up, --check.")
     for text in notes:
         note(text)
@@ -119,7 +130,7 @@ def _card_facts(card: ModelCard) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "architecture": card.architecture,
         "classes": len(card.classes),
-        "points": card.points,
+        **({"points": card.points} if card.image is None else {"images": str(card.image)}),
         "dataset": card.dataset,
     }
     if (source := card.source) is None:
@@ -130,7 +141,7 @@ def _card_facts(card: ModelCard) -> dict[str, Any]:
         "layout": source.layout,
         "answer": source.answer,
         "deterministic": source.deterministic,
-        **source.frame.model_dump(),
+        **({} if card.image else source.frame.model_dump()),
     }
 
 

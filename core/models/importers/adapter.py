@@ -30,15 +30,15 @@ class Call:
 
 
 class UnansweredError(ModelError):
-    """A foreign model raises an error for some clouds."""
+    """A foreign model raises an error for some clouds or images."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The model can't answer for these clouds: {reason}.")
+    def __init__(self, reason: str, what: str = "clouds") -> None:
+        super().__init__(f"The model can't answer for these {what}: {reason}.")
         self.reason = reason
 
 
 class Adapter(nn.Module):
-    """Clouds (B, N, 3) -> ``Output`` of a foreign model in eval mode.
+    """Clouds (B, N, 3), or images (B, C, H, W), -> ``Output`` of a foreign model in eval mode.
 
     Probabilities become their logarithms; log-probabilities are logits up to a constant and stay as they are.
 
@@ -67,8 +67,9 @@ class Adapter(nn.Module):
         answers = [self._logits_and_latent(part) for part in parts]
         logits, latent = (torch.cat(column) for column in zip(*answers, strict=True))
         if torch.is_grad_enabled() and clouds.requires_grad and not logits.requires_grad:
+            what = "values" if self.call.layout == "BCHW" else "points"
             raise NoGradientError(
-                "No gradient of this model reaches the points, so it can't be attacked itself: attack another model, "
+                f"No gradient of this model reaches the {what}, so it can't be attacked itself: attack another model, "
                 "or import it from its Python code."
             )
         return Output(logits, latent)
@@ -77,7 +78,8 @@ class Adapter(nn.Module):
         answer = call_model(self.model, in_layout(clouds, self.call.layout))
         logits = logit_tables(answer, len(clouds)).get(self.call.place)
         if logits is None:
-            raise ModelError(f"The model gives no logits (B, K) for clouds of {clouds.shape[1]:,} points.")
+            shape = ", ".join(map(str, clouds.shape[1:]))
+            raise ModelError(f"The model gives no logits (B, K) for samples (B, {shape}).")
         logits = logits.float()
         if self.call.answer == "probabilities":
             logits = logits.clamp_min(torch.finfo(logits.dtype).tiny).log()
@@ -106,7 +108,8 @@ def call_model(model: nn.Module, clouds: Any) -> Any:
     except Exception as error:
         if out_of_memory(error) is not None:
             raise
-        raise UnansweredError(error_text(error)) from None
+        images = isinstance(clouds, Tensor) and clouds.dim() == 4
+        raise UnansweredError(error_text(error), "images" if images else "clouds") from None
 
 
 def error_text(error: BaseException) -> str:
@@ -117,8 +120,8 @@ def error_text(error: BaseException) -> str:
 
 
 def in_layout(clouds: Tensor, layout: Layout) -> Tensor | dict[str, Tensor]:
-    """Clouds (B, N, 3) in the layout that a foreign model takes."""
-    if layout == "BN3":
+    """Clouds (B, N, 3) in the layout that a foreign model takes; images (B, C, H, W) as they are."""
+    if layout in ("BN3", "BCHW"):
         return clouds
     turned = clouds.transpose(1, 2).contiguous()
     return turned if layout == "B3N" else {"pos": clouds, "x": turned}

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core.clouds.frames import STANDARD_UP
+from core.images import ImageFormat
 from core.models.cards import Answer, Kind, Layout, ModelCard, ModelError, Source, numbered
 from core.models.checkpoints import LoadedModel
 from core.models.framed import framed
@@ -27,8 +28,11 @@ class Candidate:
     """A ``Classifier`` in the frame of its own training."""
     classes: int
     points: int
+    """Of the clouds that it takes; 0 of images."""
     architecture: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    image: ImageFormat | None = None
+    """What its images are; None if it takes clouds."""
     factory: str = ""
     family: str = ""
     layout: Layout = "B3N"
@@ -46,10 +50,8 @@ class Candidate:
                 self.answer == "probabilities"
             ),
             "It gives log-probabilities, which are logits up to a constant.": self.answer == "log-probabilities",
-            "It gives another answer each time for the same cloud, so one attack is one draw.": not self.deterministic,
-            "No gradient of it reaches the points: it can be evaluated, but not attacked itself.": (
-                not self.differentiable
-            ),
+            "It gives another answer each time for the same input, so one attack is one draw.": not self.deterministic,
+            "No gradient reaches its input: it can be evaluated, but not attacked itself.": (not self.differentiable),
             "Its latent can't be seen, so there is no map of latents for it.": not self.has_latent,
         }
         return tuple(text for text, holds in said.items() if holds)
@@ -75,7 +77,8 @@ class Candidate:
             options=dict(self.options),
             classes=names,
             points=self.points,
-            up_axis=STANDARD_UP if frame.up is not None else "unknown",
+            image=self.image,
+            up_axis="none" if self.image else STANDARD_UP if frame.up is not None else "unknown",
             source=Source(
                 file=readable(self.path.name if self.kind == "weights" else self.path.resolve()),
                 factory=self.factory,

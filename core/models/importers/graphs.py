@@ -7,10 +7,12 @@ import zipfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from core.images import ImageFormat
 from core.models.cards import ModelError
 from core.models.importers.adapter import error_text
 from core.models.importers.probing import probed
@@ -27,7 +29,7 @@ _MEMORY, _SECONDS = 1536 << 20, 20
 
 
 @cache  # errors are not cached
-def try_script(path: Path, sha256: str, points: int) -> None:
+def try_script(path: Path, sha256: str, points: int, image: ImageFormat | None) -> None:
     """Load and call a script in a separate process with limits, because a damaged one can crash PyTorch.
 
     Raises
@@ -35,17 +37,18 @@ def try_script(path: Path, sha256: str, points: int) -> None:
     ModelError
         If that process crashes, or exceeds a limit.
     """
+    facts = None if image is None else image.model_dump()
     try:
-        call_isolated(load_and_call_script, str(path), points, memory=_MEMORY, seconds=_SECONDS)
+        call_isolated(load_and_call_script, str(path), points, facts, memory=_MEMORY, seconds=_SECONDS)
     except IsolatedCallError as error:
         raise ModelError(f"{readable(path)} can't be used as TorchScript ({error}); {ACCEPTED}.") from None
 
 
-def load_and_call_script(path: str, points: int) -> bytes:
+def load_and_call_script(path: str, points: int, facts: dict[str, Any] | None) -> bytes:
     """Run in that process. Errors that are reported in a sentence are ignored here: they are raised again later."""
     torch.set_num_threads(1)
     with suppress(ModelError):
-        probed(load_script(Path(path)), points)
+        probed(load_script(Path(path)), points, image=None if facts is None else ImageFormat.model_validate(facts))
     return b""
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from core.models.cards import ModelError
+from core.models.cards import ModelCard, ModelError, Source
 from core.models.checkpoints import LoadedModel, builtin_models, module_with_weights, save_model
 from core.models.importers import library
 from core.models.importers.candidate import Candidate
@@ -12,7 +12,7 @@ from core.models.importers.factories import factory_of, make_model
 from core.models.importers.families import family_of
 from core.models.importers.graphs import load_export, load_script, try_script
 from core.models.importers.needs import NeededError
-from core.models.importers.options import POINTS, ImportOptions
+from core.models.importers.options import POINTS, AnyImportOptions, ImportOptions
 from core.models.importers.probing import probed
 from core.models.importers.sources import CARD, kind_of, sha256_of, split_factory
 from core.models.importers.trust import require_trust
@@ -36,19 +36,24 @@ def examine(source: Path | str, options: ImportOptions | None = None, *, known: 
     UntrustedError
         If it is code and nobody has consented to run it.
     ModelError, FormatError
-        If it is no classifier of clouds, or one that can't be used here; the message says why.
+        If it is no classifier of clouds or images, or one that can't be used here; the message says why.
     """
     options = options or ImportOptions()
     path, factory = split_factory(source)
     kind = kind_of(path)
     sha256 = sha256_of(path)
+    if kind == "weights" and options.image is not None:
+        raise ModelError(
+            f"{readable(path)} is a state dict, which does not tell how its classifier of images works: export it as "
+            "TorchScript, or give FILE.py:FACTORY, which makes it and loads them."
+        )
     if kind == "weights":
         return _examine_weights(path, sha256, options)
     if kind == "python":
         factory = factory_of(path, factory)
     if kind in ("python", "export"):
         require_trust(path, sha256)
-    points, names = options.points or POINTS, options.class_names()
+    points, image, names = options.points or POINTS, options.image, options.class_names()
     match kind:
         case "python":
             model = make_model(path, factory)
@@ -56,10 +61,10 @@ def examine(source: Path | str, options: ImportOptions | None = None, *, known: 
             model = load_export(path)
         case _:
             if not known:
-                try_script(path, sha256, points)
+                try_script(path, sha256, points, image)
             model = load_script(path)
     try:
-        found = probed(model, points, options.layout, len(names) if names else None)
+        found = probed(model, points, options.layout, len(names) if names else None, image)
     except NeededError as error:
         raise NeededError(error.option, f"{readable(path.name)}: {error}", error.choices) from None
     except ModelError as error:
@@ -71,7 +76,8 @@ def examine(source: Path | str, options: ImportOptions | None = None, *, known: 
         kind=kind,
         module=found.adapter,
         classes=found.classes,
-        points=points,
+        points=points if image is None else 0,
+        image=image,
         architecture=kind,
         factory=factory,
         layout=call.layout,
@@ -148,6 +154,14 @@ def keep(candidate: Candidate, options: ImportOptions) -> Path:
     return beside
 
 
+def _options_of(card: ModelCard, source: Source) -> ImportOptions:
+    """What has to be said of an imported model's file to examine it again."""
+    classes = str(len(card.classes))
+    if card.image is not None:
+        return AnyImportOptions(images="x".join(map(str, card.image.shape)), classes=classes)
+    return ImportOptions.model_validate({"points": card.points, "layout": source.layout, "classes": classes})
+
+
 def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     """The model of a foreign file, or of a card that names one.
 
@@ -163,7 +177,7 @@ def load_foreign(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
     if (source := card.source) is None:
         raise ModelError(f"{readable(path)} names no file of a model: import the model again.")
     file = path.parent / source.file
-    options = ImportOptions(points=card.points, layout=source.layout, classes=str(len(card.classes)))
+    options = _options_of(card, source)
     kind_of(file)
     if sha256_of(file) != source.sha256:
         raise ModelError(f"{readable(file)} is another file than {card.name} was imported from: import it again.")

@@ -1,15 +1,25 @@
 """The options of an import: what a foreign model's file does not tell."""
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Self
 
-from core.models.cards import MOST_CLASSES, Layout, ModelError, numbered
+from pydantic import field_validator, model_validator
+
+from core.images import ImageFormat
+from core.models.cards import MOST_CLASSES, CloudLayout, ModelError, numbered
 from core.models.framed import Frame
 from core.options import option
 from core.runtime.files import read_whole
 
 NAME = re.compile(r"\w[\w.+ -]{0,99}")
+MOST_VALUES = 1 << 22
+"""Of an image."""
+BYTES = (0.0, 255.0)
+"""The range of the values of images."""
+_SHAPE = re.compile(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6}){2}")
 POINTS = 1024
 """Points per cloud for a foreign model, unless an option says otherwise."""
 
@@ -29,11 +39,16 @@ class ImportOptions(Frame):
         low=1,
         high=100_000,
     )
-    layout: Layout | None = option(
+    layout: CloudLayout | None = option(
         None,
         "How it takes clouds: (B, 3, N), (B, N, 3), or a dict of pos (B, N, 3) and x (B, 3, N); empty: found out.",
         advanced=True,
     )
+
+    @property
+    def image(self) -> ImageFormat | None:
+        """What its images are; None if it takes clouds."""
+        return None
 
     @property
     def frame(self) -> Frame:
@@ -76,3 +91,33 @@ class ImportOptions(Frame):
         if not 2 <= len(names) <= MOST_CLASSES:
             raise ModelError(f"A classifier has from 2 to {MOST_CLASSES:,} classes, and {len(names):,} were named.")
         return names
+
+
+class AnyImportOptions(ImportOptions):
+    """The same of a model of clouds, or of images."""
+
+    images: str | None = option(
+        None,
+        "Shape of the images that it takes, as 3x224x224: channels, height and width; their values are from 0 to 255. "
+        "Empty: it takes clouds.",
+    )
+
+    @field_validator("images")
+    @classmethod
+    def _a_shape(cls, text: str | None) -> str | None:
+        if text is not None and not (_SHAPE.fullmatch(text) and math.prod(map(int, text.split("x"))) <= MOST_VALUES):
+            raise ValueError(f"channels x height x width are wanted, as 3x224x224, of at most {MOST_VALUES:,} values")
+        return text
+
+    @model_validator(mode="after")
+    def _of_clouds_or_images(self) -> Self:
+        if self.images is not None and (self.points is not None or self.layout is not None or self.frame != Frame()):
+            raise ValueError("up, normalisation, scale, points and layout are for clouds: leave them out")
+        return self
+
+    @property
+    def image(self) -> ImageFormat | None:
+        if self.images is None:
+            return None
+        channels, height, width = map(int, self.images.split("x"))
+        return ImageFormat(shape=(channels, height, width), value_range=BYTES)

@@ -1,4 +1,4 @@
-"""Finds out how an unknown module has to be called, by calling it with a few clouds."""
+"""Finds out how an unknown module has to be called, by calling it with a few clouds or images."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -8,7 +8,8 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from core.models.cards import Answer, Layout, ModelError
+from core.images import ImageFormat
+from core.models.cards import Answer, CloudLayout, Layout, ModelError
 from core.models.importers.adapter import Adapter, Call, UnansweredError, call_model, in_layout, logit_tables
 from core.models.importers.needs import NeededError
 from core.runtime.devices import seeded
@@ -30,13 +31,29 @@ class Probed:
     """Whether a gradient reaches the points."""
 
 
-def probed(model: nn.Module, points: int, layout: Layout | None = None, classes: int | None = None) -> Probed:
-    """Call a model with clouds of ``points`` points on a sphere, and find out how it works.
+def probe_samples(points: int, image: ImageFormat | None) -> Tensor:
+    """Two clouds (2, points, 3) on a sphere or, of a format, two images (2, C, H, W) of noise."""
+    if image is None:
+        return nn.functional.normalize(torch.randn(2, points, 3), dim=2)
+    low, high = image.value_range
+    return low + (high - low) * torch.rand(2, *image.shape)
+
+
+def probed(
+    model: nn.Module,
+    points: int,
+    layout: Layout | None = None,
+    classes: int | None = None,
+    image: ImageFormat | None = None,
+) -> Probed:
+    """Call a model with clouds of ``points`` points, or with images, and find out how it works.
 
     Parameters
     ----------
     layout
         How it takes clouds; None tries all layouts.
+    image
+        The images that it takes; None if it takes clouds.
     classes
         Number of its classes, if that is known: tells logits from other outputs.
 
@@ -48,11 +65,13 @@ def probed(model: nn.Module, points: int, layout: Layout | None = None, classes:
         If it takes several layouts, or gives several outputs that may be logits.
     """
     with seeded(0, torch.device("cpu")), torch.no_grad():
-        clouds = nn.functional.normalize(torch.randn(2, points, 3), dim=2)
-        call = _find_call(model, clouds, layout, classes)
+        clouds = probe_samples(points, image)
+        call = _find_call(model, clouds, layout if image is None else "BCHW", classes)
         first, second = (Adapter(model, call)(clouds).logits for _ in range(2))
         if not (first.isfinite().all() and second.isfinite().all()):
-            raise ModelError("It gives logits that are not finite numbers for points on a sphere, so it is of no use.")
+            raise ModelError(
+                f"It gives logits that are not finite numbers for {_described(clouds)}, so it is of no use."
+            )
         call = Call(call.layout, call.place, _kind_of_answer(first), call.one_by_one)
         count = first.shape[1]
         adapter = Adapter(model, call, _last_linear(model, call, clouds, count))
@@ -60,7 +79,7 @@ def probed(model: nn.Module, points: int, layout: Layout | None = None, classes:
         same = bool(((first - second).abs() <= near).all())
         if same and ((adapter(clouds[:1]).logits - adapter(clouds).logits[:1]).abs() > near).any():
             raise ModelError(
-                "Its answer for a cloud depends on the others in the batch, as in training mode: make it in eval mode."
+                "Its answer for one depends on the others in the batch, as in training mode: make it in eval mode."
             )
         return Probed(adapter, count, same, _differentiable(adapter, clouds))
 
@@ -70,7 +89,7 @@ def _find_call(model: nn.Module, clouds: Tensor, layout: Layout | None, classes:
     answers: dict[Layout, tuple[bool, dict[Any, Tensor]]] = {}
     problems: dict[Layout, str] = {}
     tableless = False
-    layouts: Iterable[Layout] = (layout,) if layout else get_args(Layout)
+    layouts: Iterable[Layout] = (layout,) if layout else get_args(CloudLayout)
     for each in layouts:
         for asked in (clouds, clouds[:1]):
             try:
@@ -83,10 +102,10 @@ def _find_call(model: nn.Module, clouds: Tensor, layout: Layout | None, classes:
                 break
             tableless = True
     if not answers and tableless:
-        raise ModelError("It gives no table (B, K) of numbers for K classes, so it is no classifier of clouds.")
+        raise ModelError("It gives no table (B, K) of numbers for K classes, so it is no classifier.")
     if not answers:
         reasons = "; ".join(f"{each}: {shortened(reason, 90)}" for each, reason in list(problems.items())[:2])
-        raise ModelError(f"It takes no clouds of {clouds.shape[1]:,} points ({reasons}).")
+        raise ModelError(f"It takes no {_described(clouds)} ({reasons}).")
     if len(answers) > 1:
         raise NeededError(
             "layout", f"It takes clouds as {' and as '.join(answers)}: say which with --layout.", (*answers,)
@@ -97,6 +116,13 @@ def _find_call(model: nn.Module, clouds: Tensor, layout: Layout | None, classes:
     if len(found) != 1:
         raise NeededError("classes", "It gives several tables of numbers: name its --classes, so that one is known.")
     return Call(only, next(iter(found)), one_by_one=one_by_one)
+
+
+def _described(samples: Tensor) -> str:
+    """The samples of a trial in words."""
+    if samples.dim() == 3:
+        return f"clouds of {samples.shape[1]:,} points"
+    return f"images of {' x '.join(map(str, samples.shape[1:]))} values"
 
 
 def _kind_of_answer(values: Tensor) -> Answer:
