@@ -11,7 +11,16 @@ from core import live
 from core.clouds import Cloud
 from core.clouds.files import read_cloud, write_cloud
 from core.clouds.frames import frame_record, turned
-from core.commands.checks import check_cloud, check_dataset, check_exists, check_folder, check_root, require, validated
+from core.commands.checks import (
+    check_cloud,
+    check_dataset,
+    check_exists,
+    check_folder,
+    check_radii,
+    check_root,
+    require,
+    validated,
+)
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.sets import attack_dataset
@@ -92,8 +101,11 @@ def attack(
     if out is not None:
         require(check_cloud, out)
     chosen = choice.build(targeted=target is not None)
+    require(check_radii, chosen)
     model_name, model_defense = split_defense(model, defense)
     loaded = load_model(resolve_model(model_name), choose_device(device))
+    if loaded.card.image is not None:
+        raise UsageError(f"{loaded.name} takes images: attack those of a dataset, with --dataset and --out FOLDER.")
     classes = loaded.card.classes
     for name in (target, true_class):
         if name is not None and name not in classes:

@@ -13,11 +13,12 @@ from typing import Any
 from cyclopts import Parameter
 
 from core.attacks import PRESETS
+from core.attacks.scale import DIAMETER, RADII
 from core.clouds.files import WRITABLE
 from core.commands.console import UsageError
 from core.datasets import REGISTRY
 from core.defenses import names
-from core.evaluation.auto import AUTO
+from core.evaluation.auto import AUTO, AnyAttack
 from core.models.checkpoints import builtin_models
 from core.models.importers import imported_models, split_factory
 from core.runtime.devices import DeviceName, choose_device
@@ -31,6 +32,12 @@ def check_attack(name: str) -> None:
     """It is the name of a preset."""
     if name not in (*PRESETS, AUTO):
         raise ValueError(f"There is no such attack; there are {', '.join((AUTO, *PRESETS))}.")
+
+
+def check_radii(attack: AnyAttack) -> None:
+    """The epsilon of an attack on clouds is at most the unit sphere's diameter, if it is a distance."""
+    if attack.epsilon_scale == RADII and attack.epsilon > DIAMETER:
+        raise ValueError(f"epsilon: input should be less than or equal to {DIAMETER:g} for clouds.")
 
 
 def check_dataset(name: str) -> None:

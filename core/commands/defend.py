@@ -45,6 +45,8 @@ def defend(
     model, data, attack, frame = trial.open()
     values = {"clouds": clouds, "averaged": averaged, **measurement.options(model)}
     options = DefendOptions.model_validate({name: value for name, value in values.items() if value is not None})
+    if model.card.image is not None:
+        raise UsageError(f"Input defences are for clouds, and {model.name} takes images.")
     tried = names.all_for(model.module) if defenses is None else names.parse_several(defenses)
     study, complete = follow(
         lambda cancel: try_defenses(model.module, data.split("test"), attack, tried, options, cancel), "defending"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.commands.checks import check_exists, check_model, require, validated
 from core.commands.console import UsageError, UserError, follow, note, show
 from core.commands.shared import STOPPED, Count, DataRoot, DefenseName, Device, Json, TableFile, cli, find_dataset
-from core.commands.trial import Trial, split_defense, with_defense
+from core.commands.trial import Trial, points_of_each, split_defense, with_defense
 from core.datasets.matching import matched
 from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
 from core.evaluation.auto import adversarial_set
@@ -36,7 +36,7 @@ def attack_dataset(
 ) -> int:
     """Attack the test clouds of a dataset and keep the adversarial ones in the folder ``out``; the exit code."""
     model, data, attack, frame = trial.open(defense)
-    options = EvaluationOptions(clouds=clouds, points=model.card.points if points is None else points, seed=seed)
+    options = EvaluationOptions(clouds=clouds, points=points_of_each(model, points), seed=seed)
     provenance = measurement_provenance(
         [model], data.card, attack, seed=seed, preset=trial.choice.attack, evaluation=options, class_names=trial.classes
     )
@@ -122,7 +122,9 @@ def judge(
     loaded = []
     for name in model:
         model_name, model_defense = split_defense(name, defense)
-        loaded.append(with_defense(load_model(resolve_model(model_name), choose_device(device)), model_defense))
+        each = load_model(resolve_model(model_name), choose_device(device))
+        each.card.require_samples(data.card.name, data.card.image)
+        loaded.append(with_defense(each, model_defense))
     rows: dict[str, Any] = {}
     columns: list[dict[str, Any]] = []
     for each in loaded:

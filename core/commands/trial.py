@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from core.attacks import PRESETS, Attack, preset
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation, axis_named, frame_record
-from core.commands.checks import check_attack, check_dataset, check_root, is_model, validated
+from core.commands.checks import check_attack, check_dataset, check_radii, check_root, is_model, require, validated
 from core.commands.console import UsageError, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.shared import Count, DataRoot, Device, Flat, ModelName, Seed, find_dataset
@@ -124,12 +124,17 @@ def open_in_frame(
     -------
     dataset, frame
         The dataset; and the record of which axis the model expects up and which one the files have
-        (``frame_record``), with a hint if the files seem to stand otherwise.
+        (``frame_record``), with a hint if the files seem to stand otherwise. Of images the record is empty.
 
     Parameters
     ----------
     orientation
         Of the files, if ``choice`` does not give another.
+
+    Raises
+    ------
+    ModelError
+        If the model takes no samples such as the dataset has.
     """
     if choice != AS_SUPPLIED:
         check_turnable(name)
@@ -137,10 +142,26 @@ def open_in_frame(
     expected = expected_up(model.card) if orientation.given else STANDARD_UP
     data = find_dataset(name, root, orientation=orientation, expected=expected)
     card = data.card
+    model.card.require_samples(card.name, card.image)
+    if card.image is not None:
+        return data, {}
     frame = frame_record(model.card.up_axis, card.name, card.orientation, known=card.up_axis, found=choice.automatic)
     unknown_up = card.given_up is None and axis_named(card.up_axis) is None
     frame["hint"] = look_for_turn(model, "The folder", sample_clouds(data, model.card.points)) if unknown_up else None
     return data, frame
+
+
+def points_of_each(model: LoadedModel, points: int | None) -> int:
+    """Points of each cloud: as many as a person said, else as the model was trained with; 0 of images.
+
+    Raises
+    ------
+    UsageError
+        If a person said how many, and the model takes images.
+    """
+    if points is not None and model.card.image is not None:
+        raise UsageError(f"--points is for clouds, and {model.name} takes images: leave it out.")
+    return model.card.points if points is None else points
 
 
 @Parameter(n_tokens=1)
@@ -169,7 +190,7 @@ class Measurement:
 
     def options(self, model: LoadedModel) -> dict[str, int]:
         """The fields of ``EvaluationOptions`` that these set; those left out keep their defaults."""
-        values = {"points": self.points or model.card.points, "fresh_draws": self.fresh_draws, "seed": self.seed}
+        values = {"points": points_of_each(model, self.points), "fresh_draws": self.fresh_draws, "seed": self.seed}
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -225,6 +246,8 @@ class Trial:
             name, training_root, orientation = dataset_of_weights(path, model.card)
             root = root or training_root
         data, frame = open_in_frame(name, root, self.orientation, model, orientation)
+        if data.card.image is None:
+            require(check_radii, attack)
         if data.card.name == model.card.dataset and data.card.fingerprint != model.card.fingerprint:
             note(f"{model.name} was trained on another version of {data.card.name} than this one.")
         model = with_class_names(model, data)

@@ -40,6 +40,8 @@ def tsne(
     if out is None and coordinates is None:
         raise UsageError("Nothing would be written: give --out FIGURE, --coordinates TABLE, or both.")
     model, data, attack, frame = trial.open(defense)
+    if model.card.image is not None:
+        raise UsageError(f"Maps are of the latents of clouds, and {model.name} takes images.")
     clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
     made, complete = follow(
         lambda cancel: latents.latent_map(model.module, data.split("test"), attack, clouds, options, cancel), "mapping"

@@ -5,6 +5,8 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
+from core.models.cards import ModelError
+from core.models.port import value_range_of
 from core.options import Options
 
 
@@ -22,8 +24,10 @@ class Defense(Options):
         Raises
         ------
         ModelError
-            If the model cannot stand behind it.
+            If the model cannot stand behind it, as one of images.
         """
+        if value_range_of(model) is not None:
+            raise ModelError("Input defences are for clouds, and this model takes images: leave the defence out.")
         return self
 
     @abstractmethod

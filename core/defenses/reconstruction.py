@@ -23,7 +23,8 @@ class Reconstruction(Defense):
     )
 
     def for_model(self, model: nn.Module) -> Self:
-        return self.model_copy(update={"autoencoder": str(autoencoder_path(model, self.autoencoder))})
+        defense = super().for_model(model)
+        return defense.model_copy(update={"autoencoder": str(autoencoder_path(model, self.autoencoder))})
 
     def apply(self, clouds: Tensor, draw: int) -> Tensor:
         autoencoder = autoencoder_for(None, self.autoencoder, like=clouds)
