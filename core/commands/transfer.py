@@ -25,7 +25,7 @@ from core.models.checkpoints import resolve_model
 from core.options import partial
 from core.runtime.pieces import Engine
 from core.studies.transferability.options import Protocol, TransferOptions
-from core.studies.transferability.zoo import MEMBERS, Role, member_file
+from core.studies.transferability.zoo import Role, member_file, members_of
 
 TransferChanges = partial("TransferChanges", TransferOptions, without=("protocol",))
 ALL = "all"
@@ -140,12 +140,13 @@ def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, 
     UsageError
         If there is no such model, or two have one name.
     """
-    members = [name for name, member in MEMBERS.items() if member.role == role]
+    zoo_members = members_of(dataset)
+    members = [name for name, member in zoo_members.items() if member.role == role]
     names = members if text == ALL else [name.strip() for name in text.split(",")]
     files: dict[str, Path] = {}
     absent = []
     for name in names:
-        path = member_file(name, dataset, zoo) if name in MEMBERS else None
+        path = member_file(name, dataset, zoo) if name in zoo_members else None
         if path is None and text == ALL:
             absent.append(name)
             continue

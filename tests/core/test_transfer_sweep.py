@@ -313,6 +313,19 @@ def test_noise_is_cut_to_an_rmse(seed: int, size: float, most: float) -> None:
     assert (np.sign(cut) * np.sign(noise) >= 0).all()
 
 
+@given(seed=st.integers(0, 99), size=st.floats(0, 1))
+def test_noise_of_images_is_cut_at_their_range_too(seed: int, size: float) -> None:
+    random = np.random.default_rng(seed)
+    clean, noise = random.uniform(0, 1, (3, 1, 4, 4)), random.standard_normal((3, 1, 4, 4))
+    cut = cut_noise(noise, np.full(3, size * 0.1), 0.1, -clean, 1 - clean)
+    assert np.abs(cut).max() <= 0.1
+    assert ((clean + cut > -1e-12) & (clean + cut < 1 + 1e-12)).all()
+    reachable = np.where(noise > 0, np.minimum(1 - clean, 0.1), np.minimum(clean, 0.1))
+    most = np.sqrt(np.square(reachable).mean((1, 2, 3)))
+    found = np.sqrt(np.square(cut).mean((1, 2, 3)))
+    np.testing.assert_allclose(found, np.minimum(size * 0.1, most), rtol=1e-6, atol=1e-12)
+
+
 def test_made_is_read_back_as_it_was(experiment: Experiment, found: TransferFindings) -> None:
     with np.load(experiment.made_file("one", "gd")) as file:
         assert set(file.files) == {part.name for part in fields(Made)}

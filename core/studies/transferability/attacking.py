@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from core.evaluation.accuracy import LabelledPredictions
 from core.evaluation.make import COLUMNS, make_set, read_set
@@ -65,7 +65,8 @@ def make_control(experiment: Experiment, surrogate: str, control: str) -> Iterat
     """Noise that knows no model, as large for each sample as the largest perturbation of an optimiser (RMSE).
 
     ``random-sign`` is that perturbation with random signs. ``gaussian`` is normal noise, scaled and then cut off at
-    epsilon so that the RMSE is the same.
+    epsilon so that the RMSE is the same. Values of images stay in their range: a sign that would lead out of it is
+    turned, and normal noise is cut off there.
     """
     model, data, options = experiment.model(surrogate), experiment.dataset.open(), experiment.options
     clean = clean_samples(experiment)
@@ -77,11 +78,15 @@ def make_control(experiment: Experiment, surrogate: str, control: str) -> Iterat
             largest[larger], size[larger] = made.clouds[larger], made.rmse[larger]
     delta = largest.astype(np.float64) - clean
     random = np.random.default_rng([options.seed, experiment.surrogates.index(surrogate)])
+    low, high = (-np.inf, np.inf) if data.card.image is None else data.card.image.value_range
     if control == "random-sign":
         noise = np.abs(delta) * random.choice([-1.0, 1.0], delta.shape)
+        noise = np.where((clean + noise < low) | (clean + noise > high), -noise, noise)
     else:
-        noise = cut_noise(random.standard_normal(delta.shape), np.maximum(size, 0), options.epsilon)
-    noisy = (clean + noise).astype(np.float32)
+        noise = cut_noise(
+            random.standard_normal(delta.shape), np.maximum(size, 0), options.epsilon, low - clean, high - clean
+        )
+    noisy = (clean + noise).astype(np.float32).clip(low, high)  # of sums that were rounded
     write_npz(experiment.noise_file(surrogate, control), {"samples": noisy})
     said = predict(reseeded(model.module, options.seed), noisy, options.batch_size)
     judged = LabelledPredictions(said.logits, said.latent, data.split("test").labels[experiment.rows])
@@ -90,18 +95,26 @@ def make_control(experiment: Experiment, surrogate: str, control: str) -> Iterat
     yield Done()
 
 
-def cut_noise(noise: Floats, size: Floats, most: float) -> Floats:
+def cut_noise(
+    noise: Floats, size: Floats, most: float, least: ArrayLike = -np.inf, largest: ArrayLike = np.inf
+) -> Floats:
     """Noise (n, ...), each scaled and then cut off at ``most`` so that its RMSE is that of ``size`` (n,).
 
-    The scale is found by halving an interval; an RMSE over ``most`` can't be reached, and becomes ``most``.
+    The scale is found by halving an interval; an RMSE that can't be reached becomes the largest that can.
+
+    Parameters
+    ----------
+    least, largest : (n, ...), where it is cut off beside, if that is nearer.
     """
     flat = noise.reshape(len(noise), -1)
+    floor, ceiling = np.maximum(least, -most), np.minimum(largest, most)
+    floor, ceiling = (np.broadcast_to(part, noise.shape).reshape(flat.shape) for part in (floor, ceiling))
     low, high = np.zeros(len(flat)), np.full(len(flat), most / np.abs(flat).min(axis=1).clip(1e-12))
     for _ in range(100):
         middle = (low + high) / 2
-        short = np.sqrt(np.square((middle[:, None] * flat).clip(-most, most)).mean(axis=1)) < size
+        short = np.sqrt(np.square((middle[:, None] * flat).clip(floor, ceiling)).mean(axis=1)) < size
         low, high = np.where(short, middle, low), np.where(short, high, middle)
-    return (high[:, None] * flat).clip(-most, most).reshape(noise.shape)
+    return (high[:, None] * flat).clip(floor, ceiling).reshape(noise.shape)
 
 
 def judge(experiment: Experiment, surrogate: str, attack: str, victim: str) -> Iterator[Event]:
@@ -121,7 +134,7 @@ def read_calibration(experiment: Experiment, surrogate: str) -> Calibration:
 def clean_samples(experiment: Experiment) -> Array:
     """The clean samples (n, ...)."""
     split = experiment.dataset.open().split("test")
-    return np.array(split.points[experiment.rows, : experiment.options.points])
+    return np.array(split.samples(experiment.rows, experiment.options.points))
 
 
 def adversarial_samples(experiment: Experiment, surrogate: str, attack: str) -> Array:

@@ -14,7 +14,7 @@ _BATCH = 32
 
 
 def distance_columns(clean: Array, samples: Array) -> dict[str, Floats]:
-    """The distances of ``findings.Made`` (n,) of samples (n, N, 3) from the clean ones."""
+    """The distances of ``findings.Made`` (n,) of samples (n, ...) from the clean ones."""
     chamfer, hausdorff = chamfer_and_hausdorff(clean, samples)
     return {
         "linf": linf(clean, samples),
@@ -28,8 +28,10 @@ def distance_columns(clean: Array, samples: Array) -> dict[str, Floats]:
 def curvature_change(clean: Array, samples: Array) -> Floats:
     """(n,), mean over points of the absolute change of the curvature (see ``geometric.regularisers.curvature``).
 
-    Both clouds (n, N, 3) are seen along the normals of the clean one.
+    Both clouds (n, N, 3) are seen along the normals of the clean one. NaN of images (n, C, H, W).
     """
+    if clean.ndim == 4:
+        return np.full(len(clean), np.nan)
     changes = []
     for start in range(0, len(clean), _BATCH):
         before, after = (torch.from_numpy(part[start : start + _BATCH]) for part in (clean, samples))

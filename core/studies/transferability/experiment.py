@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.clouds.frames import AS_IT_IS, Orientation
-from core.datasets import Dataset, choose_rows, open_dataset
+from core.datasets import Dataset, Modality, choose_rows, open_dataset
 from core.evaluation.accuracy import EvaluationOptions
 from core.events import result
 from core.models.checkpoints import LoadedModel, load_model
@@ -86,9 +86,9 @@ class Experiment:
     # --- what it is made of ---
 
     @property
-    def modality(self) -> str:
+    def modality(self) -> Modality:
         """What the samples are: ``clouds`` or ``images``."""
-        return "clouds"
+        return self.dataset.open().card.modality
 
     @property
     def evaluation(self) -> EvaluationOptions:
@@ -207,6 +207,7 @@ class Experiment:
             raise ValueError("Tuning is judged by the other surrogates: choose two at least, or tuning 1.")
         for name in self.all_models:
             card = self.model(name).card
+            card.require_samples(data.card.name, data.card.image)
             if tuple(card.classes) != tuple(data.card.classes):
                 raise ValueError(
                     f"{name} has other classes than {data.card.name}, or has them in another order: all models of an "

@@ -18,7 +18,7 @@ Booleans = NDArray[np.bool_]
 class Made:
     """What one attack on one surrogate made of the n samples, in their order; every field is (n,).
 
-    Distances are in the unit of the samples: unit-sphere radii of clouds, shares of the range of values of images.
+    Distances are in the unit of the samples: unit-sphere radii of clouds, that of the values of images.
     """
 
     matched: Booleans

@@ -49,7 +49,7 @@ def measure_model(experiment: Experiment, name: str) -> Iterator[Event]:
     classes, gradients, changes, seconds = [], [], [], []
     for start in range(0, len(rows), options.batch_size):
         chosen = rows[start : start + options.batch_size]
-        samples = torch.from_numpy(np.array(split.points[chosen, : options.points])).to(device)
+        samples = torch.from_numpy(np.array(split.samples(chosen, options.points))).to(device)
         label = torch.from_numpy(split.labels[chosen]).to(device)
         began = perf_counter()
         classes.append(evaluate(module, samples, label, gradient=False).prediction.cpu().numpy())
@@ -204,7 +204,7 @@ def held_out(experiment: Experiment, model: LoadedModel) -> tuple[Split, Integer
         If there are too few.
     """
     split, rows, options = experiment.dataset.open().split("train"), experiment.held_out_rows, experiment.options
-    predicted = predict(model.module, split.points[rows, : options.points], options.batch_size).prediction
+    predicted = predict(model.module, split.samples(rows, options.points), options.batch_size).prediction
     right = rows[predicted == split.labels[rows]]
     if len(right) < LEAST_HELD_OUT:
         raise ValueError(

@@ -10,7 +10,7 @@ from core.studies.transferability.findings import CONTROLS, OPTIMISERS, Floats
 from core.studies.transferability.measures import DENOMINATORS, FATES, Measures, Quantity, estimate, mean_over
 from core.studies.transferability.relations import PAPER, Compared, Order, agreement, compare, places, spearman, spread
 
-UNITS = {"clouds": "unit-sphere radii", "images": "shares of the range of values"}
+UNITS = {"clouds": "unit-sphere radii", "images": "units of the values"}
 """Of distances, by modality."""
 INTERVALS = "In brackets 95 % bootstrap intervals over samples."
 MATCHED = f"{INTERVALS} Unmatched samples are left out; an empty cell is not done yet, or has no samples."
