@@ -14,6 +14,7 @@ from core.figures.evaluation import (
     robustness_curves,
     top_k,
 )
+from core.figures.images import image_rows
 from core.figures.maps import tsne_pair
 from core.figures.samples import sample_bars, verdicts
 from core.figures.style import COLUMN, PAGE, check_ending, class_style, save, settle
@@ -33,6 +34,7 @@ __all__ = [
     "contact_sheet",
     "curves",
     "front",
+    "image_rows",
     "pair_map",
     "pareto",
     "rates_against",

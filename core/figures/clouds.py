@@ -1,6 +1,5 @@
 """Figures of point clouds: shaded, in three-quarter view, drawn with NumPy and a scatter plot."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,12 +9,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
+from core.figures.rows import Box, rows_of_boxes
 from core.figures.style import ADVERSARIAL, CLEAN, PAGE, styled
 
 Up = Literal["y", "z"]
 Array = NDArray[np.float64]
 View = tuple[Array, Array, Array]  # positions, nearness and normals: see _view
-MOST_IN_ROW = 5
 LIGHT = np.array([-0.45, 0.65, 0.61])  # to the right, up, towards us
 
 
@@ -67,24 +66,14 @@ def cloud_rows(clouds: Sequence[ArrayLike], names: Sequence[str], up: Up = "z", 
         Inches.
     """
     views, frame = view_pair(clouds, up)
-    rows = math.ceil(len(clouds) / MOST_IN_ROW)
-    columns = math.ceil(len(clouds) / rows)
-    share, lines = 1 / columns, max(name.count("\n") for name in names) + 1
     across, along = np.ptp(frame, axis=0)
-    picture = min(share * width * float(along / across), 1.5 * share * width)
-    row_height = picture + 0.13 * lines + 0.06
-    height = rows * row_height
-    figure = Figure(figsize=(width, height))
-    for index, (view, name) in enumerate(zip(views, names, strict=True)):
-        row, column = divmod(index, columns)
-        bottom = 1 - (row * row_height + picture) / height
-        box = (column * share, bottom, share, picture / height)
+    figure, boxes = rows_of_boxes(names, min(float(along / across), 1.5), width)
+    for index, (view, box) in enumerate(zip(views, boxes, strict=True)):
         draw_cloud(figure, box, view, frame, ADVERSARIAL if index else CLEAN)
-        figure.text((column + 0.5) * share, bottom, name, size=7, ha="center", va="top")
     return figure
 
 
-def _plain_axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
+def _plain_axes(figure: Figure, box: Box) -> Axes:
     axes = figure.add_axes(box)
     axes.set_axis_off()
     return axes
@@ -99,7 +88,7 @@ def view_pair(clouds: Sequence[ArrayLike], up: Up) -> tuple[list[View], Array]:
     return views, np.stack([low - margin, high + margin])
 
 
-def draw_cloud(figure: Figure, box: tuple[float, float, float, float], view: View, frame: Array, colour: Any) -> None:
+def draw_cloud(figure: Figure, box: Box, view: View, frame: Array, colour: Any) -> None:
     """Draw a view in ``box`` (left, bottom, width, height, in shares of ``figure``), as large as ``frame`` fits."""
     axes = _plain_axes(figure, box)
     axes.set(xlim=frame[:, 0], ylim=frame[:, 1], aspect="equal")

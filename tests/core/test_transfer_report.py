@@ -47,7 +47,7 @@ def made_with() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder, how = tmp_path_factory.mktemp("report"), made_with()
-    write_report({"equal-loss": small()}, folder, how, clouds=CLOUDS)
+    write_report({"equal-loss": small()}, folder, how, samples=CLOUDS)
     return folder, how
 
 

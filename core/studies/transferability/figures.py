@@ -14,6 +14,7 @@ from core.studies.transferability.measures import Measures, estimate
 from core.studies.transferability.options import Protocol
 from core.studies.transferability.tables import UNITS
 
+Range = tuple[float, float]
 HOW: Mapping[Protocol, str] = {
     "equal-loss": "at equal loss of the surrogate",
     "rmse-term": "at equal loss of the surrogate, with the RMSE term",
@@ -26,21 +27,25 @@ PAPER: Mapping[Protocol, str] = {"equal-loss": "1", "equal-rmse": "2"}
 MEAN = "Success rates are means over victims, of samples that surrogate and victim get right when clean"
 
 
-def plates(measured: Measured, clouds: Mapping[str, ArrayLike] | None = None, up: Up = "z") -> Iterator[Plate]:
+def plates(
+    measured: Measured, samples: Mapping[str, ArrayLike] | None = None, up: Up = "z", value_range: Range = (0.0, 1.0)
+) -> Iterator[Plate]:
     """All figures: those of the paper, then the others of each experiment.
 
     Parameters
     ----------
     measured : the experiments by protocol.
-    clouds : for figure 3 a cloud (N, 3) by name, the first clean, the others as attacks on one surrogate made it.
+    samples : for figure 3 a cloud (N, 3), or an image (C, H, W), by name: the first clean, the others as attacks on one
+        surrogate made it.
     up : axis of the clouds that points up.
+    value_range : of the values of images.
     """
     measured = {protocol: each for protocol, each in measured.items() if each.findings.made and each.findings.victims}
     for protocol in measured:
         if protocol in PAPER or (protocol == "rmse-term" and "equal-loss" not in measured):
             yield _bars(measured, protocol)
-    if clouds:
-        yield _clouds(clouds, up)
+    if samples:
+        yield _samples(samples, up, value_range, UNITS[next(iter(measured.values())).findings.modality])
     for protocol, measures in measured.items():
         if protocol == "steps":
             yield from _steps(measures)
@@ -94,18 +99,19 @@ def _bars(measured: Measured, protocol: Protocol) -> Plate:
     )
 
 
-def _clouds(clouds: Mapping[str, ArrayLike], up: Up) -> Plate:
-    clean = np.asarray(next(iter(clouds.values())), dtype=np.float64)
+def _samples(samples: Mapping[str, ArrayLike], up: Up, value_range: Range, unit: str) -> Plate:
+    clean = np.asarray(next(iter(samples.values())), dtype=np.float64)
     names: list[str] = []
-    for letter, (name, cloud) in zip("abcdefghijklmnopqrstuvwxyz", clouds.items(), strict=False):
-        moved = np.asarray(cloud, dtype=np.float64) - clean
+    for letter, (name, sample) in zip("abcdefghijklmnopqrstuvwxyz", samples.items(), strict=False):
+        moved = np.asarray(sample, dtype=np.float64) - clean
         sizes = f"\nRMSE {np.sqrt((moved**2).mean()):.4f}\nL∞ {np.abs(moved).max():.4f}" if names else "\n\n"
         names.append(f"({letter}) {name}{sizes}")
+    of_clouds, shown = clean.ndim == 2, list(samples.values())
     return Plate(
         "figure-3",
-        figures.cloud_rows(list(clouds.values()), names, up),
-        "Fig. 3. A clean cloud and what attacks made of it within the same L-infinity bound, with the realised sizes "
-        "of the perturbations in unit-sphere radii.",
+        figures.cloud_rows(shown, names, up) if of_clouds else figures.image_rows(shown, names, value_range),
+        f"Fig. 3. A clean {'cloud' if of_clouds else 'image'} and what attacks made of it within the same L-infinity "
+        f"bound, with the realised sizes of the perturbations in {unit}.",
     )
 
 

@@ -47,7 +47,7 @@ def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
     findings = {protocol: Stored(each).findings() for protocol, each in experiments.items()}
     first = next(iter(experiments))
     record = read_as(experiment.folder / "experiment.json", ExperimentRecord, "the record of a transfer experiment")
-    folder = experiment.folder / "report"
+    folder, card = experiment.folder / "report", experiment.dataset.open().card
     write_report(
         findings,
         folder,
@@ -59,8 +59,9 @@ def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
             device=describe_device(choose_device(experiment.device)),
             complete=all(_is_whole(each) for each in findings.values()),
         ),
-        clouds=_example(experiments[first], findings[first]) if experiment.modality == "clouds" else None,
-        up=experiment.dataset.open().card.drawn_up,
+        samples=_example(experiments[first], findings[first]),
+        up=card.drawn_up,
+        value_range=(0.0, 1.0) if card.image is None else card.image.value_range,
     )
     measured = {protocol: Measures(each) for protocol, each in findings.items()}
     return folder / "report.html", {claim.name: claim.answer(measured).verdict for claim in CLAIMS}
@@ -72,7 +73,7 @@ def _is_whole(findings: TransferFindings) -> bool:
 
 
 def _example(experiment: Experiment, findings: TransferFindings) -> dict[str, Array]:
-    """For figure 3: a clean cloud (N, 3), then what each attack on the first surrogate made of it, by name.
+    """For figure 3: a clean sample, then what each attack on the first surrogate made of it, by name.
 
     It is the first of the samples that the surrogate gets right and most of these attacks are matched on.
     """

@@ -23,8 +23,9 @@ def write_report(
     folder: Path,
     made_with: Mapping[str, Any],
     *,
-    clouds: Mapping[str, ArrayLike] | None = None,
+    samples: Mapping[str, ArrayLike] | None = None,
     up: Up = "z",
+    value_range: tuple[float, float] = (0.0, 1.0),
 ) -> None:
     """Write tables/ (CSV, Markdown, LaTeX), figures/ (PNG, SVG, PDF), report.json and report.html.
 
@@ -36,7 +37,7 @@ def write_report(
     folder : where they are written.
     made_with : how all were made, as ``core.results.records.provenance`` says it: options, seed, the dataset's
         fingerprint, SHA-256 of the weights by model.
-    clouds, up : for figure 3, see ``plates``.
+    samples, up, value_range : for figure 3, see ``plates``.
 
     Raises
     ------
@@ -54,7 +55,9 @@ def write_report(
     }
     prefixed = {f"{protocol}-{name}": table for protocol in tables for name, table in tables[protocol].items()}
     write_tables(folder / "tables", overall | prefixed, made_with)
-    drawn = write_plates(folder / "figures", plates(measured, clouds, up), made_with, (".png", ".svg", ".pdf"))
+    drawn = write_plates(
+        folder / "figures", plates(measured, samples, up, value_range), made_with, (".png", ".svg", ".pdf")
+    )
     experiments = {protocol: _experiment(measures) for protocol, measures in measured.items()}
     said = [
         {
