@@ -100,6 +100,7 @@ def transfer(
     """
     from core.studies.transferability.experiment import DatasetPlace, Experiment  # half a second to import
     from core.studies.transferability.folder_report import report_folder
+    from core.studies.transferability.protocols import USUAL_EPSILON, kind_of
     from core.studies.transferability.sweep import Workers, run_transfer
 
     changes: dict[str, Any] = {} if options is None else options.model_dump(exclude_none=True)  # type: ignore[attr-defined]
@@ -109,7 +110,8 @@ def transfer(
     for name in surrogate_files.keys() & victim_files.keys():
         if surrogate_files[name] != victim_files[name]:
             raise UsageError(f"A surrogate and a victim would both be called {name}: rename the file of one.")
-    find_dataset(dataset, data_root, allow_missing, orientation.value)  # converts it, if need be
+    card = find_dataset(dataset, data_root, allow_missing, orientation.value).card
+    changes.setdefault("epsilon", USUAL_EPSILON[kind_of(card)])
     experiment = Experiment(
         folder=out,
         options=TransferOptions(**changes),

@@ -30,7 +30,7 @@ from core.studies.transferability.attacking import adversarial_samples, clean_sa
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import OPTIMISERS, Calibration, Made, TransferFindings
 from core.studies.transferability.options import TransferOptions
-from core.studies.transferability.protocols import ATTACKS, CHECKPOINTS, attack_under, attacks_of, first_step
+from core.studies.transferability.protocols import ATTACKS, CHECKPOINTS, KINDS, attack_under, attacks_of, first_step
 from core.studies.transferability.sweep import Workers, run_transfer
 from tests.core.test_cli import answer
 from tests.core.toys import toy_run
@@ -191,8 +191,8 @@ class TestProtocols:
         assert record.attack["first_step"] == findings.calibration["one"].first_step["adam"]
 
     @pytest.mark.parametrize("protocol", ["equal-loss", "rmse-term", "equal-rmse", "steps"])
-    @pytest.mark.parametrize("modality", ["clouds", "images"])
-    def test_what_an_attack_is_under_a_protocol(self, protocol: str, modality: str) -> None:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_what_an_attack_is_under_a_protocol(self, protocol: str, kind: str) -> None:
         options = TransferOptions.model_validate({"protocol": protocol, "epsilon": 0.2})
         settled = Calibration(loss=2.5, rmse_weight=8.0, first_step=dict.fromkeys(OPTIMISERS, 0.125))
         names = attacks_of(options, ATTACKS)
@@ -200,7 +200,7 @@ class TestProtocols:
         for name in names:
             if name.partition("@")[0] not in OPTIMISERS:
                 continue
-            attack = attack_under(options, modality, name, settled).model_dump()
+            attack = attack_under(options, kind, name, settled).model_dump()
             assert (attack["epsilon"], attack["first_step"], attack["variant"]) == (0.2, 0.125, "code")
             assert attack["stop_loss"] == (2.5 if protocol in ("equal-loss", "rmse-term") else None)
             assert attack["rmse_weight"] == (8.0 if protocol == "rmse-term" else 0.0)

@@ -33,7 +33,7 @@ def make(experiment: Experiment, surrogate: str, attack_name: str) -> Iterator[E
     """Attack the samples through a surrogate: an adversarial set, and what ``findings.Made`` has of it."""
     model, data, options = experiment.model(surrogate), experiment.dataset.open(), experiment.options
     settled = read_calibration(experiment, surrogate)
-    attack = attack_under(options, experiment.modality, attack_name, settled)
+    attack = attack_under(options, experiment.kind, attack_name, settled)
     folder = SetFolder(experiment.set_folder(surrogate, attack_name), COLUMNS)
     folder.begin(
         SetRecord(

@@ -52,7 +52,7 @@ class Costs:
         experiment, options, total = self._experiment, self._experiment.options, 0.0
         for prediction, gradient, distances in self._seconds.values():
             total += options.samples * (prediction + (1 + NEIGHBOURS) * gradient + distances)
-        steps = MOST_STEPS[experiment.modality]
+        steps = MOST_STEPS[experiment.kind]
         optimisers = {name.partition("@")[0] for name in experiment.attacks if experiment.of(name, "optimiser")}
         rounds = int(options.protocol in ("equal-loss", "rmse-term"))
         rounds += options.tuning if options.tuning > 1 or options.protocol == "equal-rmse" else 0
@@ -67,7 +67,7 @@ class Costs:
         samples = self._experiment.options.samples
         if attack in CONTROLS:
             return samples * (prediction + distances)
-        options = attack_under(self._experiment.options, self._experiment.modality, attack, self._settled[surrogate])
+        options = attack_under(self._experiment.options, self._experiment.kind, attack, self._settled[surrogate])
         steps = self._settled[surrogate].iterations.get(attack, options.total_steps)
         each = self._of_step(surrogate, attack) if options.gradients_a_step else prediction
         return samples * (steps * each + distances)
@@ -141,7 +141,7 @@ def _settled(experiment: Experiment, surrogate: str) -> Calibration:
     if experiment.calibration_file(surrogate).is_file():
         return read_calibration(experiment, surrogate)
     names = {name.partition("@")[0] for name in experiment.attacks if experiment.of(name, "optimiser")}
-    return Calibration(first_step={name: first_step(experiment.options, experiment.modality, name) for name in names})
+    return Calibration(first_step={name: first_step(experiment.options, experiment.kind, name) for name in names})
 
 
 def duration_text(seconds: float) -> str:

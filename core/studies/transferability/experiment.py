@@ -16,7 +16,7 @@ from core.runtime.devices import DeviceName, choose_device
 from core.runtime.files import FormatError
 from core.studies.transferability.findings import CONTROLS, OPTIMISERS, OTHERS, Integers
 from core.studies.transferability.options import TransferOptions
-from core.studies.transferability.protocols import attacks_of
+from core.studies.transferability.protocols import attacks_of, kind_of
 from core.studies.transferability.records import ExperimentRecord, ProtocolRecord
 
 VALIDATION = 0.1
@@ -89,6 +89,11 @@ class Experiment:
     def modality(self) -> Modality:
         """What the samples are: ``clouds`` or ``images``."""
         return self.dataset.open().card.modality
+
+    @property
+    def kind(self) -> str:
+        """The kind of samples, of ``protocols.KINDS``."""
+        return kind_of(self.dataset.open().card)
 
     @property
     def evaluation(self) -> EvaluationOptions:

@@ -17,7 +17,13 @@ class TransferOptions(Options):
     )
     samples: int = option(200, "Test samples, drawn evenly from the classes.", unit="samples", low=1)
     points: int = option(512, "Points of each cloud: the first so many.", unit="points", low=1, high=100_000)
-    epsilon: float = option(0.1, "L-infinity budget of every attack.", unit="r", low=0.001, high=300.0)
+    epsilon: float = option(
+        0.1,
+        "L-infinity budget of every attack, in the unit of the samples; in commands 0.3 for digits and 16 for images.",
+        unit="r",
+        low=0.001,
+        high=300.0,
+    )
     variant: Literal["paper", "code"] = option(
         "code", "Optimisers as the second paper describes them, or as its authors' code has them.", advanced=True
     )

@@ -101,16 +101,16 @@ def align(experiment: Experiment, surrogate: str, victim: str) -> Iterator[Event
 
 def measure_loss(experiment: Experiment, surrogate: str) -> Iterator[Event]:
     """How far the optimisers raise the loss of held-out samples, and the loss at which they are to end."""
-    options, model, modality = experiment.options, experiment.model(surrogate), experiment.modality
+    options, model, kind = experiment.options, experiment.model(surrogate), experiment.kind
     names = [name for name in experiment.attacks if experiment.of(name, "optimiser")]
     split, rows = held_out(experiment, model)
     traces: dict[str, Floats] = {}
     for place, name in enumerate(names):
         attack = attack_under(
             options.model_copy(update={"protocol": "steps"}),
-            modality,
-            f"{name}@{MOST_STEPS[modality][name]}",
-            Calibration(first_step={name: first_step(options, modality, name)}),
+            kind,
+            f"{name}@{MOST_STEPS[kind][name]}",
+            Calibration(first_step={name: first_step(options, kind, name)}),
         )
         made = yield from forward(
             make_set(model.module, split, attack, experiment.evaluation, rows=rows),
@@ -144,7 +144,7 @@ def calibrate(experiment: Experiment, surrogate: str) -> Iterator[Event]:
         loss, iterations = measured.loss, dict(measured.iterations)
         if options.protocol == "rmse-term":
             weight = RMSE_WEIGHT * loss if options.rmse_weight is None else options.rmse_weight
-    steps = {name: first_step(options, experiment.modality, name) for name in optimisers}
+    steps = {name: first_step(options, experiment.kind, name) for name in optimisers}
     settled = Calibration(loss=loss, rmse_weight=weight, first_step=steps, iterations=iterations)
     if options.protocol == "steps":
         settled = settled.model_copy(update={"iterations": {name: float(name.partition("@")[2]) for name in names}})
@@ -167,10 +167,10 @@ def _tuned(experiment: Experiment, surrogate: str, settled: Calibration) -> Gene
         steps: dict[float, float] = {}
         for length in np.minimum(usual * lengths, 1).tolist():
             changes = {"first_step": settled.first_step | {optimiser: length}}
-            name = f"{optimiser}@{MOST_STEPS[experiment.modality][optimiser]}"
+            name = f"{optimiser}@{MOST_STEPS[experiment.kind][optimiser]}"
             attack = attack_under(
                 options,
-                experiment.modality,
+                experiment.kind,
                 name if options.protocol == "steps" else optimiser,
                 settled.model_copy(update=changes),
             )
