@@ -15,7 +15,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from core.evaluation.bootstrap import Estimate
-from core.figures import cloud_rows, pair_map, rates_against, transfer_bars
+from core.figures import cloud_rows, image_rows, pair_map, rates_against, transfer_bars
 from core.results.records import provenance, read_json
 from core.studies.report import Plate
 from core.studies.transferability import report
@@ -280,3 +280,19 @@ class TestFigures:
         sizes = [re.findall(r"RMSE [\d.]+", text.get_text()) for text in figure.texts]
         assert sizes == [[], ["RMSE 0.3"]]
         assert isinstance(figure, Figure)
+
+    def test_images_stand_in_rows_with_their_values_between_black_and_white(self) -> None:
+        images = [np.full((1, 4, 6), value) for value in (-2.0, 0.0, 2.0, 4.0, 6.0, 8.0)]
+        figure = image_rows(images, [f"{n}\nRMSE {n}" for n in range(6)], (-2.0, 8.0))
+        shades = [float(np.asarray(axes.images[0].get_array())[0, 0]) for axes in figure.axes]
+        np.testing.assert_allclose(shades, [0, 0.2, 0.4, 0.6, 0.8, 1])
+        assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 1)}
+        places = [axes.get_position() for axes in figure.axes]
+        assert len({round(place.y0, 6) for place in places}) == 2
+        assert len({round(place.x0, 6) for place in places}) == 3
+        for axes in figure.axes:
+            box = axes.get_position()
+            width, height = figure.get_size_inches()
+            assert box.height * height / (box.width * width) == pytest.approx(4 / 6)
+        colours = image_rows([np.random.default_rng(0).random((3, 4, 4))], ["one"])
+        assert np.asarray(colours.axes[0].images[0].get_array()).shape == (4, 4, 3)
