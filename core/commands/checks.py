@@ -37,7 +37,9 @@ def check_attack(name: str) -> None:
 def check_radii(attack: AnyAttack) -> None:
     """The epsilon of an attack on clouds is at most the unit sphere's diameter, if it is a distance."""
     if attack.epsilon_scale == RADII and attack.epsilon > DIAMETER:
-        raise ValueError(f"epsilon: input should be less than or equal to {DIAMETER:g} for clouds.")
+        raise ValueError(
+            f"epsilon: input should be less than or equal to {DIAMETER:g} for clouds (got {attack.epsilon:g})."
+        )
 
 
 def check_dataset(name: str) -> None:

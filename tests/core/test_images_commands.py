@@ -162,6 +162,7 @@ class TestDigits:
         with pytest.raises(ModelError, match="takes images, and the studio shows clouds"):
             open_path(run_of_digits)
 
+    @pytest.mark.long
     def test_a_transfer_experiment_stays_in_the_range_and_is_reported(
         self, run_of_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -113,6 +113,7 @@ class TestEveryEngine:
 
 
 class TestALostWorker:
+    @pytest.mark.long
     @in_workers
     def test_costs_one_more_try_of_its_piece_alone(self, engine: Engine, tmp_path: Path) -> None:
         others = written(tmp_path, 4)

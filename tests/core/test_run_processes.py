@@ -115,6 +115,7 @@ class TestAFullDisk:
         )
         return done.stdout.strip()
 
+    @pytest.mark.long
     def test_while_weights_are_saved_is_a_sentence_and_the_run_goes_on_to_the_same_end(self, tmp_path: Path) -> None:
         folder, alone = tmp_path / "run", tmp_path / "alone"
         toy_run(alone, epochs=2)

@@ -222,6 +222,7 @@ class TestGoingOn:
             assert event.complete is (most is None)
         self.compare(tmp_path, experiment)
 
+    @pytest.mark.long
     def test_a_killed_one_goes_on_to_the_same_end(self, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
         script = """
 import os, pickle, signal, sys, torch
