@@ -95,8 +95,8 @@ def discard_output(*streams: TextIO) -> None:
     os.close(nowhere)
 
 
-def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, bool]:
-    """Run a long operation and show its progress. Returns its result, and whether it is complete.
+def follow(make: Callable[[Cancel], Iterator[Event]], title: str, *, quiet: bool = False) -> tuple[Any, bool]:
+    """Run a long operation and show its progress, unless ``quiet``. Returns its result, and whether it is complete.
 
     The first Ctrl-C stops it and keeps the partial result.
     """
@@ -105,7 +105,7 @@ def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, 
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=CONSOLE) as bars, _gentle_interrupt(cancel):
+    with Bar(*columns, console=CONSOLE, disable=quiet) as bars, _gentle_interrupt(cancel):
         task = bars.add_task(printable(title), total=None, text="")
         for event in make(cancel):
             match event:
@@ -113,9 +113,9 @@ def follow(make: Callable[[Cancel], Iterator[Event]], title: str) -> tuple[Any, 
                     bars.update(task, completed=done, total=total, text=printable(text))
                 case Step(index, total):
                     bars.update(task, completed=index, total=total)
-                case Epoch(index, total, metrics):
+                case Epoch(index, total, metrics) if not quiet:
                     note(f"epoch {index}/{total}  {_metrics(metrics)}")
-                case Note(text):
+                case Note(text) if not quiet:
                     note(text)
                 case Done(result, whole):
                     value, complete = result, whole

@@ -51,15 +51,17 @@ def train(
     result, complete = follow(
         lambda cancel: training.train(data, options, folder, cancel, resume=resume, data_root=data_root),
         f"training {options.regime}",
+        quiet=not training.leads(),
     )
-    show(
-        {
-            "run": str(result.folder),
-            "epochs": result.epochs,
-            "best_epoch": result.best_epoch,
-            "metrics": dict(result.metrics),
-            "complete": complete,
-        },
-        as_json,
-    )
+    if training.leads():
+        show(
+            {
+                "run": str(result.folder),
+                "epochs": result.epochs,
+                "best_epoch": result.best_epoch,
+                "metrics": dict(result.metrics),
+                "complete": complete,
+            },
+            as_json,
+        )
     return 0 if complete else STOPPED

@@ -5,6 +5,7 @@ from core.training.options import TrainOptions
 from core.training.record import dataset_of_run, dataset_of_weights, run_exists, stored_options
 from core.training.regimes import REGIMES
 from core.training.runs import RunResult, command
+from core.training.shares import leads
 
 __all__ = [
     "REGIMES",
@@ -13,6 +14,7 @@ __all__ = [
     "command",
     "dataset_of_run",
     "dataset_of_weights",
+    "leads",
     "run_exists",
     "stored_options",
     "train",

@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.attacks.scale import DIAMETER
 from core.datasets import Dataset, Split
@@ -16,7 +18,7 @@ from core.models.cards import MOST_CLASSES
 from core.models.checkpoints import BEST
 from core.models.discriminator import build_discriminator
 from core.models.port import give_value_range
-from core.runtime.devices import choose_device, describe_device, seeded
+from core.runtime.devices import seeded
 from core.runtime.files import readable
 from core.runtime.locks import locked_folder
 from core.training.batches import batches
@@ -26,7 +28,11 @@ from core.training.options import FOR_CLOUDS, TrainOptions
 from core.training.record import read_run
 from core.training.regimes import REGIMES
 from core.training.runs import Run
+from core.training.shares import connect, describe_processes, leads, naming_lost_process, require_shares, totals
 from core.training.typical import add_typical, training_rows
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def train(
@@ -43,6 +49,10 @@ def train(
     ``cancel`` ends it after the current batch and keeps the weights of the finished epochs; closing the generator does
     the same, without a result. In both cases the run can be resumed. A resumed run ends with the same weights and
     metrics, bit for bit, as an uninterrupted one on the same CPU and with the same number of threads.
+
+    Several processes that ``fabric run`` or ``torchrun`` has started, all with the same arguments, train together
+    (``core.training.shares``): the weights are those of one process with the same ``batch_size``, up to rounding. The
+    ``cancel`` of any of them ends all.
 
     Parameters
     ----------
@@ -62,16 +72,18 @@ def train(
     Raises
     ------
     ValueError
-        If the folder, the options or the dataset do not fit, another process is training the run, or the training
-        diverges: the loss or an output of the model is no longer finite.
+        If the folder, the options or the dataset do not fit, another process is training the run, the training
+        diverges (the loss or an output of the model is no longer finite), or a process that trains with this is lost.
     """
     if resume:
-        read_run(folder)  # raises if there is no run; the lock would create the folder
+        chosen = read_run(folder).options  # raises if there is no run; the lock would create the folder
     else:
         _check(dataset, options)
-    with locked_folder(folder):
+        chosen = options
+    fabric = connect(chosen.device, chosen.precision)  # nothing is written before all processes have checked
+    with locked_folder(folder) if leads() else nullcontext(), naming_lost_process():
         try:
-            yield from _train(dataset, options, folder, cancel, resume, data_root)
+            yield from _train(fabric, dataset, options, folder, cancel, resume, data_root)
         except NonFiniteError:
             raise ValueError(
                 "The training diverged, its numbers are no longer finite: lower the learning rate. "
@@ -80,13 +92,18 @@ def train(
 
 
 def _train(
-    dataset: Dataset, options: TrainOptions, folder: Path, cancel: Cancel | None, resume: bool, data_root: Path | None
+    fabric: "Fabric",
+    dataset: Dataset,
+    options: TrainOptions,
+    folder: Path,
+    cancel: Cancel | None,
+    resume: bool,
+    data_root: Path | None,
 ) -> Iterator[Event]:
-    from lightning_fabric import Fabric  # its import takes a second, too long for the start of the window
-
-    run = Run.resume(folder, options, dataset.card) if resume else Run.create(folder, options, dataset.card, data_root)
+    device, card, image = fabric.device, dataset.card, dataset.card.image
+    run = Run.resume(folder, options, card) if resume else Run.create(folder, options, card, data_root, device)
     options, initial = run.options, run.initial()
-    device, image = choose_device(options.device), dataset.card.image
+    fabric.barrier()  # before the first process changes what the others read
     with seeded(options.seed, device):
         regime, model = REGIMES[options.regime], build(options.model, len(dataset.card.classes), options.model_options)
         if initial is not None:
@@ -94,8 +111,6 @@ def _train(
         if image is not None:
             give_value_range(model, image.value_range)
         discriminator = build_discriminator(model, options.discriminator_width, image) if regime.discriminator else None
-        precision = "32-true" if options.precision == "tf32" else options.precision  # the learner sets tf32
-        fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
         learner = Learner(fabric, model, discriminator, options)
     if repair := run.restore(learner):
         yield Note(repair)
@@ -105,12 +120,13 @@ def _train(
     validation_split = Split(
         train_split.points[validation], train_split.labels[validation], [train_split.names[row] for row in validation]
     )
+    require_shares(len(training) // math.ceil(len(training) / options.batch_size))
     points = options.points if image else min(options.points, train_split.points.shape[1])
     evaluation = EvaluationOptions(points=points, batch_size=options.batch_size, stop_on_success=True)
     yield Note(
         f"{regime.title} of {options.model} on {dataset.card.name}: {len(training):,} {dataset.card.modality} to learn "
         f"from, {len(validation):,} to validate, {image or f'{options.points:,} points each'}. "
-        f"{describe_device(device)}."
+        f"{describe_processes(device)}."
     )
 
     total = options.epochs * (len(training) + len(validation))
@@ -123,40 +139,43 @@ def _train(
         for batch in batches(train_split.points, train_split.labels, training, dataset.card.up_axis, options, epoch):
             learner.progress = done / total
             with seeded(batch.seed, device):
-                regime.learn(learner, batch.clouds.to(device), batch.label.to(device))
+                regime.learn(learner, *learner.take(batch))
             if not math.isfinite(sum(learner.metrics.values())):
                 raise NonFiniteError("The loss is no longer finite.")
             done += len(batch.label)
             seconds += time.perf_counter() - start  # without the caller's time between two events
             yield Progress(done, total, text)
             start = time.perf_counter()
-            if cancel and cancel.requested:
+            if _cancelled(fabric, cancel):
                 yield Done(run.finish(learner, complete=False), complete=False)
                 return
         with seeded(batch.seed, device):
             learner.reestimate_batch_norm()
-        validated = yield from forward(
-            evaluate_accuracy(learner.evaluated_model, validation_split, options.attack_of_validation, evaluation),
-            before=done,
-            weight=len(validation),
-            total=total,
-            text=f"{text}, validation",
-        )
-        clean, adversarial = validated.value.sides
+        hits = 0.0, 0.0
+        if run.writes:  # one process alone, so that the random starts are those of one
+            validated = yield from forward(
+                evaluate_accuracy(learner.evaluated_model, validation_split, options.attack_of_validation, evaluation),
+                before=done,
+                weight=len(validation),
+                total=total,
+                text=f"{text}, validation",
+            )
+            hits = tuple(side.accuracy.hits for side in validated.value.sides)
+        clean, adversarial = totals(fabric, *hits)
         metrics = {
             **learner.metrics,
-            "validation_clean": clean.accuracy.value,
-            "validation_adversarial": adversarial.accuracy.value,
+            "validation_clean": clean / len(validation),
+            "validation_adversarial": adversarial / len(validation),
             "learning_rate": options.learning_rate_at(epoch),
             "seconds": seconds,
             "clouds_per_second": len(training) / seconds,
         }
         run.commit(learner, metrics)
         yield Epoch(epoch, options.epochs, metrics)
-        if cancel and cancel.requested:
+        if _cancelled(fabric, cancel):
             break
     complete = len(run.history) >= options.epochs or run.out_of_patience
-    if complete:
+    if complete and run.writes:
         for event in add_typical(folder / BEST, dataset, options, str(device), cancel):
             match event:
                 case Progress(text=text):
@@ -164,6 +183,11 @@ def _train(
                 case Note():
                     yield event
     yield Done(run.finish(learner, complete=complete), complete=complete)
+
+
+def _cancelled(fabric: "Fabric", cancel: Cancel | None) -> bool:
+    """Whether the training is to end, of all processes at the same point."""
+    return sum(totals(fabric, float(cancel is not None and cancel.requested))) > 0
 
 
 def _check(dataset: Dataset, options: TrainOptions) -> None:

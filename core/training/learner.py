@@ -15,8 +15,11 @@ from torch.optim.swa_utils import update_bn
 from core.attacks import GradientAttack
 from core.models import Output
 from core.models.discriminator import ADVERSARIAL, REAL
+from core.models.fast.together import sums_of_all
 from core.models.port import without_weight_gradients
+from core.training.batches import Batch
 from core.training.options import TrainOptions
+from core.training.shares import Share, set_share, share_of, spread, totals
 from core.training.state import check_tensors, load_tensors, state_shapes, state_tensors
 
 if TYPE_CHECKING:
@@ -53,6 +56,10 @@ class Learner:
         self.progress = 0.0
         """Share of the run that is done, 0..1, for the ramps of ``epsilon`` and ``feature_weight``."""
         self._fabric = fabric
+        self.share = share_of(fabric, 1)
+        """The clouds of the present batch that this process computes."""
+        if fabric.world_size > 1:
+            spread(model)
         self._networks = [network for network in (model, discriminator) if network is not None]
         self._optimisers = [
             torch.optim.Adam(network.parameters(), weight_decay=options.weight_decay) for network in self._networks
@@ -68,7 +75,8 @@ class Learner:
         """Set training mode and the learning rate of the epoch (counted from 1), and forget the metrics."""
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
-        self._recent_clouds: deque[Tensor] = deque(maxlen=math.ceil(BATCH_NORM_CLOUDS / self.options.batch_size))
+        recent = math.ceil(BATCH_NORM_CLOUDS / self.options.batch_size)
+        self._recent_clouds: deque[tuple[Tensor, Share]] = deque(maxlen=recent)
         for network, optimiser in zip(self._networks, self._optimisers, strict=True):
             network.train()
             for group in optimiser.param_groups:
@@ -76,8 +84,17 @@ class Learner:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Means over the epoch so far, by name: losses in nats, accuracies in 0..1."""
-        return {name: total / self._counts[name] for name, total in self._sums.items()}
+        """Means over the epoch so far, by name: losses in nats, accuracies in 0..1. All processes have to ask."""
+        numbers = totals(self._fabric, *self._sums.values(), *self._counts.values())
+        sums, counts = numbers[: len(self._sums)], numbers[len(self._sums) :]
+        return {name: total / count for name, total, count in zip(self._sums, sums, counts, strict=True)}
+
+    def take(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """This process's share of the clouds (B, N, 3) and labels (B,) of the next batch, on its device."""
+        self.share = share_of(self._fabric, len(batch.label))
+        set_share(self.model, self.share)
+        rows, device = self.share.rows, self._fabric.device
+        return batch.clouds[rows].to(device), batch.label[rows].to(device)
 
     def learn(self, label: Tensor, *batches: DomainBatch) -> None:
         """One gradient step of each network on the mean of its losses over ``batches``, all of classes ``label`` (B,).
@@ -107,7 +124,7 @@ class Learner:
     def _forward(self, clouds: Tensor) -> Output:
         """The model's output for clouds (B, N, 3) in a gradient step."""
         if self.evaluated_model is not self.model:
-            self._recent_clouds.append(clouds)
+            self._recent_clouds.append((clouds, self.share))
         return self._fabric_networks[0](clouds)  # type: ignore[no-any-return]
 
     def trades_step(self, label: Tensor, clean: Tensor, adversarial: Tensor) -> None:
@@ -152,9 +169,10 @@ class Learner:
                 average.lerp_(current, 1 - decay) if average.is_floating_point() else average.copy_(current)
 
     def _backward(self, losses: Sequence[Tensor]) -> None:
+        weight = self._fabric.world_size * self.share.part  # of a mean over processes, which is then one over clouds
         for optimiser, loss in zip(self._fabric_optimisers, losses, strict=True):
             optimiser.zero_grad()
-            self._fabric.backward(loss)
+            self._fabric.backward(loss * weight)
 
     @contextmanager
     def _perturbed_weights(self, loss: Tensor) -> Iterator[None]:
@@ -165,7 +183,7 @@ class Learner:
         weights.
         """
         weights = [weight for weight in self.model.parameters() if weight.dim() > 1]
-        gradients = torch.autograd.grad(loss, weights)
+        gradients = sums_of_all(*torch.autograd.grad(loss * self.share.part, weights))
         changed = [*weights, *self.model.buffers()]
         before = [tensor.detach().clone() for tensor in changed]
         kept = self._sums, self._counts, self._recent_clouds
@@ -190,7 +208,12 @@ class Learner:
         the robust accuracy of a model trained on PGD clouds fell from 74 % to 67 % (256 clouds, epsilon 0.08).
         """
         if self.evaluated_model is not self.model:
-            update_bn(self._recent_clouds, self.evaluated_model)
+            update_bn(self._recent(), self.evaluated_model)
+
+    def _recent(self) -> Iterator[Tensor]:
+        for clouds, share in self._recent_clouds:
+            set_share(self.evaluated_model, share)
+            yield clouds
 
     def _losses(self, label: Tensor, batch: DomainBatch, logits: Tensor, latent: Tensor) -> list[Tensor]:
         """The loss of each network: [L_cls] or, with a discriminator, [L_cls + weighted L_feat, L_dis]."""

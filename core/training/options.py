@@ -18,6 +18,7 @@ from core.models import ALL_ARCHITECTURES, ARCHITECTURES
 from core.options import OneOf, Options, option
 from core.runtime.devices import DeviceName
 
+Precision = Literal["32-true", "tf32", "bf16-mixed"]
 RegimeName = Literal["simple", "adversarial", "defense", "pgd", "trades", "defense-pgd"]
 PGD_STEPS = 7
 """Default number of attack steps in ``MULTI_STEP_REGIMES``, as in Madry et al. 2018."""
@@ -159,7 +160,7 @@ class TrainOptions(Options):
     )
     seed: int = option(0, "Source of everything random.", low=0, high=2**31 - 1)
     device: DeviceName = option("auto", "Where to compute.")
-    precision: Literal["32-true", "tf32", "bf16-mixed"] = option(
+    precision: Precision = option(
         "32-true",
         "Arithmetic of the training steps; attacks and validation always use float32. The others are for NVIDIA GPUs.",
         advanced=True,

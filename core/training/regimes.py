@@ -38,6 +38,7 @@ from core.models.discriminator import ADVERSARIAL, REAL
 from core.models.port import batch_statistics
 from core.training.learner import DomainBatch, Learner, divergence
 from core.training.options import RegimeName
+from core.training.shares import Share
 
 
 @dataclass(frozen=True)
@@ -115,17 +116,20 @@ def perturbed(
     value: ObjectiveFunction | None = None,
     *,
     random_start: bool = False,
+    share: Share | None = None,
 ) -> Tensor:
     """The last iterate (B, N, 3) of an attack on clouds (B, N, 3), with the model in ``mode``.
 
     The weights, running statistics and mode of the model are unchanged. The seed of a random start is drawn from
-    PyTorch's global generator.
+    PyTorch's global generator; if the clouds are a ``share`` of a batch, the whole batch is drawn.
     """
     if attack.epsilon == 0:
         return clouds
     unit_delta = None
     if random_start:
-        unit_delta = random_unit_delta(attack.constraint, clouds.shape, int(torch.randint(2**62, ())), clouds)
+        rows, count = share or (slice(None), len(clouds))
+        shape = torch.Size((count, *clouds.shape[1:]))
+        unit_delta = random_unit_delta(attack.constraint, shape, int(torch.randint(2**62, ())), clouds)[rows]
     with _victim(model, mode) as victim:
         return attack.last_iterate(victim, clouds, label, value, unit_delta)
 
@@ -138,8 +142,8 @@ def _attacked(
     *,
     random_start: bool = False,
 ) -> Tensor:
-    mode = learner.options.attack_mode
-    return perturbed(learner.model, clouds, label, learner.attack, mode, value, random_start=random_start)
+    mode, share = learner.options.attack_mode, learner.share
+    return perturbed(learner.model, clouds, label, learner.attack, mode, value, random_start=random_start, share=share)
 
 
 def _victim(model: nn.Module, mode: Literal["eval", "train"]) -> AbstractContextManager[Classifier]:

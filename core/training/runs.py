@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Card
 from core.models.cards import ModelCard, ModelError
 from core.models.checkpoints import BEST, LAST, LoadedModel, load_training, read_card, save_model
 from core.results.records import append_jsonl, provenance, read_jsonl, write_json
-from core.runtime.devices import choose_device, describe_device
 from core.runtime.files import atomic_path, readable, sweep
 from core.runtime.locks import LOCK
 from core.training.initial import initial_model
@@ -32,6 +33,7 @@ from core.training.learner import Learner
 from core.training.options import TrainOptions
 from core.training.record import METRICS, OPTIONS, RunRecord, read_metrics, read_run
 from core.training.regimes import REGIMES
+from core.training.shares import describe_processes, leads
 
 FILE_STEMS = tuple(Path(name).stem for name in (OPTIONS, METRICS, BEST, LAST))
 
@@ -54,6 +56,8 @@ class Run:
 
     def __init__(self, folder: Path, options: TrainOptions, dataset: Card, record: RunRecord) -> None:
         self.folder = folder
+        self.writes = leads()
+        """Whether this process keeps the folder; of several that train together, one does."""
         self.options = options
         self.history: list[dict[str, float]] = []
         """Metrics of the finished epochs."""
@@ -61,7 +65,9 @@ class Run:
         self._record = record
 
     @classmethod
-    def create(cls, folder: Path, options: TrainOptions, dataset: Card, data_root: Path | None) -> "Run":
+    def create(
+        cls, folder: Path, options: TrainOptions, dataset: Card, data_root: Path | None, device: torch.device
+    ) -> "Run":
         """Begin a run in a folder that is empty.
 
         Raises
@@ -69,15 +75,19 @@ class Run:
         ValueError
             If the folder is not empty.
         """
-        sweep(folder, FILE_STEMS)
-        if any(path.name != LOCK for path in folder.iterdir()):
-            raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
-        device = describe_device(choose_device(options.device))
+        if leads():
+            sweep(folder, FILE_STEMS)
+            if any(path.name != LOCK for path in folder.iterdir()):
+                raise ValueError(f"{readable(folder)} exists already: choose another folder, or resume the run in it.")
         initial_sha256 = initial.sha256 if (initial := initial_model(options, dataset)) else None
         record = RunRecord.model_validate(
             {
                 **provenance(
-                    options, seed=options.seed, dataset=dataset.fingerprint, weights=initial_sha256, device=device
+                    options,
+                    seed=options.seed,
+                    dataset=dataset.fingerprint,
+                    weights=initial_sha256,
+                    device=describe_processes(device),
                 ),
                 "dataset_name": dataset.name,
                 "data_root": data_root.resolve() if data_root is not None else None,
@@ -86,7 +96,8 @@ class Run:
             }
         )
         run = cls(folder, options, dataset, record)
-        run._write_record(complete=False)
+        if run.writes:
+            run._write_record(complete=False)
         return run
 
     @classmethod
@@ -152,11 +163,13 @@ class Run:
                 learner.load_state(weights, state)
             except ValueError as error:
                 raise self._unusable(LAST, str(error)) from None
-            if self._epoch_of_best_weights() != self.best_epoch:
+            if self.writes and self._epoch_of_best_weights() != self.best_epoch:
                 if self.best_epoch != len(self.history):
                     raise self._unusable(BEST, f"it does not hold the weights of the best epoch, {self.best_epoch}")
                 self._save_best(learner)
                 repair = f"{BEST} was not there or not whole, and was written anew: the last epoch is the best one."
+        if not self.writes:
+            return repair
         sweep(self.folder, FILE_STEMS)
         with atomic_path(self.folder / METRICS) as part:
             part.touch()
@@ -168,6 +181,8 @@ class Run:
     def commit(self, learner: Learner, metrics: Mapping[str, float]) -> None:
         """Store a finished epoch."""
         self.history.append({"epoch": len(self.history) + 1, **metrics})
+        if not self.writes:
+            return
         append_jsonl(self.folder / METRICS, self.history[-1])
         save_model(self.folder / LAST, learner.model, self._card(metrics), training=learner.state())
         if self.best_epoch == len(self.history):
@@ -175,9 +190,9 @@ class Run:
 
     def finish(self, learner: Learner, *, complete: bool) -> RunResult:
         """End the run, or leave it to be resumed; without a finished epoch the present weights are saved."""
-        if complete:
+        if self.writes and complete:
             self._write_record(complete=True)
-        elif not self.history:
+        elif self.writes and not self.history:
             save_model(self.folder / BEST, learner.evaluated_model, self._card({}))
         best = self.best_epoch
         metrics = {key: value for key, value in self.history[best - 1].items() if key != "epoch"} if best else {}

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from core.models.fast.pooled import max_of_rows
 from core.models.fast.sampling import reverse_neighbours, rows_of
 from core.models.fast.statistics import count_batch, statistics
+from core.models.fast.together import mean_of_all, sums_of_all
 
 _BLOCK = 1024
 """Points whose neighbours are gathered at once, so that they fit the cache."""
@@ -50,9 +51,9 @@ def edge_conv(x: Tensor, index: Tensor, weight: Tensor, norm: nn.BatchNorm1d, sl
         rows = x.to(weight.dtype).flatten(0, 1)
         fixed = None if norm.training else statistics(norm)
         place = rows_of(index, x.shape[1])
-        z, mean, variance = _EdgeConv.apply(rows, place, weight, norm.weight, norm.bias, fixed, norm.eps, slope)
+        z, mean, variance, edges = _EdgeConv.apply(rows, place, weight, norm.weight, norm.bias, fixed, norm.eps, slope)
         if norm.training:
-            count_batch(norm, mean, variance, index.numel())
+            count_batch(norm, mean, variance, edges)
         return z.unflatten(0, x.shape[:2])
 
 
@@ -92,7 +93,10 @@ class _MaxOverNeighbours(torch.autograd.Function):
 
 
 class _Moments(NamedTuple):
-    """Of the edges [x_j - x_i, x_i] of a batch, of n points with k neighbours each."""
+    """Of the edges [x_j - x_i, x_i] of a batch, of n points with k neighbours each.
+
+    If processes train together, ``edges`` and the fields after it are those of all.
+    """
 
     centred: Tensor
     """(n, C), x without its mean."""
@@ -102,6 +106,8 @@ class _Moments(NamedTuple):
     """(n, C), sum of that over the points whose neighbour each point is."""
     degree: Tensor
     """(n, 1), number of those points."""
+    edges: int
+    """Number of edges."""
     shift: Tensor
     """(C,), mean of x."""
     mean: Tensor
@@ -112,7 +118,8 @@ class _Moments(NamedTuple):
 
 def _moments(x: Tensor, rows: Tensor) -> _Moments:
     (n, k), channels = rows.shape, x.shape[1]
-    shift = x.mean(0)
+    shift, points = mean_of_all(x.mean(0), n)
+    edges = points * k
     centred = x - shift  # differences are the same, and squares lose no digits
     seen = F.embedding_bag(rows, centred, mode="sum")
     order, start, count = reverse_neighbours(rows, n)
@@ -120,16 +127,17 @@ def _moments(x: Tensor, rows: Tensor) -> _Moments:
     degree = count.to(x.dtype)[:, None]
     differences = seen - k * centred  # sum over j of x_j - x_i
     laplacian = (degree + k) * centred - seen - seen_by  # so that the sum of (x_j - x_i)(x_j - x_i)^T is x^T laplacian
-    products = centred.t() @ torch.cat((laplacian, differences, k * centred), 1) / (n * k)
-    mean = torch.cat((differences.sum(0) / (n * k), shift))
+    sums = centred.t() @ torch.cat((laplacian, differences, k * centred), 1), differences.sum(0)
+    products, step = (each / edges for each in sums_of_all(*sums))
+    mean = torch.cat((step, shift))
     upper = torch.cat((products[:, :channels], products[:, channels : 2 * channels].t()), 1)
     covariance = torch.cat((upper, products[:, channels:]))
     covariance[:channels, :channels] -= torch.outer(mean[:channels], mean[:channels])
-    return _Moments(centred, seen, seen_by, degree, shift, mean, covariance)
+    return _Moments(centred, seen, seen_by, degree, edges, shift, mean, covariance)
 
 
 class _EdgeConv(torch.autograd.Function):
-    """x (n, C) -> (n, O), with the mean and the biased variance (O,) by which it was normalised."""
+    """x (n, C) -> (n, O), with the mean and the biased variance (O,) by which it was normalised, of so many edges."""
 
     @staticmethod
     def forward(
@@ -142,14 +150,16 @@ class _EdgeConv(torch.autograd.Function):
         fixed: tuple[Tensor, Tensor] | None,
         eps: float,
         slope: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
         channels, outputs = x.shape[1], len(weight)
         moments: tuple[Tensor, ...] = ()
+        ctx.edges = rows.numel()
         if fixed is None:
             found = _moments(x, rows)
+            ctx.edges = found.edges
             spread = weight @ found.covariance
             mean, variance = weight @ found.mean, (spread * weight).sum(1).clamp_min(0)
-            moments = (*found[:-1], spread, mean)
+            moments = (found.centred, found.seen, found.seen_by, found.degree, found.shift, found.mean, spread, mean)
         else:
             mean, variance = fixed
         scale = torch.rsqrt(variance + eps)
@@ -162,11 +172,11 @@ class _EdgeConv(torch.autograd.Function):
         ctx.save_for_backward(x, weight, gamma, scale, winner, normalised, z, *moments)
         ctx.neighbours, ctx.slope = rows.shape[1], slope
         ctx.mark_non_differentiable(mean, variance)
-        return z, mean, variance
+        return z, mean, variance, ctx.edges
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor, _edges: None) -> tuple[Tensor | None, ...]:
         x, weight, gamma, scale, winner, normalised, z, *moments = ctx.saved_tensors
         wants_x, _, wants_weight, *_ = ctx.needs_input_grad
         channels, outputs = x.shape[1], len(weight)
@@ -183,11 +193,11 @@ class _EdgeConv(torch.autograd.Function):
             grad_weight = torch.cat((product[:outputs] - product[outputs:], product[outputs:]), 1)
         if moments:
             centred, seen, seen_by, degree, shift, edge_mean, spread, mean = moments
-            edges = len(x) * ctx.neighbours
             # batch norm takes a + c (y - mean) from the gradient of every edge's y
-            a, c = gamma * scale * grad_beta / edges, gamma * scale * scale * grad_gamma / edges
+            a, c = gamma * scale * grad_beta / ctx.edges, gamma * scale * scale * grad_gamma / ctx.edges
             if grad_weight is not None:
-                grad_weight -= edges * (torch.outer(a, edge_mean) + c[:, None] * spread)
+                grad_weight -= ctx.edges * (torch.outer(a, edge_mean) + c[:, None] * spread)
+            a, c = sums_of_all(a, c)
             if grad_x is not None:
                 near, at = c[:, None] * neighbour, c[:, None] * own
                 matrices = torch.cat((neighbour.t() @ near, own.t() @ near, neighbour.t() @ at, own.t() @ at))

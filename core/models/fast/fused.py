@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from core.models.fast.peaks import Peaks
 from core.models.fast.statistics import count_batch
+from core.models.fast.together import mean_of_all, sums_of_all
 
 
 def reference_linear_bn(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
@@ -54,7 +55,10 @@ def _apply(layer: type[torch.autograd.Function], x: Tensor, linear: nn.Linear, n
 
 @dataclass(frozen=True, eq=False)
 class _Statistics:
-    """Of the n = B * N rows y = weight @ x of a linear layer without its bias, which batch norm takes away again."""
+    """Of the n = B * N rows y = weight @ x of a linear layer without its bias, which batch norm takes away again.
+
+    If processes train together, of the rows of all.
+    """
 
     n: int
     centre: Tensor
@@ -69,22 +73,23 @@ class _Statistics:
     def backward(
         self, weight: Tensor, gamma: Tensor, total: Tensor, product: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The backward pass of the batch norm, given the gradient g (n, C) of its output by two sums alone.
+        """The backward pass of the batch norm, given the gradient g of its output by two sums alone.
 
         Parameters
         ----------
-        total, product : Tensor (C,) and (C, K), the sums over rows of g and of g x^T.
+        total, product : Tensor (C,) and (C, K), the sums over rows of g and of g x^T; over those of this process.
 
         Returns
         -------
-        Gradients of weight (C, K) and gamma (C,); matrix (K, K) and offset (K,), with which the gradient of x is
-        ``g @ (slope * weight) + x @ matrix + offset``.
+        Gradients of weight (C, K) and gamma (C,), whose sum over processes is that of the batch; matrix (K, K) and
+        offset (K,), with which the gradient of x is ``g @ (slope * weight) + x @ matrix + offset``.
         """
         slope = gamma * self.scale
         grad_gamma = ((product * weight).sum(1) - self.mean * total) * self.scale
         correction = slope * self.scale * grad_gamma
         grad_weight = slope[:, None] * product
         grad_weight.addr_(slope * total, self.centre, alpha=-1).addcmul_(correction[:, None], self.spread, value=-1)
+        total, correction = sums_of_all(total, correction)  # a row's gradient depends on the rows of all processes
         matrix = weight.t() @ (weight * (-correction / self.n)[:, None])
         offset = (slope * total / -self.n) @ weight - self.centre @ matrix
         return grad_weight, grad_gamma, matrix, offset
@@ -93,14 +98,14 @@ class _Statistics:
 @torch.no_grad()
 def _batch_statistics(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) -> _Statistics:
     """Statistics of the batch x (B, N, K), by which those of ``norm`` are updated too."""
-    n = x.shape[0] * x.shape[1]
     means = x.mean(1)
-    centre = means.mean(0)
+    centre, n = mean_of_all(means.mean(0), x.shape[0] * x.shape[1])
     between = means - centre
     covariance = between.t() @ between * x.shape[1]
     for cloud, mean in zip(x, means, strict=True):  # centred first: a difference of two products would lose digits
         centred = cloud - mean
         covariance.addmm_(centred.t(), centred)
+    (covariance,) = sums_of_all(covariance)
     spread = linear.weight @ covariance.div_(n)
     mean, variance = linear.weight @ centre, (spread * linear.weight).sum(1).clamp_min_(0)
     count_batch(norm, mean + linear.bias, variance, n)

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from core.models.fast.pooled import max_of_rows
 from core.models.fast.sampling import reverse_neighbours
 from core.models.fast.statistics import affine, count_batch, folded
+from core.models.fast.together import mean_of_all, moments_of_all, sums_of_all
 
 _CHUNK = 1 << 17
 """Entries of a matrix that are worked on at once, so that they stay in the cache."""
@@ -49,8 +50,8 @@ def bn_act(y: Tensor, norm: nn.BatchNorm1d, slope: float = 0.0) -> Tensor:
     """Batch norm and leaky ReLU of rows (n, C); the slope 0 is ReLU, 1 is none. Running statistics are updated."""
     if y.device.type != "cpu" or not norm.training:
         return F.leaky_relu(norm(y), slope)
-    out, mean, variance = _BatchNorm.apply(y, norm.weight, norm.bias, norm.eps, slope)
-    count_batch(norm, mean, variance, len(y))
+    out, mean, variance, n = _BatchNorm.apply(y, norm.weight, norm.bias, norm.eps, slope)
+    count_batch(norm, mean, variance, n)
     return out
 
 
@@ -93,9 +94,9 @@ def linear_bn_max_of_groups(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d) 
         return norm(linear(x.flatten(0, 1))).view(*x.shape[:2], -1).amax(1)
     if not norm.training:
         return _LinearMax.apply(x, *folded(linear, norm))
-    peak, mean, variance = _LinearBnMax.apply(x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps)
+    peak, mean, variance, n = _LinearBnMax.apply(x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps)
     mean = mean if linear.bias is None else mean + linear.bias  # which batch norm takes away again
-    count_batch(norm, mean, variance, x.shape[0] * x.shape[1])
+    count_batch(norm, mean, variance, n)
     return peak
 
 
@@ -141,12 +142,12 @@ class _Pairs(torch.autograd.Function):
 
 
 class _BatchNorm(torch.autograd.Function):
-    """y (n, C) -> (n, C), with the mean and the biased variance (C,)."""
+    """y (n, C) -> (n, C), with the mean and the biased variance (C,), and of how many rows they are."""
 
     @staticmethod
     def forward(
         ctx: Any, y: Tensor, gamma: Tensor, beta: Tensor, eps: float, slope: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
         n, channels = y.shape
         ctx.rows, ctx.slope = max(256, min(n, _CHUNK // channels)), slope
         buffer, shift = y.new_empty(min(n, ctx.rows), channels), y[: ctx.rows].mean(0)
@@ -157,8 +158,9 @@ class _BatchNorm(torch.autograd.Function):
             total += centred.sum(0)
             squares += centred.mul_(centred).sum(0)
         mean = total / n
-        variance = (squares / n - mean * mean).clamp_min_(0).to(y.dtype)
-        mean, scale = (mean + shift).to(y.dtype), torch.rsqrt(variance + eps)
+        mean, variance, ctx.n = moments_of_all(mean + shift, squares / n - mean * mean, n)
+        mean, variance = mean.to(y.dtype), variance.clamp_min_(0).to(y.dtype)
+        scale = torch.rsqrt(variance + eps)
         factor, out = gamma * scale, torch.empty_like(y)
         for part, target in zip(y.split(ctx.rows), out.split(ctx.rows), strict=True):
             torch.sub(part, mean, out=target)
@@ -167,11 +169,11 @@ class _BatchNorm(torch.autograd.Function):
                 F.leaky_relu_(target, slope)
         ctx.save_for_backward(y, out if slope != 1 else None, mean, scale, factor)
         ctx.mark_non_differentiable(mean, variance)
-        return out, mean, variance
+        return out, mean, variance, ctx.n
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor, _n: None) -> tuple[Tensor | None, ...]:
         y, out, mean, scale, factor = ctx.saved_tensors
         n, channels = y.shape
         grad_y, buffer = torch.empty_like(y), y.new_empty(min(n, ctx.rows), channels)
@@ -187,7 +189,8 @@ class _BatchNorm(torch.autograd.Function):
             grad_beta += target.sum(0)
             products += torch.sub(part, mean, out=buffer[: len(part)]).mul_(target).sum(0)
         grad_gamma = products * scale
-        constant, correction = -factor * grad_beta / n, factor * scale * grad_gamma / n
+        beta, gamma = sums_of_all(grad_beta, grad_gamma)
+        constant, correction = -factor * beta / ctx.n, factor * scale * gamma / ctx.n
         for part, target in zip(y.split(ctx.rows), grad_y.split(ctx.rows), strict=True):
             centred = torch.sub(part, mean, out=buffer[: len(part)])
             torch.addcmul(constant, centred, correction, value=-1, out=centred)
@@ -250,21 +253,22 @@ class _LinearMax(torch.autograd.Function):
 
 
 class _LinearBnMax(torch.autograd.Function):
-    """x (n, k, K) -> (n, C), with the mean and the biased variance (C,) of the layer without its bias."""
+    """x (n, k, K) -> (n, C), with the mean and the biased variance (C,) of its rows without bias, and their number."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, gamma: Tensor, beta: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
         rows = x.flatten(0, 1)
-        centre = rows.mean(0)
+        centre, ctx.n = mean_of_all(rows.mean(0), len(rows))
         covariance = torch.zeros(len(centre), len(centre), dtype=x.dtype)
         buffer = torch.empty_like(rows[:_ROWS])
         for part in rows.split(_ROWS):
             # centred first, because a difference of two products would lose digits
             centred = torch.sub(part, centre, out=buffer[: len(part)])
             covariance.addmm_(centred.t(), centred)
-        spread = weight @ covariance.div_(len(rows))
+        (covariance,) = sums_of_all(covariance)
+        spread = weight @ covariance.div_(ctx.n)
         mean, variance = weight @ centre, (spread * weight).sum(1).clamp_min_(0)
         scale = torch.rsqrt(variance + eps)
         sign = torch.where(gamma >= 0, 1.0, -1.0).to(x.dtype)
@@ -272,20 +276,21 @@ class _LinearBnMax(torch.autograd.Function):
         normalised = peak.mul_(sign).sub_(mean).mul_(scale)
         ctx.save_for_backward(x, weight, winner, gamma, scale, centre, spread, normalised)
         ctx.mark_non_differentiable(mean, variance)
-        return normalised * gamma + beta, mean, variance
+        return normalised * gamma + beta, mean, variance, ctx.n
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor, _n: None) -> tuple[Tensor | None, ...]:
         x, weight, winner, gamma, scale, centre, spread, normalised = ctx.saved_tensors
-        n, k, inputs = x.shape
+        k, inputs = x.shape[1:]
         grad_beta, grad_gamma, slope = grad.sum(0), (grad * normalised).sum(0), gamma * scale
         share = grad * slope
-        constant, correction = slope * grad_beta / (n * k), slope * scale * grad_gamma / (n * k)
+        constant, correction = slope * grad_beta / ctx.n, slope * scale * grad_gamma / ctx.n
         grad_x = grad_weight = None
         if ctx.needs_input_grad[1]:
             grad_weight = _gradient_of_weight(x, winner, share)
-            grad_weight -= n * k * (torch.outer(constant, centre) + correction[:, None] * spread)
+            grad_weight -= ctx.n * (torch.outer(constant, centre) + correction[:, None] * spread)
+        constant, correction = sums_of_all(constant, correction)
         if ctx.needs_input_grad[0]:
             matrix = weight.t() @ (correction[:, None] * weight)
             offset = constant @ weight - centre @ matrix

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.models.fast.statistics import count_batch, folded
+from core.models.fast.together import mean_of_all, sums_of_all
 
 _BLOCK = 32
 """Points over which the maximum is taken first, so that a kernel for images does it in one pass."""
@@ -34,10 +35,10 @@ def linear_bn_pool(x: Tensor, linear: nn.Linear, norm: nn.BatchNorm1d, slope: fl
         x = x.to(linear.weight.dtype)
         if not norm.training:
             return _LinearPool.apply(x, *folded(linear, norm), slope)
-        pooled, mean, variance = _LinearBnPool.apply(
+        pooled, mean, variance, n = _LinearBnPool.apply(
             x, linear.weight, linear.bias, norm.weight, norm.bias, norm.eps, slope
         )
-        count_batch(norm, mean if linear.bias is None else mean + linear.bias, variance, x.shape[0] * x.shape[1])
+        count_batch(norm, mean if linear.bias is None else mean + linear.bias, variance, n)
         return pooled
 
 
@@ -116,7 +117,7 @@ class _LinearPool(torch.autograd.Function):
 
 
 class _LinearBnPool(torch.autograd.Function):
-    """The layer in training mode, with the mean and the biased variance (O,) of its values without bias."""
+    """The layer in training mode, with the mean and the biased variance (O,) of its n values without bias, and n."""
 
     @staticmethod
     def forward(
@@ -128,17 +129,19 @@ class _LinearBnPool(torch.autograd.Function):
         beta: Tensor,
         eps: float,
         slope: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
         clouds, points, outputs = len(x), x.shape[1], len(weight)
         y = torch.mm(x.flatten(0, 1), weight.t()).view(clouds, points, outputs)
         buffer, total = x.new_empty(points, outputs), x.new_zeros(outputs, dtype=torch.float64)
         for part in y:
             total += part.sum(0)
-        mean, squares = (total / (clouds * points)).to(x.dtype), torch.zeros_like(total)
+        total, n = mean_of_all(total / (clouds * points), clouds * points)
+        mean, squares = total.to(x.dtype), torch.zeros_like(total)
         for part in y:
             torch.sub(part, mean, out=buffer)
             squares += buffer.mul_(buffer).sum(0)
-        variance = (squares / (clouds * points)).to(x.dtype)
+        (squares,) = sums_of_all(squares)
+        variance = (squares / n).to(x.dtype)
         scale = torch.rsqrt(variance + eps)
         factor = gamma * scale
         offset = beta - mean * factor
@@ -150,13 +153,13 @@ class _LinearBnPool(torch.autograd.Function):
             pooled[place, :outputs], winner[place] = _peaks(buffer)
             torch.mean(buffer, 0, out=pooled[place, outputs:])
         ctx.save_for_backward(x, weight, y, mean, scale, factor, offset, winner)
-        ctx.slope = slope
+        ctx.slope, ctx.n = slope, n
         ctx.mark_non_differentiable(mean, variance)
-        return pooled, mean, variance
+        return pooled, mean, variance, n
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor, _n: None) -> tuple[Tensor | None, ...]:
         x, weight, y, mean, scale, factor, offset, winner = ctx.saved_tensors
         clouds, points, outputs = y.shape
         normalised, buffer, inner = (
@@ -173,9 +176,9 @@ class _LinearBnPool(torch.autograd.Function):
             grad_beta += part.sum(0)
             products += torch.mul(part, y[place], out=buffer).sum(0)
         grad_gamma = (products - mean * grad_beta) * scale
-        n = clouds * points
-        correction = factor * scale * grad_gamma / n
-        constant = factor * grad_beta / n - correction * mean
+        beta, gamma = sums_of_all(grad_beta, grad_gamma)
+        correction = factor * scale * gamma / ctx.n
+        constant = factor * beta / ctx.n - correction * mean
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_weight = torch.zeros_like(weight)
         for place in range(clouds):

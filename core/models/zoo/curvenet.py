@@ -20,6 +20,7 @@ from core.models.fast.layers import LinearBN
 from core.models.fast.pooled import linear_bn_pool
 from core.models.fast.sampling import farthest, in_ball, nearest, rows_of, taken
 from core.models.fast.statistics import count_batch, statistics
+from core.models.fast.together import moments_of_all
 from core.models.fast.walks import Walk
 from core.models.port import Output
 from core.options import Options, option
@@ -78,15 +79,15 @@ class Neighbourhoods:
         self.ahead = rows[:, min(1, rows.shape[1] - 1) :].contiguous()
 
     @cached_property
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean (6,) and covariance (6, 6) of [x_i, x_j - x_i] over all points that are joined."""
+    def moments(self) -> tuple[Tensor, Tensor, int]:
+        """Mean (6,) and covariance (6, 6) of [x_i, x_j - x_i] over all points that are joined, and their number."""
         difference, centre = pairs(self.points, self.joined, self.points), self.points.mean(0)
         step = difference.mean(0)
         own, difference = self.points - centre, difference - step  # whose squares lose no digits
         mixed = own.t() @ difference.unflatten(0, self.joined.shape).mean(1) / len(own)
         above = torch.cat((own.t() @ own / len(own), mixed), 1)
         below = torch.cat((mixed.t(), difference.t() @ difference / len(difference)), 1)
-        return torch.cat((centre, step)), torch.cat((above, below))
+        return moments_of_all(torch.cat((centre, step)), torch.cat((above, below)), self.joined.numel())
 
 
 def of_own_and_difference(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,9 +123,9 @@ class Aggregation(nn.Module):
         norm, (own, difference) = self.place.norm, of_own_and_difference(self.place.linear.weight)
         if norm.training:
             weight = torch.cat((own, difference), 1)
-            mean, covariance = near.moments
+            mean, covariance, n = near.moments
             mean, variance = weight @ mean, ((weight @ covariance) * weight).sum(1).clamp_min(0)
-            count_batch(norm, mean, variance, near.joined.numel())
+            count_batch(norm, mean, variance, n)
         else:
             mean, variance = statistics(norm)
         factor = norm.weight * torch.rsqrt(variance + norm.eps)
