@@ -1,6 +1,7 @@
 """Training by two real processes, connected by gloo, beside the same training by one."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ SCRIPT = str(ROOT / "tests/core/sharework.py")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", SCRIPT)
-FABRIC = ("-m", "lightning_fabric.cli", "--accelerator", "cpu", "--devices", "2", "--main-port", "0", SCRIPT)
+FABRIC = ("-m", "lightning_fabric.cli", "--accelerator", "cpu", "--devices", "2")
 
 
 def execute(*words: str | Path) -> None:
@@ -50,7 +51,9 @@ def test_one_of_two_processes_keeps_the_run_which_can_be_resumed(tmp_path: Path)
     """By ``fabric run``; a run that went on equals one that was not interrupted, bit for bit."""
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     for folder, what in ((parts, "begin"), (parts, "go on"), (whole, "whole")):
-        execute(*FABRIC, folder, what)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        execute(*FABRIC, "--main-port", str(port), SCRIPT, folder, what)
     for name in (BEST, LAST):
         found, wanted = load_file(parts / name), load_file(whole / name)
         assert found.keys() == wanted.keys()
