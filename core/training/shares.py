@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as _BatchNormOfPyTorch
 
 from core.models.fast.statistics import count_batch
 from core.models.fast.together import mean_of_all, sums_of_all
@@ -110,10 +111,7 @@ def share_of(fabric: "Fabric", clouds: int) -> Share:
 def spread(model: nn.Module) -> None:
     """Let batch norm and dropout of a model work as in one process that has the whole batch."""
     for module in model.modules():
-        if type(module) is nn.BatchNorm1d:
-            module.__class__ = _BatchNorm
-        elif type(module) is nn.Dropout:
-            module.__class__ = _Dropout
+        module.__class__ = _SPREAD.get(type(module), type(module))
 
 
 def set_share(model: nn.Module, share: Share) -> None:
@@ -123,8 +121,8 @@ def set_share(model: nn.Module, share: Share) -> None:
             module.share = share
 
 
-class _BatchNorm(nn.BatchNorm1d):
-    """Of (n, C) or (n, C, L), with the statistics of all processes."""
+class _BatchNorm(_BatchNormOfPyTorch):
+    """Of (n, C, ...), with the statistics of all processes."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
@@ -135,9 +133,17 @@ class _BatchNorm(nn.BatchNorm1d):
         centred = rows - mean
         (squares,) = sums_of_all(centred.square().sum(0))
         variance = squares / n
-        count_batch(self, mean, variance, n)
+        count_batch(self, mean, variance, n)  # type: ignore[arg-type]
         out = centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias
         return out.view_as(ordered).transpose(1, -1).to(input.dtype)
+
+
+class _BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
+    pass
+
+
+class _BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
+    pass
 
 
 class _Dropout(nn.Dropout):
@@ -152,6 +158,13 @@ class _Dropout(nn.Dropout):
         versions = len(input) // (rows.stop - rows.start)
         kept = F.dropout(input.new_ones(versions * clouds, *input.shape[1:]), self.p)
         return input * kept.unflatten(0, (versions, clouds))[:, rows].flatten(0, 1)
+
+
+_SPREAD: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm1d: _BatchNorm1d,
+    nn.BatchNorm2d: _BatchNorm2d,
+    nn.Dropout: _Dropout,
+}
 
 
 @contextmanager

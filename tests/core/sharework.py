@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.models import ARCHITECTURES, build
+from core.models import ARCHITECTURES, IMAGE_ARCHITECTURES, build
 from core.models.discriminator import build_discriminator
 from core.runtime.devices import seeded
 from core.training import train
@@ -49,6 +49,7 @@ LONG_CASES = {
         for name in ARCHITECTURES
         if name != "pointnet"
     },
+    **{name: Case(name, {"regime": "pgd", "model_options": {"width": 8}}) for name in IMAGE_ARCHITECTURES},
 }
 
 
@@ -57,11 +58,13 @@ def trained(case: Case) -> dict[str, Tensor]:
     options = toy_options(**case.options, model=case.model, batch_size=CLOUDS)
     regime, device = REGIMES[options.regime], torch.device("cpu")
     with seeded(0, device):
-        model = build(case.model, len(CLASSES))
+        model = build(case.model, len(CLASSES), options.model_options)
         discriminator = build_discriminator(model, 16).double() if regime.discriminator else None
         learner = Learner(connect("cpu", "32-true"), model.double(), discriminator, options)
     for number in range(3):
         clouds, label = toy_batch(CLOUDS, case.points, number)
+        if case.model in IMAGE_ARCHITECTURES:
+            clouds = torch.rand(CLOUDS, 1, 8, 8, generator=torch.Generator().manual_seed(number))
         with seeded(number, device):
             regime.learn(learner, *learner.take(Batch(clouds.double(), label, 0)))
     with seeded(9, device):
