@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.options import explain
-from core.runtime.files import FormatError, atomic_path, naming, read_whole, readable
+from core.runtime.files import FormatError, atomic_path, naming, read_whole, readable, require_regular_file
 from core.runtime.text import spreadsheet_text
 
 T = TypeVar("T")
@@ -289,3 +289,21 @@ def write_npz(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
             raise ValueError(f"{path.name}: {name} holds Python objects; only numbers, truth values and text fit.")
     with atomic_path(path) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+
+
+def read_npz(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """The arrays ``names`` of a file that ``write_npz`` wrote.
+
+    Raises
+    ------
+    FormatError
+        If there is no such file, or it is damaged or lacks one of the arrays.
+    """
+    require_regular_file(path, "the arrays that this program wrote there are expected")
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:  # opened here: numpy does not close a damaged file
+            return {name: file[name] for name in names}
+    except MemoryError:
+        raise
+    except Exception:  # a damaged file makes numpy, zipfile and zlib raise almost anything
+        raise FormatError(path, "it is damaged", "remove it, and call what made it again") from None

@@ -20,6 +20,7 @@ from core.results.records import (
     provenance,
     read_json,
     read_jsonl,
+    read_npz,
     sidecar,
     write_csv,
     write_json,
@@ -189,4 +190,20 @@ def test_arrays_come_back_as_they_were_and_objects_are_refused(tmp_path: Path) -
     content = path.read_bytes()
     with pytest.raises(ValueError, match=r"map\.npz: bad holds Python objects"):
         write_npz(path, {"bad": [{}]})
+
+
+def test_npz_files_that_are_damaged_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "map.npz"
+    with pytest.raises(FormatError, match=r"map\.npz: there is no such file"):
+        read_npz(path, ["xy"])
+    write_npz(path, {"xy": np.ones((3, 2)), "label": [1, 2, 3]})
+    assert list(read_npz(path, ["label", "xy"])) == ["label", "xy"]
+    whole = path.read_bytes()
+    for content in (whole[:100], b"text", b""):
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match=r"map\.npz: it is damaged; remove it"):
+            read_npz(path, ["xy", "label"])
+    path.write_bytes(whole)
+    with pytest.raises(FormatError, match="it is damaged"):
+        read_npz(path, ["z"])
     assert path.read_bytes() == content

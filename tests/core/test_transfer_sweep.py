@@ -25,7 +25,7 @@ from core.models.checkpoints import BEST, load_model
 from core.models.predict import predict
 from core.runtime.files import FormatError
 from core.runtime.pieces import Engine
-from core.studies.transferability import attacking
+from core.studies.transferability import attacking, protocols, report
 from core.studies.transferability.attacking import adversarial_samples, clean_samples, cut_noise
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import OPTIMISERS, Calibration, Made, TransferFindings
@@ -277,6 +277,25 @@ for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
                 np.testing.assert_array_equal(resumed[name][column], values, err_msg=f"{name} {column}")
 
 
+class TestDamage:
+    """A result that is damaged is named, and made again once it has been removed."""
+
+    @pytest.mark.parametrize("part", ["clean", "alignment", "made", "predicted"])
+    def test_a_damaged_result_is_named(
+        self, part: str, experiment: Experiment, lab: Lab, tmp_path: Path, found: TransferFindings
+    ) -> None:
+        shutil.copytree(experiment.folder, tmp_path / "damaged")
+        damaged = lab.experiment(tmp_path / "damaged")
+        path = next(path for path in sorted(damaged.folder.rglob("*.npz")) if part in path.parts)
+        path.write_bytes(path.read_bytes()[:200])
+        with pytest.raises(FormatError, match=rf"{path.name}: it is damaged; remove it"):
+            result(run_transfer(damaged))
+        path.unlink()
+        again: TransferFindings = result(run_transfer(damaged))
+        for key, classes in found.predicted.items():
+            np.testing.assert_array_equal(again.predicted[key], classes)
+
+
 class TestRefusals:
     def test_another_experiment_in_the_folder(self, experiment: Experiment, lab: Lab) -> None:
         with pytest.raises(FormatError, match=r"begun otherwise \(with epsilon 0\.3\); .*choose another folder"):
@@ -358,6 +377,19 @@ class TestTheCommand:
         assert {path.name for path in (tmp_path / "out/report/figures").glob("figure*.png")} == {
             f"figure-{number}.png" for number in (1, 2, 3)
         }
+
+    def test_it_reports_on_the_protocol_of_steps_alone(
+        self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setattr(protocols, "CHECKPOINTS", (1, 2, 3, 4))
+        drawn: list[list[str]] = []
+        monkeypatch.setattr(report, "plates", lambda _, samples, *__: drawn.append(list(samples)) or iter(()))
+        shown = answer(
+            capsys, *self.words(lab, tmp_path / "out"), "--attacks", ",".join(OPTIMISERS), "--protocol", "steps"
+        )
+        assert shown["complete"] is True
+        assert drawn == [["clean", *(f"{name}@4" for name in OPTIMISERS)]]
 
     def test_two_models_of_one_name_are_refused(
         self, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from core.evaluation.set_folder import SetFolder, SetRecord
 from core.events import Done, Event, forward
 from core.models.port import reseeded
 from core.models.predict import predict, predictions
-from core.results.records import read_as, write_npz
+from core.results.records import read_as, read_npz, write_npz
 from core.studies.transferability.distances import distance_columns
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import Booleans, Calibration, Floats, Integers
@@ -140,8 +140,7 @@ def clean_samples(experiment: Experiment) -> Array:
 def adversarial_samples(experiment: Experiment, surrogate: str, attack: str) -> Array:
     """What an attack, or a control, has made of them (n, ...)."""
     if experiment.of(attack, "control"):
-        with np.load(experiment.noise_file(surrogate, attack)) as file:
-            return np.asarray(file["samples"])
+        return read_npz(experiment.noise_file(surrogate, attack), ["samples"])["samples"]
     return read_set(experiment.set_folder(surrogate, attack))[0].clouds
 
 

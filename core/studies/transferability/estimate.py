@@ -12,6 +12,7 @@ from core.attacks.evaluation import evaluate
 from core.events import Cancel, Done, Event, Progress
 from core.models.checkpoints import load_model
 from core.models.predict import device_of
+from core.results.records import read_npz
 from core.runtime.devices import DeviceName, choose_device
 from core.studies.transferability.attacking import read_calibration
 from core.studies.transferability.distances import distance_columns
@@ -116,7 +117,7 @@ def _timed(
     ``changed`` is when the file was written: measured once, unless that changes.
     """
     module, split = load_model(path, choose_device(device)).module, dataset.open().split("test")
-    samples = torch.from_numpy(np.array(split.points[:batch, :points])).to(device_of(module))
+    samples = torch.from_numpy(np.array(split.samples(np.arange(batch), points))).to(device_of(module))
     label = torch.from_numpy(split.labels[:batch]).to(samples.device)
     evaluate(module, samples[:1], label[:1], gradient=True)  # the first call is slower than all others
     began = perf_counter()
@@ -131,8 +132,7 @@ def _timed(
 
 
 def _measured(experiment: Experiment, name: str) -> list[float]:
-    with np.load(experiment.clean_file(name)) as file:
-        seconds: list[float] = file["seconds"].tolist()
+    seconds: list[float] = read_npz(experiment.clean_file(name), ["seconds"])["seconds"].tolist()
     return seconds
 
 

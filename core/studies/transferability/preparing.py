@@ -18,7 +18,7 @@ from core.models import Classifier
 from core.models.checkpoints import LoadedModel
 from core.models.port import reseeded
 from core.models.predict import device_of, predict
-from core.results.records import read_as, write_json, write_npz
+from core.results.records import read_as, read_npz, write_json, write_npz
 from core.studies.transferability.distances import distance_columns
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import Calibration, Floats, Integers
@@ -90,11 +90,8 @@ def _unit_gradients(module: Classifier, samples: torch.Tensor, label: torch.Tens
 
 def align(experiment: Experiment, surrogate: str, victim: str) -> Iterator[Event]:
     """The ``cosine`` (n,) of the gradients of a surrogate and of a victim at the clean samples."""
-    gradients = []
-    for name in (surrogate, victim):
-        with np.load(experiment.clean_file(name)) as file:
-            gradients.append(file["gradient"])
-    cosine = np.multiply(*gradients).sum(1, dtype=np.float64)
+    one, other = (read_npz(experiment.clean_file(name), ["gradient"])["gradient"] for name in (surrogate, victim))
+    cosine = (one * other).sum(1, dtype=np.float64)
     write_npz(experiment.alignment_file(surrogate, victim), {"cosine": cosine})
     yield Done()
 
