@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PROTOCOLS = {
     "equal-loss": "Every attack goes on until the surrogate's loss is the same (section 3.1 of the paper).",
-    "rmse-term": "The same, but each attack also keeps its RMSE small (section 3.2).",
+    "rmse-term": "The same, but each attack also makes its RMSE larger (section 3.2).",
     "equal-rmse": "Every attack goes on until the perturbation has the same RMSE (section 3.3).",
     "steps": "Every optimiser makes 1, 3, 10, 30 and 100 steps, whatever loss they lead to.",
 }

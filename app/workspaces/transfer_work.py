@@ -65,18 +65,16 @@ def experiment_in(
     ValueError
         If the folder holds something else, or an experiment on another dataset.
     """
-    from core.results.records import read_as
     from core.studies.transferability.experiment import Experiment
     from core.studies.transferability.folder_report import experiments_there
     from core.studies.transferability.options import TransferOptions
     from core.studies.transferability.records import ExperimentRecord
 
-    path = folder / "experiment.json"
-    if not path.is_file():
+    record = ExperimentRecord.of(folder)
+    if record is None:
         if folder.is_dir() and any(folder.iterdir()):
             raise ValueError(f"{readable(folder)} holds other files: choose an experiment, or an empty folder.")
         return None
-    record = read_as(path, ExperimentRecord, "the record of a transfer experiment")
     if record.fingerprint != fingerprint:
         raise ValueError(f"{readable(folder)} is an experiment on {record.dataset}: open that dataset first.")
     base = Experiment(folder, TransferOptions(), place, {}, (), (), ())
@@ -90,11 +88,12 @@ def experiment_in(
 def write_figure(path: Path, figure: Figure, experiment: Experiment, attack: str, complete: bool) -> None:
     """Write the map of an attack, or of all, with how it was made."""
     from core.figures import save
-    from core.results.records import provenance, read_as
+    from core.results.records import provenance
     from core.studies.transferability.records import ExperimentRecord
 
     options = experiment.options
-    record = read_as(experiment.folder / "experiment.json", ExperimentRecord, "the record of a transfer experiment")
+    record = ExperimentRecord.of(experiment.folder)
+    assert record is not None
     made_with = provenance(
         options, seed=options.seed, dataset=record.fingerprint, weights=record.weights, complete=complete
     )

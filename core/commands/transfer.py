@@ -1,5 +1,6 @@
 """``pointward transfer``."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -34,7 +35,7 @@ ALL = "all"
 def _listed(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:
     """Names of a list separated by commas, each once; ``all`` is all that are known."""
     names = known if text == ALL else tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    if known and (unknown := [name for name in names if name not in known]):
+    if unknown := [name for name in names if name not in known]:
         raise ValueError(f"There is no {kind} {unknown[0]!r}; there are {', '.join(known)}.")
     return names
 
@@ -123,8 +124,13 @@ def transfer(
         device=device,
     )
     where, complete = Workers(engine, workers, address), True
-    for name in _protocols(protocol):
-        each = replace(experiment, options=experiment.options.model_copy(update={"protocol": name}))
+    experiments = {
+        name: replace(experiment, options=experiment.options.model_copy(update={"protocol": name}))
+        for name in _protocols(protocol)
+    }
+    for each in experiments.values():
+        each.check()  # of all before the first, which may take hours
+    for name, each in experiments.items():
         _, complete = follow(lambda cancel, each=each: run_transfer(each, cancel, where), name)  # type: ignore[misc]
         if not complete:
             note(f"Stopped. What is finished is in {out}; the same command goes on there.")
@@ -144,7 +150,7 @@ def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, 
     """
     zoo_members = members_of(dataset)
     members = [name for name, member in zoo_members.items() if member.role == role]
-    names = members if text == ALL else [name.strip() for name in text.split(",")]
+    names = members if text == ALL else list(dict.fromkeys(name.strip() for name in text.split(",")))
     files: dict[str, Path] = {}
     absent = []
     for name in names:
@@ -155,7 +161,7 @@ def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, 
         if path is None:
             require(check_model, name)
             path = resolve_model(name)
-        shown = Path(name).name.removesuffix(".safetensors")
+        shown = Path(os.path.abspath(name)).name.removesuffix(".safetensors")  # also of "." and ".."
         if shown in files:
             raise UsageError(f"Two of the models would be called {shown}: rename the file of one.")
         files[shown] = path

@@ -10,7 +10,7 @@ from core.images import ImageFormat
 
 NAME = "digits"
 TEST_FRACTION = 0.56
-"""Fraction of each class that is the test split (seed 0): 1,005 images, as many as the second paper attacks."""
+"""Fraction of each class that is the test split (seed 0): 1,005 images, about as many as the second paper attacks."""
 FORMAT = ImageFormat(shape=(1, 8, 8), value_range=(0.0, 1.0))
 
 

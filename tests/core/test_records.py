@@ -190,6 +190,7 @@ def test_arrays_come_back_as_they_were_and_objects_are_refused(tmp_path: Path) -
     content = path.read_bytes()
     with pytest.raises(ValueError, match=r"map\.npz: bad holds Python objects"):
         write_npz(path, {"bad": [{}]})
+    assert path.read_bytes() == content
 
 
 def test_npz_files_that_are_damaged_are_named(tmp_path: Path) -> None:
@@ -206,4 +207,3 @@ def test_npz_files_that_are_damaged_are_named(tmp_path: Path) -> None:
     path.write_bytes(whole)
     with pytest.raises(FormatError, match="it is damaged"):
         read_npz(path, ["z"])
-    assert path.read_bytes() == content

@@ -306,6 +306,32 @@ class TestRefusals:
         with pytest.raises(FormatError, match="begun with another model two"):
             result(run_transfer(changed))
 
+    def test_a_protocol_that_ends_at_other_losses(self, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
+        """Both protocols that end at a loss read one measurement of it, so that it has to fit both."""
+        shutil.copytree(experiment.folder, tmp_path / "begun")
+        for changes in ({"loss": 1.0}, {"reached": 0.9}, {"variant": "paper"}):
+            with pytest.raises(FormatError, match=f"begun with another {next(iter(changes))}, and rmse-term ends at"):
+                result(run_transfer(lab.experiment(tmp_path / "begun", "rmse-term", **changes)))
+            lab.experiment(tmp_path / "begun", "equal-rmse", **changes).check()
+        with pytest.raises(FormatError, match=r"one\.json: the loss was measured without m-gd"):
+            result(run_transfer(lab.experiment(tmp_path / "begun", "rmse-term", attacks=["gd", "m-gd"])))
+        assert not (tmp_path / "begun" / "rmse-term").exists()
+        lab.experiment(tmp_path / "begun", "rmse-term", attacks=["gd"]).check()
+
+    def test_a_model_that_is_gone_or_was_trained_on_meanwhile(
+        self, experiment: Experiment, lab: Lab, tmp_path: Path
+    ) -> None:
+        shutil.copytree(experiment.folder, tmp_path / "begun")
+        shutil.copy(lab.models["two"], tmp_path / "two.safetensors")
+        begun = with_models(lab.experiment(tmp_path / "begun"), two=tmp_path / "two.safetensors")
+        assert begun.model("two").sha256 == experiment.model("two").sha256
+        shutil.copy(lab.models["one"], tmp_path / "two.safetensors")
+        with pytest.raises(FormatError, match="begun with another model two"):
+            begun.model("two")
+        (tmp_path / "two.safetensors").unlink()
+        with pytest.raises(ValueError, match=r"two\.safetensors: there is no such file of weights"):
+            begun.model("two")
+
     def test_what_makes_no_experiment(self, lab: Lab, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="no victim of attacks on itself"):
             result(run_transfer(lab.experiment(tmp_path, surrogates=["one"], victims=["one"])))
@@ -313,6 +339,13 @@ class TestRefusals:
             result(run_transfer(lab.experiment(tmp_path, attacks=[])))
         with pytest.raises(ValueError, match="Tuning is judged by the other surrogates"):
             result(run_transfer(lab.experiment(tmp_path, surrogates=["one"], tuning=2)))
+        with pytest.raises(ValueError, match="choose an optimiser too"):
+            result(run_transfer(lab.experiment(tmp_path, attacks=["pgd", "gaussian", "random-sign"])))
+        with pytest.raises(ValueError, match="90000 points were asked for, and the split has 30 clouds of"):
+            result(run_transfer(lab.experiment(tmp_path, points=90_000)))
+        with pytest.raises(ValueError, match="epsilon: input should be less than or equal to 2 for clouds"):
+            result(run_transfer(lab.experiment(tmp_path, epsilon=3)))
+        assert not list(tmp_path.rglob("*.json"))
 
     def test_a_surrogate_that_knows_too_little(self, lab: Lab, tmp_path: Path) -> None:
         toy_run(tmp_path / "run", lab.place.open(), epochs=1, learning_rate=1e-8)
@@ -390,6 +423,25 @@ class TestTheCommand:
         )
         assert shown["complete"] is True
         assert drawn == [["clean", *(f"{name}@4" for name in OPTIMISERS)]]
+
+    def test_all_protocols_are_checked_before_the_first_is_run(
+        self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        assert run([*self.words(lab, tmp_path / "out"), "--attacks", "pgd", "--protocol", "equal-loss,steps"]) == 1
+        assert "needs a surrogate, an attack and a victim" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    def test_a_model_that_is_named_twice_is_one(
+        self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.chdir(lab.models["three"].parent)
+        words = [*self.words(lab, tmp_path / "out"), "--attacks", "fgsm"]
+        words[words.index("--victims") + 1] = f"{lab.models['two'].parent},.,{lab.models['two'].parent}"
+        answer(capsys, *words)
+        report = json.loads((tmp_path / "out/report/report.json").read_text())
+        assert report["experiments"]["equal-loss"]["victims"] == ["two", "three"]
 
     def test_two_models_of_one_name_are_refused(
         self, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -18,6 +18,7 @@ from core.studies.transferability.attacking import read_calibration
 from core.studies.transferability.distances import distance_columns
 from core.studies.transferability.experiment import DatasetPlace, Experiment
 from core.studies.transferability.findings import CONTROLS, Calibration
+from core.studies.transferability.options import AT_A_LOSS
 from core.studies.transferability.preparing import NEIGHBOURS
 from core.studies.transferability.protocols import MOST_STEPS, attack_under, first_step
 
@@ -55,7 +56,7 @@ class Costs:
             total += options.samples * (prediction + (1 + NEIGHBOURS) * gradient + distances)
         steps = MOST_STEPS[experiment.kind]
         optimisers = {name.partition("@")[0] for name in experiment.attacks if experiment.of(name, "optimiser")}
-        rounds = int(options.protocol in ("equal-loss", "rmse-term"))
+        rounds = int(options.protocol in AT_A_LOSS)
         rounds += options.tuning if options.tuning > 1 or options.protocol == "equal-rmse" else 0
         for surrogate in experiment.surrogates:
             each = sum(steps[name] * self._of_step(surrogate, name) for name in optimisers)

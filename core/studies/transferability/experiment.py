@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
+from core.attacks.scale import DIAMETER
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import Dataset, Modality, choose_rows, open_dataset
-from core.evaluation.accuracy import EvaluationOptions
+from core.evaluation.accuracy import EvaluationOptions, chosen_clouds
 from core.events import result
 from core.models.checkpoints import LoadedModel, load_model
 from core.results.records import read_as, write_json
 from core.runtime.devices import DeviceName, choose_device
 from core.runtime.files import FormatError
 from core.studies.transferability.findings import CONTROLS, OPTIMISERS, OTHERS, Integers
-from core.studies.transferability.options import TransferOptions
+from core.studies.transferability.options import AT_A_LOSS, TransferOptions
 from core.studies.transferability.protocols import attacks_of, kind_of
-from core.studies.transferability.records import ExperimentRecord, ProtocolRecord
+from core.studies.transferability.records import ExperimentRecord, LossRecord, ProtocolRecord
 
 VALIDATION = 0.1
 """Share of the training samples that trainings keep for validation by default; held-out samples are of those."""
@@ -104,14 +105,34 @@ class Experiment:
         )
 
     def model(self, name: str) -> LoadedModel:
+        """A surrogate or victim.
+
+        Raises
+        ------
+        ModelError
+            If its file is gone, or is no model.
+        FormatError
+            If it is another than the one that the experiment was begun with.
+        """
         path = self.models[name]
-        return replace(_loaded(path, path.stat().st_mtime_ns, self.device))
+        model = replace(_loaded(path, path.stat().st_mtime_ns if path.is_file() else 0, self.device))
+        there = ExperimentRecord.of(self.folder)
+        if there is not None and there.weights.get(name, model.sha256) != model.sha256:
+            raise FormatError(
+                ExperimentRecord.file(self.folder), f"it was begun with another model {name}", "choose another folder"
+            )
+        return model
 
     @property
     def rows(self) -> Integers:
-        """(n,), places of the samples in the test split."""
-        labels = self.dataset.open().split("test").labels
-        return np.asarray(choose_rows(labels, self.options.samples), dtype=np.int64)
+        """(n,), places of the samples in the test split.
+
+        Raises
+        ------
+        ValueError
+            See ``chosen_clouds``.
+        """
+        return np.asarray(chosen_clouds(self.dataset.open().split("test"), self.evaluation), dtype=np.int64)
 
     @property
     def held_out_rows(self) -> Integers:
@@ -157,10 +178,8 @@ class Experiment:
 
     # --- its record ---
 
-    def begin(self) -> None:
-        """Check that everything fits together, and write what the experiment is, or compare it with what is there.
-
-        Models may be added to an experiment, everything else of it stays.
+    def check(self) -> None:
+        """Check that everything fits together, and fits what is in the folder. Nothing is written.
 
         Raises
         ------
@@ -169,47 +188,92 @@ class Experiment:
         FormatError
             If the folder holds another experiment.
         """
-        data = self.dataset.open()
-        self._check(data)
-        weights = {name: self.model(name).sha256 for name in self.all_models}
+        self._check_parts(self.dataset.open())
+        self._experiment_record()
+        self._protocol_record()
+
+    def begin(self) -> None:
+        """Write what the experiment is.
+
+        Models may be added to an experiment, everything else of it stays.
+
+        Raises
+        ------
+        ValueError, FormatError
+            See ``check``.
+        """
+        self.check()
+        write_json(ExperimentRecord.file(self.folder), self._experiment_record())
+        write_json(ProtocolRecord.file(self.folder, self.options.protocol), self._protocol_record())
+
+    def _experiment_record(self) -> ExperimentRecord:
+        """The record of the folder, with the models that this experiment adds to it."""
+        card, there = self.dataset.open().card, ExperimentRecord.of(self.folder)
         record = ExperimentRecord(
-            dataset=data.card.name,
-            fingerprint=data.card.fingerprint,
-            weights=weights,
+            dataset=card.name,
+            fingerprint=card.fingerprint,
+            weights={name: self.model(name).sha256 for name in self.all_models},
             options=self.options.model_dump(include=set(SHARED)),
         )
-        path = self.folder / "experiment.json"
-        if path.is_file():
-            there = read_as(path, ExperimentRecord, "the record of a transfer experiment")
-            changed = [name for name in weights if there.weights.get(name, weights[name]) != weights[name]]
-            if changed:
-                raise FormatError(path, f"it was begun with another model {changed[0]}", "choose another folder")
-            if there.model_dump(exclude={"weights"}) != record.model_dump(exclude={"weights"}):
-                raise FormatError(path, f"it was begun otherwise ({there.difference(record)})", "choose another folder")
-            record = record.model_copy(update={"weights": there.weights | weights})
-        write_json(path, record)
+        if there is None:
+            return record
+        if there.model_dump(exclude={"weights"}) != record.model_dump(exclude={"weights"}):
+            raise FormatError(
+                ExperimentRecord.file(self.folder),
+                f"it was begun otherwise ({there.difference(record)})",
+                "choose another folder",
+            )
+        return record.model_copy(update={"weights": there.weights | record.weights})
+
+    def _protocol_record(self) -> ProtocolRecord:
+        """The record of this protocol."""
         own = ProtocolRecord(
             surrogates=self.surrogates,
             attacks=self.chosen_attacks,
             victims=self.victims,
             options=self.options.model_dump(),
         )
-        path = self.protocol_folder / "protocol.json"
-        if path.is_file():
-            there_too = read_as(path, ProtocolRecord, "the record of a protocol")
-            if there_too.model_dump(exclude={"victims"}) != own.model_dump(exclude={"victims"}):
-                raise FormatError(
-                    path, "it was begun with other options, surrogates or attacks", "choose another folder"
-                )
-        write_json(path, own)
+        there = ProtocolRecord.of(self.folder, self.options.protocol)
+        if there is not None and there.model_dump(exclude={"victims"}) != own.model_dump(exclude={"victims"}):
+            raise FormatError(
+                ProtocolRecord.file(self.folder, self.options.protocol),
+                "it was begun with other options, surrogates or attacks",
+                "choose another folder",
+            )
+        if self.options.protocol in AT_A_LOSS:
+            self._check_losses()
+        return own
 
-    def _check(self, data: Dataset) -> None:
+    def _check_losses(self) -> None:
+        """The protocols that end at a loss have it from one measurement: its options and its optimisers."""
+        for protocol in AT_A_LOSS:
+            record = ProtocolRecord.of(self.folder, protocol)
+            options = {} if record is None else record.options
+            for name in OF_THE_LOSS:
+                if options.get(name, getattr(self.options, name)) != getattr(self.options, name):
+                    raise FormatError(
+                        ProtocolRecord.file(self.folder, protocol),
+                        f"it was begun with another {name}, and {self.options.protocol} ends at the same losses",
+                        "choose the same, or another folder",
+                    )
+        for path in filter(Path.is_file, map(self.loss_file, self.surrogates)):
+            known = read_as(path, LossRecord, "the record of a calibration").quantile
+            if absent := [name for name in self.attacks if self.of(name, "optimiser") and name not in known]:
+                raise FormatError(path, f"the loss was measured without {absent[0]}", "choose another folder")
+
+    def _check_parts(self, data: Dataset) -> None:
         if not (self.surrogates and self.victims and self.attacks):
             raise ValueError("A transfer experiment needs a surrogate, an attack and a victim at least.")
+        kinds = {kind for kind in ("optimiser", "control") for name in self.attacks if self.of(name, kind)}
+        if kinds == {"control"}:
+            raise ValueError("Controls are as large as the perturbations of optimisers: choose an optimiser too.")
         if all(set(self.victims) <= {surrogate} for surrogate in self.surrogates):
             raise ValueError("A model is no victim of attacks on itself: choose another victim.")
         if self.options.tuning > 1 and len(self.surrogates) < 2:
             raise ValueError("Tuning is judged by the other surrogates: choose two at least, or tuning 1.")
+        if data.card.image is None and self.options.epsilon > DIAMETER:
+            raise ValueError(f"epsilon: input should be less than or equal to {DIAMETER:g} for clouds.")
+        chosen_clouds(data.split("test"), self.evaluation)
         for name in self.all_models:
             card = self.model(name).card
             card.require_samples(data.card.name, data.card.image)
@@ -219,13 +283,11 @@ class Experiment:
                     "experiment have those of its dataset."
                 )
 
-    def with_protocol(self, options: TransferOptions) -> "Experiment":
-        """The same with other options."""
-        return replace(self, options=options)
-
 
 SHARED = ("samples", "points", "epsilon", "seed", "batch_size", "held_out")
 """Options that all protocols of a folder have in common."""
+OF_THE_LOSS = ("loss", "reached", "variant")
+"""Options that the loss at which attacks end depends on."""
 
 
 @lru_cache(maxsize=16)

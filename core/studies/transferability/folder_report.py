@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from core.results.records import provenance, read_as
+from core.results.records import provenance
 from core.runtime.devices import choose_device, describe_device
 from core.studies.transferability.attacking import Array, adversarial_samples, clean_samples
 from core.studies.transferability.claims import CLAIMS
@@ -23,9 +23,8 @@ def experiments_there(experiment: Experiment) -> dict[Protocol, Experiment]:
     """The experiments of all protocols in the folder of one of them."""
     found = {}
     for protocol in get_args(Protocol):
-        path = experiment.folder / protocol / "protocol.json"
-        if path.is_file():
-            record = read_as(path, ProtocolRecord, "the record of a protocol")
+        record = ProtocolRecord.of(experiment.folder, protocol)
+        if record is not None:
             found[protocol] = replace(
                 experiment,
                 options=TransferOptions.model_validate(record.options),
@@ -46,7 +45,8 @@ def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
     experiments = experiments_there(experiment)
     findings = {protocol: Stored(each).findings() for protocol, each in experiments.items()}
     first = next(iter(experiments))
-    record = read_as(experiment.folder / "experiment.json", ExperimentRecord, "the record of a transfer experiment")
+    record = ExperimentRecord.of(experiment.folder)
+    assert record is not None
     folder, card = experiment.folder / "report", experiment.dataset.open().card
     write_report(
         findings,

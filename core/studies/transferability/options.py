@@ -5,6 +5,8 @@ from typing import Literal
 from core.options import Options, option
 
 Protocol = Literal["equal-loss", "rmse-term", "equal-rmse", "steps"]
+AT_A_LOSS: tuple[Protocol, ...] = ("equal-loss", "rmse-term")
+"""Protocols whose attacks end at a loss, the same in both."""
 
 
 class TransferOptions(Options):
@@ -15,7 +17,7 @@ class TransferOptions(Options):
         "What the attacks have in common: the surrogate's loss (section 3.1), that loss with an RMSE term (3.2), the "
         "RMSE (3.3), or the number of steps.",
     )
-    samples: int = option(200, "Test samples, drawn evenly from the classes.", unit="samples", low=1)
+    samples: int = option(200, "Test samples, spread evenly over the test split.", unit="samples", low=1)
     points: int = option(512, "Points of each cloud: the first so many.", unit="points", low=1, high=100_000)
     epsilon: float = option(
         0.1,
@@ -56,5 +58,5 @@ class TransferOptions(Options):
     held_out: int = option(
         32, "Held-out samples, of the validation split, for calibration and tuning.", low=4, advanced=True
     )
-    seed: int = option(0, "Source of the choice of samples and of all random numbers.", low=0, high=2**31 - 1)
+    seed: int = option(0, "Source of all random numbers.", low=0, high=2**31 - 1)
     batch_size: int = option(32, "Samples in one pass.", unit="samples", low=1, high=4096, advanced=True)

@@ -22,6 +22,7 @@ from core.results.records import read_as, read_npz, write_json, write_npz
 from core.studies.transferability.distances import distance_columns
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import Calibration, Floats, Integers
+from core.studies.transferability.options import AT_A_LOSS
 from core.studies.transferability.protocols import MOST_STEPS, RMSE_WEIGHT, attack_under, first_step
 from core.studies.transferability.records import LossRecord
 
@@ -136,7 +137,7 @@ def calibrate(experiment: Experiment, surrogate: str) -> Iterator[Event]:
     options, names = experiment.options, [name for name in experiment.attacks if experiment.of(name, "optimiser")]
     optimisers = tuple(dict.fromkeys(name.partition("@")[0] for name in names))
     loss, weight, iterations = None, 0.0, {}
-    if options.protocol in ("equal-loss", "rmse-term"):
+    if options.protocol in AT_A_LOSS:
         measured = read_as(experiment.loss_file(surrogate), LossRecord, "the record of a calibration")
         loss, iterations = measured.loss, dict(measured.iterations)
         if options.protocol == "rmse-term":

@@ -1,8 +1,11 @@
 """The JSON files in the folder of a transfer experiment."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
+
+from core.results.records import read_as
 
 
 class ExperimentRecord(BaseModel):
@@ -16,12 +19,22 @@ class ExperimentRecord(BaseModel):
     """SHA-256 of each model's file, by name."""
     options: dict[str, Any]
 
+    @staticmethod
+    def file(folder: Path) -> Path:
+        return folder / "experiment.json"
+
+    @classmethod
+    def of(cls, folder: Path) -> Self | None:
+        """That of a folder; None if no experiment was begun there."""
+        path = cls.file(folder)
+        return read_as(path, cls, "the record of a transfer experiment") if path.is_file() else None
+
     def difference(self, other: "ExperimentRecord") -> str:
         """What differs first, in words."""
         if (self.dataset, self.fingerprint) != (other.dataset, other.fingerprint):
             return f"with the dataset {self.dataset}"
-        changed = next(name for name, value in self.options.items() if other.options[name] != value)
-        return f"with {changed} {self.options[changed]}"
+        changed = next(name for name, value in other.options.items() if self.options.get(name) != value)
+        return f"with {changed} {self.options.get(changed)}"
 
 
 class ProtocolRecord(BaseModel):
@@ -33,6 +46,16 @@ class ProtocolRecord(BaseModel):
     attacks: tuple[str, ...]
     victims: tuple[str, ...]
     options: dict[str, Any]
+
+    @staticmethod
+    def file(folder: Path, protocol: str) -> Path:
+        return folder / protocol / "protocol.json"
+
+    @classmethod
+    def of(cls, folder: Path, protocol: str) -> Self | None:
+        """That of a protocol in the folder of an experiment; None if it was not begun there."""
+        path = cls.file(folder, protocol)
+        return read_as(path, cls, "the record of a protocol") if path.is_file() else None
 
 
 class LossRecord(BaseModel):

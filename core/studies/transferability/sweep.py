@@ -11,6 +11,7 @@ from core.runtime.pieces import Engine, Piece, run_pieces
 from core.studies.transferability.attacking import judge, make, make_control
 from core.studies.transferability.estimate import Costs, duration_text
 from core.studies.transferability.experiment import Experiment
+from core.studies.transferability.options import AT_A_LOSS
 from core.studies.transferability.preparing import align, calibrate, measure_loss, measure_model
 from core.studies.transferability.stored import Stored
 
@@ -98,7 +99,7 @@ def _preparation(experiment: Experiment) -> Plan:
             result = experiment.alignment_file(name, victim)
             comparing = Piece(f"gradients of {name} and {victim}", align, (experiment, name, victim), result)
             plan.append((Stage.SETTLE_LOSS, comparing))
-        if experiment.options.protocol in ("equal-loss", "rmse-term"):
+        if experiment.options.protocol in AT_A_LOSS:
             settling = Piece(f"losses of {name}", measure_loss, (experiment, name), experiment.loss_file(name), 5)
             plan.append((Stage.SETTLE_LOSS, settling))
         calibrating = Piece(f"calibrating {name}", calibrate, (experiment, name), experiment.calibration_file(name))
