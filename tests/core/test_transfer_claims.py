@@ -80,6 +80,14 @@ class TestCorrelates:
         assert said.sentence.endswith(" Not done yet: adam on t.")
         assert "over 13 pairs" in said.sentence
 
+    def test_of_some_optimisers_alone_it_is_undecided(self) -> None:
+        whole = experiment(RISING, RISING / 20)
+        chosen = OPTIMISERS[:4]
+        part = {key: value for key, value in whole.made.items() if key[1] in chosen}
+        said = answer("correlates", replace(whole, made=part, attacks=chosen))
+        assert said.verdict == "undecided"
+        assert said.sentence.endswith(" Not among the attacks: l-adam, adabelief, m-svag.")
+
     def test_an_attack_that_is_hardly_ever_matched_is_left_out_and_named(self) -> None:
         whole = experiment(RISING, RISING / 20)
         rare = replace(whole.made["t", "gd"], matched=np.arange(200) < 90)
@@ -143,6 +151,15 @@ class TestLevel:
         found = experiment(rates, self.sizes, "equal-rmse")
         assert answer("level", found).verdict == "holds"
         assert answer("level-with-gd", found).verdict == "does not hold"
+
+    def test_of_attacks_that_are_left_out_it_can_not_hold(self) -> None:
+        level, apart = (experiment(rates, self.sizes, "equal-rmse") for rates in (np.full(7, 0.5), RISING))
+        for found, verdict in ((level, "undecided"), (apart, "does not hold")):
+            rare = replace(found.made["t", "gd"], matched=np.arange(200) < 90)
+            said = answer("level-with-gd", replace(found, made={**found.made, ("t", "gd"): rare}))
+            assert said.verdict == verdict
+            assert said.sentence.endswith("less than half of the samples are matched: gd on t.")
+        assert answer("level", replace(level, made={**level.made, ("t", "gd"): rare})).verdict == "holds"
 
     def test_rates_about_as_far_apart_as_the_threshold_are_undecided(self) -> None:
         rates = np.full(7, 0.5)

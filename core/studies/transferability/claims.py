@@ -118,10 +118,14 @@ def _level(measured: Measured, threshold: float, *, kinds: tuple[str, ...]) -> A
     rmse = np.concatenate([compared.rows(name, "rmse")[:, 0] for name in surrogates])
     said = [f"{name} {_points(one)}" for name, one in zip(surrogates, each, strict=True)]
     reached = f" The mean RMSEs are {rmse.min():.4g} to {rmse.max():.4g}." if len(rmse) else ""
+    verdict = decide([_less(one) for one in each], -threshold, [_less(one) for one in together])
+    if verdict == "holds" and any(compared.left_out.values()):
+        verdict = "undecided"  # those that are left out may lie apart
     return _conclude(
         compared,
-        decide([_less(one) for one in each], -threshold, [_less(one) for one in together]),
+        verdict,
         f"Largest less smallest success rate, in percentage points: {', '.join(said)}.{reached}",
+        kinds,
     )
 
 
@@ -148,7 +152,7 @@ def _stronger(measured: Measured, threshold: float, *, attack: str) -> Answer:
     compared = compare(found[0], kinds)
     surrogates = [name for name, attacks in compared.attacks.items() if len(attacks) == 2]
     if not surrogates:
-        return _conclude(compared, "undecided", "")
+        return _conclude(compared, "undecided", "", kinds)
     sides = []
     for of in ("rmse", "asr"):
         rows = [dict(zip(compared.attacks[name], compared.rows(name, of), strict=True)) for name in surrogates]
@@ -159,6 +163,7 @@ def _stronger(measured: Measured, threshold: float, *, attack: str) -> Answer:
         decide(each, threshold, [estimate(draws, 2) for draws in sides]),
         f"Its RMSE is larger by {each[0].text(4) or 'unknown'}, its success rate by {_points(each[1])} points (mean "
         f"over {len(surrogates)} surrogates; negative where smaller).",
+        kinds,
     )
 
 
@@ -166,12 +171,16 @@ def _not_run(protocol: str) -> Answer:
     return Answer("undecided", f"Not done yet: the protocol {protocol}.")
 
 
-def _conclude(compared: Compared, verdict: Verdict, sentence: str) -> Answer:
-    """The answer, undecided while attacks are missing, which are named, as are those that were left out."""
+def _conclude(compared: Compared, verdict: Verdict, sentence: str, kinds: Sequence[str] = OPTIMISERS) -> Answer:
+    """The answer, undecided while attacks are missing or if some were not chosen, which are named, as are those that
+    were left out."""
     missing = [(name, attack) for name, attacks in compared.missing.items() for attack in attacks]
     out = [f"{attack} on {name}" for name, attacks in compared.left_out.items() for attack in attacks]
     few = f" Left out, as less than half of the samples are matched: {', '.join(out)}." if out else ""
-    return Answer("undecided" if missing else verdict, f"{sentence}{few}{_missing(missing)}".strip())
+    absent = [name for name in kinds if name not in compared.measures.findings.attacks]
+    not_chosen = f" Not among the attacks: {', '.join(absent)}." if absent else ""
+    verdict = "undecided" if missing or absent else verdict
+    return Answer(verdict, f"{sentence}{few}{not_chosen}{_missing(missing)}".strip())
 
 
 def _missing(cells: Sequence[tuple[str, str]]) -> str:
