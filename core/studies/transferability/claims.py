@@ -1,6 +1,7 @@
 """What the second paper and a later one claim, each as a test that was written down before any run.
 
-A claim is decided by 95 % intervals: it is undecided where one includes the threshold, and where not all is done.
+A claim is decided by 95 % intervals: it is undecided where one includes the threshold, and where not all is done or
+was chosen.
 """
 
 from collections.abc import Callable, Mapping, Sequence

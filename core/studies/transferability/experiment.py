@@ -21,7 +21,7 @@ from core.studies.transferability.protocols import attacks_of, kind_of
 from core.studies.transferability.records import ExperimentRecord, LossRecord, ProtocolRecord
 
 VALIDATION = 0.1
-"""Share of the training samples that trainings keep for validation by default; held-out samples are of those."""
+"""Least share of the training samples that the zoo's trainings keep for validation; held-out samples are of those."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Experiment:
 
     @property
     def held_out_rows(self) -> Integers:
-        """(m,), places in the train split of the samples for calibration, which no training has learned."""
+        """(m,), places in the train split of the samples for calibration, which no training with seed 0 has learned."""
         data = self.dataset.open()
         _, validation = data.validation(VALIDATION, 0)
         labels = data.split("train").labels[validation]

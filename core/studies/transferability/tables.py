@@ -53,7 +53,7 @@ def claims(answers: Mapping[Claim, Answer]) -> Table:
             for claim, answer in answers.items()
         ],
         "The criteria were written down before any run. Undecided means that a 95 % interval includes the threshold, "
-        "or that something is not done yet.",
+        "or that something is not done yet, or was not chosen.",
     )
 
 
