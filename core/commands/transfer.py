@@ -106,6 +106,8 @@ def transfer(
 
     changes: dict[str, Any] = {} if options is None else options.model_dump(exclude_none=True)  # type: ignore[attr-defined]
     require(check_device, device)
+    if address is not None and engine != "ray":
+        raise UsageError("--address is that of a Ray cluster: give --engine ray with it.")
     surrogate_files = _models(surrogates, "surrogate", dataset, zoo)
     victim_files = _models(victims, "victim", dataset, zoo)
     for name in surrogate_files.keys() & victim_files.keys():
@@ -150,7 +152,9 @@ def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, 
     """
     zoo_members = members_of(dataset)
     members = [name for name, member in zoo_members.items() if member.role == role]
-    names = members if text == ALL else list(dict.fromkeys(name.strip() for name in text.split(",")))
+    names = (
+        members if text == ALL else [name for name in dict.fromkeys(part.strip() for part in text.split(",")) if name]
+    )
     files: dict[str, Path] = {}
     absent = []
     for name in names:

@@ -95,6 +95,8 @@ WRONG = [
     (("transfer", "--out", "t", "--attacks", "gd,sgd"), "There is no attack 'sgd'; there are gd, m-gd,"),
     (("transfer", "--out", "t", "--protocol", "equal"), "There is no protocol 'equal'; there are equal-loss,"),
     (("transfer", "--out", "t", "--samples", "0"), "samples"),
+    (("transfer", "--out", "t", "--address", "head:6379"), "--address is that of a Ray cluster"),
+    (("transfer", "--out", "t", "--surrogates", ","), "No surrogate of the zoo is trained on modelnet16"),
     (("transfer", "--out", "t", "--dataset", "shapes16"), "No surrogate of the zoo is trained on shapes16: name some"),
     (("transfer", "--out", "t", "--surrogates", "nothing-there"), "There is no such model"),
     (

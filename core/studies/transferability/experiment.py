@@ -242,7 +242,8 @@ class Experiment:
             )
         if self.options.protocol in AT_A_LOSS:
             self._check_losses()
-        return own
+        judged = () if there is None else there.victims
+        return own.model_copy(update={"victims": tuple(dict.fromkeys((*self.victims, *judged)))})
 
     def _check_losses(self) -> None:
         """The protocols that end at a loss have it from one measurement: its options and its optimisers."""

@@ -22,7 +22,7 @@ from core.results.records import read_as, read_npz, write_json, write_npz
 from core.studies.transferability.distances import distance_columns
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import Calibration, Floats, Integers
-from core.studies.transferability.options import AT_A_LOSS
+from core.studies.transferability.options import AT_A_LOSS, TransferOptions
 from core.studies.transferability.protocols import MOST_STEPS, RMSE_WEIGHT, attack_under, first_step
 from core.studies.transferability.records import LossRecord
 
@@ -60,6 +60,8 @@ def measure_model(experiment: Experiment, name: str) -> Iterator[Event]:
         for _ in range(NEIGHBOURS):
             noise = (2 * torch.rand(samples.shape, generator=generator) - 1).to(device)
             near = samples + NEARBY * options.epsilon * noise
+            if data.card.image is not None:
+                near = near.clamp(*data.card.image.value_range)
             cosines.append((at * _unit_gradients(module, near, label)).sum(1))
         measured = perf_counter()
         distance_columns(samples.cpu().numpy(), near.cpu().numpy())
@@ -176,7 +178,7 @@ def _tuned(experiment: Experiment, surrogate: str, settled: Calibration) -> Gene
             made = (yield from forward(making, before=done, weight=1, total=total, text=optimiser)).value
             assert isinstance(made, AdversarialSet)
             done += 1
-            rates[length] = _success(others, made, options.batch_size)
+            rates[length] = _success(others, made, options)
             steps[length] = float(made.iterations.mean())
         best = max(rates, key=lambda length: rates[length])
         chosen[optimiser] = best if options.tuning > 1 else usual
@@ -187,9 +189,10 @@ def _tuned(experiment: Experiment, surrogate: str, settled: Calibration) -> Gene
     return settled.model_copy(update={"first_step": chosen, "tried": tried, "iterations": iterations})
 
 
-def _success(models: list[LoadedModel], made: AdversarialSet, batch: int) -> float:
+def _success(models: list[LoadedModel], made: AdversarialSet, options: TransferOptions) -> float:
     """Mean over models of the share of adversarial samples that they get wrong; 0 without models."""
-    wrong = [predict(model.module, made.clouds, batch).prediction != made.label for model in models]
+    modules = [reseeded(model.module, options.seed) for model in models]
+    wrong = [predict(module, made.clouds, options.batch_size).prediction != made.label for module in modules]
     return float(np.mean(wrong)) if wrong else 0.0
 
 
@@ -202,7 +205,9 @@ def held_out(experiment: Experiment, model: LoadedModel) -> tuple[Split, Integer
         If there are too few.
     """
     split, rows, options = experiment.dataset.open().split("train"), experiment.held_out_rows, experiment.options
-    predicted = predict(model.module, split.samples(rows, options.points), options.batch_size).prediction
+    predicted = predict(
+        reseeded(model.module, options.seed), split.samples(rows, options.points), options.batch_size
+    ).prediction
     right = rows[predicted == split.labels[rows]]
     if len(right) < LEAST_HELD_OUT:
         raise ValueError(
