@@ -308,7 +308,7 @@ class TestRefusals:
 
     def test_a_protocol_that_ends_at_other_losses(self, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
         """Both protocols that end at a loss read one measurement of it, so that it has to fit both."""
-        shutil.copytree(experiment.folder, tmp_path / "begun", ignore=shutil.ignore_patterns("rmse-term"))
+        shutil.copytree(experiment.folder, tmp_path / "begun", ignore=shutil.ignore_patterns("rmse-term", "equal-rmse"))
         for changes in ({"loss": 1.0}, {"reached": 0.9}, {"variant": "paper"}):
             with pytest.raises(FormatError, match=f"begun with another {next(iter(changes))}, and rmse-term ends at"):
                 result(run_transfer(lab.experiment(tmp_path / "begun", "rmse-term", **changes)))
