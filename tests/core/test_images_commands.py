@@ -190,6 +190,7 @@ class TestDigits:
 
 
 class TestPictures:
+    @pytest.mark.long
     def test_code_and_script_are_imported_and_attacked_within_their_bytes(
         self, code: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -42,9 +42,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def trained(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of a small network with two epochs."""
+    """The run of a small network with three epochs."""
     folder = tmp_path_factory.mktemp("runs") / "trained"
-    result(train(digits, TrainOptions.model_validate({**QUICK, "epochs": 2}), folder))
+    result(train(digits, TrainOptions.model_validate({**QUICK, "epochs": 3}), folder))
     return folder
 
 
@@ -116,7 +116,7 @@ def test_all_are_built_by_name_and_those_of_clouds_stay_apart() -> None:
 
 
 class TestTraining:
-    def test_two_epochs_know_nine_of_ten_test_images(self, digits: Dataset, trained: Path) -> None:
+    def test_three_epochs_know_nine_of_ten_test_images(self, digits: Dataset, trained: Path) -> None:
         model = load_model(resolve_model(trained))
         report = result(evaluate_accuracy(model.module, digits.split("test"), None, EvaluationOptions(points=0)))
         assert report.clean.accuracy.value > 0.9
@@ -135,7 +135,7 @@ class TestTraining:
     def test_ended_and_resumed_it_ends_with_the_same_weights(
         self, digits: Dataset, trained: Path, tmp_path: Path
     ) -> None:
-        options, cancel = TrainOptions.model_validate({**QUICK, "epochs": 2}), Cancel()
+        options, cancel = TrainOptions.model_validate({**QUICK, "epochs": 3}), Cancel()
         for event in train(digits, options, tmp_path / "run", cancel):
             if isinstance(event, Epoch):
                 cancel.request()

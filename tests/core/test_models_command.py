@@ -95,6 +95,7 @@ class TestAttack:
         assert report["loss"] == pytest.approx(bare["loss"])
         assert report["clean"]["confidence"] > report["adversarial"]["confidence"] or report["fooled"]
 
+    @pytest.mark.long
     def test_a_script_bare_and_imported(self, tmp_path: Path, cloud: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = save_script(Little(), tmp_path / "little.pt")
         bare = self.attacked(capsys, cloud, str(path))

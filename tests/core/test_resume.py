@@ -160,6 +160,7 @@ for event in train(toy_dataset({CLOUDS}), options, Path({str(folder)!r})):
             opening.result()
         assert_same_run(tmp_path / "run", unbroken)
 
+    @pytest.mark.long
     def test_two_trainings_at_once_are_each_as_if_alone(self, tmp_path: Path, unbroken: Path) -> None:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda name: toy_run(tmp_path / name, few(), **EVERYTHING), ("one", "other")))

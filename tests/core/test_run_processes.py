@@ -42,7 +42,9 @@ for _ in events:
 
 
 class TestTwoAtOnce:
-    @pytest.mark.parametrize("how", [pytest.param("fresh", marks=pytest.mark.long), "resume"])
+    @pytest.mark.parametrize(
+        "how", [pytest.param("fresh", marks=pytest.mark.long), pytest.param("resume", marks=pytest.mark.long)]
+    )
     def test_the_second_is_told_and_the_first_ends_as_if_alone(self, tmp_path: Path, how: str) -> None:
         folder, alone = tmp_path / "run", tmp_path / "alone"
         toy_run(alone)

@@ -29,7 +29,8 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("protocol", "calibrating", "steps"),
     [
-        ("equal-loss", 100, 100),  # GD has so many steps, and so many to find out the loss
+        # GD has so many steps, and so many to find out the loss
+        pytest.param("equal-loss", 100, 100, marks=pytest.mark.long),
         ("equal-rmse", 100, 100),
         ("steps", 0, 1 + 3 + 10 + 30 + 100),
     ],
