@@ -259,11 +259,6 @@ def contrast(first: QColor, second: QColor) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def ink(ground: QColor) -> QColor:
-    """Black or white, whichever is more legible on any opaque ground: it has a contrast of at least 4.5:1."""
-    return max((QColor("black"), QColor("white")), key=lambda colour: contrast(colour, ground))
-
-
 def class_style(index: int) -> tuple[QColor, str]:
     """Colour and pyqtgraph marker of a class. Forty classes differ; neighbours differ in both."""
     return QColor(_class_colour(index % 10, _current.dark)), _MARKERS[(index + index // 20) % 4]

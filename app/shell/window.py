@@ -76,11 +76,8 @@ class Window(QMainWindow):
 
         self.pair = PairView()
         PairPresenter(self.pair, self.store, self.controller)
-        self.library = LibraryPanel(
-            self.store,
-            {name: spec.summary for name, spec in REGISTRY.items() if spec.modality == "clouds"},
-            self.orientation,
-        )
+        clouds = {name: spec.summary for name, spec in REGISTRY.items() if spec.modality == "clouds"}
+        self.library = LibraryPanel(self.store, clouds, self.orientation)
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
         self.attack_table = AttackTable(self.store, self.controller, self.jobs, self)
         self.verdict = VerdictPanel(self.store)

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
 from app.shell.plain_text import show_tooltip
-from app.views.painting import blend, draw_text, translucent
+from app.views.painting import blend, draw_text, ink, translucent
 from core.runtime.text import printable
 
 Rates = NDArray[np.float64]
@@ -193,7 +193,7 @@ class HeatMap(QWidget):
             return
         fill = blend(now.window, now.adv, 0.08 + 0.92 * rate)
         painter.fillRect(box, fill)
-        draw_text(painter, box, percent(rate), font, theme.ink(fill), centre)
+        draw_text(painter, box, percent(rate), font, ink(fill), centre)
 
     # --- mouse and keys --------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPen
 
+from app.shell.theme import contrast
 from core.runtime.text import printable
 
 
@@ -41,3 +42,8 @@ def draw_text(
     painter.setPen(colour)
     shown = QFontMetrics(font).elidedText(printable(text), Qt.TextElideMode.ElideRight, box.width())
     painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
+
+
+def ink(ground: QColor) -> QColor:
+    """Black or white, whichever is more legible on any opaque ground: it has a contrast of at least 4.5:1."""
+    return max((QColor("black"), QColor("white")), key=lambda colour: contrast(colour, ground))

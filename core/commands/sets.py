@@ -17,7 +17,7 @@ from core.evaluation.accuracy import AccuracyReport, EvaluationOptions, Rate
 from core.evaluation.auto import adversarial_set
 from core.evaluation.judge import judge as judge_set
 from core.evaluation.make import COLUMNS, AdversarialSet, read_set, with_shape_distances
-from core.evaluation.provenance import attack_files, measurement_provenance
+from core.evaluation.provenance import measurement_provenance, set_record
 from core.evaluation.set_folder import SetFolder, SetRecord
 from core.models.checkpoints import load_model, resolve_model
 from core.models.port import draws_anew
@@ -40,16 +40,7 @@ def attack_dataset(
     provenance = measurement_provenance(
         [model], data.card, attack, seed=seed, preset=trial.choice.attack, evaluation=options, class_names=trial.classes
     )
-    record = SetRecord(
-        preset=trial.choice.attack,
-        attack=attack.model_dump(),
-        files=attack_files(model.module, attack),
-        surrogate=model.name,
-        weights=model.sha256,
-        dataset=data.card.name,
-        fingerprint=data.card.fingerprint,
-        evaluation=options.model_dump(),
-    )
+    record = set_record(model, data.card, trial.choice.attack, attack, options)
     folder = SetFolder(out, COLUMNS)
     folder.begin(record, provenance)
     surrogates = trial.surrogates(model)

@@ -138,13 +138,7 @@ class Dataset:
         return self.splits[name]
 
     def cloud(self, split: str, row: int, points: int | None = None) -> Cloud:
-        """Shape ``row`` of a split, all its points or the first few, which are a random sample of it.
-
-        Raises
-        ------
-        DatasetError
-            If the dataset has images.
-        """
+        """Shape ``row`` of a split, all its points or the first few, a random sample; a DatasetError of images."""
         if self.card.modality == "images":
             raise DatasetError(f"{self.card.name} has images and no clouds: choose another dataset.")
         part = self.split(split)

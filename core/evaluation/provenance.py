@@ -6,6 +6,7 @@ from typing import Any
 
 from core.attacks import Attack
 from core.datasets import Card
+from core.evaluation.set_folder import SetRecord
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel
 from core.models.predict import device_of
@@ -53,6 +54,25 @@ def measurement_provenance(
             complete=complete,
         ),
     }
+
+
+def set_record(model: LoadedModel, dataset: Card, preset: str, attack: Options, evaluation: Options) -> SetRecord:
+    """The record of an adversarial set of the clouds ``evaluation`` chooses, made on ``model`` by an attack.
+
+    Parameters
+    ----------
+    preset : name of the attack.
+    """
+    return SetRecord(
+        preset=preset,
+        attack=attack.model_dump(),
+        files=attack_files(model.module, attack),
+        surrogate=model.name,
+        weights=model.sha256,
+        dataset=dataset.name,
+        fingerprint=dataset.fingerprint,
+        evaluation=evaluation.model_dump(),
+    )
 
 
 def attack_files(model: Classifier, attack: Options | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.shell import theme
 from app.views.heat_map import HeatMap
-from app.views.painting import blend
+from app.views.painting import blend, ink
 from tests.app.inspection import pixels, tooltip
 
 NAN = float("nan")
@@ -52,7 +52,7 @@ def test_every_rate_is_legible(scheme):
     theme.apply(QApplication.instance(), scheme)
     now = theme.current()
     grounds = [blend(now.window, now.adv, share) for share in np.linspace(0.08, 1, 200)]
-    assert min(theme.contrast(theme.ink(ground), ground) for ground in grounds) >= 4.5
+    assert min(theme.contrast(ink(ground), ground) for ground in grounds) >= 4.5
     assert blend(now.window, now.adv, 0.0) == now.window
     assert blend(now.window, now.adv, 1.0).name() == now.adv.name()
 

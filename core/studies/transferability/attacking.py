@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.evaluation.accuracy import LabelledPredictions
 from core.evaluation.make import COLUMNS, make_set, read_set
-from core.evaluation.provenance import attack_files, measurement_provenance
-from core.evaluation.set_folder import SetFolder, SetRecord
+from core.evaluation.provenance import measurement_provenance, set_record
+from core.evaluation.set_folder import SetFolder
 from core.events import Done, Event, forward
 from core.models.port import reseeded
 from core.models.predict import predict, predictions
@@ -36,16 +36,7 @@ def make(experiment: Experiment, surrogate: str, attack_name: str) -> Iterator[E
     attack = attack_under(options, experiment.kind, attack_name, settled)
     folder = SetFolder(experiment.set_folder(surrogate, attack_name), COLUMNS)
     folder.begin(
-        SetRecord(
-            preset=attack_name.partition("@")[0],
-            attack=attack.model_dump(),
-            files=attack_files(model.module, attack),
-            surrogate=model.name,
-            weights=model.sha256,
-            dataset=data.card.name,
-            fingerprint=data.card.fingerprint,
-            evaluation=experiment.evaluation.model_dump(),
-        ),
+        set_record(model, data.card, attack_name.partition("@")[0], attack, experiment.evaluation),
         measurement_provenance([model], data.card, attack, seed=options.seed, evaluation=experiment.evaluation),
     )
     making = make_set(
