@@ -9,7 +9,7 @@ import numpy as np
 from core.results.records import provenance
 from core.runtime.devices import choose_device, describe_device
 from core.studies.transferability.attacking import Array, adversarial_samples, clean_samples
-from core.studies.transferability.claims import CLAIMS
+from core.studies.transferability.claims import Verdict
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import TransferFindings
 from core.studies.transferability.measures import Measures
@@ -35,7 +35,7 @@ def experiments_there(experiment: Experiment) -> dict[Protocol, Experiment]:
     return found
 
 
-def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
+def report_folder(experiment: Experiment) -> tuple[Path, dict[str, Verdict]]:
     """Write the report on all protocols in the folder of an experiment, finished or not.
 
     Returns
@@ -48,7 +48,7 @@ def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
     record = ExperimentRecord.of(experiment.folder)
     assert record is not None
     folder, card = experiment.folder / "report", experiment.dataset.open().card
-    write_report(
+    answers = write_report(
         findings,
         folder,
         provenance(
@@ -63,8 +63,7 @@ def report_folder(experiment: Experiment) -> tuple[Path, dict[str, str]]:
         up=card.drawn_up,
         value_range=(0.0, 1.0) if card.image is None else card.image.value_range,
     )
-    measured = {protocol: Measures(each) for protocol, each in findings.items()}
-    return folder / "report.html", {claim.name: claim.answer(measured).verdict for claim in CLAIMS}
+    return folder / "report.html", answers
 
 
 def _is_whole(findings: TransferFindings) -> bool:

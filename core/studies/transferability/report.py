@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from core.figures.clouds import Up
 from core.results.records import write_json
 from core.studies.report import write_page, write_plates, write_tables
-from core.studies.transferability.claims import CLAIMS
+from core.studies.transferability.claims import CLAIMS, Verdict
 from core.studies.transferability.figures import HOW, plates
 from core.studies.transferability.findings import TransferFindings
 from core.studies.transferability.measures import DENOMINATORS, Measures
@@ -26,7 +26,7 @@ def write_report(
     samples: Mapping[str, ArrayLike] | None = None,
     up: Up = "z",
     value_range: tuple[float, float] = (0.0, 1.0),
-) -> None:
+) -> dict[str, Verdict]:
     """Write tables/ (CSV, Markdown, LaTeX), figures/ (PNG, SVG, PDF), report.json and report.html.
 
     Findings may be of a run that is not finished: what is not done yet is an empty cell.
@@ -38,6 +38,11 @@ def write_report(
     made_with : how all were made, as ``core.results.records.provenance`` says it: options, seed, the dataset's
         fingerprint, SHA-256 of the weights by model.
     samples, up, value_range : for figure 3, see ``plates``.
+
+    Returns
+    -------
+    dict
+        What it says of each claim of the papers, by the claim's name.
 
     Raises
     ------
@@ -85,6 +90,7 @@ def write_report(
         plates=drawn,
         made_with=made_with,
     )
+    return {claim.name: answer.verdict for claim, answer in answers.items()}
 
 
 def _experiment(measures: Measures) -> dict[str, Any]:
