@@ -19,6 +19,8 @@ QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
 MINUTES ?= 3
 export PYTHON
+# or every program that a test starts would compile all of ours again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-long test-gpu lint bench fuzz chaos clean
 .DELETE_ON_ERROR:

@@ -17,6 +17,17 @@ settings.register_profile("suite", deadline=None, derandomize=CI)
 settings.load_profile("suite")
 
 
+@pytest.fixture(autouse=True)
+def own_number_of_threads() -> Iterator[None]:
+    """A command in this process with ``--threads`` sets these variables, which later tests would inherit."""
+    names = ("POINTWARD_THREADS", "OMP_NUM_THREADS")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    yield
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(before)
+
+
 @pytest.fixture
 def scripts_tried_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """TorchScript files are tried in this process, for what is not about that: one of its own takes a second."""

@@ -21,8 +21,10 @@ _PATIENCE = 10
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None, workers: int | None) -> Iterator[None]:
     """A connection to the cluster at ``address``, or to one of this machine alone, which ends with the block.
+
+    That of this machine has a CPU for each thread that may compute, and for each of ``workers``.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def connected(address: str | None) -> Iterator[None]:
         import ray
     except ImportError:
         raise ValueError("The engine ray needs Ray: install it with pip install 'pointward[cluster]'.") from None
-    own = {} if address else {"num_cpus": allowed_threads(), "include_dashboard": False}
+    own = {} if address else {"num_cpus": max(allowed_threads(), workers or 1), "include_dashboard": False}
     try:
         if address:
             _require_answer(address)

@@ -69,8 +69,9 @@ def run_pieces(
 ) -> Iterator[Event]:
     """Run the pieces that have no result yet, begun in their order, as many at a time as there are workers.
 
-    The workers share the threads that may compute (``allowed_threads``), or the CPUs of the cluster, evenly. All
-    engines give the same results if a piece has as many threads in each: the last digits of sums depend on that.
+    The workers share the threads that may compute (``allowed_threads``), or the CPUs of the cluster, evenly; each has
+    at least one. All engines give the same results if a piece has as many threads in each: the last digits of sums
+    depend on that.
 
     If a worker is killed, or lost with its machine, its piece is run again, up to ``TRIES`` times in all. On this
     machine loky then ends all workers, so that the pieces of the others are begun again too. Pieces that have ended
@@ -152,7 +153,7 @@ def _workers(engine: Engine, count: int | None, address: str | None) -> Iterator
     if engine == "ray":
         from core.runtime.cluster import RayTasks, connected, cpus_each, cpus_of_cluster
 
-        with connected(address):
+        with connected(address, count):
             count = count or max(2, cpus_of_cluster())  # joblib would run all calls of one in this process
             threads = cpus_each(count)
             yield _Workers(RayTasks(count, threads, TRIES), count, threads, tries=1)

@@ -115,7 +115,11 @@ class TestEveryEngine:
 class TestALostWorker:
     @pytest.mark.long
     @in_workers
-    def test_costs_one_more_try_of_its_piece_alone(self, engine: Engine, tmp_path: Path) -> None:
+    def test_costs_one_more_try_of_its_piece_alone(
+        self, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of two workers, which run at a time even if a single thread may compute: one waits for the other."""
+        monkeypatch.setenv(THREADS, "1")
         others = written(tmp_path, 4)
         result = tmp_path / "killed.txt"
         killed = Piece("killed", write_and_die, (result, [other.result for other in others], TRIES - 1), result)
