@@ -6,6 +6,7 @@ script of a person who imports this package a second time.
 
 import importlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, 
     memory
         Limit on the address space in bytes, beyond what the new process has at its start.
     seconds
-        Limit on processor time.
+        Limit on processor time, likewise.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def answer() -> int:
 
 
 def limit_resources(memory: int, seconds: int) -> None:
-    """Limit this process to so many more bytes of address space and so many seconds of processor time.
+    """Limit this process to so many more bytes of address space and so many more seconds of processor time.
 
     Limits that the system does not offer are left out: both on Windows, memory on macOS.
     """
@@ -97,7 +98,9 @@ def limit_resources(memory: int, seconds: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    end = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (end, end + 1))
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = pages * resource.getpagesize() + memory

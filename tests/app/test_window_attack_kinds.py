@@ -106,6 +106,7 @@ def test_another_direction_keeps_a_constraint_that_is_not_its_own(person):
         assert panel._form.value() is not None
 
 
+@pytest.mark.long
 def test_the_next_start_shows_the_attack_at_an_epsilon_of_its_own_unit(shapes, tmp_path):
     with open_window(shapes, tmp_path) as own:
         own.window.attack.epsilon.setValue(0.2)

@@ -339,7 +339,7 @@ def test_a_mark_of_a_removed_model_opens_nothing(person):
 def test_the_old_comparison_stays_marked_as_stale_while_a_new_one_runs(person):
     made(person)
     panel = person.window.evaluation
-    person.choose(person.window.attack.preset, "BIM")
+    person.choose(person.window.attack.preset, "RANDOM-SIGN")
     person.wait_for_scene()
     person.click(panel.start)
     assert panel.stale.isVisible(), "the table is still FGSM's"

@@ -395,6 +395,7 @@ def test_the_copied_numbers_are_a_table_with_verdicts_and_distances(person):
     assert rows[scene.setup.models[0].card.title].startswith(verdict)
 
 
+@pytest.mark.long
 def test_the_shipped_models_of_a_dataset_are_loaded_with_it(shapes, tmp_path, monkeypatch):
     """Those of ModelNet16 replace those of the built-in shapes, and the other way round."""
     known = load_model(builtin_models("modelnet16")["modelnet16-simple"]).card.classes

@@ -194,6 +194,7 @@ def test_paths_of_the_command_line_are_turned_as_it_says(shapes: Path, y_up: Pat
         assert not person.pop_errors()
 
 
+@pytest.mark.long
 def test_some_of_the_classes_are_evaluated_and_mapped(shapes: Path, tmp_path: Path) -> None:
     root = tmp_path / "some"
     for kind in ("Table", "chair", "mug"):

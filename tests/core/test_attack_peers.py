@@ -112,7 +112,7 @@ def distances(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, norm: str) 
     return NORMS[norm](found - x) * (model(found).logits.argmax(1) != y)  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["settled", pytest.param(SHIPPED[0], marks=pytest.mark.long), SHIPPED[1]])
+@pytest.mark.parametrize("name", ["settled", *(pytest.param(name, marks=pytest.mark.long) for name in SHIPPED)])
 def test_deepfool(name: str) -> None:
     """Foolbox steps 0.0001 farther than to a boundary, which only very near clouds show; torchattacks is the same."""
     import foolbox

@@ -83,7 +83,9 @@ def own_files(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("title", EXAMPLES)
+@pytest.mark.parametrize(
+    "title", [pytest.param(title, marks=[pytest.mark.long] * ("optimiser" not in title)) for title in EXAMPLES]
+)
 def test_that_the_example_runs(title: str, program: Path, own_files: Path) -> None:
     for block in blocks(title):
         if block.language == "diff":

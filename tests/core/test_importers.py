@@ -45,6 +45,7 @@ from core.models.zoo.dgcnn import DGCNN
 from core.runtime.files import FormatError
 from core.runtime.text import MOST_CHARACTERS
 from tests.core.foreign import (
+    Endless,
     Little,
     PublishedPointNet,
     modules_called,
@@ -396,14 +397,18 @@ class TestHostileFiles:
             path.write_bytes(path.read_bytes()[:length])
             refused(path)
 
-    def test_a_script_that_crashes_the_library_is_a_sentence(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("model", "limit", "why"),
+        [(Little(), "_MEMORY", ""), (Endless(), "_SECONDS", "it takes more than 1 seconds")],
+        ids=["memory", "time"],
+    )
+    def test_a_script_that_exceeds_a_limit_is_a_sentence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, limit: str, why: str
     ) -> None:
-        path = save_script(Little(), tmp_path / "little.pt")
-        monkeypatch.setattr("core.models.importers.graphs._MEMORY", 1 << 20)
-        assert "can't be used as TorchScript (" in refused(path)
-        monkeypatch.setattr("core.models.importers.graphs._SECONDS", 1)
-        assert "can't be used as TorchScript (it " in refused(path)
+        """Without memory the library may also crash, before the process can say what it lacks."""
+        path = save_script(model, tmp_path / "little.pt")
+        monkeypatch.setattr(f"core.models.importers.graphs.{limit}", 1)
+        assert f"can't be used as TorchScript ({why}" in refused(path)
 
     def test_what_is_no_regular_file(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.pth")

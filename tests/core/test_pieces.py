@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 RAY = pytest.param("ray", marks=pytest.mark.long)
+JOBLIB_LONG = pytest.param("joblib", marks=pytest.mark.long)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ class TestEveryEngine:
         assert [tries(tmp_path)[name] for name in ended] == [1] * len(ended)
         assert list(run_pieces(pieces, engine, workers=2)) == [Progress(5, 5, "piece 4"), Done()]
 
-    @everywhere
+    @pytest.mark.parametrize("engine", ["here", JOBLIB_LONG, RAY], indirect=True)
     def test_ends_with_the_error_of_a_piece_and_its_name(self, engine: Engine, tmp_path: Path) -> None:
         bad = tmp_path / "bad.txt"
         with pytest.raises(PieceError, match=r"^second: no such cloud$"):
@@ -172,7 +173,8 @@ class TestEnding:
         assert not any(map(is_alive, processes(tmp_path)))
 
     @in_workers
-    @pytest.mark.parametrize("group", [False, pytest.param(True, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("group", [False, True])
+    @pytest.mark.long
     def test_a_killed_process_leaves_no_worker(self, engine: Engine, tmp_path: Path, group: bool) -> None:
         """``group``: whether the whole process group is killed, with what would tidy up after the first process."""
         environment = os.environ | {"PYTHONPATH": str(ROOT)}

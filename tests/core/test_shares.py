@@ -38,7 +38,8 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-@pytest.mark.parametrize(("what", "cases"), [("some", CASES), pytest.param("all", LONG_CASES, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("what", "cases"), [("some", CASES), ("all", LONG_CASES)])
 def test_two_processes_give_the_weights_of_one(tmp_path: Path, what: str, cases: dict[str, Case]) -> None:
     """Up to a thousandth of the length of one of Adam's steps, which is 0.001."""
     execute(*TORCHRUN, tmp_path, what)

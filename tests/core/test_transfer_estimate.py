@@ -8,10 +8,10 @@ from core.events import Cancel, Done, Progress, result
 from core.studies.transferability import estimate
 from core.studies.transferability.estimate import estimate_before_start
 from core.studies.transferability.sweep import run_transfer
-from tests.core.transfer_lab import Lab, make_lab
+from tests.core.transfer_lab import OPTIONS, Lab, make_lab
 
 PREDICTION, GRADIENT, DISTANCES = 1.0, 10.0, 100.0
-SAMPLES, HELD_OUT = 18, 12
+SAMPLES, HELD_OUT = OPTIONS["samples"], OPTIONS["held_out"]
 
 
 @pytest.fixture(scope="module")

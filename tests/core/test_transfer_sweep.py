@@ -30,7 +30,7 @@ from core.studies.transferability.attacking import adversarial_samples, clean_sa
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import OPTIMISERS, Calibration, Made, TransferFindings
 from core.studies.transferability.options import TransferOptions
-from core.studies.transferability.protocols import ATTACKS, CHECKPOINTS, KINDS, attack_under, attacks_of, first_step
+from core.studies.transferability.protocols import ATTACKS, KINDS, attack_under, attacks_of, first_step
 from core.studies.transferability.sweep import Workers, run_transfer
 from tests.core.test_cli import answer
 from tests.core.toys import toy_run
@@ -121,10 +121,10 @@ class TestWhatIsFound:
     def test_smoothness_and_alignment_are_cosines_of_gradients(
         self, experiment: Experiment, found: TransferFindings
     ) -> None:
-        clean, gradients = torch.from_numpy(clean_samples(experiment)), {}
+        clean, gradients = torch.from_numpy(clean_samples(experiment)).double(), {}
         for name in ("one", "three"):
             points = clean.clone().requires_grad_()
-            logits = load_model(experiment.models[name]).module(points).logits
+            logits = load_model(experiment.models[name]).module.double()(points).logits
             torch.nn.functional.cross_entropy(logits, torch.from_numpy(found.label), reduction="sum").backward()
             assert points.grad is not None
             gradients[name] = points.grad.flatten(1)
@@ -158,9 +158,9 @@ class TestProtocols:
 
         monkeypatch.setattr(attacking, "make_set", counted)
         result(run_transfer(lab.experiment(experiment.folder, "rmse-term")))
-        assert len(asked) == 2 * 3, "the optimisers on both surrogates, and neither FGSM nor for each victim again"
+        assert len(asked) == 2 * 2, "the optimisers on both surrogates, and neither FGSM nor for each victim again"
         result(run_transfer(lab.experiment(experiment.folder, "rmse-term")))
-        assert len(asked) == 6
+        assert len(asked) == 4
 
     def test_the_rmse_term_is_worth_a_share_of_the_loss(self, lab: Lab, experiment: Experiment) -> None:
         findings: TransferFindings = result(run_transfer(lab.experiment(experiment.folder, "rmse-term")))
@@ -168,15 +168,16 @@ class TestProtocols:
             assert settled.loss is not None
             assert settled.rmse_weight == pytest.approx(3.2 * settled.loss)
 
-    def test_steps_are_counted(self, lab: Lab, experiment: Experiment) -> None:
+    def test_steps_are_counted(self, lab: Lab, experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(protocols, "CHECKPOINTS", (1, 2, 5, 20))
         other = lab.experiment(experiment.folder, "steps", surrogates=["one"], attacks=["gd", "fgsm", "gaussian"])
         findings: TransferFindings = result(run_transfer(other))
-        assert set(findings.made) == {("one", f"gd@{steps}") for steps in CHECKPOINTS}
-        losses = [findings.made["one", f"gd@{steps}"].loss for steps in CHECKPOINTS]
-        for steps, made in zip(CHECKPOINTS, findings.made.values(), strict=True):
+        assert set(findings.made) == {("one", f"gd@{steps}") for steps in protocols.CHECKPOINTS}
+        losses = [findings.made["one", f"gd@{steps}"].loss for steps in protocols.CHECKPOINTS]
+        for steps, made in zip(protocols.CHECKPOINTS, findings.made.values(), strict=True):
             assert (made.iterations == steps).all()
             assert made.matched.all()
-        assert np.mean(losses, axis=1).argmax() == len(CHECKPOINTS) - 1
+        assert np.mean(losses, axis=1).argmax() == len(protocols.CHECKPOINTS) - 1
 
     def test_tuning_takes_the_first_step_that_transfers_best(self, lab: Lab, tmp_path: Path) -> None:
         tuned = lab.experiment(tmp_path, "equal-rmse", attacks=["gd", "adam"], tuning=3)
@@ -230,7 +231,7 @@ torch.set_num_threads(1)
 from core.events import Progress
 from core.studies.transferability.sweep import run_transfer
 for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
-    if isinstance(event, Progress) and event.text.startswith("m-svag on two"):
+    if isinstance(event, Progress) and event.text.startswith("adam on two"):
         os.kill(os.getpid(), signal.SIGKILL)
 """
         begun = lab.experiment(tmp_path)
@@ -241,7 +242,7 @@ for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
             check=False,
         )
         assert killed.returncode == -signal.SIGKILL
-        assert not begun.made_file("two", "m-svag").exists()
+        assert not begun.made_file("two", "adam").exists()
         result(run_transfer(begun))
         self.compare(tmp_path, experiment)
 
@@ -392,6 +393,7 @@ class TestTheCommand:
         words += ["--surrogates", models["one"], "--victims", f"{models['two']},{models['three']}"]
         return [*words, *(word for name, value in small.items() for word in (f"--{name}", str(value)))]
 
+    @pytest.mark.long
     def test_it_writes_one_report_on_all_protocols(
         self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -14,8 +14,8 @@ from core.studies.transferability.experiment import DatasetPlace, Experiment
 from core.studies.transferability.options import TransferOptions
 from tests.core.toys import CLASSES, toy_run, toy_split
 
-OPTIONS: dict[str, Any] = {"samples": 18, "points": 32, "epsilon": 0.3, "held_out": 12, "reached": 0.5, "batch_size": 8}
-ATTACKS = ("gd", "adam", "m-svag", "fgsm", "random-sign", "gaussian")
+OPTIONS: dict[str, Any] = {"samples": 12, "points": 32, "epsilon": 0.3, "held_out": 9, "reached": 0.5, "batch_size": 8}
+ATTACKS = ("gd", "adam", "fgsm", "random-sign", "gaussian")
 
 
 class Lab(NamedTuple):
@@ -50,7 +50,7 @@ def make_lab(folder: Path) -> Lab:
     dataset = result(open_dataset(place.name, place.root, place.cache))
     models = {}
     for name, changes in {"one": {}, "two": {"seed": 1}, "three": {"regime": "adversarial", "epsilon": 0.1}}.items():
-        toy_run(folder / name, dataset, epochs=4, **changes)
+        toy_run(folder / name, dataset, epochs=3, **changes)
         models[name] = folder / name / BEST
     return Lab(place, models)
 

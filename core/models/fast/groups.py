@@ -261,14 +261,14 @@ class _LinearBnMax(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, int]:
         rows = x.flatten(0, 1)
         centre, ctx.n = mean_of_all(rows.mean(0), len(rows))
-        covariance = torch.zeros(len(centre), len(centre), dtype=x.dtype)
+        covariance = torch.zeros(len(centre), len(centre), dtype=torch.float64)
         buffer = torch.empty_like(rows[:_ROWS])
         for part in rows.split(_ROWS):
             # centred first, because a difference of two products would lose digits
             centred = torch.sub(part, centre, out=buffer[: len(part)])
-            covariance.addmm_(centred.t(), centred)
+            covariance += centred.t() @ centred
         (covariance,) = sums_of_all(covariance)
-        spread = weight @ covariance.div_(ctx.n)
+        spread = weight @ covariance.div_(ctx.n).to(x.dtype)
         mean, variance = weight @ centre, (spread * weight).sum(1).clamp_min_(0)
         scale = torch.rsqrt(variance + eps)
         sign = torch.where(gamma >= 0, 1.0, -1.0).to(x.dtype)
