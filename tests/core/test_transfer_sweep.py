@@ -34,6 +34,7 @@ from core.studies.transferability.protocols import ATTACKS, KINDS, attack_under,
 from core.studies.transferability.sweep import Workers, run_transfer
 from tests.core.test_cli import answer
 from tests.core.toys import toy_run
+from tests.core.transfer_lab import ATTACKS as LAB_ATTACKS
 from tests.core.transfer_lab import Lab, arrays, make_lab, with_models
 
 ROOT = Path(__file__).parents[2]
@@ -263,6 +264,22 @@ for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
         findings: TransferFindings = result(run_transfer(more))
         assert ("two", "gd", "one") in findings.predicted
         assert ("two", "one") in findings.alignment
+
+    def test_samples_that_were_removed_are_made_again_where_they_are_needed(
+        self, experiment: Experiment, lab: Lab, tmp_path: Path
+    ) -> None:
+        """A victim of all attacks on ``two`` is added, and none of those on ``one``."""
+        shutil.copytree(experiment.folder, tmp_path / "more")
+        for folder in ("equal-loss/sets", "equal-loss/noise", "full-strength/sets"):
+            shutil.rmtree(tmp_path / "more" / folder)
+        more = lab.experiment(tmp_path / "more", victims=["two", "three", "one"])
+        result(run_transfer(more))
+        assert all(more.samples_path("two", attack).exists() for attack in LAB_ATTACKS)
+        assert not any(more.samples_path("one", attack).exists() for attack in LAB_ATTACKS)
+        before, after = arrays(experiment.folder), arrays(tmp_path / "more")
+        for name in before.keys() & after.keys():
+            for column, values in before[name].items():
+                np.testing.assert_array_equal(after[name][column], values, err_msg=f"{name} {column}")
 
     @staticmethod
     def compare(folder: Path, experiment: Experiment) -> None:

@@ -170,6 +170,11 @@ class Experiment:
     def noise_file(self, surrogate: str, control: str) -> Path:
         return self.protocol_folder / "noise" / surrogate / f"{control}.npz"
 
+    def samples_path(self, surrogate: str, attack: str) -> Path:
+        """The file or folder of the adversarial samples."""
+        place = self.noise_file if self.of(attack, "control") else self.set_folder
+        return place(surrogate, attack)
+
     def made_file(self, surrogate: str, attack: str) -> Path:
         return self.folder_of(attack) / "made" / surrogate / f"{attack}.npz"
 

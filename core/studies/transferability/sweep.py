@@ -64,6 +64,7 @@ def run_transfer(experiment: Experiment, cancel: Cancel | None = None, workers: 
         experiment.begin()
         ended = yield from _run(_preparation(experiment), workers, cancel)
         if ended:
+            _forget_lost_samples(experiment)
             costs = Costs(experiment)
             if left := costs.left():
                 yield Note(f"The attacks and what the victims say of them will take about {duration_text(left)} here.")
@@ -105,6 +106,19 @@ def _preparation(experiment: Experiment) -> Plan:
         calibrating = Piece(f"calibrating {name}", calibrate, (experiment, name), experiment.calibration_file(name))
         plan.append((Stage.CALIBRATE, calibrating))
     return plan
+
+
+def _forget_lost_samples(experiment: Experiment) -> None:
+    """Let samples that were removed be made again where they are still needed: by a victim, or for a control."""
+    for surrogate in experiment.surrogates:
+        controls = [name for name in experiment.attacks if experiment.of(name, "control")]
+        for attack in [*controls, *(name for name in experiment.attacks if name not in controls)]:
+            victims = experiment.victims_of(surrogate)
+            needed_by = [experiment.predicted_file(surrogate, attack, victim) for victim in victims]
+            if experiment.of(attack, "optimiser"):
+                needed_by += [experiment.made_file(surrogate, control) for control in controls]
+            if not experiment.samples_path(surrogate, attack).exists() and not all(each.exists() for each in needed_by):
+                experiment.made_file(surrogate, attack).unlink(missing_ok=True)
 
 
 def _attacks(experiment: Experiment, costs: Costs) -> Plan:
