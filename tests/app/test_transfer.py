@@ -20,7 +20,7 @@ from tests.figure_metadata import figure_metadata
 
 __all__ = ["person", "shapes", "shared_window"]
 
-SAMPLES, POINTS, HELD_OUT = 16, 128, 16
+SAMPLES, POINTS, HELD_OUT = 12, 64, 12
 SURROGATES, VICTIMS = ("pointnet-simple", "pointnet-pgd"), ("pointnet-adversarial", "pointnet-defense")
 ATTACKS = ("adam", "fgsm", "random-sign")
 
