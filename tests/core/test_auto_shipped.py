@@ -28,7 +28,7 @@ WITHIN_BUDGET = [
 def test_no_attack_does_better_on_any_cloud(name: str) -> None:
     assert len(WITHIN_BUDGET) > 15
     loaded, options = load_model(builtin_models()[name]), EvaluationOptions(points=256)
-    split = clouds_for(name, 16, 256)
+    split = clouds_for(name, 8, 256)
     auto: AdversarialSet = result(
         auto_set(loaded.module, split, AutoAttack(epsilon=EPSILON), options, surrogates=other_shipped_models(loaded))
     )
