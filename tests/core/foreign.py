@@ -139,6 +139,11 @@ def modules_called(name: str) -> dict[str, Any]:
     return {key: module for key, module in sys.modules.items() if key.partition(".")[0] == name}
 
 
+class Huge(nn.Module):
+    def forward(self, clouds: Tensor) -> Tensor:
+        return torch.zeros(len(clouds), 1 << 30)
+
+
 class Endless(nn.Module):
     def forward(self, clouds: Tensor) -> Tensor:
         while bool(clouds.isfinite().all()):

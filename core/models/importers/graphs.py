@@ -17,6 +17,7 @@ from core.models.cards import ModelError
 from core.models.importers.adapter import error_text
 from core.models.importers.probing import probed
 from core.models.importers.sources import ACCEPTED
+from core.runtime.devices import out_of_memory
 from core.runtime.files import readable
 from core.runtime.isolation import IsolatedCallError, call_isolated
 
@@ -47,8 +48,13 @@ def try_script(path: Path, sha256: str, points: int, image: ImageFormat | None) 
 def load_and_call_script(path: str, points: int, facts: dict[str, Any] | None) -> bytes:
     """Run in that process. Errors that are reported in a sentence are ignored here: they are raised again later."""
     torch.set_num_threads(1)
-    with suppress(ModelError):
-        probed(load_script(Path(path)), points, image=None if facts is None else ImageFormat.model_validate(facts))
+    try:
+        with suppress(ModelError):
+            probed(load_script(Path(path)), points, image=None if facts is None else ImageFormat.model_validate(facts))
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise MemoryError from error
+        raise
     return b""
 
 
