@@ -97,7 +97,8 @@ class Map:
         points = _scaled(np.asarray(latents, dtype=np.float32), self.options.metric)
         if self.mean is None or self.basis is None:
             return points
-        return _projected(points, self.mean, self.basis)
+        # with any number of threads: to limit them takes milliseconds, which a position that follows a slider has not
+        return np.asarray((points - self.mean) @ self.basis.T, dtype=np.float32)
 
 
 def tsne(latents: ArrayLike, options: TsneOptions | None = None, cancel: Cancel | None = None) -> Iterator[Event]:
@@ -238,10 +239,5 @@ def _principal_components(points: Floats, options: TsneOptions) -> tuple[Floats,
 
     with one_thread():
         pca = PCA(options.components, random_state=options.seed).fit(points)
-    mean, basis = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
-    return _projected(points, mean, basis), mean, basis
-
-
-def _projected(points: Floats, mean: Floats, basis: Floats) -> Floats:
-    with one_thread():
-        return np.asarray((points - mean) @ basis.T, dtype=np.float32)
+        mean, basis = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
+        return (points - mean) @ basis.T, mean, basis

@@ -41,7 +41,7 @@ def call_isolated(function: Callable[..., bytes], *arguments: Any, memory: int, 
     memory
         Limit on the address space in bytes, beyond what the new process has at its start.
     seconds
-        Limit on processor time, likewise.
+        Limit on processor time, beyond what the new process has used at its start.
 
     Raises
     ------

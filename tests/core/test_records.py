@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.evaluation.tsne import TsneOptions
@@ -57,7 +57,6 @@ def test_the_provenance_of_a_file_is_beside_it_and_names_the_file_it_belongs_to(
     assert table.read_text() == "x\n1.0\n2.0\n", "the table itself is read by any program"
 
 
-@settings(max_examples=40)
 @given(values)
 def test_any_plain_value_is_strict_json_and_stays_plain(value: object) -> None:
     once = plain(value)

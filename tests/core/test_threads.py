@@ -25,6 +25,7 @@ from core.runtime.threads import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+ACTIVE = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "active"}
 SOON_ASLEEP = "OMP_WAIT_POLICY=passive, GOMP_SPINCOUNT=2000"
 
 
@@ -87,11 +88,7 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("--threads", "1"), {THREADS: "2"}, 1, THREADS, SOON_ASLEEP),
         pytest.param((), {THREADS: "2", "OMP_NUM_THREADS": "1"}, 2, THREADS, SOON_ASLEEP, marks=pytest.mark.long),
-        pytest.param(
-            *((), {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "active"}, 2),
-            *("OMP_NUM_THREADS", "OMP_WAIT_POLICY=active"),
-            marks=pytest.mark.long,
-        ),
+        pytest.param((), ACTIVE, 2, "OMP_NUM_THREADS", "OMP_WAIT_POLICY=active", marks=pytest.mark.long),
     ],
 )
 def test_the_doctor_says_how_many_threads_compute_and_how_they_wait(

@@ -27,6 +27,7 @@ from core.runtime.files import FormatError
 from core.runtime.pieces import Engine
 from core.studies.transferability import attacking, protocols, report
 from core.studies.transferability.attacking import adversarial_samples, clean_samples, cut_noise
+from core.studies.transferability.estimate import Costs
 from core.studies.transferability.experiment import Experiment
 from core.studies.transferability.findings import OPTIMISERS, Calibration, Made, TransferFindings
 from core.studies.transferability.options import TransferOptions
@@ -272,7 +273,10 @@ for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
         shutil.copytree(experiment.folder, tmp_path / "more")
         for folder in ("equal-loss/sets", "equal-loss/noise", "full-strength/sets"):
             shutil.rmtree(tmp_path / "more" / folder)
-        more = lab.experiment(tmp_path / "more", victims=["two", "three", "one"])
+        assert Costs(lab.experiment(tmp_path / "more")).left() == 0, "nobody needs them"
+        folders = (tmp_path / "more", experiment.folder)
+        more, beside = (lab.experiment(folder, victims=["two", "three", "one"]) for folder in folders)
+        assert Costs(more).left() > Costs(beside).left() > 0
         result(run_transfer(more))
         assert all(more.samples_path("two", attack).exists() for attack in LAB_ATTACKS)
         assert not any(more.samples_path("one", attack).exists() for attack in LAB_ATTACKS)

@@ -42,7 +42,7 @@ class Costs:
         experiment, total = self._experiment, 0.0
         for surrogate in experiment.surrogates:
             for attack in experiment.attacks:
-                if not experiment.made_file(surrogate, attack).exists():
+                if not experiment.is_made(surrogate, attack):
                     total += self.of_attack(surrogate, attack)
                 for victim in experiment.victims_of(surrogate):
                     if not experiment.predicted_file(surrogate, attack, victim).exists():

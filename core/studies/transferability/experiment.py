@@ -178,6 +178,16 @@ class Experiment:
     def made_file(self, surrogate: str, attack: str) -> Path:
         return self.folder_of(attack) / "made" / surrogate / f"{attack}.npz"
 
+    def is_made(self, surrogate: str, attack: str) -> bool:
+        """Whether an attack is done: its result is stored, and its samples are, if a victim or a control needs them."""
+        if not self.made_file(surrogate, attack).exists():
+            return False
+        if self.samples_path(surrogate, attack).exists():
+            return True
+        controls = [name for name in self.attacks if self.of(name, "control")] if self.of(attack, "optimiser") else []
+        judged = (self.predicted_file(surrogate, attack, victim).exists() for victim in self.victims_of(surrogate))
+        return all(judged) and all(self.is_made(surrogate, control) for control in controls)
+
     def predicted_file(self, surrogate: str, attack: str, victim: str) -> Path:
         return self.folder_of(attack) / "predicted" / surrogate / attack / f"{victim}.npz"
 

@@ -109,15 +109,10 @@ def _preparation(experiment: Experiment) -> Plan:
 
 
 def _forget_lost_samples(experiment: Experiment) -> None:
-    """Let samples that were removed be made again where they are still needed: by a victim, or for a control."""
+    """Remove the results of attacks whose samples are gone and needed, so that both are made again."""
     for surrogate in experiment.surrogates:
-        controls = [name for name in experiment.attacks if experiment.of(name, "control")]
-        for attack in [*controls, *(name for name in experiment.attacks if name not in controls)]:
-            victims = experiment.victims_of(surrogate)
-            needed_by = [experiment.predicted_file(surrogate, attack, victim) for victim in victims]
-            if experiment.of(attack, "optimiser"):
-                needed_by += [experiment.made_file(surrogate, control) for control in controls]
-            if not experiment.samples_path(surrogate, attack).exists() and not all(each.exists() for each in needed_by):
+        for attack in experiment.attacks:
+            if not experiment.is_made(surrogate, attack):
                 experiment.made_file(surrogate, attack).unlink(missing_ok=True)
 
 
