@@ -37,6 +37,7 @@ from core.models.importers import (
 )
 from core.models.importers.factories import candidates
 from core.models.importers.families import FAMILIES, family_of
+from core.models.importers.graphs import load_script
 from core.models.importers.probing import probed
 from core.models.importers.sources import CARD, sha256_of
 from core.models.importers.weights import State
@@ -399,16 +400,30 @@ class TestHostileFiles:
             refused(path)
 
     @pytest.mark.parametrize(
-        ("model", "limit", "why"),
-        [(Huge(), "_MEMORY", "it needs more than 0 MB"), (Endless(), "_SECONDS", "it takes more than 1 seconds")],
+        ("model", "limit", "value", "why"),
+        [
+            (Huge(), "_MEMORY", 512 << 20, "it needs more than 512 MB"),
+            (Endless(), "_SECONDS", 1, "it takes more than 1 seconds"),
+        ],
         ids=["memory", "time"],
     )
     def test_a_script_that_exceeds_a_limit_is_a_sentence(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, limit: str, why: str
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: nn.Module, limit: str, value: int, why: str
     ) -> None:
         path = save_script(model, tmp_path / "little.pt")
-        monkeypatch.setattr(f"core.models.importers.graphs.{limit}", 1)
+        monkeypatch.setattr(f"core.models.importers.graphs.{limit}", value)
         assert f"can't be used as TorchScript ({why}" in refused(path)
+
+    def test_no_memory_while_a_script_is_loaded_is_no_fault_of_the_script(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_memory(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        path = save_script(Little(), tmp_path / "little.pt")
+        monkeypatch.setattr(torch.jit, "load", no_memory)
+        with pytest.raises(MemoryError):
+            load_script(path)
 
     def test_what_is_no_regular_file(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.pth")

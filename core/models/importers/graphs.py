@@ -66,7 +66,8 @@ def load_script(path: Path) -> nn.Module:
     Raises
     ------
     ModelError
-        If the file is damaged, or its operations touch files or are not PyTorch's own.
+        If the file is damaged, or its operations touch files or are not PyTorch's own. Not if memory runs out: the
+        error of that is raised as it is.
     """
     try:
         archive = _checked_archive(path)
@@ -76,6 +77,8 @@ def load_script(path: Path) -> nn.Module:
     except (ModelError, OSError):
         raise
     except Exception as error:  # of a damaged archive, many kinds
+        if out_of_memory(error):
+            raise
         raise ModelError(
             f"{readable(path)} can't be loaded as TorchScript ({error_text(error)}); {ACCEPTED}."
         ) from None

@@ -12,7 +12,7 @@ from core.images import ImageFormat
 from core.models.cards import Answer, CloudLayout, Layout, ModelError
 from core.models.importers.adapter import Adapter, Call, UnansweredError, call_model, in_layout, logit_tables
 from core.models.importers.needs import NeededError
-from core.runtime.devices import seeded
+from core.runtime.devices import out_of_memory, seeded
 from core.runtime.text import shortened
 
 _NEAR = 1e-4
@@ -153,6 +153,8 @@ def _differentiable(adapter: Adapter, clouds: Tensor) -> bool:
     try:
         points = clouds.clone().requires_grad_()
         [gradient] = torch.autograd.grad(adapter(points).logits.square().sum(), points)
-    except (ModelError, RuntimeError):
+    except (ModelError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
         return False
     return bool(gradient.isfinite().all() and gradient.any())
