@@ -20,7 +20,7 @@ from core.training.publish import install_typical
 
 
 def main(root: Path | None) -> None:
-    for name, path in builtin_models().items():
+    for name, path in builtin_models(zoo=True).items():
         dataset = read_card(path).dataset
         if REGISTRY[dataset].needs_root == (root is not None):
             opening = open_dataset(dataset, root, user_cache_path("pointward"))

@@ -1,11 +1,12 @@
 """Puts the best weights of finished runs among the models that come with the program, and measures these.
 
-    python packaging/ship_weights.py add RUN NAME TITLE [--data-root DIR]
+    python packaging/ship_weights.py add RUN NAME TITLE [--zoo] [--data-root DIR]
     python packaging/ship_weights.py measure [MODEL ...] [--data-root DIR]
     python packaging/ship_weights.py auto MODEL SET ... [--data-root DIR]
 
 ``add`` takes the folder of a run: the weights are rounded to float16, measured on the test split after rounding, and
-entered into resources/weights/index.json with their checksum; a model of the same name is replaced. ``measure`` does
+entered into resources/weights/index.json with their checksum; a model of the same name is replaced. With ``--zoo`` it
+is of the transfer study's zoo, where its name has to be DATASET-MEMBER: the window does not load it. ``measure`` does
 the same with models that are there already: their weights stay as they are, their cards are written anew. Without a
 MODEL these are all whose dataset is built in; with --data-root, all whose dataset is in DIR. ``auto`` enters the
 accuracies of sets into a model's card that ``pointward attack --dataset --model MODEL --attack auto --out SET`` made.
@@ -29,15 +30,15 @@ app = App(help=__doc__, help_format="plaintext")
 
 
 @app.command
-def add(run: Path, name: str, title: str, *, data_root: Path | None = None) -> None:
+def add(run: Path, name: str, title: str, *, zoo: bool = False, data_root: Path | None = None) -> None:
     """Add the best weights of RUN as the model NAME, shown to people as TITLE."""
-    _install(run, name, title, data_root)
+    _install(run, name, title, data_root, zoo=zoo)
 
 
 @app.command
 def measure(*models: str, data_root: Path | None = None) -> None:
     """Measure models that come with the program, and write their cards anew."""
-    for name, path in builtin_models().items():
+    for name, path in builtin_models(zoo=True).items():
         card = read_card(path)
         needed = REGISTRY[card.dataset].needs_root
         if name in models or (not models and needed == (data_root is not None)):
@@ -50,9 +51,9 @@ def auto(model: str, *sets: Path, data_root: Path | None = None) -> None:
     print(install_auto(model, sets, _dataset(resolve_model(model), data_root)))
 
 
-def _install(run: Path, name: str, title: str, data_root: Path | None) -> None:
+def _install(run: Path, name: str, title: str, data_root: Path | None, *, zoo: bool = False) -> None:
     dataset = _dataset(resolve_model(run), data_root)
-    print(follow(lambda _: install_weights(run, dataset, name, title), f"measuring {name}")[0])
+    print(follow(lambda _: install_weights(run, dataset, name, title, zoo=zoo), f"measuring {name}")[0])
 
 
 def _dataset(path: Path, data_root: Path | None) -> Dataset:

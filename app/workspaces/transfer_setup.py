@@ -163,7 +163,7 @@ class TransferSetup(QWidget):
                 taken.add(model.path)
                 yield _candidate(model.name, model.path, model.card.title, model.card.classes, classes)
         try:
-            files = builtin_models(dataset) | imported_models()
+            files = builtin_models(dataset, zoo=True) | imported_models()
         except ValueError:  # the index of the installed ones is damaged, as the start has said
             files = {}
         for name, path in (files | self._others).items():

@@ -64,7 +64,7 @@ def check_root(name: str, root: Path | None) -> None:
 
 def is_model(name: str) -> bool:
     """Whether it is a built-in or imported model, or an existing file or folder."""
-    return name in builtin_models() | imported_models() or _source_exists(name)
+    return name in builtin_models(zoo=True) | imported_models() or _source_exists(name)
 
 
 def check_model(name: str) -> None:

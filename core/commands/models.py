@@ -32,7 +32,7 @@ cli.command(models)
 @models.default
 def list_models(*, as_json: Json = False) -> None:
     """List the models that come with the program and those that were imported."""
-    listed: dict[str, Any] = {name: _card_facts(read_card(path)) for name, path in builtin_models().items()}
+    listed: dict[str, Any] = {name: _card_facts(read_card(path)) for name, path in builtin_models(zoo=True).items()}
     for name, path in imported_models().items():
         try:
             listed[name] = _card_facts(read_imported(path))

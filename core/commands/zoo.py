@@ -8,7 +8,7 @@ from core.commands.checks import check_device, require
 from core.commands.console import UsageError, follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
-from core.studies.transferability.zoo import TrainingChanges, members_of, train_zoo
+from core.studies.transferability.zoo import TrainingChanges, member_file, members_of, train_zoo
 
 zoo = App(name="zoo", help="The models of the transfer study: list them, or train them.", help_format="plaintext")
 cli.command(zoo)
@@ -36,7 +36,7 @@ def _names(text: str | None, dataset: str) -> list[str]:
 
 @zoo.default
 def list_zoo(*, dataset: DatasetName = "shapes16", as_json: Json = False) -> None:
-    """List the models of the transfer study, and how each is trained.
+    """List the models of the transfer study, how each is trained, and which are installed, as DATASET-NAME.
 
     Parameters
     ----------
@@ -45,7 +45,12 @@ def list_zoo(*, dataset: DatasetName = "shapes16", as_json: Json = False) -> Non
     """
     show(
         {
-            name: {"role": member.role, "regime": member.options({}).regime, "model": member.options({}).model}
+            name: {
+                "role": member.role,
+                "regime": member.options({}).regime,
+                "model": member.options({}).model,
+                "installed": member_file(name, dataset) is not None,
+            }
             for name, member in members_of(dataset).items()
         },
         as_json,

@@ -56,6 +56,8 @@ class IndexEntry(BaseModel):
     title: Text
     dataset: Text
     sha256: Text
+    zoo: bool = False
+    """Whether it is of the transfer study's zoo: the window does not load it, and it is no surrogate of ``auto``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,22 +271,29 @@ def load_training(path: Path) -> tuple[ModelCard, dict[str, Tensor], dict[str, T
         return card, weights_in(file), tensors_under(file, TRAINING)
 
 
-def builtin_models(dataset: str | None = None) -> dict[str, Path]:
-    """The models that come with the program, or those of one dataset: name -> file, in the order to be shown in."""
+def builtin_models(dataset: str | None = None, *, zoo: bool = False) -> dict[str, Path]:
+    """The models that come with the program, or those of one dataset: name -> file, in the order to be shown in.
+
+    Those of the transfer study's zoo are among them only with ``zoo``.
+    """
     return {
         Path(file).stem: WEIGHTS / file
         for file, entry in _index().items()
-        if dataset is None or entry.dataset == dataset
+        if (dataset is None or entry.dataset == dataset) and (zoo or not entry.zoo)
     }
 
 
-def save_builtin(module: nn.Module, card: ModelCard, typical: Typical | None = None) -> Path:
-    """Save a model, as float16, among those that come with the program; it replaces one of the same name."""
-    path = WEIGHTS / f"{card.name}.safetensors"
+def save_builtin(module: nn.Module, card: ModelCard, typical: Typical | None = None, *, zoo: bool = False) -> Path:
+    """Save a model, as float16, among those that come with the program; it replaces one of the same name.
+
+    With ``zoo`` it is one of the transfer study's zoo, and one that replaces such a model is too.
+    """
+    path, index = WEIGHTS / f"{card.name}.safetensors", _index()
     save_model(path, module, card, half=True, typical=typical)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = IndexEntry(title=card.title, dataset=card.dataset or "unknown", sha256=sha256)
-    write_json(WEIGHTS / "index.json", {**_index(), path.name: entry})
+    zoo = zoo or (path.name in index and index[path.name].zoo)
+    entry = IndexEntry(title=card.title, dataset=card.dataset or "unknown", sha256=sha256, zoo=zoo)
+    write_json(WEIGHTS / "index.json", index | {path.name: entry})
     return path
 
 
@@ -298,8 +307,7 @@ def resolve_model(source: str | Path) -> Path:
     """
     from core.models import importers
 
-    builtin = builtin_models()
-    if (named := (importers.imported_models() | builtin).get(str(source))) is not None:
+    if (named := (importers.imported_models() | builtin_models(zoo=True)).get(str(source))) is not None:
         return named
     path = Path(source).expanduser()
     if path.is_dir():
@@ -309,7 +317,7 @@ def resolve_model(source: str | Path) -> Path:
             )
         return path / BEST
     if not importers.split_factory(path)[0].is_file():
-        known = ", ".join(builtin) or "none is installed"
+        known = ", ".join(builtin_models()) or "none is installed"
         raise ModelError(
             f"There is no model {str(source)!r}: give a built-in one ({known}), one of `pointward models`, a file or a "
             "run's folder."

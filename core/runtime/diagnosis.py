@@ -23,7 +23,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
     installed = versions(("pointward", *PACKAGES))
     problems, models, paths = [], {}, dict[str, Path]()
     try:
-        paths = builtin_models()
+        paths = builtin_models(zoo=True)
     except ValueError as error:
         problems.append(str(error))
     for name, path in paths.items():

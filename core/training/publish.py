@@ -35,10 +35,11 @@ POINTS = 1024
 _AUTO_METRIC = "test_auto_"
 
 
-def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Iterator[Event]:
+def install_weights(run: Path, dataset: Dataset, name: str, title: str, *, zoo: bool = False) -> Iterator[Event]:
     """Round a run's best weights to float16, measure them on the test split, and put them among the built-in models.
 
     Writes the weights, a readable card beside them and the checksum in the index; a model of the same name is replaced.
+    With ``zoo`` it is of the transfer study's zoo, see ``builtin_models``.
 
     Yields
     ------
@@ -67,7 +68,7 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str) -> Itera
             without_copies |= _accuracies(unseen, f"{kind}_{attack.epsilon:g}", "_without_copies")
     card = loaded.card.model_copy(update={"name": name, "title": title, "metrics": metrics | without_copies | auto})
     typical = yield from forward(measure_typical(loaded.module, dataset, _training_options(loaded)))
-    yield Done(_install(loaded.module, card, typical.value))
+    yield Done(_install(loaded.module, card, typical.value, zoo=zoo))
 
 
 def install_auto(name: str, folders: Sequence[Path], dataset: Dataset) -> Path:
@@ -132,9 +133,9 @@ def _training_options(loaded: LoadedModel) -> TrainOptions:
     return TrainOptions(seed=loaded.card.seed, points=loaded.card.points)  # a built-in model has the default split
 
 
-def _install(module: nn.Module, card: ModelCard, typical: Typical | None) -> Path:
+def _install(module: nn.Module, card: ModelCard, typical: Typical | None, *, zoo: bool = False) -> Path:
     """Write the weights and the card of a built-in model; the path of the weights."""
-    path = save_builtin(module, card, typical)
+    path = save_builtin(module, card, typical, zoo=zoo)
     with atomic_path(path.with_suffix(".md")) as part:
         part.write_text(_markdown(read_card(path)), encoding="utf-8")
     return path

@@ -29,6 +29,7 @@ from core.models.checkpoints import (
     save_model,
 )
 from core.runtime.files import FormatError
+from core.studies.transferability.zoo import member_file
 from core.training.publish import install_auto, install_weights
 from tests.core.toys import CLASSES, toy_batch, toy_dataset
 
@@ -198,6 +199,18 @@ class TestDamagedFiles:
 
 
 class TestBuiltinModels:
+    def test_those_of_the_zoo_are_found_by_name_but_are_not_loaded_with_their_dataset(
+        self, shipped: Path, model: nn.Module
+    ) -> None:
+        save_builtin(model, card(name="toys-pointnet"), zoo=True)
+        path = save_builtin(model, card(name="toys-pointnet", title="measured again"))
+        other = save_builtin(model, card(name="pointnet-toy"))
+        assert builtin_models() == {"pointnet-toy": other}
+        assert builtin_models(zoo=True) == {"toys-pointnet": path, "pointnet-toy": other}
+        assert resolve_model("toys-pointnet") == path
+        assert member_file("pointnet", "toys") == path
+        assert member_file("dgcnn", "toys") is None
+
     def test_are_listed_by_name_and_verified_by_checksum(self, shipped: Path, model: nn.Module) -> None:
         assert builtin_models() == {}
         path = save_builtin(model, card(name="pointnet-toy"))

@@ -186,7 +186,8 @@ class TestDigits:
     def test_the_zoo_lists_them(self, capsys: pytest.CaptureFixture[str]) -> None:
         listed = answer(capsys, "zoo", "--dataset", "digits")
         assert len(listed) == 13
-        assert listed["resnext-small-pgd"] == {"role": "victim", "regime": "pgd", "model": "resnext-small"}
+        expected = {"role": "victim", "regime": "pgd", "model": "resnext-small", "installed": False}
+        assert listed["resnext-small-pgd"] == expected
 
 
 class TestPictures:

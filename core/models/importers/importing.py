@@ -140,7 +140,7 @@ def keep(candidate: Candidate, options: ImportOptions) -> Path:
         As ``Candidate.card``; or if a model that comes with the program has the name.
     """
     card, folder = candidate.card(options), library.library_folder()
-    if card.name in builtin_models():
+    if card.name in builtin_models(zoo=True):
         raise ModelError(f"{card.name} comes with the program: give the imported model another --name.")
     weights, beside = folder / f"{card.name}{library.SAFETENSORS}", folder / f"{card.name}{CARD}"
     if readable(candidate.path) != str(candidate.path):

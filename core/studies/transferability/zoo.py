@@ -128,7 +128,7 @@ def member_file(name: str, dataset: str, folder: Path | None = None) -> Path | N
     if folder is not None:
         path = folder / name / BEST
         return path if path.is_file() else None
-    return builtin_models(dataset).get(f"{dataset}-{name}")
+    return builtin_models(dataset, zoo=True).get(f"{dataset}-{name}")
 
 
 def train_zoo(
