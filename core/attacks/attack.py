@@ -213,7 +213,12 @@ class Attack(AttackOptions):
         assert state.best is not None
         fooled = self.fooled(current.prediction, state.label)
         before = self.fooled(state.best.prediction, state.label)
-        return (fooled & ~before) | ((fooled == before) & (current.objective > state.best.objective))
+        larger = self.merit(state, unit_delta, current) > self.merit(state, state.best_unit_delta, state.best)
+        return (fooled & ~before) | ((fooled == before) & larger)
+
+    def merit(self, state: State, unit_delta: Tensor, evaluation: Evaluation) -> Tensor:
+        """(B,): of two iterates that both fool the model, or both do not, that with the larger merit is kept."""
+        return evaluation.objective
 
     def _ended(self, before: State, after: State) -> State:
         """``after`` with the reasons why clouds ended in this step; those that had ended before stay as they were."""

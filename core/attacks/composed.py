@@ -10,7 +10,7 @@ from torch import Tensor
 from core.attacks.attack import Attack
 from core.attacks.constraint import NO_BUDGET, TANGENT
 from core.attacks.direction import DIRECTIONS, Direction
-from core.attacks.evaluation import ObjectiveFunction
+from core.attacks.evaluation import Evaluation, ObjectiveFunction
 from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
 from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
@@ -145,8 +145,7 @@ class GradientAttack(Attack):
         def value(output: Output, clouds: Tensor) -> Tensor:
             total = OBJECTIVES[self.objective].value(output, context)
             if self.rmse_weight and state.epsilon > NO_BUDGET:
-                distance = length_of_each(clouds - state.clean).flatten()  # its gradient at 0 is 0
-                total = total + self.rmse_weight / state.epsilon * distance / math.sqrt(clouds[0].numel())
+                total = total + self.rmse_term((clouds - state.clean) / state.epsilon)
             if self.regulariser is not None:
                 lost = REGULARISERS[self.regulariser].value(clouds, state.clean, state.geometry)
                 total = total - self.weight_of_regulariser(state) * lost
@@ -155,6 +154,18 @@ class GradientAttack(Attack):
             return total
 
         return value
+
+    def rmse_term(self, unit_delta: Tensor) -> Tensor:
+        """What the RMSE (B,) of perturbations in units of epsilon adds to the objective; its gradient at 0 is 0."""
+        return self.rmse_weight * length_of_each(unit_delta).flatten() / math.sqrt(unit_delta[0].numel())
+
+    def merit(self, state: State, unit_delta: Tensor, evaluation: Evaluation) -> Tensor:
+        """The objective without the RMSE term, which moves an iterate, but does not say which one is kept.
+
+        So do the authors of the second paper, who keep the one with the largest cross-entropy.
+        """
+        merit = super().merit(state, unit_delta, evaluation)
+        return merit - self.rmse_term(unit_delta) if self.rmse_weight and state.epsilon > NO_BUDGET else merit
 
     def weight_of_regulariser(self, state: State) -> Tensor | float:
         """The weight of the regulariser beside the objective, for each cloud (B,) or for all."""

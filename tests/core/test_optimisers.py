@@ -330,6 +330,23 @@ class TestObjectives:
         )
         assert (NORMS["rmse"](pushed.current - x) > NORMS["rmse"](plain.current - x)).all()
 
+    def test_the_rmse_term_does_not_choose_the_result(self) -> None:
+        """It is the iterate of the best cross-entropy among those that fool, if any does: here not always the last."""
+        model, (x, y) = settled_pointnet(N), batch(8, 3)
+        attack = preset(
+            "pgd", epsilon=0.2, steps=12, restarts=0, direction="raw", step_size=0.05, rmse_weight=50.0, goal="targeted"
+        )
+        state, seen = attack.start(model, x, y), []
+        while state.step < attack.steps:
+            state = attack.step(model, state)
+            assert state.evaluation is not None
+            fooled = state.evaluation.prediction == y
+            seen.append(-state.evaluation.loss + 1e6 * fooled)
+        values, best = torch.stack(seen), state.best
+        assert best is not None
+        torch.testing.assert_close(-best.loss + 1e6 * (best.prediction == y), values.amax(0))
+        assert (values.argmax(0) < attack.steps - 1).any()
+
     def test_a_discriminator_is_passed_for_clean(self) -> None:
         model, (x, y) = settled_pointnet(N), batch(4, 3)
         with pytest.raises(ValueError, match="the attacked model has none"):
