@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,10 @@ from PySide6.QtWidgets import QApplication
 
 from app.shell import settings, theme
 from app.shell.notify import ExceptionHook
+from app.tour.display import has_display
 from core.clouds.frames import AS_IT_IS, Orientation
+from core.commands.console import print_error
+from core.runtime.threads import requested_threads
 
 if TYPE_CHECKING:
     from app.shell.window import Window
@@ -47,3 +51,20 @@ def make(
     )
     window.show()
     return application, window
+
+
+def open_studio(paths: tuple[Path, ...] = (), orientation: Orientation | None = None) -> int:
+    """Open the window, with paths whose clouds stand so in their files, and stay until it is closed: the exit code."""
+    try:
+        requested_threads()
+    except ValueError as error:
+        print_error(str(error))
+        return 2
+    if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
+        print_error("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
+        return 1
+    application, window = make(sys.argv, paths, orientation)
+    code = application.exec()
+    if window.left_thread_running:  # destroying its object while it runs would abort the process
+        os._exit(code)
+    return code

@@ -36,6 +36,7 @@ from app.shell.plain_text import button_text, multi_line
 from app.shell.widgets import Label, button, tool_button
 from core.options import explain
 from core.runtime.files import readable
+from core.runtime.memory import out_of_memory
 from core.runtime.text import printable
 
 MAX_TOASTS = 3
@@ -54,7 +55,7 @@ def error_message(error: BaseException) -> str:
     text = str(error).strip()
     if isinstance(error, ValidationError):
         text = explain(error)
-    elif isinstance(error, MemoryError | RuntimeError) and (lacking := _out_of_memory(error)):
+    elif isinstance(error, MemoryError | RuntimeError) and (lacking := out_of_memory(error)):
         text = lacking
     elif isinstance(error, OSError) and error.strerror:
         location = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
@@ -63,12 +64,6 @@ def error_message(error: BaseException) -> str:
         text = "Something unexpected went wrong, and this was not finished. The log has the details."
     text = readable(text)
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
-
-
-def _out_of_memory(error: BaseException) -> str | None:
-    from core.runtime.devices import out_of_memory  # loads PyTorch, which has no place in a window's start
-
-    return out_of_memory(error)
 
 
 def ask(parent: QWidget | None, title: str, text: str, yes: str, no: str) -> bool:

@@ -1,6 +1,6 @@
 """The commands. Each is a loop over the events that the window reads; with ``--json`` it prints one object only.
 
-To add a command, write a module with a function that ``cli.command`` decorates, and import the module below.
+To add a command, write a module with a function of its name, and add a line to ``COMMANDS`` in ``app``.
 """
 
 import sys
@@ -11,21 +11,7 @@ from cyclopts import CycloptsError
 from platformdirs import user_log_path
 from pydantic import ValidationError
 
-from core.commands import (  # noqa: F401  importing a command adds it
-    attack,
-    attacks,
-    datasets,
-    defend,
-    doctor,
-    evaluate,
-    models,
-    reproduce,
-    sets,
-    train,
-    transfer,
-    tsne,
-    zoo,
-)
+from core.commands.app import CLOSED_OUTPUT, DEFECT, FAILED, STOPPED, WRONG_USE, cli, parse
 from core.commands.console import (
     ClosedOutputError,
     UsageError,
@@ -35,10 +21,9 @@ from core.commands.console import (
     print_error,
     show_warning,
 )
-from core.commands.shared import CLOSED_OUTPUT, DEFECT, FAILED, STOPPED, WRONG_USE, cli, parse
 from core.options import explain
-from core.runtime.devices import out_of_memory
 from core.runtime.files import atomic_path
+from core.runtime.memory import out_of_memory
 from core.runtime.text import shortened
 
 __all__ = ["cli", "run"]

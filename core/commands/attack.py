@@ -24,7 +24,7 @@ from core.commands.checks import (
 from core.commands.console import UsageError, UserError, follow, show
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
 from core.commands.sets import attack_dataset
-from core.commands.shared import Count, DataRoot, DefenseName, Device, Json, ModelName, Seed, cli
+from core.commands.shared import Count, DataRoot, DefenseName, Device, Json, ModelName, Seed
 from core.commands.trial import FGSM, AttackChoice, Trial, open_in_frame, split_defense, with_defense
 from core.datasets.matching import class_index
 from core.evaluation.draws import DRAWS, judge_draws
@@ -35,7 +35,6 @@ from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
 
-@cli.command
 def attack(
     file: Annotated[Path | None, validated(check_exists)] = None,
     *,

@@ -2,10 +2,9 @@
 
 from core.attacks import PRESETS
 from core.commands.console import show
-from core.commands.shared import Json, cli
+from core.commands.shared import Json
 
 
-@cli.command
 def attacks(*, as_json: Json = False) -> None:
     """List the attacks: what each does and who described it, what epsilon bounds, and what a step costs."""
     if as_json:

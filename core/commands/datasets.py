@@ -5,12 +5,11 @@ from typing import Annotated
 from core.commands.checks import check_dataset, validated
 from core.commands.console import UsageError, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
-from core.commands.shared import AllowMissing, DataRoot, FigureFile, Json, cli, find_dataset
+from core.commands.shared import AllowMissing, DataRoot, FigureFile, Json, find_dataset
 from core.datasets import REGISTRY
 from core.results.records import provenance
 
 
-@cli.command
 def datasets(
     name: Annotated[str | None, validated(check_dataset)] = None,
     *,

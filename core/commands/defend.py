@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
+from core.commands.app import STOPPED
 from core.commands.checks import validated
 from core.commands.console import UsageError, UserError, follow, show, write
-from core.commands.shared import STOPPED, Count, Json, TableFile, cli
+from core.commands.shared import Count, Json, TableFile
 from core.commands.trial import MEASUREMENT, Measurement, Trial, split_defense
 from core.defenses import names
 from core.evaluation.defended import DefendOptions, DefenseStudy, try_defenses
@@ -12,7 +13,6 @@ from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
 
 
-@cli.command
 def defend(
     trial: Trial,
     *,

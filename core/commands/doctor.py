@@ -1,11 +1,10 @@
 """``pointward doctor``."""
 
 from core.commands.console import UserError, show
-from core.commands.shared import Json, cache_folder, cli
+from core.commands.shared import Json, cache_folder
 from core.runtime.diagnosis import diagnose
 
 
-@cli.command
 def doctor(*, as_json: Json = False) -> None:
     """What this installation is and whether it is whole: versions, devices, shipped models, folders."""
     report = diagnose(cache_folder())

@@ -5,8 +5,9 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from core.commands.app import STOPPED
 from core.commands.console import UserError, follow, note, show
-from core.commands.shared import STOPPED, Count, DefenseName, Json, TableFile, cli
+from core.commands.shared import Count, DefenseName, Json, TableFile
 from core.commands.trial import MEASUREMENT, Measurement, Trial
 from core.datasets.matching import presence
 from core.evaluation.accuracy import EvaluationOptions
@@ -15,7 +16,6 @@ from core.evaluation.provenance import measurement_provenance
 from core.results.records import write_csv, write_provenance
 
 
-@cli.command
 def evaluate(
     trial: Trial,
     *,

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from core.commands.checks import check_dataset, check_root, check_source, validated
 from core.commands.console import UsageError, follow, note, show
-from core.commands.shared import DataRoot, Flat, Json, cli, find_dataset
+from core.commands.shared import DataRoot, Flat, Json, find_dataset
 from core.datasets import Dataset
 from core.evaluation.framing import FrameSearch, search_frame
 from core.models.cards import ModelCard
@@ -25,13 +25,15 @@ from core.models.importers import (
 from core.models.importers.library import read_imported
 from core.models.importers.sources import kind_of, sha256_of
 
-models = App(name="models", help="List the models, or import one of another project.", help_format="plaintext")
-cli.command(models)
+models = App(name="models", help_format="plaintext")
 
 
 @models.default
 def list_models(*, as_json: Json = False) -> None:
-    """List the models that come with the program and those that were imported."""
+    """List the models, or import one of another project.
+
+    Listed are those that come with the program and those that were imported.
+    """
     listed: dict[str, Any] = {name: _card_facts(read_card(path)) for name, path in builtin_models(zoo=True).items()}
     for name, path in imported_models().items():
         try:

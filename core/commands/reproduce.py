@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from core.commands.app import STOPPED
 from core.commands.checks import check_device, check_exists, require
 from core.commands.console import follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
-from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
+from core.commands.shared import AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, find_dataset
 from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChanges, recipe
 
 
-@cli.command
 def reproduce(
     paper: Literal["defense-pointnet"],
     *,

@@ -1,11 +1,10 @@
-"""What several commands share: the app they belong to, their parameters, and how a dataset is opened."""
+"""What several commands share: their parameters, and how a dataset is opened."""
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Parameter, validators
+from cyclopts import Parameter, validators
 from platformdirs import user_cache_path
 
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation
@@ -20,36 +19,11 @@ from core.commands.checks import (
     check_table,
     validated,
 )
-from core.commands.console import Terminal, UsageError, follow
+from core.commands.console import follow
 from core.datasets import Dataset, open_dataset
 from core.defenses import DEFENSES, names
 from core.events import Cancel, Event
-from core.results.records import versions
 from core.runtime.devices import DeviceName
-from core.runtime.threads import MOST_THREADS, THREADS, set_threads
-
-FAILED, WRONG_USE, DEFECT, STOPPED, CLOSED_OUTPUT = 1, 2, 70, 130, 141
-EXIT_CODES = """Exit codes:
-  0    done
-  1    something in a file or on the machine was not as it should be
-  2    wrong use, found before any work: an unknown name, a wrong value, a file
-       that is not there, or a place that can't be written
-  70   a defect of the program
-  130  stopped by Ctrl-C; what was finished is kept
-  141  nobody reads the output any longer, as behind head"""
-
-cli = App(
-    name="pointward",
-    help="Attack, defend and measure point-cloud classifiers. Without a command the studio opens.",
-    help_epilogue=EXIT_CODES,
-    version=lambda: versions(["pointward"]).get("pointward", "not installed, run from its source"),
-    version_flags=["--version"],
-    help_format="plaintext",
-    suppress_keyboard_interrupt=False,
-    console=Terminal(emoji=False, highlight=False),
-)
-
-cli.meta.suppress_keyboard_interrupt = False  # ``run`` handles Ctrl-C
 
 Flat = Parameter(name="*")
 ModelName = Annotated[str, validated(check_model)]
@@ -75,35 +49,6 @@ AllowMissing = Annotated[
     bool, Parameter(negative="", help="Go on where some files of a dataset's official list are missing.")
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as one JSON object.")]
-Threads = Annotated[
-    int | None,
-    Parameter(
-        validator=validators.Number(gte=1, lte=MOST_THREADS),
-        help=f"Threads, or worker processes, that compute at a time; the default is {THREADS} or one for each core.",
-    ),
-]
-
-
-def parse(words: Iterable[str]) -> int:
-    """Run one command line. Returns its exit code: 0, or that of a command that was stopped."""
-    return int(cli.meta(words, **_RAISING) or 0)
-
-
-@cli.meta.default
-def _set_threads_and_run(
-    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], threads: Threads = None
-) -> Any:
-    """Apply the options that every command has, then run the command itself."""
-    if threads is not None:
-        os.environ[THREADS] = str(threads)
-    try:
-        set_threads()
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    return cli(words, **_RAISING)
-
-
-_RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
 
 
 def cache_folder() -> Path:

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 from core import training
+from core.commands.app import STOPPED
 from core.commands.checks import check_dataset, check_device, check_folder, check_new_folder, require, validated
 from core.commands.console import follow, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
-from core.commands.shared import STOPPED, AllowMissing, DataRoot, Flat, Json, cli, find_dataset
+from core.commands.shared import AllowMissing, DataRoot, Flat, Json, find_dataset
 from core.training import TrainOptions
 
 
-@cli.command
 def train(
     *,
     dataset: Annotated[str | None, validated(check_dataset)] = None,

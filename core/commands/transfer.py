@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
+from core.commands.app import STOPPED
 from core.commands.checks import check_device, check_model, require, validated
 from core.commands.console import UsageError, follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import (
-    STOPPED,
     AllowMissing,
     Count,
     DataRoot,
@@ -19,7 +19,6 @@ from core.commands.shared import (
     Folder,
     Json,
     cache_folder,
-    cli,
     find_dataset,
 )
 from core.models.checkpoints import resolve_model
@@ -50,7 +49,6 @@ def _attacks(text: str) -> tuple[str, ...]:
     return _listed(text, ATTACKS, "attack")
 
 
-@cli.command
 def transfer(
     *,
     out: Folder,

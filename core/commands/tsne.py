@@ -5,8 +5,9 @@ from typing import Annotated
 
 import numpy as np
 
+from core.commands.app import STOPPED
 from core.commands.console import UsageError, UserError, follow, show
-from core.commands.shared import STOPPED, DefenseName, FigureFile, Flat, Json, TableFile, cli
+from core.commands.shared import DefenseName, FigureFile, Flat, Json, TableFile
 from core.commands.trial import Trial
 from core.datasets.matching import presence
 from core.evaluation import latents
@@ -15,7 +16,6 @@ from core.evaluation.tsne import TsneOptions
 from core.results.records import write_csv, write_provenance
 
 
-@cli.command
 def tsne(
     trial: Trial,
     *,

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from cyclopts import App
 
+from core.commands.app import STOPPED
 from core.commands.checks import check_device, require
 from core.commands.console import UsageError, follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
-from core.commands.shared import STOPPED, AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, cli, find_dataset
+from core.commands.shared import AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, find_dataset
 from core.studies.transferability.zoo import TrainingChanges, member_file, members_of, train_zoo
 
-zoo = App(name="zoo", help="The models of the transfer study: list them, or train them.", help_format="plaintext")
-cli.command(zoo)
+zoo = App(name="zoo", help_format="plaintext")
 
 
 def _names(text: str | None, dataset: str) -> list[str]:
@@ -36,7 +36,9 @@ def _names(text: str | None, dataset: str) -> list[str]:
 
 @zoo.default
 def list_zoo(*, dataset: DatasetName = "shapes16", as_json: Json = False) -> None:
-    """List the models of the transfer study, how each is trained, and which are installed, as DATASET-NAME.
+    """The models of the transfer study: list them, or train them.
+
+    The list says how each is trained, and whether it is installed, under the name DATASET-MODEL.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """The start of the program in a new process, where nothing has been imported yet."""
 
+import inspect
 import json
 import os
 import signal
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from app.shell import commands
+from main import WINDOW_COMMANDS
 
 SCRIPT = """
 import json, sys
@@ -67,6 +71,12 @@ def test_without_a_display_the_command_fails_with_a_message(words: list[str]) ->
     )
     assert done.returncode == 1
     assert "There is no display to open the window on." in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize("name", WINDOW_COMMANDS)
+def test_the_list_says_what_the_docstrings_of_the_windows_commands_say(name: str) -> None:
+    text = inspect.getdoc(getattr(commands, name)) or ""
+    assert " ".join(text.partition("\n\n")[0].split()) == WINDOW_COMMANDS[name]
 
 
 UNDER_XVFB = """

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import inspect
 import json
 import shutil
 import signal
@@ -15,7 +16,9 @@ import pytest
 
 from core.clouds.files import read_cloud
 from core.commands import cli, run
+from core.commands.app import COMMANDS
 from core.evaluation.separation import separation
+from main import WINDOW_COMMANDS
 from tests.core.toys import CLASSES, toy_split
 from tests.figure_metadata import figure_metadata
 
@@ -261,6 +264,20 @@ def test_the_doctor_names_versions_devices_and_models(capsys: pytest.CaptureFixt
     assert {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"} <= report["models"].keys()
     assert len(set(report["models"].values())) == len(report["models"]), "two models have the same weights"
     assert "torch" in report["versions"]
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_the_list_of_commands_loads_no_pytorch(word: str) -> None:
+    code = f"import sys, main; code = main.main([{word!r}]); sys.exit(100 if 'torch' in sys.modules else code)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert word == "--version" or COMMANDS.keys() | WINDOW_COMMANDS.keys() <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_what_the_commands_docstrings_say(name: str) -> None:
+    text = inspect.getdoc(cli[name].default_command) or ""
+    assert " ".join(text.partition("\n\n")[0].split()) == COMMANDS[name]
 
 
 def test_the_help_of_a_command_comes_from_the_options(

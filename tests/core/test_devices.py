@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.runtime.devices import available_devices, choose_device, describe_device, out_of_memory
+from core.runtime.devices import available_devices, choose_device, describe_device
+from core.runtime.memory import out_of_memory
 
 
 def test_auto_is_the_fastest_device_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import torch
 from core.commands import run
 from core.commands import train as train_command
 from core.datasets import Split
-from core.runtime.devices import available_devices, choose_device, describe_device, out_of_memory
+from core.runtime.devices import available_devices, choose_device, describe_device
+from core.runtime.memory import out_of_memory
 from tests.gpu import DEVICE
 
 TOO_MANY = 2**48  # single-precision numbers: a pebibyte

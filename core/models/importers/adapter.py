@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core.models.cards import Answer, Layout, ModelError, NoGradientError
 from core.models.port import Output
-from core.runtime.devices import out_of_memory
+from core.runtime.memory import out_of_memory
 from core.runtime.text import printable, shortened
 
 _recorded = threading.local()  # the input that the hook recorded in this thread's call

@@ -17,9 +17,9 @@ from core.models.cards import ModelError
 from core.models.importers.adapter import error_text
 from core.models.importers.probing import probed
 from core.models.importers.sources import ACCEPTED
-from core.runtime.devices import out_of_memory
 from core.runtime.files import readable
 from core.runtime.isolation import IsolatedCallError, call_isolated
+from core.runtime.memory import out_of_memory
 
 _TOUCHES_FILES = re.compile(rb"\b(?:torch|aten)\.(?:from_file|save)\b|(?<![\w.])ops\.(?!prim\b|aten\b)\w+\.\w+\(")
 """Operations of a script that read or write files, and those that are not PyTorch's own."""

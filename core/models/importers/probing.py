@@ -12,7 +12,8 @@ from core.images import ImageFormat
 from core.models.cards import Answer, CloudLayout, Layout, ModelError
 from core.models.importers.adapter import Adapter, Call, UnansweredError, call_model, in_layout, logit_tables
 from core.models.importers.needs import NeededError
-from core.runtime.devices import out_of_memory, seeded
+from core.runtime.devices import seeded
+from core.runtime.memory import out_of_memory
 from core.runtime.text import shortened
 
 _NEAR = 1e-4

@@ -20,7 +20,7 @@ from core.options import partial
 from core.training import RunResult, TrainOptions, run_exists, train
 
 RECIPE: dict[str, Any] = {
-    "epochs": 20,
+    "epochs": 10,
     "points": 512,
     "batch_size": 32,
     "learning_rate": 1e-3,
