@@ -42,7 +42,7 @@ def measure(*models: str, data_root: Path | None = None) -> None:
         card = read_card(path)
         needed = REGISTRY[card.dataset].needs_root
         if name in models or (not models and needed == (data_root is not None)):
-            _install(path, name, card.title, data_root)
+            _install(path, name, card.title, data_root, zoo=name not in builtin_models())
 
 
 @app.command

@@ -30,7 +30,8 @@ ATTACKS = (
 )
 """Attacks under which built-in models are measured, and their names among the metrics."""
 POINTS = 1024
-"""Points of the clouds on which they are measured: the same for all, whatever the number in their training."""
+"""Points of the clouds on which they are measured, whatever the number in their training; those of the transfer study's
+zoo on as many as there."""
 
 _AUTO_METRIC = "test_auto_"
 
@@ -50,7 +51,8 @@ def install_weights(run: Path, dataset: Dataset, name: str, title: str, *, zoo: 
         for weight in loaded.module.parameters():
             weight.copy_(weight.half())
     test = dataset.split("test")
-    options = EvaluationOptions(points=min(POINTS, test.points.shape[1]), stop_on_success=True)
+    points = loaded.card.points if zoo else POINTS
+    options = EvaluationOptions(points=min(points, test.points.shape[1]), stop_on_success=True)
     metrics: dict[str, float] = {
         "test_clouds": len(test),
         "test_points": options.points,

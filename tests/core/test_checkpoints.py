@@ -268,6 +268,14 @@ class TestBuiltinModels:
             assert metrics[f"test_fgsm_0.1{suffix}"] == report.adversarial.correct[places].mean()
         assert "| Test copies of train | 27 |" in path.with_suffix(".md").read_text()
 
+    def test_one_of_the_zoo_is_measured_on_as_many_points_as_it_was_trained_on(
+        self, shipped: Path, tmp_path: Path, model: nn.Module
+    ) -> None:
+        save_model(tmp_path / "run/best.safetensors", model, card(points=32))
+        path = result(install_weights(tmp_path / "run", toy_dataset(), "toys-pointnet", "PointNet of toys", zoo=True))
+        assert load_model(path).card.metrics["test_points"] == 32
+        assert builtin_models() == {}
+
     def test_what_auto_leaves_enters_its_card_from_sets_made_on_it_and_from_no_others(
         self, shipped: Path, tmp_path: Path, model: nn.Module, monkeypatch: pytest.MonkeyPatch
     ) -> None:
