@@ -6,9 +6,10 @@ from pathlib import Path
 
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation
 from core.datasets import builtin, digits, folder, image_folder, modelnet40, shapenetpart
-from core.datasets.base import Card, Dataset, DatasetError, Modality, Source, Split, choose_rows
+from core.datasets.base import Card, Dataset, DatasetError, Source, Split, choose_rows
 from core.datasets.cache import cached
 from core.events import Event
+from core.images import Modality
 from core.runtime.files import readable
 
 __all__ = [
@@ -16,7 +17,6 @@ __all__ = [
     "Card",
     "Dataset",
     "DatasetError",
-    "Modality",
     "Spec",
     "Split",
     "check_turnable",

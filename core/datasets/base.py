@@ -17,11 +17,10 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from core.clouds import Cloud, Points
 from core.clouds.frames import AS_IT_IS, Axis, Orientation, Rotation, axis_named
 from core.events import Event
-from core.images import ImageFormat
+from core.images import ImageFormat, Modality, modality_of
 from core.runtime.files import FormatError, read_whole, readable
 from core.runtime.text import sentence
 
-Modality = Literal["clouds", "images"]
 SPLITS = ("train", "val", "test")
 POINTS = 2048
 """Points of every shape, unless all shapes of a source have another number."""
@@ -111,7 +110,7 @@ class Split:
 
     @property
     def has_images(self) -> bool:
-        return self.points.ndim == 4
+        return modality_of(self.points) == "images"
 
     def samples(self, rows: NDArray[np.int64], points: int) -> NDArray[np.float32]:
         """Clouds (m, points, 3), the first points of each; of images all there is, (m, C, H, W) in float32."""

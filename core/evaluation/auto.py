@@ -24,6 +24,7 @@ from core.evaluation.draws import predictions_in_draws
 from core.evaluation.make import AdversarialSet, columns_of, joined, make_set, stored_batch
 from core.evaluation.set_folder import Columns, SetFolder
 from core.events import Cancel, Done, Event, Progress, forward, result
+from core.images import modality_of
 from core.models import Classifier
 from core.models.checkpoints import LoadedModel, builtin_models, load_model
 from core.models.port import draws_anew
@@ -172,7 +173,7 @@ def auto_set(
                 parts.write(start, columns)
         finished.append(columns)
         done += len(block) * passes_per_cloud
-        yield Progress(done, total, "clouds attacked")
+        yield Progress(done, total, f"{modality_of(split.points)} attacked")
         if cancel and cancel.requested:
             break
     reached = joined(finished) if finished else None

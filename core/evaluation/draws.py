@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.events import Cancel, Done, Event, Progress, result
+from core.images import modality_of
 from core.models import Classifier
 from core.models.port import drawn, draws_anew
 from core.models.predict import Predictions, predict
@@ -88,7 +89,7 @@ def predictions_in_draws(
         first_draw.append(predictions[0])
         correct.append(np.stack([draw.prediction == labels[part] for draw in predictions], axis=1))
         done = min(start + batch, len(points))
-        yield Progress(done, len(points), "clouds predicted")
+        yield Progress(done, len(points), f"{modality_of(points)} predicted")
         if cancel and cancel.requested:
             break
     logits, latent = (np.concatenate([getattr(part, name) for part in first_draw]) for name in ("logits", "latent"))

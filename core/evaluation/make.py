@@ -23,6 +23,7 @@ from core.evaluation.accuracy import (
 from core.evaluation.draws import Draws
 from core.evaluation.set_folder import SHAPE_DISTANCES, Columns, SetFolder, SetRecord
 from core.events import Cancel, Done, Event, Progress
+from core.images import modality_of
 from core.models import Classifier
 from core.models.port import draws_anew, reseeded
 from core.models.predict import device_of
@@ -185,7 +186,7 @@ def make_set(
                 parts.write(start, columns)
         found.append(columns)
         done += len(chosen)
-        yield Progress(done, len(rows), "clouds attacked")
+        yield Progress(done, len(rows), f"{modality_of(split.points)} attacked")
         if cancel and cancel.requested:
             break
     yield Done(joined(found) if found else None, complete=done == len(rows))

@@ -1,5 +1,5 @@
 """Images: what they are, and reading them from files."""
 
-from core.images.format import ImageFormat
+from core.images.format import ImageFormat, Modality, modality_of
 
-__all__ = ["ImageFormat"]
+__all__ = ["ImageFormat", "Modality", "modality_of"]

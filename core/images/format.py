@@ -1,8 +1,16 @@
 """What the images of a dataset are, or those that a model takes."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
+
+Modality = Literal["clouds", "images"]
+
+
+def modality_of(samples: NDArray[Any]) -> Modality:
+    """What samples (n, N, 3) or (n, C, H, W) are."""
+    return "images" if samples.ndim == 4 else "clouds"
 
 
 class ImageFormat(BaseModel):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.events import Cancel, Done, Event, Progress, result
+from core.images import modality_of
 from core.models import Classifier, eval_view, require_finite
 
 Array = NDArray[np.float32]
@@ -75,7 +76,7 @@ def predictions(model: Classifier, points: Array, batch: int = 32, cancel: Cance
             output = classify(clouds)
         logits.append(require_finite(model, output.logits.cpu()).numpy())
         latents.append(output.latent.cpu().numpy())
-        yield Progress(min(start + batch, len(points)), len(points), "clouds predicted")
+        yield Progress(min(start + batch, len(points)), len(points), f"{modality_of(points)} predicted")
         if cancel and cancel.requested:
             break
     done = Predictions(np.concatenate(logits), np.concatenate(latents))

@@ -60,6 +60,12 @@ def test_a_long_prediction_reports_progress_and_keeps_what_it_has_when_stopped(m
     assert len(done.value.logits) == 2
 
 
+def test_images_are_called_images() -> None:
+    images = np.zeros((3, 1, 4, 4), np.float32)
+    stream = predictions(lambda batch: Output(batch.flatten(1)[:, :3], batch.flatten(1)), images, 2)
+    assert next(stream) == Progress(2, 3, "images predicted")
+
+
 def test_any_callable_can_be_asked() -> None:
     answers = predict(lambda clouds: Output(clouds.mean(1), clouds.amax(1)), toy_split(4).points)
     assert answers.latent.shape == (4, 3)

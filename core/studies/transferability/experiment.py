@@ -8,9 +8,10 @@ import numpy as np
 
 from core.attacks.scale import DIAMETER
 from core.clouds.frames import AS_IT_IS, Orientation
-from core.datasets import Dataset, Modality, choose_rows, open_dataset
+from core.datasets import Dataset, choose_rows, open_dataset
 from core.evaluation.accuracy import EvaluationOptions, chosen_clouds
 from core.events import result
+from core.images import Modality
 from core.models.checkpoints import LoadedModel, load_model
 from core.results.records import read_as, write_json
 from core.runtime.devices import DeviceName, choose_device
