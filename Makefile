@@ -14,7 +14,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --constraint packaging/constraints.txt --editable
 # one thread each: two torch threads on two cores wait for each other beside Qt and a software rasteriser
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20
 QTLESS := -p tests.without_qt -p no:pytest-qt -p no:xvfb
 BENCH := $(BIN)/python -m pytest --override-ini addopts='-p no:dash'
 MINUTES ?= 3
