@@ -53,7 +53,6 @@ def predicted(model: Any, x: Tensor) -> Tensor:
     return model(x).logits.argmax(1)
 
 
-@pytest.mark.no_cover  # thousands of small steps, which take a third longer where lines are counted
 class TestClosedForms:
     @pytest.mark.parametrize(("name", "norm"), SEARCHES)
     @pytest.mark.parametrize(
