@@ -16,7 +16,6 @@ from app.shell import settings, theme
 from app.shell.notify import ExceptionHook
 from app.tour.display import has_display
 from core.clouds.frames import AS_IT_IS, Orientation
-from core.commands.console import print_error
 from core.runtime.threads import requested_threads
 
 if TYPE_CHECKING:
@@ -58,13 +57,21 @@ def open_studio(paths: tuple[Path, ...] = (), orientation: Orientation | None = 
     try:
         requested_threads()
     except ValueError as error:
-        print_error(str(error))
+        _print_error(str(error))
         return 2
     if not (has_display() or os.environ.get("QT_QPA_PLATFORM")):
-        print_error("There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help.")
+        _print_error(
+            "There is no display to open the window on. Try: pointward tour --out FOLDER, or pointward --help."
+        )
         return 1
     application, window = make(sys.argv, paths, orientation)
     code = application.exec()
     if window.left_thread_running:  # destroying its object while it runs would abort the process
         os._exit(code)
     return code
+
+
+def _print_error(sentence: str) -> None:
+    from core.commands.console import print_error  # loads the command line, which has no place in a window's start
+
+    print_error(sentence)

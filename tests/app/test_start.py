@@ -17,7 +17,7 @@ SCRIPT = """
 import json, sys
 from app.shell.application import make
 
-HEAVY = ("torch", "sklearn", "open3d", "openTSNE", "matplotlib", "scipy.spatial")
+HEAVY = ("torch", "sklearn", "open3d", "openTSNE", "matplotlib", "scipy.spatial", "cyclopts")
 application, window = make(["pointward"])
 seen = {}
 
