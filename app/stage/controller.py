@@ -187,7 +187,9 @@ class AttackController(QObject):
         assert self._requested_setup is not None
         if attack_result is None:
             self._set_busy(False)
-        elif attack_result.scene.setup.models != self._requested_setup.models:
+            return
+        self._discard("begin")  # the job may have ended before the clean cloud was shown
+        if attack_result.scene.setup.models != self._requested_setup.models:
             self._start_attack(self._requested_setup, attack_result.states, end=True)
         else:
             self._on_attack_result(attack_result)

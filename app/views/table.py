@@ -1,6 +1,6 @@
 """A table of results that is sorted by a click on a column and copied with Ctrl+C."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +60,14 @@ class ResultTable(QTableView):
         self._dimmed.setEnabled(False)
         self.setGraphicsEffect(self._dimmed)
         self.doubleClicked.connect(self._choose)
-        here = Qt.ShortcutContext.WidgetShortcut
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            QShortcut(QKeySequence(key), self, lambda: self._choose(self.currentIndex()), context=here)
-        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self, self.copy, context=here)
+            self._add_shortcut(QKeySequence(key), lambda: self._choose(self.currentIndex()))
+        self._add_shortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.copy)
         theme.notifier.changed.connect(self._colour)
+
+    def _add_shortcut(self, keys: QKeySequence, function: Callable[[], None]) -> None:
+        shortcut = QShortcut(keys, self, function)
+        shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)  # PySide ignores it as an argument beside a function
 
     def clear(self) -> None:
         """Remove all rows; the order stays chosen."""

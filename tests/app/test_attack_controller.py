@@ -253,6 +253,26 @@ def test_an_attack_is_a_job_if_it_is_measured_to_take_long_whatever_its_number_o
     assert len(store.history) == 66
 
 
+def test_a_long_attack_that_ends_before_its_clean_cloud_is_shown_keeps_its_last_step(loaded_stage, monkeypatch):
+    store, ended, steps = loaded_stage.store, threading.Event(), []
+    show_last_state = attack_work.show_last_state
+
+    def slow(*arguments):
+        assert ended.wait(60)
+        return show_last_state(*arguments)
+
+    monkeypatch.setattr("app.stage.controller.show_last_state", slow)
+    monkeypatch.setattr(attack_work, "SAMPLE_SECONDS", -1)
+    monkeypatch.setattr(attack_work, "SHORT_SECONDS", -1)
+    store.sceneChanged.connect(lambda: steps.append(store.scene.step))
+    loaded_stage.jobs.removed.connect(lambda _: ended.set())
+    store.set_attack("bim", preset("bim", steps=3), None)
+    loaded_stage.until(ended.is_set)
+    loaded_stage.until(lambda: store.outcome is not None)  # computed after the slow request, by the same worker
+    assert steps == [3]
+    assert len(store.history) == 4
+
+
 def test_a_long_attack_is_a_job_whose_steps_are_kept_when_it_is_stopped(loaded_stage, long_attack):
     store = loaded_stage.store
     job = long_attack()

@@ -108,25 +108,30 @@ class Person:
         if not condition():
             poll.start()
             loop.exec()  # not QTest.qWait, which holds the interpreter lock and blocks the worker thread
-        assert condition(), f"waited in vain for {what}; messages: {self.messages()}"
+            poll.stop()  # pytest keeps this frame of a test that fails, and the timer with it
+        assert condition(), f"waited in vain for {what}; missing: {self.unsettled()}; messages: {self.messages()}"
 
     def settled(self) -> bool:
         """Whether the scene belongs to all that is chosen, and nothing is pending but the outcome."""
-        scene, controller = self.store.scene, self.window.controller
-        return (
-            scene is not None
-            and not (controller.busy or self.window.playback.playing)
-            and self.store.cloud is not None
-            and scene.setup.cloud.name == self.store.cloud.name
-            and scene.setup.models == self.store.verdict_models
-            and scene.epsilon == self.store.epsilon
-            and scene.exact
-            and not controller._change_timer.isActive()
-            and not controller._typing_timer.isActive()
-            and not self.window.attack._typing_timer.isActive()
-            and not controller._pending.keys() - {"outcome", "sweep"}
-            and not self.busy()
-        )
+        return not self.unsettled()
+
+    def unsettled(self) -> list[str]:
+        """What is still missing until the scene belongs to all that is chosen and nothing is pending but the outcome."""
+        scene, cloud, controller = self.store.scene, self.store.cloud, self.window.controller
+        timers = (controller._change_timer, controller._typing_timer, self.window.attack._typing_timer)
+        missing = {
+            "a scene": scene is None,
+            "the end of the attack": controller.busy,
+            "the end of playing": self.window.playback.playing,
+            "the chosen cloud": scene is not None and (cloud is None or scene.setup.cloud.name != cloud.name),
+            "the chosen models": scene is not None and scene.setup.models != self.store.verdict_models,
+            "the chosen epsilon": scene is not None and scene.epsilon != self.store.epsilon,
+            "a cloud of the attack itself": scene is not None and not scene.exact,
+            "the end of a timer": any(timer.isActive() for timer in timers),
+            f"results of {sorted(controller._pending)}": bool(controller._pending.keys() - {"outcome", "sweep"}),
+            "the end of a job": self.busy(),
+        }
+        return [what for what, is_missing in missing.items() if is_missing]
 
     def busy(self) -> bool:
         """Whether a job is running for whose result the person waits, such as the search which way is up."""
