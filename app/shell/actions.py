@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
+from app.workspaces.registry import WORKSPACES, action_key
 
 Kind = Literal["command", "toggle", "choice", "submenu"]
 
@@ -81,6 +82,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "copy",
     ),
     ActionInfo("copy_command", "Edit", "copy", "Copy as command", "Copy the command line that repeats this attack."),
+    *(
+        ActionInfo(
+            action_key(info.key), "View", "workspace", info.title, info.tip, f"Ctrl+{place}", info.icon, "choice"
+        )
+        for place, info in enumerate(WORKSPACES, start=1)
+    ),
+    ActionInfo("library", "View", "drawer", "Library", "Show or hide the shapes.", "F8", "library", "toggle"),
+    ActionInfo("options", "View", "drawer", "Options", "Show or hide the options here.", "F9", "settings", "toggle"),
     ActionInfo(
         "overlay", "View", "pair", "Overlay", "Draw the clean points in the adversarial view.", "O", "overlay", "toggle"
     ),
@@ -109,11 +118,20 @@ ACTIONS: tuple[ActionInfo, ...] = (
         kind="toggle",
     ),
     ActionInfo(
+        "maximise_work",
+        "View",
+        "window",
+        "More space for the work",
+        "Leave epsilon and the verdicts of the Stage, in one line.",
+        "F10",
+        kind="toggle",
+    ),
+    ActionInfo(
         "focus_pair",
         "View",
         "window",
         "Only the pair view",
-        "Hide everything but the two clouds.",
+        "Leave the two clouds, the slider and the verdicts.",
         "F11",
         kind="toggle",
     ),
@@ -175,7 +193,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Double click", "Look from the first direction again."),
     ("Arrows", "Turn the shapes, or change epsilon, whichever has the focus."),
     ("Hold B", "Show the clean cloud in place of the adversarial one."),
-    ("Page Up, Page Down", "Show the previous or next cloud of a cell in the Transfer tab."),
+    ("Page Up, Page Down", "Show the previous or next cloud of a cell in the Transfer workspace."),
     ("Drop a file", "Open it."),
 )
 """Mouse and key gestures of the pair view and the slider, for the shortcut page."""

@@ -16,11 +16,11 @@ FIRST_STEPS = """
 <li><b>Drag epsilon.</b> Every point of the shape on the right may move by that much. The orange bars show what the
 models make of it; the curve in the slider's groove shows where the attacked one changes its mind.</li>
 <li><b>Step an attack.</b> Choose PGD instead of FGSM, press R, then N for every step, or P to let it play.</li>
-<li><b>See the latents.</b> In the Latents tab make a map, then drag epsilon again: the star is this shape's place
+<li><b>See the latents.</b> In the Latents workspace make a map, then drag epsilon again: the star is this shape's place
 among all others.</li>
 </ol>
 <p>To attack a shape of your own, drop its file on the window. To defend against the attack, train a model in the Train
-tab and load it: its verdict stands beside the others.</p>
+workspace and load it: its verdict stands beside the others.</p>
 """
 
 ABOUT = """

@@ -1,30 +1,19 @@
-"""The library: choose the dataset, the class, the shape, and the models whose verdicts are shown."""
+"""The library: choose the dataset, the class and the shape, and which way up it is."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
-from PySide6.QtWidgets import (
-    QApplication,
-    QButtonGroup,
-    QGridLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QListView,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListView, QStackedWidget, QVBoxLayout, QWidget
 
 from app.shell import theme
 from app.shell.orientation import OrientationPanel
 from app.shell.plain_text import tooltip_text
-from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, radio_button
-from app.stage.defense import DefenseChoice
+from app.shell.widgets import ElidedComboBox, Label, add_item, button
 from app.stage.orientation import OrientationController
 from app.store import SPLIT, Store
 from app.views.thumbnails import SIZE, thumbnail
@@ -37,7 +26,7 @@ if TYPE_CHECKING:
 Index = QModelIndex | QPersistentModelIndex
 
 WIDTH = 236
-"""Minimum width in pixels while it is not collapsed: the two combo boxes fit side by side."""
+"""Minimum width in pixels: the two combo boxes fit side by side."""
 
 
 class _ShapeListModel(QAbstractListModel):
@@ -93,7 +82,7 @@ class _ShapeListModel(QAbstractListModel):
 
 
 class LibraryPanel(QWidget):
-    """Choose a dataset, a class and a shape; choose the shown models and the attacked one."""
+    """Choose a dataset, a class and a shape, or open a file; choose which axis of it points up."""
 
     datasetChosen = Signal(str)
     openClicked = Signal()
@@ -143,44 +132,24 @@ class LibraryPanel(QWidget):
         self._pages.addWidget(self.list)
         self._pages.addWidget(self._placeholder)
 
-        self._models = QGridLayout()
-        self._models.setSpacing(theme.SPACE_XS)
-        self._models.setColumnStretch(0, 1)
-        self._attacked_buttons = QButtonGroup(self)
-        self._attacked_buttons.idClicked.connect(lambda row: store.set_primary(store.models[row].name))
-        self._open = button("Open file or run…", "open", self.openClicked.emit)
-
         filters = QHBoxLayout()
         filters.setSpacing(theme.SPACE_XS)
         filters.addWidget(self._datasets, 8)
         filters.addWidget(self.classes, 9)
-        self._top, self._bottom = QWidget(), QWidget()
+        self.orientation = OrientationPanel(orientation)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_S, theme.SPACE_M)
-        top, bottom = QVBoxLayout(self._top), QVBoxLayout(self._bottom)
-        for box in (top, bottom):
-            box.setContentsMargins(0, 0, 0, 0)
-        for box in (column, top, bottom):
-            box.setSpacing(theme.SPACE_S)
-        top.addWidget(Label("Library", "title"))
-        top.addLayout(filters)
-        top.addWidget(self._search)
-        self.orientation = OrientationPanel(orientation)
-        bottom.addWidget(self.orientation)
-        bottom.addWidget(Label("Models", "title"))
-        bottom.addLayout(self._models)
-        self.defense = DefenseChoice(store)
-        bottom.addWidget(self.defense)
-        bottom.addWidget(self._open)
-        column.addWidget(self._top)
+        column.setSpacing(theme.SPACE_S)
+        column.addWidget(Label("Library", "title"))
+        column.addLayout(filters)
+        column.addWidget(self._search)
         column.addWidget(self._pages, 1)
-        column.addWidget(self._bottom)
+        column.addWidget(self.orientation)
+        column.addWidget(button("Open file or run…", "open", self.openClicked.emit))
 
         store.datasetChanged.connect(self._show_dataset)
         store.cloudChanged.connect(self._show_cloud)
-        store.modelsChanged.connect(self._show_models)
         self._show_dataset(store.dataset)
-        self._show_models()
 
     def move_by(self, rows: int) -> None:
         """Choose the shape ``rows`` after the current one; after the last comes the first."""
@@ -189,14 +158,6 @@ class LibraryPanel(QWidget):
             row = max(self.list.currentIndex().row(), 0 if rows < 0 else -1)  # -1: the shown cloud is not in the list
             row = (row + rows) % count
             self.list.setCurrentIndex(self.shapes.index(row))
-
-    def set_collapsed(self, collapsed: bool) -> None:
-        """Show only the thumbnails, in one column, for narrow windows."""
-        for widget in (self._top, self._bottom):
-            widget.setHidden(collapsed)
-        width = SIZE + 4 * theme.SPACE_M
-        self.setMinimumWidth(width if collapsed else WIDTH)
-        self.setMaximumWidth(width if collapsed else 16_777_215)
 
     def refresh(self) -> None:
         """Show the store's dataset again, after another one that was chosen could not be opened."""
@@ -250,40 +211,3 @@ class LibraryPanel(QWidget):
         self.list.setCurrentIndex(self.shapes.index(row) if row >= 0 else QModelIndex())
         selection.blockSignals(False)
         self.list.viewport().update()
-
-    def _show_models(self) -> None:
-        focus_widget = QApplication.focusWidget()
-        focused = self._models.indexOf(focus_widget) if focus_widget is not None else -1
-        position = cast("tuple[int, ...]", self._models.getItemPosition(focused))[:2] if focused >= 0 else None
-        self._list_models()
-        item = self._models.itemAtPosition(*position) if position is not None else None
-        if item is not None and (widget := item.widget()) is not None:
-            widget.show()  # only a visible widget can have the focus
-            widget.setFocus()
-
-    def _list_models(self) -> None:
-        while (item := self._models.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
-        store = self._store
-        primary = store.primary_model
-        if primary is None:
-            self._models.addWidget(Label("None yet: open one below.", "caption"), 0, 0)
-            return
-        for column, text in ((0, "attacked"), (1, "shown")):
-            self._models.addWidget(Label(text, "caption"), 0, column)
-        for row, model in enumerate(store.models):
-            is_primary = model.name == store.primary
-            attacked = radio_button(model.card.title, checked=is_primary, tip=f"{model.name}: attack this model")
-            self._attacked_buttons.addButton(attacked, row)
-            self._models.addWidget(attacked, row + 1, 0)
-            fits = model.card.classes == primary.card.classes
-            shown = check_box(
-                checked=fits and (model.name in store.shown or is_primary),
-                enabled=fits and not is_primary,
-                tip="Show this model's verdict" if fits else "This model knows other classes",
-            )
-            shown.setAccessibleName(f"Show {model.card.title}")
-            shown.toggled.connect(lambda on, name=model.name: store.set_shown(name, on))
-            self._models.addWidget(shown, row + 1, 1, Qt.AlignmentFlag.AlignRight)

@@ -173,7 +173,7 @@ class Opener(QObject):
         elif primary is not None and (unknown := unknown_classes(dataset.card.classes, primary.card.classes)):
             self.info.emit(
                 f"The attacked model does not know {listed(unknown)}, and its verdicts name the classes it knows. "
-                "Train one in the Train tab."
+                "Train one in the Train workspace."
             )
         elif primary is not None and primary.card.dataset not in (None, name):
             present = presence(np.arange(len(dataset.card.classes)), primary.card.classes)

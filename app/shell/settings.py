@@ -20,7 +20,7 @@ from core.runtime.files import readable
 
 MAX_RECENT = 10
 MAX_ORIENTATIONS = 100
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Version of the window's layout; a saved layout of another version is not restored."""
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,10 @@ class Preferences(Options):
     epsilon: float = option(0.1, "Epsilon of the last session.", unit="unit-sphere radii", low=0.0, high=0.3)
     all_classes: bool = option(False, "Whether the confidence bars show every class.")
     folder: str = option("", "Where the last file was opened or saved.")
+    workspace: str = option("attack", "Workspace of the last session.")
+    stage_widths: dict[str, int] = option({}, "For workspaces: width in pixels of the Stage beside the work.")
+    library_open: dict[str, bool] = option({}, "For workspaces: whether the library is shown.")
+    options_open: dict[str, bool] = option({}, "For workspaces: whether the options are shown.")
     recent: tuple[str, ...] = option((), "Files and run folders opened last, newest first.")
     orientations: dict[str, tuple[Axis, float]] = option(
         {}, "For folders: the axis that points up in their files, and the turn about it in degrees."

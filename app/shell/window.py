@@ -4,44 +4,42 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from app.jobs import JobList
 from app.shell import actions, export, help, settings, theme
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
+from app.shell.main_area import DRAWERS, MainArea
 from app.shell.notify import LogPanel, Severity, Toasts, error_message
 from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
-from app.shell.widgets import Label, splitter, tool_button
+from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
 from app.stage.controller import AttackController
 from app.stage.orientation import OrientationController
 from app.stage.playback import Playback
 from app.stage.presenter import PairPresenter
-from app.stage.verdict import VerdictPanel
+from app.stage.stage import Stage
 from app.store import Store
 from app.views.groove import RADII
 from app.views.pair import PairView
-from app.workspaces.evaluation import EvaluationPanel
-from app.workspaces.latents import LatentsPanel
-from app.workspaces.training import TrainingPanel
-from app.workspaces.transfer import TransferPanel
+from app.workspaces.base import Workspace
+from app.workspaces.registry import WORKSPACES, action_key
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import REGISTRY
 
 if TYPE_CHECKING:
     from core.clouds import Cloud
     from core.runtime.startup import Startup
-
-COLLAPSE_WIDTH = 1280  # of the window, in pixels, below which the library shows only thumbnails
 
 _log = logging.getLogger(__name__)
 
@@ -80,14 +78,15 @@ class Window(QMainWindow):
         self.library = LibraryPanel(self.store, clouds, self.orientation)
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
         self.attack_table = AttackTable(self.store, self.controller, self.jobs, self)
-        self.verdict = VerdictPanel(self.store)
-        self.training = TrainingPanel(self.store, self.jobs)
-        self.evaluation = EvaluationPanel(self.store, self.jobs)
-        self.latents = LatentsPanel(self.store, self.jobs)
-        self.transfer = TransferPanel(self.store, self.jobs)
+        self.stage = Stage(self.store, self.pair, self.attack)
+        self.workspaces: dict[str, Workspace] = {
+            info.key: info.panel(self.store, self.jobs) for info in WORKSPACES if info.panel is not None
+        }
+        """Those that have work beside the Stage, by key."""
         self._lay_out()
         self._connect()
         settings.restore_window(self)
+        self.area.show_workspace(self.area.workspace)
 
     # --- start ---
 
@@ -106,12 +105,12 @@ class Window(QMainWindow):
         self.device.setText(start.device)
         self.menuBar().setCornerWidget(self._corner)  # lays it out again
         self.store.set_shipped(start.models)
-        for panel in (self.training, self.evaluation, self.latents, self.transfer):
+        for panel in self.workspaces.values():
             panel.build_forms()
         self.attack.load(self.preferences.attack)
         self.store.set_cloud(start.cloud)
         if not start.models:
-            self._show_error("No model could be loaded. Train one in the Train tab, or open a file of weights.")
+            self._show_error("No model could be loaded. Train one in the Train workspace, or open a file of weights.")
         self.opener.open_dataset("shapes16")
         for path in self._paths_to_open:
             self.opener.open_path(path, self._orientation_of_paths)
@@ -163,15 +162,15 @@ class Window(QMainWindow):
         name = cloud.name if cloud is not None else ""
         self.setWindowTitle(title_text(f"{name} – Pointward") if name else "Pointward")
 
-    def _show_only_pair(self, on: bool) -> None:
-        for widget in (self.library, self.verdict, self.work, self.attack):
-            widget.setHidden(on)
+    def _show_workspace(self, key: str) -> None:
+        self.area.show_workspace(key)
+
+    def _toggle_drawer(self, drawer: str, on: bool) -> None:
+        self.area.toggle_drawer(drawer, on)
 
     def _reset_layout(self) -> None:
         settings.clear_window()
-        if self.actions_["focus_pair"].isChecked():
-            self.actions_["focus_pair"].trigger()
-        self._set_default_sizes()
+        self.area.reset()
 
     def _set_theme(self, scheme: theme.Scheme) -> None:
         application = QApplication.instance()
@@ -182,38 +181,9 @@ class Window(QMainWindow):
     # --- parts ---
 
     def _lay_out(self) -> None:
-        center = QWidget()
-        column = QVBoxLayout(center)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.pair, 1)
-        column.addWidget(self.attack)
-        self._upper = splitter(Qt.Orientation.Horizontal, "upper")
-        for widget in (self.library, center, self.verdict):
-            self._upper.addWidget(widget)
-        self._upper.setStretchFactor(1, 1)
-        self._upper.setChildrenCollapsible(False)
-        self.work = QTabWidget(documentMode=True)
-        self.work.setAccessibleName("Work area")
-        self.work.addTab(self.training, "Train")
-        self.work.addTab(self.evaluation, "Evaluate")
-        self.work.addTab(self.latents, "Latents")
-        self.work.addTab(self.transfer, "Transfer")
-        self._main = splitter(Qt.Orientation.Vertical, "main")
-        self._main.addWidget(self._upper)
-        self._main.addWidget(self.work)
-        self._main.setStretchFactor(0, 62)
-        self._main.setStretchFactor(1, 38)
-        self._main.setCollapsible(0, False)
-        self._set_default_sizes()
-        whole = QWidget()
-        rows = QVBoxLayout(whole)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(0)
-        rows.addWidget(self._main, 1)
         self.strip = JobStrip(self.jobs)
-        rows.addWidget(self.strip)
-        self.setCentralWidget(whole)
+        self.area = MainArea(self.library, self.stage, self.workspaces, self.strip, self.actions_)
+        self.setCentralWidget(self.area)
 
         self.device = Label(role="caption")
         self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
@@ -235,21 +205,15 @@ class Window(QMainWindow):
         ):
             button.toggled.connect(self.actions_[key].setChecked)
         self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
-        self.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
-        self.verdict.view.set_all(self.preferences.all_classes)
+        self.stage.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
+        self.stage.verdict.view.set_all(self.preferences.all_classes)
         self.actions_["link_cameras"].setChecked(True)
         self.actions_[f"theme_{self.preferences.theme}"].setChecked(True)
-
-    def _set_default_sizes(self) -> None:
-        """Set the splitters as at the first start."""
-        self._upper.setSizes([240, 1020, 340])
-        self._main.setSizes([620, 340])
-        self.pair.views.setSizes([1, 1])
 
     def _connect(self) -> None:
         store, controller = self.store, self.controller
         store.cloudChanged.connect(self._show_title)
-        self.verdict.traces.stepChosen.connect(controller.seek)
+        self.stage.verdict.traces.stepChosen.connect(controller.seek)
         self.pair.gradients.toggled.connect(controller.set_gradients)
         controller.failed.connect(self._show_error)
         self.playback.playingChanged.connect(
@@ -260,14 +224,17 @@ class Window(QMainWindow):
         opener.datasetNotOpened.connect(self.library.refresh)
         self.library.datasetChosen.connect(opener.open_dataset)
         self.library.openClicked.connect(opener.choose_file)
-        self.library.defense.failed.connect(self._show_error)
-        self.training.modelReady.connect(opener.open_path)
+        self.stage.models.defense.failed.connect(self._show_error)
+        self.stage.models.openClicked.connect(opener.choose_file)
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)
         self.attack_table.taken.connect(self.attack.take)
-        self.transfer.opened.connect(self.attack.show_made)
-        tabs = (self.training, self.evaluation, self.latents, self.transfer)
-        for source in (opener, self.orientation, self.attack_table, *tabs):
+        for panel in self.workspaces.values():
+            panel.modelReady.connect(opener.open_path)
+            panel.cloudMade.connect(self.attack.show_made)
+            panel.failed.connect(self._show_error)
+            panel.info.connect(self._show_info)
+        for source in (opener, self.orientation, self.attack_table):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
 
@@ -283,15 +250,18 @@ class Window(QMainWindow):
             "quit": self.close,
             "undo": self.playback.step_back,
             "redo": self.playback.step_again,
-            "copy_numbers": lambda: self.verdict.copy_numbers(),
+            "copy_numbers": lambda: self.stage.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),
             "vectors": lambda on: self.pair.vectors.setChecked(on),
             "gradients": lambda on: self.pair.gradients.setChecked(on),
             "link_cameras": lambda on: self.pair.linked.setChecked(on),
             "reset_camera": lambda: self.pair.reset_cameras(),
-            "all_classes": lambda on: self.verdict.view.set_all(on),
-            "focus_pair": self._show_only_pair,
+            "all_classes": lambda on: self.stage.verdict.view.set_all(on),
+            **{action_key(info.key): partial(self._show_workspace, info.key) for info in WORKSPACES},
+            **{drawer: partial(self._toggle_drawer, drawer) for drawer in DRAWERS},
+            "maximise_work": lambda _: self.area.arrange(),
+            "focus_pair": lambda _: self.area.arrange(),
             "reset_layout": self._reset_layout,
             "theme_system": lambda: self._set_theme("system"),
             "theme_dark": lambda: self._set_theme("dark"),
@@ -336,12 +306,9 @@ class Window(QMainWindow):
             else:
                 self._show_error("Only files and folders of this machine can be dropped here.")
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.library.set_collapsed(event.size().width() < COLLAPSE_WIDTH)
-
     def closeEvent(self, event: QCloseEvent) -> None:
         settings.save_window(self)
+        self.area.save()
         if self.attack.epsilon.scale.unit == RADII.unit:  # in other units each start has the preset's epsilon
             settings.save(epsilon=self.store.epsilon)
         settings.save(attack=self.store.preset, all_classes=self.actions_["all_classes"].isChecked())

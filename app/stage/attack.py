@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QComboBox,
     QHBoxLayout,
     QSlider,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 STEP_ACTIONS = ("reset", "step_back", "step", "play", "run_to_end")
 """Keys of the actions that have buttons here."""
 TYPING_MS = 400  # time after the last key press until edited options are used: a number may be half typed
+
+ONE_ROW_WIDTH = 680
+"""Width of the strip in pixels from which options and steps are in one row."""
 
 VARIANT_NAMES = {
     "sign": "sign",
@@ -89,22 +93,28 @@ class AttackPanel(QWidget):
         self.epsilon.moved.connect(controller.drag)
         self.epsilon.released.connect(controller.release)
 
-        first = QHBoxLayout()
-        first.setSpacing(theme.SPACE_S)
+        choices, steps = QHBoxLayout(), QHBoxLayout()
         for widget in (self.preset, self._variant, self._true_class, self._goal, self._more):
-            first.addWidget(widget)
-        first.addStretch(0)
+            choices.addWidget(widget)
+        choices.addStretch(0)
         for key in STEP_ACTIONS:
             button = tool_button()
             button.setAutoRaise(True)
             button.setDefaultAction(actions[key])
-            first.addWidget(button)
-        first.addWidget(self._scrubber, 1)
-        first.addWidget(self._steps)
+            steps.addWidget(button)
+        steps.addWidget(self._scrubber, 1)
+        steps.addWidget(self._steps)
+        self._options = QWidget()
+        self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight, self._options)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        for row in (self._rows, choices, steps):
+            row.setSpacing(theme.SPACE_S)
+        self._rows.addLayout(choices)
+        self._rows.addLayout(steps, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_XS)
-        column.addLayout(first)
+        column.addWidget(self._options)
         second = QHBoxLayout()
         second.setSpacing(theme.SPACE_S)
         second.addWidget(self.epsilon)
@@ -118,6 +128,16 @@ class AttackPanel(QWidget):
         store.modelsChanged.connect(self._list_goals)
         store.sceneChanged.connect(self._show_scene)
         store.cloudChanged.connect(lambda _: self._list_true_classes())
+
+    def show_options(self, on: bool) -> None:
+        """Show options and steps of the attack above the slider, or the slider alone."""
+        self._options.setVisible(on)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put options and steps into two rows where one is too narrow for them."""
+        super().resizeEvent(event)
+        down, right = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
+        self._rows.setDirection(right if event.size().width() >= ONE_ROW_WIDTH else down)
 
     def load(self, preset: str) -> None:
         """Fill the combo boxes from core, which has been imported by now, and choose ``preset``."""

@@ -62,7 +62,7 @@ class VerdictPanel(QWidget):
             form.setVerticalSpacing(theme.SPACE_XS)
             numbers.addLayout(form, 1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.SPACE_S)
         self.note = Label(role="warning", wrap=True)
         self.note.hide()

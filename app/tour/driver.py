@@ -14,6 +14,8 @@ from PySide6.QtWidgets import QAbstractSlider, QWidget
 
 from app.shell.window import Window
 from app.views.groove import MARGIN
+from app.workspaces.base import Workspace
+from app.workspaces.registry import action_key
 
 TIMEOUT = 300.0  # seconds after which something that should have happened counts as failed
 
@@ -79,6 +81,12 @@ class UiDriver:
     def scene_of(self, name: str) -> bool:
         scene = self.window.store.scene
         return scene is not None and scene.setup.cloud.name == name and self.settled(self.window.store.epsilon)
+
+    def show_workspace(self, key: str) -> Workspace:
+        """Click on a workspace in the rail; returns its panel."""
+        window = self.window
+        QTest.mouseClick(window.area.rail.button(window.actions_[action_key(key)]), Qt.MouseButton.LeftButton)
+        return window.workspaces[key]
 
     def choose(self, combo: Any, text: str) -> None:
         """Choose an entry of a combo box with the arrow keys."""

@@ -13,6 +13,9 @@ from app.shell.application import make
 from app.shell.notify import Severity
 from app.tour.display import SIZE
 from app.tour.driver import TourError, UiDriver
+from app.workspaces.evaluation import EvaluationPanel
+from app.workspaces.latents import LatentsPanel
+from app.workspaces.training import TrainingPanel
 
 
 class Tour(UiDriver):
@@ -125,8 +128,8 @@ class Tour(UiDriver):
         self.key(Qt.Key.Key_V)
 
     def _train(self) -> None:
-        window, panel = self.window, self.window.training
-        window.work.setCurrentWidget(panel)
+        window, panel = self.window, self.show_workspace("train")
+        assert isinstance(panel, TrainingPanel)
         for field, value in (("epochs", 2), ("points", 128), ("clouds", 640)):
             self.type(panel.form, field, str(value))
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
@@ -148,10 +151,10 @@ class Tour(UiDriver):
 
     def _evaluate(self) -> None:
         """Evaluate all models on a few clouds, and open a cloud of the largest off-diagonal confusion cell."""
-        window, panel = self.window, self.window.evaluation
+        window, panel = self.window, self.show_workspace("evaluate")
+        assert isinstance(panel, EvaluationPanel)
         self.choose(window.attack.preset, "FGSM")
         self.wait_until(lambda: self.settled(window.store.epsilon), "FGSM")
-        window.work.setCurrentWidget(panel)
         self.type(panel.form, "clouds", "64")
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         self.wait_until(lambda: panel.job is not None, "the evaluation to start")
@@ -176,8 +179,8 @@ class Tour(UiDriver):
         self.picture("evaluated")
 
     def _map_latents(self) -> None:
-        window, panel = self.window, self.window.latents
-        window.work.setCurrentWidget(panel)
+        panel = self.show_workspace("latents")
+        assert isinstance(panel, LatentsPanel)
         self.type(panel.clouds_form, "clouds", "128")
         self.type(panel.form, "perplexity", "15")
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -23,6 +23,8 @@ from app.views.cloud import CloudView
 from app.views.view3d import VIEWPOINTS
 
 MAGNIFICATIONS = (1, 2, 5, 10, 20)
+CAPTION_WIDTH = 440
+"""Width in pixels from which the buttons leave space for the caption of the magnification."""
 
 
 class PairView(QWidget):
@@ -150,8 +152,8 @@ class PairView(QWidget):
         row.addWidget(self.linked)
         row.addWidget(viewpoint)
         row.addStretch(1)
-        caption = Label("displacement", "caption")
-        for widget in (self.gradients, self.blink, self.overlay, self.vectors, caption, self.magnification):
+        self._caption = Label("displacement", "caption")
+        for widget in (self.gradients, self.blink, self.overlay, self.vectors, self._caption, self.magnification):
             row.addWidget(widget)
         return toolbar
 
@@ -189,6 +191,10 @@ class PairView(QWidget):
     def _set_blink(self, down: bool) -> None:
         self.blink.setDown(down)
         self._blink()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._caption.setVisible(event.size().width() >= CAPTION_WIDTH)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_B and not event.isAutoRepeat():

@@ -1,4 +1,4 @@
-"""Base class of the tabs of the work area: a form on the left, the result of a job on the right."""
+"""Base class of the workspaces: options in a drawer, one job at a time with its buttons, and its result."""
 
 from __future__ import annotations
 
@@ -6,60 +6,187 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.jobs import Job, JobList
-from app.shell import export
+from app.shell import export, theme
 from app.shell.notify import error_message
-from app.shell.widgets import Label, splitter
+from app.shell.progress import Status
+from app.shell.widgets import Label, button, splitter, swap_visible
 from app.store import Store
 
 
 class Workspace(QWidget):
-    """A form, one job at a time, a line with its status, and the export of its result."""
+    """The head that all workspaces share: start, pause, stop, export, the mark of a stale result, status and error.
+
+    A subclass gives the content and the properties ``can_start``, ``start_text``, ``has_result`` and ``is_stale``, and
+    calls `_update` when one of them may have changed.
+
+    Parameters
+    ----------
+    name : of the splitter in the saved layout.
+    icon : of the button that starts the job.
+    stop_tip : what is kept by ``Stop and keep``.
+    stale : what to do about a result that does not belong to the settings any more.
+    """
 
     failed = Signal(str)
     info = Signal(str)
     jobChanged = Signal()
     """Another job has started, or the job has another status."""
+    modelReady = Signal(object)
+    """Folder (Path) of a run whose model is to be loaded."""
+    cloudMade = Signal(object, object, str, object, object)
+    """To be shown on the Stage: a clean cloud, adversarial points (N, 3), the preset and the attack that made them, and
+    models, the attacked one first."""
 
-    def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        jobs: JobList,
+        *,
+        name: str,
+        icon: str,
+        stop_tip: str,
+        stale: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._store, self._jobs = store, jobs
+        self._store, self._jobs, self._name = store, jobs, name
         self.job: Job | None = None
         self._form_area = QScrollArea(widgetResizable=True)
         self._form_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.start = button("Start", icon, lambda: self.begin(), role="primary")
+        self.pause = button("Pause", "pause", self._pause)
+        self.stop = button("Stop and keep", "stop", self._stop, tip=stop_tip)
+        self.export = button("Export", "export", lambda: None)
+        self.stale = Label(stale, "chip-warn")
         self.status = Label(role="caption", wrap=True)
+        self.error = Label(role="error", wrap=True)
+        for widget in (self.stop, self.stale, self.error):
+            widget.hide()
 
-    def _lay_out(self, name: str, form_width: int, content: QWidget) -> None:
-        """Put the form beside the result; ``name`` is that of the splitter in the saved layout."""
+    # --- what a subclass says of itself ---
+
+    @property
+    def can_start(self) -> bool:
+        """Whether everything is there that the job needs."""
+        raise NotImplementedError
+
+    @property
+    def start_text(self) -> str:
+        """Text of the button that starts the job."""
+        raise NotImplementedError
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is something to export."""
+        raise NotImplementedError
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is shown belongs to other settings than those that are chosen."""
+        return False
+
+    def build_forms(self) -> None:
+        """Make the forms; core has been imported by now."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Start the job."""
+        raise NotImplementedError
+
+    # --- layout ---
+
+    def _lay_out(self, content: QWidget, form_width: int, *more: QPushButton) -> None:
+        """Put the options beside the head, with ``more`` buttons, and the content."""
         self._form_area.setMinimumWidth(form_width)
-        both = splitter(Qt.Orientation.Horizontal, name)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE_S)
+        for widget in (self.start, self.pause, self.stop, *more, self.export, self.stale):
+            buttons.addWidget(widget)
+        buttons.addStretch(1)
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
+        column.setSpacing(theme.SPACE_S)
+        column.addLayout(buttons)
+        for label in (self.status, self.error):
+            column.addWidget(label)
+        column.addWidget(content, 1)
+        both = splitter(Qt.Orientation.Horizontal, self._name)
+        both.setChildrenCollapsible(False)
         both.addWidget(self._form_area)
-        both.addWidget(content)
+        both.addWidget(right)
         both.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(both)
+        self.jobChanged.connect(self._update)
+
+    def set_exports(self, exports: dict[str, Callable[[], None]]) -> None:
+        """Fill the menu of the export button: text -> what it does."""
+        menu = QMenu(self.export)
+        for text, function in exports.items():
+            menu.addAction(text, function)
+        self.export.setMenu(menu)
+
+    def show_options(self, on: bool) -> None:
+        """Open or close the drawer with the options."""
+        self._form_area.setVisible(on)
+
+    # --- the job ---
 
     def _track(
         self,
         job: Job,
         finished: Callable[..., object],
         stopped: Callable[..., object],
-        failed: Callable[[str, str], object],
+        failed: Callable[[str], object],
     ) -> None:
-        """Make a submitted job the job of this tab until it ends, and connect its signals."""
+        """Make a submitted job the job of this workspace until it ends, and connect its signals."""
         self.job = job
+        self.show_error("")
         job.changed.connect(self.jobChanged)
         job.finished_ok.connect(finished)
         job.stopped.connect(stopped)
-        job.failed.connect(failed)
+        job.failed.connect(lambda message, _: self._on_job_failed(failed, message))
         self.jobChanged.emit()
+
+    def _on_job_failed(self, failed: Callable[[str], object], message: str) -> None:
+        failed(message)
+        self.show_error(message)
+        self.failed.emit(message)
+
+    def _pause(self) -> None:
+        if self.job is not None:
+            (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
 
     def _stop(self) -> None:
         if self.job is not None:
             self.job.stop_and_keep()
+
+    # --- what is shown ---
+
+    def show_error(self, text: str) -> None:
+        """Show what went wrong until the next job starts; an empty text removes it."""
+        self.error.setText(text)
+        self.error.setVisible(bool(text))
+
+    def _update(self, *_: object) -> None:
+        running, status = self.job is not None, None if self.job is None else self.job.status
+        swap_visible(*((self.start, self.pause) if running else (self.pause, self.start)))
+        self.start.setText(self.start_text)
+        self.start.setEnabled(self.can_start)
+        self.pause.setEnabled(status in (Status.RUNNING, Status.PAUSED))
+        self.pause.setText("Resume" if status is Status.PAUSED else "Pause")
+        theme.set_icon(self.pause, "play" if status is Status.PAUSED else "pause")
+        self.stop.setVisible(running)
+        self.stop.setEnabled(status is not Status.STOPPING)
+        self.stop.setText("Stopping…" if status is Status.STOPPING else "Stop and keep")
+        self.export.setVisible(self.export.menu() is not None)
+        self.export.setEnabled(self.has_result and not running)
+        self.stale.setVisible(self.is_stale)
 
     def _export(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
         """Ask for a file and write it; report the result or the error."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
-    QLayout,
     QSplitter,
     QStackedWidget,
     QTableWidget,
@@ -44,7 +44,10 @@ FIGURES = {
     "sweep": ("Epsilon sweep", "Accuracy over the budget of the attack"),
     "confusion": ("Confusion", "Clouds by true and predicted class"),
 }
-ROW = 18  # height of a row of the table, in pixels: all rows are visible at the tab's default height
+ROW = 20  # height of a row of the table, in pixels
+TABLE_HEIGHT = 12 * ROW + 20  # in pixels: its header and all of its rows
+WIDE = 1000
+"""Width in pixels from which the table is beside the figure."""
 HINT = "Click a point, a box or a cell to open its clouds in the pair view."
 
 
@@ -54,11 +57,8 @@ class ComparisonView(QSplitter):
     opened = Signal(object, str, object)
     """Clean cloud, name of the model and epsilon of the clicked mark; None for a mark of clean clouds."""
 
-    def __init__(self, head: QLayout, foot: QWidget, parent: QWidget | None = None) -> None:
-        """``head`` and ``foot`` are placed above and below the table."""
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.setObjectName("comparison")
-        self.setChildrenCollapsible(False)
         self.comparison: Comparison | None = None
         self._clicked: tuple[NDArray[np.int64], str, float | None] = (np.empty(0, np.int64), "", None)
         """Indices of clouds in the comparison (n,), model and epsilon of the clicked mark, for ``opened``."""
@@ -90,7 +90,7 @@ class ComparisonView(QSplitter):
         self.matrix = MatrixView()
         self.pager = Pager("cloud")
         self._views = QStackedWidget()
-        self._lay_out(head, foot)
+        self._lay_out()
 
         for side, view in enumerate(self.top_k):
             view.picked.connect(lambda title, k, side=side: self._pick_top(side, title, round(k)))
@@ -101,24 +101,29 @@ class ComparisonView(QSplitter):
         theme.notifier.changed.connect(self._fill_table)
         self.figures["top-k"].setChecked(True)
 
-    def _lay_out(self, head: QLayout, foot: QWidget) -> None:
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.addLayout(head)
-        column.addWidget(self.table, 1)
-        column.addWidget(foot)
-        column.addStretch()
-        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
+    def _lay_out(self) -> None:
         self.table.hide()
-        self.addWidget(left)
+        self.addWidget(self.table)
         self.empty = Label(role="caption", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self._laid_out_figures())
         self.addWidget(self._pages)
-        self.resize(1300, 300)  # of the default window; otherwise the minimum widths would set the sizes
-        self.setSizes([500, 800])
+        self.setStretchFactor(1, 1)
+        self._arrange()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Put the table beside the figure where both have space, otherwise above it."""
+        beside = self.width() >= WIDE
+        orientation = Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical
+        if orientation != self.orientation():
+            self.setOrientation(orientation)
+            self.setSizes([450, self.width() - 450] if beside else [TABLE_HEIGHT, 10_000])
 
     def _laid_out_figures(self) -> QWidget:
         head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
@@ -139,7 +144,7 @@ class ComparisonView(QSplitter):
             combo.currentIndexChanged.connect(self._draw)
             head.addWidget(combo)
         column = QVBoxLayout(whole)
-        column.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
+        column.setContentsMargins(0, theme.SPACE_S, 0, 0)
         column.setSpacing(theme.SPACE_XS)
         column.addLayout(head)
         column.addWidget(self._views, 1)
@@ -210,7 +215,7 @@ class ComparisonView(QSplitter):
     # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _fill_table(self) -> None:
-        """One column for each model and one row for each number: there are few models, and the tab is wide and low."""
+        """One column for each model and one row for each number: there are few models."""
         if self.comparison is None:
             return
         colours, table = theme.current(), self.comparison.table()

@@ -1,16 +1,15 @@
-"""The Evaluate tab: compares several models on the same clouds under the present attack."""
+"""The Evaluate workspace: compares several models on the same clouds under the present attack."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.progress import Status
-from app.shell.widgets import ElidedComboBox, Label, add_item, button, check_box, swap_visible
+from app.shell.widgets import ElidedComboBox, Label, add_item, check_box
 from app.store import Store
 from app.workspaces.base import Workspace
 from app.workspaces.comparison import ComparisonView
@@ -47,7 +46,9 @@ class EvaluationPanel(Workspace):
     """Evaluate the ticked models under the present attack, or under ``auto``; show and export the comparison."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(store, jobs, parent)
+        tip = "End now; the models that are measured by then are kept"
+        stale = "settings changed – evaluate again"
+        super().__init__(store, jobs, name="evaluation", icon="evaluate", stop_tip=tip, stale=stale, parent=parent)
         self.result: Comparison | None = None
         self._result_request: _Request | None = None
         self._running_request: _Request | None = None
@@ -62,35 +63,40 @@ class EvaluationPanel(Workspace):
         add_item(self.attack, PRESENT, tip="The attack of the strip under the clouds, with its options")
         self.models = QVBoxLayout()
         self.models.setSpacing(0)
-        self.start = button("Evaluate", "evaluate", self.begin, role="primary")
-        self.stop = button(
-            "Stop and keep", "stop", self._stop, tip="End now; the models that are measured by then are kept"
+        self.set_exports(
+            {
+                "Figure shown…": self._export_figure,
+                "Table…": self._export_table,
+                "Records of every cloud…": self._export_records,
+            }
         )
-        self.export = button("Export", "export", lambda: None, tip="Save the figure, the table or the records")
-        menu = QMenu(self.export)
-        menu.addAction("Figure shown…", self._export_figure)
-        menu.addAction("Table…", self._export_table)
-        menu.addAction("Records of every cloud…", self._export_records)
-        self.export.setMenu(menu)
-        self.stale = Label("settings changed – evaluate again", "chip-warn")
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE_S)
-        for widget in (self.start, self.stop, self.export, self.stale):
-            buttons.addWidget(widget)
-        buttons.addStretch()
-        self.stop.hide()  # before the splitter computes the width of the row
-        self.stale.hide()
-        self.view = ComparisonView(buttons, self.status)
+        self.view = ComparisonView()
         self.view.opened.connect(self._open)
-        self._lay_out("evaluation", 260, self.view)
+        self._lay_out(self.view, 260)
         for changed in (store.datasetChanged, store.modelsChanged):
             changed.connect(self._list_models)
-        for changed in (self.jobChanged, store.attackChanged, store.epsilonChanged):
+        for changed in (store.attackChanged, store.epsilonChanged):
             changed.connect(self._update)
         self._update()
 
+    @property
+    def can_start(self) -> bool:
+        return self._current_request() is not None
+
+    @property
+    def start_text(self) -> str:
+        return "Evaluate again" if self.result is not None and self.job is None else "Evaluate"
+
+    @property
+    def has_result(self) -> bool:
+        return self.result is not None
+
+    @property
+    def is_stale(self) -> bool:
+        latest = self._running_request if self.job is not None else self._current_request()
+        return self.view.comparison is not None and self._shown_request != latest
+
     def build_forms(self) -> None:
-        """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
         from core.evaluation.auto import AUTO, AutoAttack
         from core.evaluation.comparison import ComparisonOptions
@@ -221,9 +227,8 @@ class EvaluationPanel(Workspace):
         self._show_comparison(self.result, self._result_request)
         self._update()
 
-    def _on_failed(self, message: str, _: str) -> None:
+    def _on_failed(self, _: str) -> None:
         self._on_finished(self._partial)  # the models before the one that failed
-        self.failed.emit(message)
 
     def _show_comparison(self, comparison: Comparison | None, request: _Request | None) -> None:
         self._shown_request = request
@@ -231,22 +236,14 @@ class EvaluationPanel(Workspace):
             self.view.show_comparison(comparison)
 
     def _update(self, *_: object) -> None:
-        running, request = self.job is not None, self._current_request()
-        done = self.result is not None and not running
-        swap_visible(*((self.start, self.stop) if running else (self.stop, self.start)))
-        self.start.setEnabled(request is not None)
-        self.start.setText("Evaluate again" if done else "Evaluate")
-        self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
-        self.export.setEnabled(done)
-        latest = self._running_request if running else request
-        stale = self.view.comparison is not None and self._shown_request != latest
-        self.stale.setVisible(stale)
-        self.view.set_stale(stale)
+        super()._update()
+        running = self.job is not None
+        self.view.set_stale(self.is_stale)
         present = self._store.attack
         budget = present.epsilon_scale.text(self._store.epsilon) if present is not None else ""
         name = self._store.preset.upper() if self.attack.currentIndex() == 0 else self.attack.currentText()
         attack = f"{name} at ε {budget}"
-        if done:
+        if self.result is not None and not running:
             self.status.setText(self._title)
             set_tooltip(self.start, f"Measure anew, with {attack}")
         else:
@@ -260,12 +257,12 @@ class EvaluationPanel(Workspace):
         elif not self._fitting:
             reasons = [unknown_classes(self._store.dataset.card.classes, m.card.classes) for m in self._store.models]
             self.view.empty.setText(
-                f"No model here knows {listed(min(reasons, key=len))}: train one in the Train tab, or give the class "
-                "folders the names of a model's classes."
+                f"No model here knows {listed(min(reasons, key=len))}: train one in the Train workspace, or give the "
+                "class folders the names of a model's classes."
             )
         elif self.attack.currentData() is not None and self._current_attack() is None:
-            self.view.empty.setText("AUTO has a budget in radii: choose above an attack whose ε is one, too.")
-        elif request is None:
+            self.view.empty.setText("AUTO has a budget in radii: choose on the Stage an attack whose ε is one, too.")
+        elif not self.can_start:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:
             self.view.empty.setText(

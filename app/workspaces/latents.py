@@ -1,4 +1,4 @@
-"""The Latents tab: a t-SNE map of clean and adversarial latents, with the position of the shown cloud in it."""
+"""The Latents workspace: a t-SNE map of clean and adversarial latents, with the position of the shown cloud in it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.jobs import JobList
-from app.shell import theme
-from app.shell.progress import Status
-from app.shell.widgets import button, swap_visible
 from app.store import SPLIT, Store
 from app.views.scatter import MapView
 from app.workspaces.base import Workspace
@@ -54,7 +51,9 @@ class LatentsPanel(Workspace):
     """Fit and export the map of the attacked model's latents; open the cloud of a point; follow the slider."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(store, jobs, parent)
+        tip = "End now; the map is that of the last iteration"
+        stale = "settings changed – make the map again"
+        super().__init__(store, jobs, name="latents", icon="latents", stop_tip=tip, stale=stale, parent=parent)
         self.result: LatentMap | None = None
         self._placer: Placer | None = None
         self.marker_position: np.ndarray | None = None
@@ -64,33 +63,34 @@ class LatentsPanel(Workspace):
         self._running_request: _MapRequest | None = None
         self._shown: tuple[LatentMap, _MapRequest] | None = None
         """The map on the screen and its request; while a map is being fitted, its latest iteration."""
-        self.start = button("Make the map", "latents", self.begin, role="primary")
-        self.stop = button("Stop and keep", "stop", self._stop)
-        self.figure = button(
-            "Export figure…", "export", self._choose_figure, tip="The pair of Figures 8 and 9 as PNG, SVG or PDF"
-        )
-        self.coordinates = button("Export coordinates…", "export", self._choose_coordinates)
         self.map = MapView()
         self.map.picked.connect(self._open)
 
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE_S)
-        for widget in (self.start, self.stop, self.figure, self.coordinates):
-            buttons.addWidget(widget)
-        buttons.addWidget(self.status, 1)
-        right = QWidget()
-        column = QVBoxLayout(right)
-        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
-        column.addLayout(buttons)
-        column.addWidget(self.map, 1)
-        self._lay_out("latents", 260, right)
+        self.set_exports({"Figure…": self._choose_figure, "Coordinates…": self._choose_coordinates})
+        self._lay_out(self.map, 260)
         store.sceneChanged.connect(self._update_marker)
-        for changed in (self.jobChanged, store.datasetChanged, store.modelsChanged, store.attackChanged):
+        for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged):
             changed.connect(self._update)
         self._update()
 
+    @property
+    def can_start(self) -> bool:
+        return self._current_settings() is not None
+
+    @property
+    def start_text(self) -> str:
+        return "Make the map again" if self.result is not None and self.job is None else "Make the map"
+
+    @property
+    def has_result(self) -> bool:
+        return self.result is not None
+
+    @property
+    def is_stale(self) -> bool:
+        request = self._result_request
+        return self.job is None and request is not None and self._current_settings() != request.settings
+
     def build_forms(self) -> None:
-        """Make the forms; core has been imported by now."""
         from app.shell.forms import OptionsForm
         from core.evaluation.latents import LatentOptions
         from core.evaluation.tsne import TsneOptions
@@ -205,9 +205,8 @@ class LatentsPanel(Workspace):
             self.map.set_map(np.empty((0, 2)), (), (), ())
         self._update()
 
-    def _on_failed(self, message: str, _: str) -> None:
+    def _on_failed(self, _: str) -> None:
         self._on_finished(None)
-        self.failed.emit(message)
 
     def _draw(self, result: LatentMap, request: _MapRequest | None) -> None:
         assert request is not None
@@ -235,17 +234,9 @@ class LatentsPanel(Workspace):
             self._store.set_cloud(request.dataset.cloud(SPLIT, int(result.rows[index]), SHOWN))
 
     def _update(self, *_: object) -> None:
-        running = self.job is not None
-        finished = self.result is not None and not running
-        swap_visible(*((self.start, self.stop) if running else (self.stop, self.start)))
-        self.start.setEnabled(self._current_settings() is not None)
-        self.start.setText("Make the map again" if finished else "Make the map")
-        self.stop.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
-        for widget in (self.figure, self.coordinates):
-            widget.setEnabled(finished)
-        settings, request = self._current_settings(), self._result_request
-        self.map.set_stale(finished and request is not None and settings != request.settings)
-        if running:
+        super()._update()
+        self.map.set_stale(self.is_stale)
+        if self.job is not None:
             self.status.setText("Making the map…")
         elif self.result is not None and self._result_request is not None:
             result = self.result

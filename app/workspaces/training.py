@@ -1,4 +1,4 @@
-"""The Train tab: the options of a training, its curves while it runs, and what can be done with its run."""
+"""The Train workspace: the options of a training, its curves while it runs, and what can be done with its run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.shell import settings, theme
 from app.shell.progress import Status
-from app.shell.widgets import Label, button, swap_visible
+from app.shell.widgets import Label, button
 from app.store import Store
 from app.views.curves import CurveView, Style
 from app.workspaces.base import Workspace
@@ -44,19 +43,12 @@ ACCURACIES: dict[str, tuple[str, str, Style]] = {
 class TrainingPanel(Workspace):
     """Train a model on the open dataset; pause, stop, cancel or resume the run; load or probe its model."""
 
-    modelReady = Signal(object)
-    """Folder (Path) of a run whose model is to be loaded."""
-
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(store, jobs, parent)
+        tip = "End now; the weights so far are kept and can be loaded"
+        super().__init__(store, jobs, name="training", icon="train", stop_tip=tip, parent=parent)
         self._folder: Path | None = None
         self._resumable: Path | None = None
         """Folder of a run that was ended early and can be resumed."""
-        self.start = button("Train", "train", self.begin, role="primary")
-        self.pause = button("Pause", "pause", self._pause)
-        self.stop = button(
-            "Stop and keep", "stop", self._stop, tip="End now; the weights so far are kept and can be loaded"
-        )
         self.cancel = button(
             "Cancel", "close", self._cancel, tip="End now; the folder stays and can be resumed from its last full epoch"
         )
@@ -82,27 +74,29 @@ class TrainingPanel(Workspace):
             empty="The accuracy of every epoch appears here.",
         )
 
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE_S)
-        for widget in (self.start, self.resume, self.pause, self.stop, self.cancel, self.load, self.probe):
-            buttons.addWidget(widget)
-        buttons.addWidget(self.status, 1)
         plots = QWidget()
-        row = QHBoxLayout()
+        row = QHBoxLayout(plots)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE_M)
         row.addWidget(self.loss, 1)
         row.addWidget(self.accuracy, 1)
-        column = QVBoxLayout(plots)
-        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
-        column.addLayout(buttons)
-        column.addLayout(row, 1)
-        self._lay_out("training", 300, plots)
-        for changed in (self.jobChanged, store.datasetChanged):
-            changed.connect(self._update)
+        self._lay_out(plots, 300, self.resume, self.cancel, self.load, self.probe)
+        store.datasetChanged.connect(self._update)
         self._update()
 
+    @property
+    def can_start(self) -> bool:
+        return self._store.dataset is not None and self._form_area.widget() is not None
+
+    @property
+    def start_text(self) -> str:
+        return "Train"
+
+    @property
+    def has_result(self) -> bool:
+        return False
+
     def build_forms(self) -> None:
-        """Make the form; core has been imported by now."""
         from app.shell.forms import OptionsForm
         from core.training import TrainOptions
 
@@ -203,7 +197,7 @@ class TrainingPanel(Workspace):
             self._jobs.submit("fitting a fresh discriminator", work, cancel, unit="clouds"),
             self._on_probed,
             lambda _: self._show_ended("Stopped before the discriminator was fitted."),
-            lambda message, _: self._show_ended(message),
+            self._show_ended,
         )
 
     def _on_probed(self, rates: Mapping[str, Rate]) -> None:
@@ -218,10 +212,6 @@ class TrainingPanel(Workspace):
             f"A fresh discriminator is right about {'; '.join(parts)}; of {count:,} latents of clean and adversarial "
             "test clouds; a coin about 50 %."
         )
-
-    def _pause(self) -> None:
-        if self.job is not None:
-            (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
 
     def _on_events(self, events: list[Event]) -> None:
         for event in events:
@@ -252,11 +242,10 @@ class TrainingPanel(Workspace):
             self._show_ended(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
         self._update()
 
-    def _on_failed(self, message: str, _: str) -> None:
+    def _on_failed(self, _: str) -> None:
         self._resumable = self._resumable_folder()  # after an invalid option, for example, the run can still be resumed
         self._folder = None
-        self._show_ended(message)
-        self.failed.emit(message)
+        self._show_ended("It has ended early.")
 
     def _resumable_folder(self) -> Path | None:
         """The run's folder if it can be resumed, else None."""
@@ -270,21 +259,12 @@ class TrainingPanel(Workspace):
         self._update()
 
     def _update(self, *_: object) -> None:
+        super()._update()
         running = self.job is not None
-        stopping = self.job is not None and self.job.status is Status.STOPPING
-        swap_visible(*((self.start, self.pause) if running else (self.pause, self.start)))
-        self.start.setEnabled(self._store.dataset is not None and self._form_area.widget() is not None)
         self.resume.setVisible(not running and self._resumable is not None)
         for widget in (self.load, self.probe):
             widget.setVisible(not running and self._folder is not None)
-        for widget in (self.stop, self.cancel):
-            widget.setVisible(running)
-            widget.setEnabled(not stopping)
-        if self.job is not None:
-            self.pause.setEnabled(self.job.status in (Status.RUNNING, Status.PAUSED))
-            paused = self.job.status is Status.PAUSED
-            self.pause.setText("Resume" if paused else "Pause")
-            theme.set_icon(self.pause, "play" if paused else "pause")
-            self.stop.setText("Stopping…" if stopping else "Stop and keep")
+        self.cancel.setVisible(running)
+        self.cancel.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         if self._form_area.widget() is not None:
             self._forms.setEnabled(not running)

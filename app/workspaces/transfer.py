@@ -1,4 +1,4 @@
-"""The Transfer tab: adversarial clouds made on surrogates are shown to victims, cell by cell."""
+"""The Transfer workspace: adversarial clouds made on surrogates are shown to victims, cell by cell."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.jobs import Job, JobList
-from app.shell import theme
 from app.shell.notify import error_message
-from app.shell.progress import Status
-from app.shell.widgets import Label, button, swap_visible
 from app.store import SPLIT, Store
 from app.workspaces import transfer_work
 from app.workspaces.base import Workspace
@@ -36,11 +33,10 @@ FORM_WIDTH = 290
 class TransferPanel(Workspace):
     """Choose, run, pause, stop and continue a transfer experiment; look at its cells, its clouds; export it."""
 
-    opened = Signal(object, object, str, object, object)
-    """Clean cloud, adversarial points (N, 3), preset and attack that made them, and surrogate and victim."""
-
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
-        super().__init__(store, jobs, parent)
+        tip = "End now; the same settings go on from there"
+        stale = "settings changed – start again"
+        super().__init__(store, jobs, name="transfer", icon="play", stop_tip=tip, stale=stale, parent=parent)
         self.setup: TransferSetup | None = None
         self.shown: Experiment | None = None
         """The experiment whose results are shown."""
@@ -50,47 +46,42 @@ class TransferPanel(Workspace):
         """Measures how long the chosen experiment will take."""
         self._timed: Experiment | None = None
         """What was, or is being, timed."""
-        self.start = button("Start", "play", self.begin, role="primary")
-        self.pause = button("Pause", "pause", self._pause)
-        self.stop = button("Stop and keep", "stop", self._stop, tip="End now; the same settings go on from there")
-        self.export = button("Export", "export", lambda: None, tip="The report of all results, or the map as a figure")
-        menu = QMenu(self.export)
-        menu.addAction("Report", self._write_report)
-        menu.addAction("Figure of the map…", self._export_figure)
-        self.export.setMenu(menu)
-        self.stale = Label("settings changed – start again", "chip-warn")
-        self.error = Label(role="error", wrap=True)
-        self.error.hide()
+        self.set_exports({"Report": self._write_report, "Figure of the map…": self._export_figure})
         self.results = TransferResults()
         self.results.opened.connect(self._open)
         self._idle = QTimer(self, singleShot=True, interval=IDLE_MS)
         self._idle.timeout.connect(self._measure_time)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE_S)
-        for widget in (self.start, self.pause, self.stop, self.export, self.stale):
-            buttons.addWidget(widget)
-        buttons.addWidget(self.status, 1)
-        self.stop.hide()
-        self.stale.hide()
-        right = QWidget()
-        column = QVBoxLayout(right)
-        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
-        column.setSpacing(theme.SPACE_S)
-        column.addLayout(buttons)
-        column.addWidget(self.error)
-        column.addWidget(self.results, 1)
-        self._lay_out("transfer", FORM_WIDTH, right)
-        self.jobChanged.connect(self._update)
+        self._lay_out(self.results, FORM_WIDTH)
         self._update()
 
+    @property
+    def can_start(self) -> bool:
+        wanted = self._wanted()
+        return wanted is not None and not (self._shown_is(wanted) and self._complete)
+
+    @property
+    def start_text(self) -> str:
+        return "Continue" if self.setup is not None and self.setup.goes_on() else "Start"
+
+    @property
+    def has_result(self) -> bool:
+        return self.results.measures is not None
+
+    @property
+    def is_stale(self) -> bool:
+        wanted = self._wanted()
+        return self.has_result and self.job is None and wanted is not None and not self._shown_is(wanted)
+
+    def _shown_is(self, wanted: Experiment) -> bool:
+        return self.shown is not None and wanted == self.shown
+
     def build_forms(self) -> None:
-        """Make the form; core has been imported by now."""
         from app.workspaces.transfer_setup import TransferSetup
 
         self.setup = TransferSetup(self._store)
         self.setup.changed.connect(self._on_settings)
         self.setup.folderChosen.connect(self.open_folder)
-        self.setup.failed.connect(self._show_error)
+        self.setup.failed.connect(self.show_error)
         self._form_area.setWidget(self.setup)
         self._on_settings()
 
@@ -101,7 +92,7 @@ class TransferPanel(Workspace):
     # --- how long it will take ---
 
     def _on_settings(self) -> None:
-        self._show_error("")
+        self.show_error("")
         self._idle.start()
         self._update()
 
@@ -124,7 +115,7 @@ class TransferPanel(Workspace):
             silent=True,
         )
         job.finished_ok.connect(lambda seconds: self._on_timed(wanted, seconds))
-        job.failed.connect(lambda message, _: self._show_error(message))
+        job.failed.connect(lambda message, _: self.show_error(message))
 
     def _is_timed(self, wanted: Experiment) -> bool:
         """Whether the time of an experiment is known or being measured; a new folder makes no difference."""
@@ -154,7 +145,7 @@ class TransferPanel(Workspace):
             return
         if self._timing is not None:
             self._timing.cancel()
-        self._show_error("")
+        self.show_error("")
         another = self.shown is None or self.shown.protocol_folder != wanted.protocol_folder
         self.shown, self._timed = wanted, None
         if another:
@@ -189,10 +180,8 @@ class TransferPanel(Workspace):
     def _on_stopped(self, findings: TransferFindings | None) -> None:
         self._show_ended(findings, "Stopped. What is finished is kept; press Continue to go on.")
 
-    def _on_failed(self, message: str, _: str) -> None:
+    def _on_failed(self, _: str) -> None:
         self._show_ended(None, "It has ended early.")
-        self._show_error(message)
-        self.failed.emit(message)
 
     def _show_ended(self, findings: TransferFindings | None, text: str) -> None:
         self.job = None
@@ -205,10 +194,6 @@ class TransferPanel(Workspace):
         self._idle.stop()
         self._update()
 
-    def _pause(self) -> None:
-        if self.job is not None:
-            (self.job.resume if self.job.status is Status.PAUSED else self.job.pause)()
-
     # --- an experiment that is there ---
 
     def open_folder(self, folder: Path) -> None:
@@ -218,7 +203,7 @@ class TransferPanel(Workspace):
         try:
             found = self.setup.experiment_in(folder)
         except (OSError, ValueError) as error:
-            self._show_error(error_message(error))
+            self.show_error(error_message(error))
             return
         if found is None:
             self.setup.start_in(folder)
@@ -230,9 +215,9 @@ class TransferPanel(Workspace):
             "reading the experiment", lambda: transfer_work.read(found), Cancel(), immediate=True, keeps_partial=False
         )
         job.finished_ok.connect(lambda findings: self._on_read(found, findings))
-        job.failed.connect(lambda message, _: self._show_error(message))
+        job.failed.connect(lambda message, _: self.show_error(message))
         if missing:
-            self._show_error(
+            self.show_error(
                 f"Not among the models here: {', '.join(missing)}. Add them, then choose the folder again to go on."
             )
 
@@ -258,14 +243,14 @@ class TransferPanel(Workspace):
         assert measures is not None
         surrogate, attack, victim, place = sample
         if absent := [name for name in (surrogate, victim) if name not in experiment.models]:
-            self._show_error(f"Not among the models here: {', '.join(absent)}. Add it, then choose the folder again.")
+            self.show_error(f"Not among the models here: {', '.join(absent)}. Add it, then choose the folder again.")
             return
         try:
             models = experiment.model(surrogate), experiment.model(victim)
             points = adversarial_samples(experiment, surrogate, attack)[place]
             row, data = int(measures.findings.row[place]), experiment.dataset.open()
         except (OSError, ValueError) as error:
-            self._show_error(error_message(error))
+            self.show_error(error_message(error))
             return
         name, settled = attack.partition("@")[0], measures.findings.calibration[surrogate]
         cloud = data.cloud(SPLIT, row, experiment.options.points)
@@ -273,7 +258,7 @@ class TransferPanel(Workspace):
             made_by = preset(name, epsilon=experiment.options.epsilon)
         else:
             made_by = attack_under(experiment.options, experiment.modality, attack, settled)
-        self.opened.emit(cloud, np.asarray(points, np.float32), name, made_by, models)
+        self.cloudMade.emit(cloud, np.asarray(points, np.float32), name, made_by, models)
 
     def _write_report(self) -> None:
         experiment = self.shown
@@ -287,7 +272,7 @@ class TransferPanel(Workspace):
             keeps_partial=False,
         )
         job.finished_ok.connect(lambda page: self._say(f"The report is {readable(page)}."))
-        job.failed.connect(lambda message, _: self._show_error(message))
+        job.failed.connect(lambda message, _: self.show_error(message))
 
     def _say(self, text: str) -> None:
         self.status.setText(text)
@@ -313,28 +298,10 @@ class TransferPanel(Workspace):
 
     # --- the state of the panel ---
 
-    def _show_error(self, text: str) -> None:
-        self.error.setText(text)
-        self.error.setVisible(bool(text))
-
     def _update(self, *_: object) -> None:
-        running, wanted = self.job is not None, self._wanted()
-        swap_visible(*((self.start, self.pause) if running else (self.pause, self.start)))
-        goes_on = self.setup is not None and self.setup.goes_on()
-        same = self.shown is not None and wanted is not None and wanted == self.shown
-        self.start.setText("Continue" if goes_on else "Start")
-        self.start.setEnabled(wanted is not None and not (same and self._complete))
-        self.stop.setVisible(running)
-        if self.job is not None:
-            self.stop.setEnabled(self.job.status is not Status.STOPPING)
-            self.pause.setEnabled(self.job.status in (Status.RUNNING, Status.PAUSED))
-            paused = self.job.status is Status.PAUSED
-            self.pause.setText("Resume" if paused else "Pause")
-            theme.set_icon(self.pause, "play" if paused else "pause")
-        shows = self.results.measures is not None
-        self.export.setEnabled(shows and not running)
-        self.stale.setVisible(shows and not running and wanted is not None and not same)
-        self.results.set_stale(self.stale.isVisibleTo(self))
+        super()._update()
+        running = self.job is not None
+        self.results.set_stale(self.is_stale)
         if self.setup is not None:
             self.setup.setEnabled(not running)
             problem = self.setup.problem

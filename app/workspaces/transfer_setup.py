@@ -44,7 +44,7 @@ class Candidate(NamedTuple):
 
 
 class TransferSetup(QWidget):
-    """The form of the Transfer tab. Core has been imported by the time it is made."""
+    """The form of the Transfer workspace. Core has been imported by the time it is made."""
 
     changed = Signal()
     folderChosen = Signal(object)
@@ -242,7 +242,7 @@ class TransferSetup(QWidget):
     def _problem(self, wanted: Experiment) -> str:
         assert self._dataset is not None
         if not any(not each.why_not for each in self.candidates.values()):
-            return f"No model here has the classes of {self._dataset.card.name}: train one in the Train tab first."
+            return f"No model here has the classes of {self._dataset.card.name}: train one first."
         for kind, chosen in (("surrogate", wanted.surrogates), ("victim", wanted.victims)):
             if not chosen:
                 return f"Tick at least one {kind}."

@@ -1,4 +1,4 @@
-"""What the jobs of the Transfer tab do, and which experiment is in a folder."""
+"""What the jobs of the Transfer workspace do, and which experiment is in a folder."""
 
 from __future__ import annotations
 

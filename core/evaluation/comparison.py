@@ -1,4 +1,4 @@
-"""Several models measured on the same clouds with the same attack, as the Evaluate tab shows them."""
+"""Several models measured on the same clouds with the same attack, as the Evaluate workspace shows them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

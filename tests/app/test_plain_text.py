@@ -317,14 +317,14 @@ def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):
     person.wait_until(lambda: person.store.primary == MARKUP, "the model")
     person.wait_for_scene()
     window = person.window
-    radio = next(each for each in window.library.findChildren(QRadioButton) if each.isChecked())
+    radio = next(each for each in window.stage.findChildren(QRadioButton) if each.isChecked())
     assert displayed(radio) == MARKUP
     assert effective(radio.toolTip()) == f"{MARKUP}: attack this model"
     goal = window.attack._goal
     assert [goal.itemText(k) for k in (2, 3)] == [f"towards {MARKUP}", f"towards {SHOWN_CONTROL[:-4]}"]
-    boxes = [each for each in window.evaluation.findChildren(QCheckBox) if MARKUP in displayed(each)]
+    boxes = [each for each in window.workspaces["evaluate"].findChildren(QCheckBox) if MARKUP in displayed(each)]
     assert len(boxes) == 1
-    bars = window.verdict.view._bars
+    bars = window.stage.verdict.view._bars
     tip = effective(tooltip(bars.viewport(), QPoint(bars.viewport().width() - 30, 10)))
     assert tip.splitlines()[0] == MARKUP
     shot(window, "plain-text")
@@ -381,8 +381,7 @@ def test_a_dataset_with_strange_names_is_listed_and_evaluated(person, tmp_path, 
     person.window.opener.open_path(run_folder(classes))
     person.wait_until(lambda: person.store.primary == MARKUP, "the model")
     person.wait_for_scene()
-    panel = person.window.evaluation
-    person.window.work.setCurrentWidget(panel)
+    panel = person.show_workspace("evaluate")
     for field, value in {"clouds": 4, "points": 64, "budgets": 4}.items():
         person.type_option(panel.form, field, str(value))
     person.click(panel.start)

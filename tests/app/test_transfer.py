@@ -1,4 +1,4 @@
-"""The Transfer tab: an experiment is started, stopped and continued, its cells fill in and open their clouds."""
+"""The Transfer workspace: an experiment is started, stopped and continued, its cells fill in and open their clouds."""
 
 from shutil import copy
 
@@ -42,21 +42,19 @@ def ended(request):
     yield
     if "shared_window" in request.fixturenames:
         person = request.getfixturevalue("shared_window")
-        panel = person.window.transfer
+        panel = person.window.workspaces["transfer"]
         if panel.job is not None:
             panel.job.cancel()
             person.wait_until(lambda: panel.job is None, "the end of the experiment")
 
 
 def open_tab(person):
-    tabs = person.window.work.tabBar()
-    QTest.mouseClick(tabs, LEFT, pos=tabs.tabRect(3).center())
-    return person.window.transfer
+    return person.show_workspace("transfer")
 
 
 def tick(person, chooser, names):
     """Click on the boxes of a list until these names are ticked, and no others."""
-    panel = person.window.transfer
+    panel = person.window.workspaces["transfer"]
     for row in range(chooser.count()):
         item = chooser.item(row)
         if (item.text() in names) != (item.checkState() is Qt.CheckState.Checked):
@@ -84,7 +82,7 @@ def choose(person, samples=SAMPLES, attacks=ATTACKS):
 
 def made(person):
     """The tab with a complete experiment, which is run once."""
-    panel = person.window.transfer
+    panel = person.window.workspaces["transfer"]
     measures = panel.results.measures
     if measures is None or not panel._complete or measures.findings.attacks != ATTACKS or panel.job is not None:
         choose(person)
@@ -96,11 +94,11 @@ def made(person):
 
 
 def show_map(person, text):
-    person.choose(person.window.transfer.results.attack, text)
+    person.choose(person.window.workspaces["transfer"].results.attack, text)
 
 
 def click_cell(person, surrogate, victim):
-    heat_map = person.window.transfer.results.map
+    heat_map = person.window.workspaces["transfer"].results.map
     place = heat_map.cell(SURROGATES.index(surrogate), VICTIMS.index(victim)).center()
     QTest.mouseClick(heat_map, LEFT, pos=place)
 
@@ -372,16 +370,13 @@ def test_the_report_is_written(person):
     assert (panel.shown.folder / "report" / "report.html").is_file()
 
 
-def test_it_is_legible_in_a_full_height_area_of_either_theme(person, shot):
+def test_it_is_legible_with_more_space_in_either_theme(person, shot):
     panel = made(person)
-    main = person.window._main
-    sizes = main.sizes()
-    main.setSizes([80, 900])
-    QApplication.processEvents()
+    person.press(Qt.Key.Key_F10)
     for scheme in ("dark", "light"):
         theme.apply(QApplication.instance(), scheme)
         QApplication.processEvents()
-        shot(person.window, f"transfer-high-{scheme}")
+        shot(person.window, f"transfer-maximised-{scheme}")
         assert panel.results.map.cell(1, 1).bottom() < panel.results.map.height()
     theme.apply(QApplication.instance(), "dark")
-    main.setSizes(sizes)
+    person.press(Qt.Key.Key_F10)

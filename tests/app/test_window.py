@@ -28,8 +28,9 @@ from app.shell.actions import ACTIONS
 from app.shell.application import make
 from app.shell.notify import ExceptionHook
 from app.shell.search import SearchPopup
-from app.shell.window import COLLAPSE_WIDTH, Window
+from app.shell.window import Window
 from app.views.cloud import CloudView
+from app.workspaces.registry import WORKSPACES
 from core.datasets import REGISTRY
 from tests.app.window_fixtures import Person, open_window, person, shapes, shared_window, small_spec
 from tests.pixels.pictures import pixels
@@ -77,6 +78,8 @@ def test_every_action_can_be_triggered_without_an_error(person, tmp_path, monkey
         if info.key in ("quit", "export_clouds"):  # they have tests of their own
             continue
         action = actions[info.key]
+        if not action.isEnabled():  # it has something to do only where there is work beside the Stage
+            person.show_workspace("train")
         assert action.isEnabled(), info.key
         if info.kind == "submenu":
             action.menu().aboutToShow.emit()
@@ -108,16 +111,8 @@ def test_a_button_of_the_pair_view_has_a_menu_entry_a_shortcut_and_a_palette_ent
     close_popups()
 
 
-def test_all_panels_but_the_pair_view_can_be_hidden_and_shown_again(person):
-    panels = (person.window.library, person.window.verdict, person.window.work, person.window.attack)
-    person.press(Qt.Key.Key_F11)
-    assert not any(panel.isVisible() for panel in panels)
-    person.press(Qt.Key.Key_F11)
-    assert all(panel.isVisible() for panel in panels)
-
-
 def test_a_key_shows_all_classes_in_the_confidence_bars(person):
-    view = person.window.verdict.view
+    view = person.window.stage.verdict.view
     person.press(Qt.Key.Key_C)
     assert len(view._bars._rows) == 16
     person.press(Qt.Key.Key_C)
@@ -141,40 +136,9 @@ def test_the_theme_changes_in_the_whole_window(person, shot):
     assert brightness(person) == pytest.approx(dark, abs=2)
 
 
-def test_the_layout_is_reset(person):
-    window = person.window
-    window.pair.views.setSizes([100, 900])
-    window._main.setSizes([900, 100])
-    window.actions_["focus_pair"].trigger()
-    assert not window.attack.isVisible()
-    window.actions_["reset_layout"].trigger()
-    QApplication.processEvents()
-    assert window.attack.isVisible()
-    assert not window.actions_["focus_pair"].isChecked()
-    left, right = window.pair.views.sizes()
-    assert abs(left - right) <= 1
-    upper, lower = window._main.sizes()
-    assert upper / (upper + lower) == pytest.approx(620 / 960, abs=0.05)
-
-
-def test_a_narrow_window_shows_only_the_thumbnails_of_the_library(person, shot):
-    library = person.window.library
-    assert library._search.isVisible()
-    person.window.resize(COLLAPSE_WIDTH - 1, 800)
-    QApplication.processEvents()
-    assert not library._search.isVisible()
-    assert library.list.isVisible()
-    assert library.width() < 140
-    assert person.window.width() < COLLAPSE_WIDTH
-    shot(person.window, "window-narrow")
-    person.window.resize(1600, 1000)
-    QApplication.processEvents()
-    assert library._search.isVisible()
-
-
-@pytest.mark.parametrize("tab", [0, 1])
-def test_every_input_has_an_accessible_name(person, tab):
-    person.window.work.setCurrentIndex(tab)
+@pytest.mark.parametrize("workspace", [info.key for info in WORKSPACES])
+def test_every_input_has_an_accessible_name(person, workspace):
+    person.show_workspace(workspace)
     QApplication.processEvents()
     names = {}
     for widget in inputs(person):
@@ -184,9 +148,9 @@ def test_every_input_has_an_accessible_name(person, tab):
     assert [widget for widget, name in names.items() if not name.strip()] == []
 
 
-@pytest.mark.parametrize("tab", [0, 1])
-def test_every_input_is_reached_with_the_tab_key(person, tab):
-    person.window.work.setCurrentIndex(tab)
+@pytest.mark.parametrize("workspace", [info.key for info in WORKSPACES])
+def test_every_input_is_reached_with_the_tab_key(person, workspace):
+    person.show_workspace(workspace)
     QApplication.processEvents()
     person.window.pair.clean.setFocus()
     first, reached = QApplication.focusWidget(), set()
@@ -220,7 +184,7 @@ def test_choices_are_restored_at_the_next_start(shapes, tmp_path):
         assert person.window.attack.preset.currentText() == "BIM"
         assert person.wait_for_scene().epsilon == person.window.attack.epsilon.value == 0.07
         assert person.window.actions_["all_classes"].isChecked()
-        assert len(person.window.verdict.view._bars._rows) == 16
+        assert len(person.window.stage.verdict.view._bars._rows) == 16
 
 
 def test_the_window_opens_with_damaged_settings_and_weights(shapes, tmp_path, monkeypatch):

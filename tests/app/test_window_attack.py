@@ -30,7 +30,7 @@ def seen(view):
 
 
 def bars(person):
-    return inspection.pixels(person.window.verdict.view._bars)
+    return inspection.pixels(person.window.stage.verdict.view._bars)
 
 
 # --- the start ----------------------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def test_the_three_shipped_models_give_their_verdicts(person):
     assert names == {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"}
     scene = person.wait_for_scene()
     assert len(scene.clean_confidence) == len(scene.adversarial_confidence) == 3
-    spoken = person.window.verdict.view.accessibleDescription()
+    spoken = person.window.stage.verdict.view.accessibleDescription()
     assert all(model.card.title in spoken for model in person.store.models)
     assert "CPU" in person.window.device.text() or "GPU" in person.window.device.text()
 
@@ -261,7 +261,7 @@ def test_a_targeted_attack_raises_the_confidence_in_the_target_class(person):
     guitar = person.store.classes.index("guitar")
     assert aimed.setup.target == guitar
     assert aimed.adversarial_confidence[0, guitar] > scene.adversarial_confidence[0, guitar]
-    assert "target" in person.window.verdict.view._mark_legend.text()
+    assert "target" in person.window.stage.verdict.view._mark_legend.text()
     person.choose(goal, "untargeted")
     assert np.allclose(person.wait_for_scene().points, scene.points)
 
@@ -312,7 +312,7 @@ def test_in_a_small_window_preset_variant_and_goal_are_not_elided_and_all_verdic
                     QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, combo
                 )
                 assert combo.fontMetrics().horizontalAdvance(combo.currentText()) <= field.width()
-        assert person.window.verdict.view._bars.horizontalScrollBar().maximum() == 0
+        assert person.window.stage.verdict.view._bars.horizontalScrollBar().maximum() == 0
     finally:
         person.window.resize(size)
 

@@ -53,7 +53,7 @@ def test_the_command_of_a_library_shape_repeats_its_attack(person, capsys):
 
 def test_with_another_model_a_defence_and_a_target(person, capsys):
     person.store.set_primary("pointnet-adversarial")
-    person.choose(person.window.library.defense, "SOR")
+    person.choose(person.window.stage.models.defense, "SOR")
     person.choose(person.window.attack._goal, "towards lamp")
     person.choose(person.window.attack._variant, "per point L2")
     person.wait_for_scene()

@@ -1,4 +1,4 @@
-"""The Evaluate tab: evaluating models, the figures, the clouds behind their marks, and exports."""
+"""The Evaluate workspace: evaluating models, the figures, the clouds behind their marks, and exports."""
 
 import csv
 import json
@@ -25,13 +25,12 @@ CLOUDS, POINTS = 32, 128
 
 
 def begin(person, clouds=CLOUDS, points=POINTS):
-    """Fill in the form of the Evaluate tab, press the button, and return the job."""
-    window, panel = person.window, person.window.evaluation
+    """Fill in the form of the Evaluate workspace, press the button, and return the job."""
+    panel = person.window.workspaces["evaluate"]
     if panel.job is not None:
         panel.job.cancel()
         person.wait_until(lambda: panel.job is None, "the end of the evaluation before")
-    tabs = window.work.tabBar()
-    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(1).center())
+    person.show_workspace("evaluate")
     for field, value in {"clouds": clouds, "points": points, "budgets": 4}.items():
         person.type_option(panel.form, field, str(value))
     person.click(panel.start)
@@ -41,12 +40,12 @@ def begin(person, clouds=CLOUDS, points=POINTS):
 
 def made(person):
     """A comparison of three models under FGSM, which is computed once and reused."""
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     complete = panel.result is not None and len(panel.result.measurements) == 3
     if not complete or panel.result.options.points != POINTS or panel.job is not None:
         begin(person)
         person.wait_until(lambda: panel.job is None, "the evaluation")
-    person.window.work.setCurrentWidget(panel)
+    person.show_workspace("evaluate")
     return panel.result
 
 
@@ -63,7 +62,7 @@ def click_on_axes(plane, x, y):
 
 def expect_clouds(person, places):
     """Check that the pager has these clouds of the comparison, and that the first is shown; their names."""
-    view, store = person.window.evaluation.view, person.store
+    view, store = person.window.workspaces["evaluate"].view, person.store
     split = store.dataset.split("test")
     names = [split.names[row] for row in view.comparison.rows[places]]
     person.wait_until(lambda: store.cloud.name == names[0], "the first cloud")
@@ -74,11 +73,11 @@ def expect_clouds(person, places):
 
 
 def test_all_models_are_measured_and_the_numbers_shown(person, shot):
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     begin(person)
     assert panel.start.isHidden()
     assert panel.stop.isVisible()
-    assert panel.stop.hasFocus(), "it has taken the place of the button that was pressed"
+    assert panel.pause.hasFocus(), "it has taken the place of the button that was pressed"
     assert not panel.export.isEnabled()
     person.wait_until(lambda: panel.job is None, "the evaluation")
     assert panel.start.hasFocus()
@@ -102,7 +101,7 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
 
 
 def test_finished_models_are_shown_while_the_evaluation_goes_on(person):
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     panel.view.comparison = panel.result = None
     job = begin(person)
     person.wait_until(lambda: panel.view.comparison is not None, "the first model")
@@ -115,7 +114,7 @@ def test_finished_models_are_shown_while_the_evaluation_goes_on(person):
 
 def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
     made(person)
-    view, now = person.window.evaluation.view, theme.current()
+    view, now = person.window.workspaces["evaluate"].view, theme.current()
     show(person, "Top-k")
     for plot, colour, other in zip(view.top_k, (now.clean, now.adv), (now.adv, now.clean), strict=True):
         assert where(plot, colour, 40).any()
@@ -134,7 +133,7 @@ def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
 
 
 def test_the_definition_of_confidence_can_be_chosen(person):
-    result, view = made(person), person.window.evaluation.view
+    result, view = made(person), person.window.workspaces["evaluate"].view
     show(person, "Confidence")
     person.choose(view.definition, "Confidence of right verdicts")
     right = int(result.measurements[0].report.sides[1].correct.sum())
@@ -145,7 +144,7 @@ def test_the_definition_of_confidence_can_be_chosen(person):
 
 
 def test_a_cell_opens_its_clouds_one_after_the_other(person):
-    result, view = made(person), person.window.evaluation.view
+    result, view = made(person), person.window.workspaces["evaluate"].view
     show(person, "Confusion")
     title = person.store.models[1].card.title
     person.choose(view.model, title)
@@ -174,7 +173,7 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
 
 
 def test_a_point_of_the_sweep_opens_the_clouds_misclassified_at_its_epsilon(person):
-    result, view = made(person), person.window.evaluation.view
+    result, view = made(person), person.window.workspaces["evaluate"].view
     show(person, "Epsilon sweep")
     curve = result.measurements[0].sweep
     assert not curve.correct[-1].all()
@@ -184,11 +183,11 @@ def test_a_point_of_the_sweep_opens_the_clouds_misclassified_at_its_epsilon(pers
     assert person.store.primary == person.store.models[0].name
     scene = person.wait_for_scene()
     assert scene.fooled()[scene.setup.primary]
-    assert person.window.evaluation.stale.isHidden(), "another epsilon makes nothing stale"
+    assert person.window.workspaces["evaluate"].stale.isHidden(), "another epsilon makes nothing stale"
 
 
 def test_a_point_of_top_k_opens_the_misclassified_clouds(person):
-    result, view = made(person), person.window.evaluation.view
+    result, view = made(person), person.window.workspaces["evaluate"].view
     show(person, "Top-k")
     moved = result.measurements[0].report.sides[1]
     missed = np.flatnonzero(moved.rank > 1)
@@ -200,7 +199,7 @@ def test_a_point_of_top_k_opens_the_misclassified_clouds(person):
 
 
 def test_a_box_opens_the_cloud_next_to_its_median(person):
-    result, view = made(person), person.window.evaluation.view
+    result, view = made(person), person.window.workspaces["evaluate"].view
     show(person, "Confidence")
     person.choose(view.definition, "Confidence in the true class")
     (_, values), _ = result.measurements[0].confidences("true")
@@ -214,7 +213,7 @@ def test_a_box_opens_the_cloud_next_to_its_median(person):
 
 def test_the_keyboard_reaches_a_cell(person):
     made(person)
-    view = person.window.evaluation.view
+    view = person.window.workspaces["evaluate"].view
     show(person, "Confusion")
     cells = view.matrix.widget()
     view.figures["confusion"].setFocus()
@@ -231,7 +230,7 @@ def test_the_keyboard_reaches_a_cell(person):
 
 def choose_in_menu(person, text):
     """Open the Export menu with the mouse and choose an entry."""
-    person.click(person.window.evaluation.export)
+    person.click(person.window.workspaces["evaluate"].export)
     person.wait_until(lambda: isinstance(QApplication.activePopupWidget(), QMenu), "the menu")
     menu = QApplication.activePopupWidget()
     action = next(action for action in menu.actions() if action.text() == text)
@@ -303,7 +302,7 @@ def test_a_file_that_cannot_be_written_gives_a_message(person, tmp_path, monkeyp
 
 def test_results_are_marked_as_stale_after_a_change_of_models_or_attack(person):
     made(person)
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     assert panel.stale.isHidden()
     tick = next(box for box in panel.findChildren(QCheckBox) if box.text() == person.store.models[0].card.title)
     for _ in range(2):
@@ -318,7 +317,7 @@ def test_results_are_marked_as_stale_after_a_change_of_models_or_attack(person):
 
 
 def test_a_mark_of_a_removed_model_opens_nothing(person):
-    result, panel, before = made(person), person.window.evaluation, person.store.cloud
+    result, panel, before = made(person), person.window.workspaces["evaluate"], person.store.cloud
     said = []
     panel.info.connect(said.append)
     gone = person.store.models[1]
@@ -338,7 +337,7 @@ def test_a_mark_of_a_removed_model_opens_nothing(person):
 
 def test_the_old_comparison_stays_marked_as_stale_while_a_new_one_runs(person):
     made(person)
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     person.choose(person.window.attack.preset, "RANDOM-SIGN")
     person.wait_for_scene()
     person.click(panel.start)
@@ -348,8 +347,8 @@ def test_the_old_comparison_stays_marked_as_stale_while_a_new_one_runs(person):
 
 
 def test_without_a_ticked_model_the_button_is_disabled(person):
-    panel = person.window.evaluation
-    person.window.work.setCurrentWidget(panel)
+    panel = person.window.workspaces["evaluate"]
+    person.show_workspace("evaluate")
     ticks = [panel.models.itemAt(k).widget() for k in range(panel.models.count())]
     for tick in ticks:
         tick.setFocus()
@@ -362,7 +361,7 @@ def test_without_a_ticked_model_the_button_is_disabled(person):
 
 
 def test_stopping_keeps_the_models_that_are_finished(person):
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     panel.view.comparison = panel.result = None
     begin(person, clouds=48, points=1024)
     person.wait_until(lambda: panel.view.comparison is not None, "the first model")
@@ -375,7 +374,7 @@ def test_stopping_keeps_the_models_that_are_finished(person):
 
 def test_cancelling_keeps_the_previous_result(person):
     before = made(person)
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     job = begin(person, clouds=48, points=1024)
     person.wait_until(lambda: job.meter.fraction, "some progress")
     answer("Cancel it")
@@ -388,7 +387,7 @@ def test_cancelling_keeps_the_previous_result(person):
 
 
 def test_cancelling_the_first_evaluation_shows_no_partial_comparison(person):
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     panel.result = None
     panel.view.show_comparison(None)
     begin(person, clouds=48, points=1024)
@@ -404,14 +403,14 @@ def test_cancelling_the_first_evaluation_shows_no_partial_comparison(person):
 
 @pytest.fixture
 def auto(person, monkeypatch):
-    """AUTO is chosen in the Evaluate tab; its attacks have a few steps each."""
+    """AUTO is chosen in the Evaluate workspace; its attacks have a few steps each."""
     few = {"apgd-ce": 10, "apgd-t": 2, "fab": 2, "square": 10}
     monkeypatch.setattr("core.evaluation.auto.STAGES", {name: {"steps": steps} for name, steps in few.items()})
-    panel = person.window.evaluation
-    person.window.work.setCurrentWidget(panel)
+    panel = person.window.workspaces["evaluate"]
+    person.show_workspace("evaluate")
     person.choose(panel.attack, "AUTO")
     yield panel
-    person.window.work.setCurrentWidget(panel)
+    person.show_workspace("evaluate")
     person.choose(panel.attack, "as set above")
     panel.result = None  # other tests look at FGSM's
 
@@ -464,7 +463,7 @@ def test_auto_needs_an_epsilon_in_radii(person, auto):
 
 
 def test_an_evaluation_with_impossible_options_gives_a_message(person):
-    panel = person.window.evaluation
+    panel = person.window.workspaces["evaluate"]
     begin(person, points=5000)
     person.wait_until(lambda: panel.job is None, "the refusal")
     (text,) = person.pop_errors()

@@ -1,4 +1,4 @@
-"""The Latents tab: fitting the map, its marker, opening the clouds of points, and exports."""
+"""The Latents workspace: fitting the map, its marker, opening the clouds of points, and exports."""
 
 import csv
 import json
@@ -22,13 +22,12 @@ CLOUDS = 32
 
 
 def begin(person, iterations=50, clouds=CLOUDS):
-    """Fill in the forms of the Latents tab, press the button, and return the job."""
-    window, panel = person.window, person.window.latents
+    """Fill in the forms of the Latents workspace, press the button, and return the job."""
+    panel = person.window.workspaces["latents"]
     if panel.job is not None:
         panel.job.cancel()
         person.wait_until(lambda: panel.job is None, "the end of the map before")
-    tabs = window.work.tabBar()
-    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(2).center())
+    person.show_workspace("latents")
     for field, value in {"clouds": clouds, "points": 128}.items():
         person.type_option(panel.clouds_form, field, str(value))
     for field, value in {"perplexity": 5, "early_iterations": 25, "iterations": iterations}.items():
@@ -40,16 +39,16 @@ def begin(person, iterations=50, clouds=CLOUDS):
 
 def made(person):
     """A map, which is fitted once and reused."""
-    panel = person.window.latents
+    panel = person.window.workspaces["latents"]
     if panel.result is None or not panel.result.map.complete or panel.job is not None:
         begin(person)
         person.wait_until(lambda: panel.job is None, "the map")
-    person.window.work.setCurrentWidget(panel)
+    person.show_workspace("latents")
     return panel.result
 
 
 def test_a_map_of_clean_and_adversarial_latents_is_made(person, shot):
-    panel = person.window.latents
+    panel = person.window.workspaces["latents"]
     begin(person)
     assert panel.start.isHidden()
     assert panel.stop.isVisible()
@@ -65,7 +64,7 @@ def test_a_map_of_clean_and_adversarial_latents_is_made(person, shot):
 
 def test_the_star_of_the_current_cloud_follows_the_slider(person):
     made(person)
-    panel, places = person.window.latents, []
+    panel, places = person.window.workspaces["latents"], []
     person.press_slider(0.0)
     for epsilon in (0.02, 0.3):
         person.drag_slider(epsilon)
@@ -78,17 +77,17 @@ def test_the_star_of_the_current_cloud_follows_the_slider(person):
 
 def test_the_star_disappears_when_another_model_is_attacked(person):
     made(person)
-    assert person.window.latents.marker_position is not None
+    assert person.window.workspaces["latents"].marker_position is not None
     person.store.set_primary(person.store.models[1].name)
     person.wait_for_scene()
-    assert person.window.latents.marker_position is None
+    assert person.window.workspaces["latents"].marker_position is None
     person.store.set_primary(person.store.models[0].name)
     person.wait_for_scene()
-    assert person.window.latents.marker_position is not None
+    assert person.window.workspaces["latents"].marker_position is not None
 
 
 def test_a_point_that_is_clicked_opens_its_cloud(person):
-    result, plane = made(person), person.window.latents.map._plot
+    result, plane = made(person), person.window.workspaces["latents"].map._plot
     places = [plane.mapFromScene(plane.box.mapViewToScene(QPointF(*xy))).toTuple() for xy in result.map.xy]
     places = np.array(places, float)
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(len(places))
@@ -102,11 +101,11 @@ def test_a_point_that_is_clicked_opens_its_cloud(person):
 
 
 def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypatch):
-    result, panel = made(person), person.window.latents
+    result, panel = made(person), person.window.workspaces["latents"]
     for ending, head in (("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")):
         path = tmp_path / f"latents.{ending}"
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path: (str(path), ""))
-        person.click(panel.figure)
+        person.choose_export(panel, "Figure…")
         assert path.read_bytes().startswith(head)
         assert any(str(path) in text for text in person.messages())
         caption, made_with = figure_metadata(path)
@@ -118,7 +117,7 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
     assert picture.width() > picture.height() > 300
     table = tmp_path / "latents.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(table), ""))
-    person.click(panel.coordinates)
+    person.choose_export(panel, "Coordinates…")
     with table.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * CLOUDS
@@ -131,14 +130,14 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
 def test_a_figure_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
     made(person)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "latents.doc"), ""))
-    person.click(person.window.latents.figure)
+    person.choose_export(person.window.workspaces["latents"], "Figure…")
     (text,) = person.pop_errors()
     assert "doc" in text
 
 
 def test_a_map_is_marked_as_stale_after_a_change_of_settings(person):
     made(person)
-    panel = person.window.latents
+    panel = person.window.workspaces["latents"]
     assert panel.map._plot.stale.isHidden()
     person.choose(person.window.attack.preset, "BIM")
     person.wait_for_scene()
@@ -153,18 +152,18 @@ def test_a_map_is_marked_as_stale_after_a_change_of_settings(person):
 
 
 def test_a_map_that_is_stopped_is_kept(person):
-    panel = person.window.latents
+    panel = person.window.workspaces["latents"]
     begin(person, iterations=100_000)
     person.wait_until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
     person.click(panel.stop)
     person.wait_until(lambda: panel.job is None, "the end")
     assert not panel.result.map.complete
     assert panel.marker_position is not None
-    assert panel.figure.isEnabled()
+    assert panel.export.isEnabled()
 
 
 def test_after_cancelling_a_map_the_previous_one_is_shown(person):
-    panel, before = person.window.latents, made(person)
+    panel, before = person.window.workspaces["latents"], made(person)
     job = begin(person, iterations=100_000)
     person.wait_until(lambda: "iteration" in panel.map._plot.busy.text(), "the map to form")
     answer("Cancel it")
@@ -172,13 +171,13 @@ def test_after_cancelling_a_map_the_previous_one_is_shown(person):
     person.wait_until(lambda: panel.job is None, "the end")
     assert job.status is Status.CANCELLED
     assert panel.result is before
-    assert panel.figure.isEnabled()
+    assert panel.export.isEnabled()
     assert panel.marker_position is not None
     assert f"{CLOUDS} clean" in panel.map.accessibleDescription()
 
 
 def test_a_point_of_a_map_that_is_being_fitted_opens_its_cloud(person):
-    panel = person.window.latents
+    panel = person.window.workspaces["latents"]
     made(person)
     job = begin(person, iterations=100_000, clouds=CLOUDS // 2)
     person.wait_until(lambda: len(panel._shown[0].rows) == CLOUDS, "the new map to form")
@@ -191,7 +190,7 @@ def test_a_point_of_a_map_that_is_being_fitted_opens_its_cloud(person):
 
 
 def test_a_perplexity_that_is_too_large_gives_a_message(person):
-    panel = person.window.latents
+    panel = person.window.workspaces["latents"]
     begin(person)
     person.wait_until(lambda: panel.job is None, "the map")
     person.type_option(panel.form, "perplexity", "200")

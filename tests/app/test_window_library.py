@@ -142,7 +142,7 @@ def test_a_model_is_hidden_by_a_key_and_the_focus_stays(person):
 
 
 def test_another_model_is_attacked_and_one_is_hidden(person):
-    grid, second = person.window.library._models, person.store.models[1]
+    grid, second = person.window.stage.models.rows, person.store.models[1]
     person.click(grid.itemAtPosition(2, 0).widget(), QPoint(8, 8))
     scene = person.wait_for_scene()
     assert person.store.primary == second.name
@@ -160,7 +160,7 @@ def test_a_folder_of_a_run_becomes_a_model_that_is_attacked_at_once(person, trai
     scene = person.wait_for_scene()
     assert len(scene.setup.models) == len(person.shipped) + 1
     assert scene.setup.models[scene.setup.primary].name == "mine"
-    assert "mine run" in person.window.verdict.view.accessibleDescription()
+    assert "mine run" in person.window.stage.verdict.view.accessibleDescription()
 
 
 def test_a_model_of_other_classes_is_shown_alone_and_the_target_class_is_reset(person, trained):
@@ -176,18 +176,18 @@ def test_a_model_of_other_classes_is_shown_alone_and_the_target_class_is_reset(p
 
 
 def test_the_attacked_model_is_put_behind_a_defence_and_taken_back(person):
-    choice, bare = person.window.library.defense, person.store.primary_model
+    choice, bare = person.window.stage.models.defense, person.store.primary_model
     others = person.store.models[1:]
     person.choose(choice, "SOR")
     scene = person.wait_for_scene()
     attacked = scene.setup.models[scene.setup.primary]
     assert (attacked.name, attacked.bare) == (f"{bare.name}+sor", bare)
     assert person.store.models == (attacked, *others), "in the place of the bare one"
-    assert f"{bare.card.title} + SOR" in person.window.verdict.view.accessibleDescription()
-    person.click(person.window.library._models.itemAtPosition(2, 0).widget(), QPoint(8, 8))
+    assert f"{bare.card.title} + SOR" in person.window.stage.verdict.view.accessibleDescription()
+    person.click(person.window.stage.models.rows.itemAtPosition(2, 0).widget(), QPoint(8, 8))
     person.wait_for_scene()
     assert choice.currentText() == "no defence", "the defence is that of one model"
-    person.click(person.window.library._models.itemAtPosition(1, 0).widget(), QPoint(8, 8))
+    person.click(person.window.stage.models.rows.itemAtPosition(1, 0).widget(), QPoint(8, 8))
     person.wait_for_scene()
     assert choice.currentText() == "SOR"
     person.choose(choice, "no defence")
@@ -198,7 +198,7 @@ def test_the_attacked_model_is_put_behind_a_defence_and_taken_back(person):
 def test_a_model_whose_shapes_no_autoencoder_knows_stays_behind_the_defence_that_it_has(person, trained):
     drop(person, trained("other", ("plate", "rod", "ring")))
     person.wait_until(lambda: person.store.primary == "other", "the model")
-    choice = person.window.library.defense
+    choice = person.window.stage.models.defense
     person.choose(choice, "quantisation")
     person.wait_for_scene()
     QTest.keyClick(choice, Qt.Key.Key_Down)
@@ -212,7 +212,7 @@ def test_a_model_whose_shapes_no_autoencoder_knows_stays_behind_the_defence_that
 def test_the_copied_command_puts_the_model_behind_the_defence_too(person, box, capsys):
     drop(person, box)
     cloud_named(person, "box")
-    person.choose(person.window.library.defense, "smoothing")
+    person.choose(person.window.stage.models.defense, "smoothing")
     scene = person.wait_for_scene()
     person.window.actions_["copy_command"].trigger()
     words = shlex.split(QGuiApplication.clipboard().text())

@@ -135,7 +135,7 @@ def test_a_cloud_that_is_no_everyday_thing_is_marked_beside_the_verdict(person: 
     clusters = np.repeat([[-1, -1, -1], [1, 1, 1]], 1000, axis=0) + np.random.default_rng(0).normal(0, 0.1, (2000, 3))
     write_cloud(tmp_path / "clusters.ply", clusters)
     opened(person, tmp_path / "clusters.ply")
-    pair, panel = person.window.pair, person.window.verdict
+    pair, panel = person.window.pair, person.window.stage.verdict
     assert "unlike the training data" in pair.clean.accessibleDescription()
     assert "unlike" not in pair.adversarial.accessibleDescription()
     assert panel.note.isVisible()
@@ -211,26 +211,26 @@ def test_some_of_the_classes_are_evaluated_and_mapped(shapes: Path, tmp_path: Pa
         scene = person.wait_for_scene()
         assert scene.setup.cloud.label == store.classes.index("table"), "by a name that differs in capitals alone"
 
-        window.work.setCurrentWidget(window.evaluation)
-        person.type_option(window.evaluation.form, "budgets", "3")
-        person.click(window.evaluation.start)
-        person.wait_until(lambda: window.evaluation.job is None and window.evaluation.result is not None, "the result")
-        result = window.evaluation.result
+        panel = person.show_workspace("evaluate")
+        person.type_option(panel.form, "budgets", "3")
+        person.click(panel.start)
+        person.wait_until(lambda: panel.job is None and panel.result is not None, "the result")
+        result = panel.result
         assert len(result.measurements) == len(store.models)
         assert result.classes == store.classes
-        assert "3 of the model's 16 classes present" in window.evaluation.status.text()
+        assert "3 of the model's 16 classes present" in panel.status.text()
         clean = result.measurements[0].report.clean
         assert set(clean.label) == {store.classes.index(name) for name in ("table", "chair", "mug")}
         assert clean.accuracy.value > 0.8
 
-        window.work.setCurrentWidget(window.latents)
-        person.type_option(window.latents.form, "perplexity", "4")
-        person.type_option(window.latents.form, "iterations", "50")
-        person.click(window.latents.start)
-        person.wait_until(lambda: window.latents.job is None and window.latents.result is not None, "the map")
-        assert window.latents.classes == store.classes
-        assert "3 of the model's 16 classes present" in window.latents.status.text()
-        window.latents.export_figure(tmp_path / "map.svg")
+        panel = person.show_workspace("latents")
+        person.type_option(panel.form, "perplexity", "4")
+        person.type_option(panel.form, "iterations", "50")
+        person.click(panel.start)
+        person.wait_until(lambda: panel.job is None and panel.result is not None, "the map")
+        assert panel.classes == store.classes
+        assert "3 of the model's 16 classes present" in panel.status.text()
+        panel.export_figure(tmp_path / "map.svg")
         assert not person.pop_errors()
 
 
@@ -246,11 +246,11 @@ def test_classes_that_no_model_knows_are_named(shapes: Path, tmp_path: Path) -> 
         person.wait_until(lambda: store.dataset.card.name == "folder", "the folder")
         assert any("does not know spoon" in message for message in person.messages())
         calm(person)
-        window.work.setCurrentWidget(window.evaluation)
-        assert "No model here knows spoon" in window.evaluation.view.empty.text()
-        assert not window.evaluation.start.isEnabled()
-        window.work.setCurrentWidget(window.latents)
-        person.click(window.latents.start)
+        person.show_workspace("evaluate")
+        assert "No model here knows spoon" in window.workspaces["evaluate"].view.empty.text()
+        assert not window.workspaces["evaluate"].start.isEnabled()
+        person.show_workspace("latents")
+        person.click(window.workspaces["latents"].start)
         (message,) = person.pop_errors()
         assert message.startswith("The model knows no class spoon; its classes are airplane, bag")
 

@@ -38,11 +38,11 @@ def test_a_model_that_overflows_at_a_shape_is_named_and_once_it_is_hidden_the_ot
 
 
 def test_a_run_that_another_process_trains_is_not_trained_here_as_well(person, tmp_path):
-    panel = person.window.training
+    panel = person.window.workspaces["train"]
     with locked_folder(tmp_path / "run"):
         panel.begin(tmp_path / "run")
         person.wait_until(lambda: panel.job is None, "the refusal")
-    assert "run is in use by another job of this program" in panel.status.text()
+    assert "run is in use by another job of this program" in panel.error.text()
     assert len(person.pop_errors()) == 1
     assert not (tmp_path / "run").exists()
 

@@ -36,7 +36,7 @@ def test_an_attack_is_stepped_and_scrubbed_with_keys(person):
 
 
 def test_loss_and_rmse_are_drawn_over_the_steps_and_a_click_goes_to_one(person):
-    traces = person.window.verdict.traces
+    traces = person.window.stage.verdict.traces
     assert not traces.isVisible(), "FGSM has one step"
     end = person.choose_pgd()
     assert traces.isVisible()

@@ -1,4 +1,4 @@
-"""The Train tab: a training is started, paused, stopped, cancelled, resumed, and its model loaded."""
+"""The Train workspace: a training is started, paused, stopped, cancelled, resumed, and its model loaded."""
 
 import itertools
 import json
@@ -22,9 +22,8 @@ __all__ = ["person", "shapes", "shared_window"]
 
 
 def begin(person, epochs=1000):
-    """Fill in the form of the Train tab, press Train, and return the job."""
-    panel, tabs = person.window.training, person.window.work.tabBar()
-    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(0).center())
+    """Fill in the form of the Train workspace, press Train, and return the job."""
+    panel = person.show_workspace("train")
     for field, value in {"epochs": epochs, "clouds": 16, "batch_size": 8, "points": 32}.items():
         person.type_option(panel.form, field, str(value))
     person.click(panel.start)
@@ -33,14 +32,14 @@ def begin(person, epochs=1000):
 
 
 def first_epoch(person):
-    person.wait_until(lambda: "Epoch" in person.window.training.status.text(), "the first epoch")
+    person.wait_until(lambda: "Epoch" in person.window.workspaces["train"].status.text(), "the first epoch")
 
 
 def end(person):
     """Cancel a training that is still running."""
-    if person.window.training.job is not None:
-        person.window.training.job.cancel()
-        person.wait_until(lambda: person.window.training.job is None, "the end of the training")
+    if person.window.workspaces["train"].job is not None:
+        person.window.workspaces["train"].job.cancel()
+        person.wait_until(lambda: person.window.workspaces["train"].job is None, "the end of the training")
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +61,7 @@ def answer(text):
 
 
 def test_two_epochs_are_trained_and_the_model_is_loaded(person):
-    panel = person.window.training
+    panel = person.window.workspaces["train"]
     begin(person, epochs=2)
     assert panel.start.isHidden()
     assert not panel.form.isEnabled()
@@ -80,9 +79,7 @@ def test_two_epochs_are_trained_and_the_model_is_loaded(person):
     "name", [pytest.param(name, marks=() if name == "dgcnn" else pytest.mark.long) for name in ARCHITECTURES]
 )
 def test_every_architecture_is_trained_with_its_own_options_and_attacked(person, name):
-    panel = person.window.training
-    tabs = person.window.work.tabBar()
-    QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(0).center())
+    panel = person.show_workspace("train")
     person.choose(panel.form.findChild(QWidget, "model"), name)
     assert [key for key, form in panel.model_forms.items() if form.isVisible()] == [name]
     person.type_option(panel.model_forms[name], "dropout", "0.25")
@@ -105,7 +102,7 @@ def test_every_architecture_is_trained_with_its_own_options_and_attacked(person,
 
 
 def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
-    panel = person.window.training
+    panel = person.window.workspaces["train"]
     begin(person, epochs=1)
     person.wait_until(lambda: panel.job is None, "the epoch")
     person.click(panel.probe)
@@ -119,7 +116,7 @@ def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
 
 
 def test_a_training_is_paused_resumed_and_stopped_with_a_model(person):
-    panel = person.window.training
+    panel = person.window.workspaces["train"]
     job = begin(person)
     first_epoch(person)
     person.click(panel.pause)
@@ -138,7 +135,7 @@ def test_a_training_is_paused_resumed_and_stopped_with_a_model(person):
 
 
 def test_a_cancelled_training_offers_no_model_and_can_be_resumed(person):
-    panel = person.window.training
+    panel = person.window.workspaces["train"]
     begin(person)
     first_epoch(person)
     run = panel._folder
@@ -157,7 +154,7 @@ def test_a_cancelled_training_offers_no_model_and_can_be_resumed(person):
 
 
 def test_a_run_can_still_be_resumed_after_an_attempt_with_wrong_options(person):
-    panel = person.window.training
+    panel = person.window.workspaces["train"]
     begin(person)
     first_epoch(person)
     person.click(panel.stop)
@@ -172,7 +169,7 @@ def test_a_run_can_still_be_resumed_after_an_attempt_with_wrong_options(person):
 
 
 def test_a_training_cancelled_in_the_queue_cannot_be_resumed(person):
-    panel, jobs, token = person.window.training, person.window.jobs, Cancel()
+    panel, jobs, token = person.window.workspaces["train"], person.window.jobs, Cancel()
     others = [jobs.submit("endless", lambda: itertools.repeat(Note("")), token) for _ in range(2)]
     job = begin(person)
     assert job.status is Status.QUEUED
@@ -203,7 +200,7 @@ def test_the_job_strip_pauses_stops_and_cancels_the_training(person):
     first_epoch(person)
     person.click(person.find(QToolButton, "Stop and keep"))
     person.wait_until(lambda: job.status is Status.STOPPED, "the end")
-    assert person.window.training.job is None
+    assert person.window.workspaces["train"].job is None
 
 
 def test_runs_started_in_the_same_second_have_different_folders(monkeypatch):
@@ -246,7 +243,7 @@ def test_the_window_responds_while_it_trains(person):
 
 
 def test_invalid_options_are_explained_and_start_no_training(person):
-    panel = person.window.training
+    panel = person.show_workspace("train")
     person.type_option(panel.form, "epochs", "0")
     problems = [label.text() for label in panel.form.findChildren(QLabel) if label.isVisible()]
     assert "Must be at least 1." in problems
@@ -258,7 +255,8 @@ def test_invalid_options_are_explained_and_start_no_training(person):
     person.wait_until(lambda: panel.job is None, "the refusal")
     (text,) = person.pop_errors()
     assert text.startswith("Points: ")
-    assert panel.status.text() == text
+    assert panel.error.text() == text
+    assert panel.error.isVisible()
     assert panel.load.isHidden()
 
 
@@ -266,7 +264,7 @@ def test_a_closed_window_ends_its_training_and_leaves_a_run_to_resume(shapes, tm
     with open_window(shapes, tmp_path) as person:
         begin(person)
         first_epoch(person)
-        run, dataset = person.window.training._folder, person.store.dataset
+        run, dataset = person.window.workspaces["train"]._folder, person.store.dataset
         person.window.close()
         assert not person.window.jobs.jobs
         assert person.window.isHidden()

@@ -16,6 +16,8 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 from app.shell.notify import Severity
 from app.shell.window import Window
 from app.views.groove import MARGIN, Groove
+from app.workspaces.base import Workspace
+from app.workspaces.registry import ATTACK, action_key
 from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import CATEGORIES, make_shape
 from core.live import Scene
@@ -86,6 +88,7 @@ def person(shared_window: "Person") -> Iterator["Person"]:
     """The simulated user of a window in its initial state. An error message that is left open fails the test."""
     shared_window.reset()
     yield shared_window
+    shared_window.leave_work()  # the Transfer workspace starts a job some time after it was shown
     shared_window.wait_until(lambda: not shared_window.busy(), "the jobs to end")
     assert not shared_window.pop_errors()
 
@@ -116,7 +119,7 @@ class Person:
         return not self.unsettled()
 
     def unsettled(self) -> list[str]:
-        """What is still missing until the scene belongs to all that is chosen and nothing is pending but the outcome."""
+        """What is missing until the scene belongs to all that is chosen, and nothing is pending but the outcome."""
         scene, cloud, controller = self.store.scene, self.store.cloud, self.window.controller
         timers = (controller._change_timer, controller._typing_timer, self.window.attack._typing_timer)
         missing = {
@@ -162,12 +165,20 @@ class Person:
         store.models, store.shown = self.shipped, frozenset(model.name for model in self.shipped)
         store.primary = self.shipped[0].name
         store.modelsChanged.emit()
-        window.work.setCurrentIndex(0)
+        self.leave_work()
         assert store.dataset is not None
         window.library.list.setCurrentIndex(window.library.shapes.index(0))
         window.attack.epsilon.setValue(0.1)
         window.controller.release(0.1)
         self.wait_for_scene()
+
+    def leave_work(self) -> None:
+        """Show the whole Stage."""
+        for key in ("focus_pair", "maximise_work"):
+            if self.window.actions_[key].isChecked():
+                self.window.actions_[key].trigger()
+        if self.window.area.workspace != ATTACK:
+            self.window.actions_[action_key(ATTACK)].trigger()
 
     def close(self) -> None:
         """Close and delete the window; checks that no job is left."""
@@ -201,6 +212,20 @@ class Person:
             if widget.isVisible() and name in (widget.accessibleName(), text):
                 return widget
         raise AssertionError(f"no {kind.__name__} called {name!r} is on the screen")
+
+    def show_workspace(self, key: str) -> Workspace | None:
+        """Click on a workspace in the rail; returns what is beside the Stage."""
+        self.click(self.window.area.rail.button(self.window.actions_[action_key(key)]))
+        assert self.window.area.workspace == key
+        return self.window.workspaces.get(key)
+
+    def choose_export(self, panel: Workspace, text: str) -> None:
+        """Choose an entry of the export button's menu."""
+        assert panel.export.isVisible()
+        assert panel.export.isEnabled()
+        menu = panel.export.menu()
+        assert menu is not None
+        next(action for action in menu.actions() if action.text() == text).trigger()
 
     def click(self, widget: QWidget, place: QPoint | None = None) -> None:
         assert widget.isVisible()

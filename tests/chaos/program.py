@@ -32,7 +32,7 @@ def train_in_window(folder: Path) -> int:
     from core.training import TrainOptions, run_exists
 
     application, window = make(["pointward"])
-    panel, ended = window.training, []
+    panel, ended = window.workspaces["train"], []
     TrainingPanel.options = property(lambda _: TrainOptions.model_validate(TRAINING))  # type: ignore[assignment]
 
     def begin(dataset: Any) -> None:

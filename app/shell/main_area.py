@@ -1,0 +1,154 @@
+"""What is below the menu bar: the rail, the library, the work and the Stage, arranged for each workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from app.shell import settings
+from app.shell.jobstrip import JobStrip
+from app.shell.library import WIDTH as LIBRARY_WIDTH
+from app.shell.library import LibraryPanel
+from app.shell.rail import Rail
+from app.stage.stage import COLUMN_WIDTHS, UNLIMITED, Arrangement, Stage
+from app.workspaces.base import Workspace
+from app.workspaces.registry import ATTACK, WORKSPACES, action_key
+
+DRAWERS_OPEN_FROM = 1400
+"""Width of the window in pixels from which drawers are open at the first start."""
+WORK_WIDTH = 400
+"""Smallest width of the work in pixels."""
+STAGE_SHARE = 0.297
+"""Of the width, for the Stage beside the work at the first start."""
+DRAWERS = ("library", "options")
+"""Keys of the actions that open and close a drawer."""
+
+
+class MainArea(QWidget):
+    """Shows one workspace at a time. The Stage is always there, and each workspace keeps its widths and drawers."""
+
+    workspaceChanged = Signal(str)
+
+    def __init__(
+        self,
+        library: LibraryPanel,
+        stage: Stage,
+        panels: Mapping[str, Workspace],
+        strip: JobStrip,
+        actions: Mapping[str, QAction],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.library, self.stage, self._panels, self._actions = library, stage, panels, actions
+        saved = settings.load()
+        self.workspace = saved.workspace if saved.workspace in panels else ATTACK
+        self._stage_widths = dict(saved.stage_widths)
+        self._open = {"library": dict(saved.library_open), "options": dict(saved.options_open)}
+        self.rail = Rail(
+            [actions[action_key(info.key)] for info in WORKSPACES], [actions[drawer] for drawer in DRAWERS]
+        )
+        self.work = QStackedWidget()
+        self.work.setAccessibleName("Work area")
+        self.work.setMinimumWidth(WORK_WIDTH)  # not the widest of all pages
+        for panel in panels.values():
+            self.work.addWidget(panel)
+        self._parts = QSplitter(Qt.Orientation.Horizontal)
+        self._parts.setChildrenCollapsible(False)
+        for part in (library, self.work, stage):
+            self._parts.addWidget(part)
+        right = QVBoxLayout()
+        right.addWidget(self._parts, 1)
+        right.addWidget(strip)
+        whole = QHBoxLayout(self)
+        whole.addWidget(self.rail)
+        whole.addLayout(right, 1)
+        for layout in (right, whole):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(0)
+
+    def show_workspace(self, key: str) -> None:
+        """Show another workspace; the Stage goes on as it is."""
+        self._keep_width()
+        self.workspace = key
+        if key in self._panels:
+            self.work.setCurrentWidget(self._panels[key])
+        self.arrange()
+        self.workspaceChanged.emit(key)
+
+    def toggle_drawer(self, drawer: str, on: bool) -> None:
+        """Open or close the library or the options, in this workspace."""
+        self._keep_width()
+        self._open[drawer][self.workspace] = on
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Show and hide the parts as the workspace, its drawers, and the two actions for more space want it."""
+        panel = self._panels.get(self.workspace)
+        only_pair = self._actions["focus_pair"].isChecked()
+        maximised = self._actions["maximise_work"].isChecked() and panel is not None and not only_pair
+        beside = panel is not None and not maximised and not only_pair
+        self._actions[action_key(self.workspace)].setChecked(True)
+        for drawer in DRAWERS:
+            self._actions[drawer].setChecked(self._is_open(drawer))
+        for key in ("options", "maximise_work"):
+            self._actions[key].setEnabled(panel is not None and not only_pair)
+        self._actions["library"].setEnabled(not only_pair and not maximised)
+        self.rail.setVisible(not only_pair)
+        self.library.setVisible(self._is_open("library") and not only_pair and not maximised)
+        self.work.setVisible(panel is not None and not only_pair)
+        if panel is not None:
+            panel.show_options(self._is_open("options"))
+        self._parts.setOrientation(Qt.Orientation.Vertical if maximised else Qt.Orientation.Horizontal)
+        if only_pair:
+            self.stage.arrange(Arrangement.PAIR)
+        elif maximised:
+            self.stage.arrange(Arrangement.BAR)
+        else:
+            self.stage.arrange(Arrangement.COLUMN if beside else Arrangement.WIDE)
+        self._parts.setStretchFactor(1, 1)
+        self._parts.setStretchFactor(2, int(not beside and not maximised))
+        if maximised:
+            self._parts.setSizes([0, UNLIMITED, 0])  # the Stage takes its smallest height
+        else:
+            self._set_widths(beside)
+
+    def reset(self) -> None:
+        """Give every part the size and place of the first start."""
+        self._stage_widths, self._open = {}, {drawer: {} for drawer in DRAWERS}
+        for key in ("focus_pair", "maximise_work"):
+            self._actions[key].setChecked(False)
+        self.stage.reset_sizes()
+        self.arrange()
+
+    def save(self) -> None:
+        """Save the workspace, widths and drawers for the next start."""
+        self._keep_width()
+        settings.save(
+            workspace=self.workspace,
+            stage_widths=self._stage_widths,
+            library_open=self._open["library"],
+            options_open=self._open["options"],
+        )
+
+    # --- internals ---
+
+    def _is_open(self, drawer: str) -> bool:
+        if drawer == "options" and self.workspace not in self._panels:
+            return False
+        by_default = self.window().width() >= DRAWERS_OPEN_FROM and (drawer == "options" or self.workspace == ATTACK)
+        return self._open[drawer].get(self.workspace, by_default)
+
+    def _keep_width(self) -> None:
+        if self.stage.arrangement is Arrangement.COLUMN and self.stage.isVisible():
+            self._stage_widths[self.workspace] = self.stage.width()
+
+    def _set_widths(self, beside: bool) -> None:
+        whole, library = self._parts.width(), self.library.width() if self.library.isVisible() else LIBRARY_WIDTH
+        library = library if self.library.isVisibleTo(self) else 0
+        low, high = COLUMN_WIDTHS
+        share = max(low, min(round(STAGE_SHARE * self.window().width()), high))
+        stage = self._stage_widths.get(self.workspace, share) if beside else whole - library
+        self._parts.setSizes([library, max(0, whole - library - stage), stage])

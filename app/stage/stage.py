@@ -1,0 +1,123 @@
+"""The Stage: the pair view, the strip with the epsilon slider, and the models with their verdicts.
+
+One widget that is there in every workspace, so that camera, epsilon and verdicts stay when the workspace changes.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from app.shell import theme
+from app.stage.attack import AttackPanel
+from app.stage.models import ModelsPanel
+from app.stage.verdict import VerdictPanel
+from app.store import Store
+from app.views.chips import Chip, VerdictChips
+from app.views.pair import PairView
+
+if TYPE_CHECKING:
+    from core.live import Scene
+
+UNLIMITED = 16_777_215  # pixels, Qt's largest size of a widget
+COLUMN_WIDTHS = 360, 800
+"""Smallest and largest width in pixels while it is a column beside the work."""
+SIDE_WIDTH = 340
+"""Width in pixels of the models and verdicts at the first start."""
+
+
+class Arrangement(Enum):
+    """What of the Stage is shown, and how."""
+
+    WIDE = auto()
+    """Pair view over strip, beside them models and verdicts."""
+    COLUMN = auto()
+    """Pair view over strip over models and verdicts."""
+    PAIR = auto()
+    """Pair view, slider, and the verdicts as chips."""
+    BAR = auto()
+    """Slider and chips in one line."""
+
+
+class Stage(QWidget):
+    """Pair view, strip, models and verdicts, arranged for the space that they have."""
+
+    def __init__(self, store: Store, pair: PairView, strip: AttackPanel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.pair, self.strip = pair, strip
+        self.models, self.verdict, self.chips = ModelsPanel(store), VerdictPanel(store), VerdictChips()
+        self.arrangement = Arrangement.WIDE
+        self._sizes: dict[Arrangement, list[int]] = {}
+        """Of the two parts, as they were dragged."""
+        upper, content = QWidget(), QWidget()
+        self._side = QScrollArea(widgetResizable=True)  # in a low window the shapes keep their space
+        self._side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._side.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._side.setWidget(content)
+        theme.set_role(content, "content")
+        self._foot = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._foot.addWidget(self.chips)
+        self._foot.addWidget(strip, 1)
+        column = QVBoxLayout(upper)
+        column.addWidget(pair, 1)
+        column.addLayout(self._foot)
+        below = QVBoxLayout(content)
+        below.addWidget(self.models)
+        below.addWidget(self.verdict, 1)
+        below.setSpacing(theme.SPACE_M)
+        below.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
+        self._parts = QSplitter(Qt.Orientation.Horizontal)
+        self._parts.setChildrenCollapsible(False)
+        self._side.setMinimumWidth(content.minimumSizeHint().width())
+        for part in (upper, self._side):
+            self._parts.addWidget(part)
+        whole = QVBoxLayout(self)
+        whole.addWidget(self._parts)
+        for layout in (self._foot, column, whole):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(0)
+        store.sceneChanged.connect(self._show_chips)
+        self.arrange(Arrangement.WIDE)
+
+    def arrange(self, arrangement: Arrangement) -> None:
+        """Show the parts in another arrangement; each keeps the sizes that its parts were given."""
+        if self._side.isVisibleTo(self):
+            self._sizes[self.arrangement] = self._parts.sizes()
+        self.arrangement = arrangement
+        bar, column = arrangement is Arrangement.BAR, arrangement is Arrangement.COLUMN
+        large = arrangement in (Arrangement.WIDE, Arrangement.COLUMN)
+        self.pair.setVisible(not bar)
+        self.strip.show_options(large)
+        self.chips.setVisible(not large)
+        self._foot.setDirection(QBoxLayout.Direction.LeftToRight if bar else QBoxLayout.Direction.TopToBottom)
+        margin = theme.SPACE_M
+        self._foot.setContentsMargins(*((0, 0, 0, 0) if large else (margin, theme.SPACE_S, 0 if bar else margin, 0)))
+        self._side.setVisible(large)
+        self._parts.setOrientation(Qt.Orientation.Vertical if column else Qt.Orientation.Horizontal)
+        self._parts.setStretchFactor(0, 1)
+        self._parts.setStretchFactor(1, int(column))
+        self._parts.setSizes(self._sizes.get(arrangement, [560, 440] if column else [UNLIMITED, SIDE_WIDTH]))
+        low, high = COLUMN_WIDTHS if column else (0, UNLIMITED)
+        self.setMinimumWidth(low)
+        self.setMaximumWidth(high)
+
+    def reset_sizes(self) -> None:
+        """Give the parts the sizes of the first start."""
+        self._sizes = {}
+        self.pair.views.setSizes([1, 1])
+        self._side.hide()  # its present size is not to be kept
+        self.arrange(self.arrangement)
+
+    def _show_chips(self, scene: Scene | None) -> None:
+        if scene is None:
+            self.chips.set_chips(())
+            return
+        classes = scene.setup.classes
+        said = (confidence.argmax(1) for confidence in (scene.clean_confidence, scene.adversarial_confidence))
+        rows = zip(scene.setup.models, *said, scene.fooled(), strict=True)
+        self.chips.set_chips(
+            [Chip(model.card.title, classes[clean], classes[adv], fooled) for model, clean, adv, fooled in rows]
+        )

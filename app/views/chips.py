@@ -1,0 +1,85 @@
+"""Short verdicts of all shown models in one line, for where the confidence bars have no space."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PySide6.QtCore import QEvent, QRect, QSize
+from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.shell import theme
+from app.shell.plain_text import show_tooltip
+from app.views.painting import draw_text
+from core.runtime.text import printable
+
+
+class Chip(NamedTuple):
+    """What a model says of the clean and of the adversarial cloud."""
+
+    model: str
+    clean: str
+    adversarial: str
+    fooled: bool
+    """Whether the adversarial cloud is given another class than the label."""
+
+    @property
+    def text(self) -> str:
+        return printable(f"{self.model}: {self.clean} → {self.adversarial}")
+
+
+class VerdictChips(QWidget):
+    """A chip for each model, orange where it is fooled; those without space are counted, and are in the tooltip."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.chips: tuple[Chip, ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Verdicts")
+        theme.notifier.changed.connect(self.update)
+
+    def set_chips(self, chips: Sequence[Chip]) -> None:
+        """Show these, in this order."""
+        self.chips = tuple(chips)
+        self.setAccessibleDescription("; ".join(chip.text for chip in self.chips))
+        self.update()
+
+    @property
+    def boxes(self) -> list[QRect]:
+        """Where the chips are that fit into the width."""
+        metrics, left, boxes = QFontMetrics(theme.font()), 0, []
+        more = metrics.horizontalAdvance("+99") + theme.SPACE_S
+        for place, chip in enumerate(self.chips):
+            width = metrics.horizontalAdvance(chip.text) + 2 * theme.SPACE_M + theme.SPACE_XS
+            reserved = 0 if place == len(self.chips) - 1 else more
+            if left + width + reserved > self.width():
+                break
+            boxes.append(QRect(left, 0, width, self.height()))
+            left += width + theme.SPACE_S
+        return boxes
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, theme.CONTROL_HEIGHT - 4)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, theme.CONTROL_HEIGHT - 4)
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        painter, now, boxes = QPainter(self), theme.current(), self.boxes
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for chip, box in zip(self.chips, boxes, strict=False):
+            colour = now.adv if chip.fooled else now.border
+            painter.setPen(QPen(colour, 1.5 if chip.fooled else 1))
+            painter.setBrush(now.raised)
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), box.height() / 2, box.height() / 2)
+            inside = box.adjusted(theme.SPACE_M, 0, -theme.SPACE_M, 0)
+            draw_text(painter, inside, chip.text, theme.font(), now.adv if chip.fooled else now.text)
+        if left_out := len(self.chips) - len(boxes):
+            left = boxes[-1].right() + theme.SPACE_S if boxes else 0
+            box = QRect(left, 0, self.width() - left, self.height())
+            draw_text(painter, box, f"+{left_out}", theme.font(), now.muted)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent):
+            show_tooltip(event.globalPos(), "\n".join(chip.text for chip in self.chips), self)
+            return True
+        return super().event(event)
