@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,7 +103,10 @@ class Store(QObject):
         self.cloudChanged.emit(cloud)
 
     def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
-        """Add a model and show it; it replaces one from the same file. A name or title already in use gets a number."""
+        """Add a model and show it; it replaces one from the same file.
+
+        A name already in use gets a number, a title the name of the training set, then a number.
+        """
         name = self._add(model)
         if primary or not self.primary:
             self.primary = name
@@ -126,13 +130,10 @@ class Store(QObject):
     def _add(self, model: LoadedModel) -> str:
         same = model.path or model.name
         others = [known for known in self.models if (known.path or known.name) != same]
-        card = model.card
-        for field in ("name", "title"):
-            taken, wanted, count = {getattr(known.card, field) for known in others}, getattr(card, field), 1
-            while getattr(card, field) in taken:
-                count += 1
-                card = card.model_copy(update={field: f"{wanted} {count}"})
-        model = replace(model, card=card)
+        card, titles = model.card, {known.card.title for known in others}
+        title = card.title if card.title not in titles or card.dataset is None else f"{card.title} · {card.dataset}"
+        name = _free(card.name, {known.card.name for known in others})
+        model = replace(model, card=card.model_copy(update={"name": name, "title": _free(title, titles)}))
         self.models = (*others, model)
         self.shown |= {model.name}
         return model.name
@@ -160,6 +161,21 @@ class Store(QObject):
             self.shown = self.shown - {model.name} | {by.name}
         if model.name == self.primary:
             self.primary = by.name
+        self.modelsChanged.emit()
+
+    def rename_model(self, name: str, title: str) -> None:
+        """Give a model another title, with a number if another model has it."""
+        model = next(each for each in self.models if each.name == name)
+        taken = {each.card.title for each in self.models if each is not model}
+        card = model.card.model_copy(update={"title": _free(title, taken)})
+        self.replace_model(model, replace(model, card=card))
+
+    def remove_model(self, name: str) -> None:
+        """Unload a model; if it was the attacked one, the first of the others is attacked."""
+        self.models = tuple(each for each in self.models if each.name != name)
+        self.shown -= {name}
+        if name == self.primary:
+            self.primary = self.models[0].name if self.models else ""
         self.modelsChanged.emit()
 
     def set_shown(self, name: str, shown: bool) -> None:
@@ -194,3 +210,9 @@ class Store(QObject):
     def set_outcome(self, outcome: Outcome | None) -> None:
         self.outcome = outcome
         self.outcomeChanged.emit(outcome)
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    """``wanted``, with the first number from 2 that makes it none of those that are taken."""
+    numbered = (f"{wanted} {count}" for count in itertools.count(2))
+    return next(text for text in itertools.chain([wanted], numbered) if text not in taken)

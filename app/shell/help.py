@@ -1,14 +1,21 @@
-"""The help dialogs: first steps, shortcuts, diagnostics, about."""
+"""The dialogs that only show a text: first steps, shortcuts, a model's card, diagnostics, about."""
+
+from __future__ import annotations
 
 import json
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from app.shell.actions import shortcut_page
+from core.runtime.text import printable
+
+if TYPE_CHECKING:
+    from core.models.cards import ModelCard
 
 FIRST_STEPS = """
 <h3>Three things to try first</h3>
@@ -50,6 +57,17 @@ def diagnostics(parent: QWidget, cache: Path) -> None:
 
     text = json.dumps(diagnose(cache), indent=2, ensure_ascii=False)
     _show(parent, "Diagnostics", f"<pre>{escape(text)}</pre>", copy=text)
+
+
+def card(parent: QWidget, card: ModelCard) -> None:
+    """What is known of a model."""
+    values: dict[str, object] = card.model_dump(exclude={"metrics", "versions", "typical"})
+    if card.source is None:
+        values.pop("source")
+    values |= {"classes": ", ".join(card.classes)} | {name: f"{value:.4g}" for name, value in card.metrics.items()}
+    known = ((name.replace("_", " "), str(value)) for name, value in values.items() if value)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in row)}</tr>" for row in known)
+    _show(parent, printable(card.title), f'<table cellspacing="8">{rows}</table>', copy=card.model_dump_json(indent=2))
 
 
 def _show(parent: QWidget, title: str, html: str, copy: str = "") -> None:

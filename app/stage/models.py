@@ -1,32 +1,39 @@
-"""The models: which of them is attacked, which verdicts are shown, and the defence in front of the attacked one."""
+"""The models: which of them is attacked, what each says of the shown cloud, and the defence before the attacked one."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QApplication, QButtonGroup, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QVBoxLayout, QWidget
 
-from app.shell import theme
-from app.shell.widgets import Label, button, check_box, radio_button
+from app.shell import help, theme
+from app.shell.widgets import Label, button
 from app.stage.defense import DefenseChoice
 from app.store import Store
+from app.views.model_list import ModelListView, ModelRow
+
+if TYPE_CHECKING:
+    from core.models.checkpoints import LoadedModel
 
 
 class ModelsPanel(QWidget):
-    """A row for each model: attack it, and show its verdict; below them the defence of the attacked one."""
+    """The list of models, the attacked one first, with a context menu; below it the defence of the attacked one."""
 
     openClicked = Signal()
+    currentModelChanged = Signal(str)
+    """Name of the model whose class bars are to be shown."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        self.rows = QGridLayout()
-        self.rows.setHorizontalSpacing(theme.SPACE_S)
-        self.rows.setVerticalSpacing(0)
-        self.rows.setColumnStretch(0, 1)
-        self._attacked_buttons = QButtonGroup(self)
-        self._attacked_buttons.idClicked.connect(lambda row: store.set_primary(store.models[row].name))
+        self.list = ModelListView()
+        self.list.attackRequested.connect(store.set_primary)
+        self.list.shownToggled.connect(store.set_shown)
+        self.list.currentModelChanged.connect(self.currentModelChanged)
+        self.list.menuRequested.connect(lambda name, place: self.menu(name).popup(place))
+        self.empty = Label("None yet: open one below, or train one.", "caption", wrap=True)
         self.defense = DefenseChoice(store)
         below = QHBoxLayout()
         below.setSpacing(theme.SPACE_S)
@@ -36,44 +43,75 @@ class ModelsPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.SPACE_S)
         column.addWidget(Label("Models", "title"))
-        column.addLayout(self.rows)
+        column.addWidget(self.list)
+        column.addWidget(self.empty)
         column.addLayout(below)
-        store.modelsChanged.connect(self._show)
-        self._show()
+        store.modelsChanged.connect(self._on_models)
+        store.sceneChanged.connect(self._show)
+        self._attacked = ""
+        self._on_models()
 
-    def _show(self) -> None:
-        focus_widget = QApplication.focusWidget()
-        focused = self.rows.indexOf(focus_widget) if focus_widget is not None else -1
-        position = cast("tuple[int, ...]", self.rows.getItemPosition(focused))[:2] if focused >= 0 else None
-        self._list()
-        item = self.rows.itemAtPosition(*position) if position is not None else None
-        if item is not None and (widget := item.widget()) is not None:
-            widget.show()  # only a visible widget can have the focus
-            widget.setFocus()
-
-    def _list(self) -> None:
-        while (item := self.rows.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
+    def menu(self, name: str) -> QMenu:
+        """The context menu of a model."""
         store = self._store
+        model = next(each for each in store.models if each.name == name)
+        row = next(each for each in self.list.rows if each.name == name)
+        menu = QMenu(self)
+        menu.aboutToHide.connect(menu.deleteLater)
+        attack = menu.addAction("Attack this model", lambda: store.set_primary(name))
+        attack.setEnabled(not row.attacked)
+        show = menu.addAction("Show its verdict", lambda: store.set_shown(name, not row.shown))
+        show.setCheckable(True)
+        show.setChecked(row.shown)
+        show.setEnabled(row.fits and not row.attacked)
+        menu.addSeparator()
+        menu.addAction("Rename…", lambda: self._rename(model))
+        menu.addAction("Unload", lambda: store.remove_model(name)).setEnabled(len(store.models) > 1)
+        menu.addSeparator()
+        menu.addAction("Card…", lambda: help.card(self, model.card))
+        menu.addAction("Open its folder", lambda: _open_folder(model)).setEnabled(model.path is not None)
+        return menu
+
+    def _rename(self, model: LoadedModel) -> None:
+        title, accepted = QInputDialog.getText(
+            self, "Rename", "Name of the model in this window:", text=model.card.title
+        )
+        if accepted and title.strip():
+            self._store.rename_model(model.name, title.strip())
+
+    def _on_models(self) -> None:
+        self._show()
+        primary = self._store.primary
+        if primary != self._attacked:
+            self._attacked = primary
+            if primary:
+                self.list.set_current(primary)
+
+    def _show(self, *_: object) -> None:
+        store, scene = self._store, self._store.scene
         primary = store.primary_model
-        if primary is None:
-            self.rows.addWidget(Label("None yet: open one below.", "caption"), 0, 0)
-            return
-        for column, text in ((0, "attacked"), (1, "shown")):
-            self.rows.addWidget(Label(text, "caption"), 0, column)
-        for row, model in enumerate(store.models):
-            is_primary = model.name == store.primary
-            attacked = radio_button(model.card.title, checked=is_primary, tip=f"{model.name}: attack this model")
-            self._attacked_buttons.addButton(attacked, row)
-            self.rows.addWidget(attacked, row + 1, 0)
-            fits = model.card.classes == primary.card.classes
-            shown = check_box(
-                checked=fits and (model.name in store.shown or is_primary),
-                enabled=fits and not is_primary,
-                tip="Show this model's verdict" if fits else "This model knows other classes",
-            )
-            shown.setAccessibleName(f"Show {model.card.title}")
-            shown.toggled.connect(lambda on, name=model.name: store.set_shown(name, on))
-            self.rows.addWidget(shown, row + 1, 1, Qt.AlignmentFlag.AlignRight)
+        rows = []
+        for model in sorted(store.models, key=lambda each: each.name != store.primary):
+            fits = primary is not None and model.card.classes == primary.card.classes
+            attacked = model.name == store.primary
+            shown = fits and (attacked or model.name in store.shown)
+            row = ModelRow(model.name, model.card.title, attacked, shown, fits)
+            if row.shown and scene is not None and model in scene.setup.models:
+                place, classes = scene.setup.models.index(model), scene.setup.classes
+                clean, adversarial = scene.clean_confidence[place], scene.adversarial_confidence[place]
+                row = row._replace(
+                    clean=classes[clean.argmax()],
+                    adversarial=classes[adversarial.argmax()],
+                    fooled=bool(adversarial.argmax() != scene.label),
+                    before=float(clean[scene.label]),
+                    after=float(adversarial[scene.label]),
+                )
+            rows.append(row)
+        self.list.set_rows(rows)
+        self.list.setVisible(bool(rows))
+        self.empty.setVisible(not rows)
+
+
+def _open_folder(model: LoadedModel) -> None:
+    assert model.path is not None
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(model.path.parent)))

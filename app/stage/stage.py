@@ -80,6 +80,7 @@ class Stage(QWidget):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(0)
         store.sceneChanged.connect(self._show_chips)
+        self.models.currentModelChanged.connect(self.verdict.show_model)
         self.arrange(Arrangement.WIDE)
 
     def arrange(self, arrangement: Arrangement) -> None:

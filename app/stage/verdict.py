@@ -32,12 +32,14 @@ LOSS = ("loss", "loss", "Cross-entropy to the label, in nats")
 
 
 class VerdictPanel(QWidget):
-    """Confidence bars of all models, loss and RMSE over the steps, and the distances and loss of the scene."""
+    """Class bars of one model, loss and RMSE over the steps, and the distances and loss of the scene."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumWidth(300)
         self._store = store
+        self._model = ""
+        """Name of the model whose class bars are shown; the attacked one's if it gives no verdict."""
         self.view = ConfidenceView()
         self.traces = AttackTraces()
         self._traced: tuple[State, ...] = ()
@@ -66,7 +68,8 @@ class VerdictPanel(QWidget):
         column.setSpacing(theme.SPACE_S)
         self.note = Label(role="warning", wrap=True)
         self.note.hide()
-        column.addWidget(Label("Confidence", "title"))
+        self._title = Label(role="title")
+        column.addWidget(self._title)
         column.addWidget(self.note)
         column.addWidget(self.view, 1)
         column.addWidget(self.traces)
@@ -76,6 +79,11 @@ class VerdictPanel(QWidget):
         store.historyChanged.connect(self._show_traces)
         self._show(None)
         self._show_traces()
+
+    def show_model(self, name: str) -> None:
+        """Show the class bars of this model."""
+        self._model = name
+        self._show(self._store.scene)
 
     def copy_numbers(self) -> None:
         """Copy the scene as tab-separated lines: each model with its two verdicts, then each number."""
@@ -105,17 +113,21 @@ class VerdictPanel(QWidget):
 
     def _show(self, scene: Scene | None) -> None:
         if scene is None:
+            self._title.setText("Classes")
             self.view.set_verdicts((), (), None, None, None, None)
             for value in self._values.values():
                 value.setText("–")
             self.note.hide()
             return
-        titles = [model.card.title for model in scene.setup.models]
+        models = scene.setup.models
+        titles = [model.card.title for model in models]
+        place = next((at for at, each in enumerate(models) if each.name == self._model), scene.setup.primary)
+        self._title.setText(f"Classes of {titles[place]}")
         self.view.set_verdicts(
             scene.setup.classes,
-            titles,
-            scene.clean_confidence,
-            scene.adversarial_confidence,
+            titles[place : place + 1],
+            scene.clean_confidence[place : place + 1],
+            scene.adversarial_confidence[place : place + 1],
             scene.setup.cloud.label,
             scene.setup.target if scene.setup.attack.goal == "targeted" else None,
         )

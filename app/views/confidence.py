@@ -149,7 +149,7 @@ class _Bars(QAbstractScrollArea):
         return QSize(320, HEADER_HEIGHT + TOP_CLASSES * ROW_HEIGHT + theme.SPACE_XS)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, HEADER_HEIGHT + 3 * ROW_HEIGHT)
+        return QSize(220, self.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._lay_out()

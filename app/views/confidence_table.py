@@ -59,18 +59,24 @@ class ConfidenceTable:
         return names and np.array_equal(self.clouds.get("clean", ()), other.clouds.get("clean", ()))
 
     def top(self, count: int) -> list[int]:
-        """The ``count`` classes to show: the true class first, then the others by falling confidence."""
-        order = sorted(range(len(self.classes)), key=lambda k: (k != self.true_class, -self._highest(k)))
-        return order[:count] if self.clouds else []
+        """The ``count`` classes to show: true, predicted and target class, and the most confident others.
+
+        The true class comes first, then the others by falling confidence.
+        """
+        if not self.clouds:
+            return []
+        wanted = {self.true_class, self.target_class, *self.predicted_classes}
+        order = sorted(range(len(self.classes)), key=lambda k: (k not in wanted, -self._highest(k)))[:count]
+        return sorted(order, key=lambda k: (k != self.true_class, -self._highest(k)))
 
     def keep_rows(self, rows: Sequence[int]) -> list[int]:
         """The same rows in the same order, so that they do not move during a drag.
 
-        Only a newly predicted class replaces the least confident row that is neither predicted nor true.
+        Only a newly predicted class and a new target replace the least confident of the rows that can be left out.
         """
-        kept = list(rows)
-        for newcomer in sorted(self.predicted_classes - set(kept)):
-            replaceable = [k for k in kept if k not in self.predicted_classes and k != self.true_class]
+        kept, wanted = list(rows), {self.true_class, self.target_class, *self.predicted_classes}
+        for newcomer in sorted(k for k in wanted if k is not None and k not in kept):
+            replaceable = [k for k in kept if k not in wanted]
             if replaceable:
                 kept[kept.index(min(replaceable, key=self._highest))] = newcomer
         return kept

@@ -160,3 +160,17 @@ def test_kept_rows_contain_every_predicted_class_and_the_true_class(seed: int, t
     assert len(set(kept)) == 6
     assert {true_class, *now.predicted_classes} <= set(kept)
     assert all(a == b for a, b in zip(start, kept, strict=True) if b in start)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 15), st.integers(0, 15))
+def test_true_predicted_and_target_class_always_have_rows(seed: int, true_class: int, target: int) -> None:
+    generator = np.random.default_rng(seed)
+    clean, first, then = generator.dirichlet(np.full(16, 0.2), (3, 1))
+    start = ConfidenceTable(CLASSES, MODELS[:1], clean, first, true_class)
+    rows = start.top(6)
+    assert len(set(rows)) == 6
+    assert {true_class, *start.predicted_classes} <= set(rows)
+    aimed = ConfidenceTable(CLASSES, MODELS[:1], clean, then, true_class, target)
+    for shown in (aimed.top(6), aimed.keep_rows(rows)):
+        assert {true_class, target, *aimed.predicted_classes} <= set(shown)
+        assert len(set(shown)) == 6

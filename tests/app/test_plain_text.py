@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QLabel,
-    QRadioButton,
     QTextBrowser,
     QWidget,
 )
@@ -317,9 +316,9 @@ def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):
     person.wait_until(lambda: person.store.primary == MARKUP, "the model")
     person.wait_for_scene()
     window = person.window
-    radio = next(each for each in window.stage.findChildren(QRadioButton) if each.isChecked())
-    assert displayed(radio) == MARKUP
-    assert effective(radio.toolTip()) == f"{MARKUP}: attack this model"
+    models = window.stage.models.list
+    assert models.model().index(0, 0).data() == MARKUP
+    assert effective(tooltip(models.viewport(), QPoint(40, 5))).splitlines()[0] == f"{MARKUP}, attacked"
     goal = window.attack._goal
     assert [goal.itemText(k) for k in (2, 3)] == [f"towards {MARKUP}", f"towards {SHOWN_CONTROL[:-4]}"]
     boxes = [each for each in window.workspaces["evaluate"].findChildren(QCheckBox) if MARKUP in displayed(each)]

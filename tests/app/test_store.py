@@ -56,6 +56,40 @@ def test_a_name_already_in_use_gets_a_number_and_a_hidden_model_stays_hidden() -
     assert store.shown == {"simple", "other"}
 
 
+def test_a_title_already_in_use_names_the_dataset_and_then_gets_a_number() -> None:
+    store = Store()
+    for name, dataset in (("a", "shapes16"), ("b", "modelnet16"), ("c", "modelnet16"), ("d", None)):
+        made = model(name, shipped=False)
+        store.add_model(replace(made, card=made.card.model_copy(update={"title": "simple", "dataset": dataset})))
+    titles = [known.card.title for known in store.models]
+    assert titles == ["simple", "simple · modelnet16", "simple · modelnet16 2", "simple 2"]
+
+
+def test_a_model_gets_another_title_and_keeps_its_place() -> None:
+    store = Store()
+    for name in ("a", "b"):
+        store.add_model(model(name, shipped=False))
+    store.rename_model("a", "mine")
+    assert [known.card.title for known in store.models] == ["mine", "b"]
+    assert (store.primary, store.shown) == ("a", {"a", "b"})
+    store.rename_model("b", "mine")
+    assert [known.card.title for known in store.models] == ["mine", "mine 2"]
+
+
+def test_an_unloaded_model_is_gone_and_another_is_attacked() -> None:
+    store, changes = Store(), []
+    for name in ("a", "b", "c"):
+        store.add_model(model(name, shipped=False))
+    store.modelsChanged.connect(lambda: changes.append(1))
+    store.remove_model("b")
+    assert ([known.name for known in store.models], store.primary, store.shown) == (["a", "c"], "a", {"a", "c"})
+    store.remove_model("a")
+    assert (store.primary, store.shown) == ("c", {"c"})
+    store.remove_model("c")
+    assert (store.models, store.primary) == ((), "")
+    assert len(changes) == 3
+
+
 def test_a_model_in_the_place_of_another_is_attacked_and_shown_as_that_was() -> None:
     store = Store()
     store.set_shipped((model("a"), model("b"), model("c")))

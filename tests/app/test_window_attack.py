@@ -41,8 +41,12 @@ def test_the_three_shipped_models_give_their_verdicts(person):
     assert names == {"pointnet-simple", "pointnet-adversarial", "pointnet-defense"}
     scene = person.wait_for_scene()
     assert len(scene.clean_confidence) == len(scene.adversarial_confidence) == 3
-    spoken = person.window.stage.verdict.view.accessibleDescription()
-    assert all(model.card.title in spoken for model in person.store.models)
+    rows = person.window.stage.models.list.rows
+    assert [row.title for row in rows] == [model.card.title for model in person.store.models]
+    for row, clean, adversarial in zip(rows, scene.clean_confidence, scene.adversarial_confidence, strict=True):
+        assert row.clean == scene.setup.classes[clean.argmax()]
+        assert row.adversarial == scene.setup.classes[adversarial.argmax()]
+        assert (row.before, row.after) == pytest.approx((clean[scene.label], adversarial[scene.label]))
     assert "CPU" in person.window.device.text() or "GPU" in person.window.device.text()
 
 
@@ -312,7 +316,9 @@ def test_in_a_small_window_preset_variant_and_goal_are_not_elided_and_all_verdic
                     QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, combo
                 )
                 assert combo.fontMetrics().horizontalAdvance(combo.currentText()) <= field.width()
-        assert person.window.stage.verdict.view._bars.horizontalScrollBar().maximum() == 0
+        models = person.window.stage.models.list
+        assert models.verticalScrollBar().maximum() == 0
+        assert models.visibleRegion().boundingRect().height() == models.height()
     finally:
         person.window.resize(size)
 

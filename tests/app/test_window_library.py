@@ -3,14 +3,15 @@
 import json
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
+from PySide6.QtGui import QContextMenuEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QPushButton, QTextBrowser
 
 from core.commands import run
 from core.datasets import REGISTRY, Spec, folder
@@ -131,27 +132,103 @@ def test_keys_choose_the_next_and_the_previous_shape_cyclically(person):
 # --- models -------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_is_hidden_by_a_key_and_the_focus_stays(person):
-    box = person.find(QCheckBox, "Show adv.")
-    box.setFocus()
-    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Space)
+def click_mark(person, name, which):
+    """Click on the circle (0) or the box (1) of a model's row."""
+    models = person.window.stage.models.list
+    person.click(models.viewport(), models.mark_boxes(name)[which].center())
+
+
+def row_of(person, name):
+    return next(row for row in person.window.stage.models.list.rows if row.name == name)
+
+
+def test_a_model_is_hidden_by_a_key_and_shown_again(person):
+    models, name = person.window.stage.models.list, person.store.models[1].name
+    models.setFocus()
+    QTest.keyClick(models, Qt.Key.Key_Down)
+    assert models.current == name
+    QTest.keyClick(models, Qt.Key.Key_Space)
+    assert name not in [model.name for model in person.wait_for_scene().setup.models]
+    assert not row_of(person, name).shown
+    assert row_of(person, name).verdict == ""
+    assert models.hasFocus()
+    assert models.current == name
+    QTest.keyClick(models, Qt.Key.Key_Space)
+    assert name in [model.name for model in person.wait_for_scene().setup.models]
+    assert row_of(person, name).verdict
+
+
+def test_another_model_is_attacked_and_pinned_and_one_is_hidden(person):
+    models, (first, second, third) = person.window.stage.models.list, (each.name for each in person.store.models)
+    click_mark(person, second, 0)
+    scene = person.wait_for_scene()
+    assert person.store.primary == second
+    assert scene.setup.models[scene.setup.primary].name == second
+    assert [row.name for row in models.rows] == [second, first, third]
+    assert models.current == second
+    click_mark(person, third, 1)
+    scene = person.wait_for_scene()
+    assert [model.name for model in scene.setup.models] == [first, second]
+    click_mark(person, second, 1)
+    assert second in [model.name for model in person.wait_for_scene().setup.models], "the attacked one is always shown"
+
+
+def test_a_row_opens_the_class_bars_of_its_model(person, shot):
+    models, verdict = person.window.stage.models.list, person.window.stage.verdict
+    model = person.store.models[2]
+    person.click(models.viewport(), models.mark_boxes(model.name)[0].center() + QPoint(40, 0))
+    assert person.store.primary != model.name, "a click on the name only opens the bars"
+    assert verdict.view.accessibleDescription().startswith(f"{model.card.title}: clean ")
+    assert verdict._title.text() == f"Classes of {model.card.title}"
+    shot(person.window, "models")
+    QTest.keyClick(models, Qt.Key.Key_Return)
+    assert person.wait_for_scene().setup.models[2].name == person.store.primary == model.name
+
+
+def choose_in_menu(person, name, text):
+    menu = person.window.stage.models.menu(name)
+    action = next(each for each in menu.actions() if each.text() == text)
+    assert action.isEnabled()
+    action.trigger()
+    menu.deleteLater()
+
+
+def test_the_context_menu_of_a_model(person, trained, monkeypatch):
+    drop(person, trained("mine", person.store.classes))
+    person.wait_until(lambda: person.store.primary == "mine", "the model")
     person.wait_for_scene()
-    again = person.find(QCheckBox, "Show adv.")
-    assert not again.isChecked()
-    assert QApplication.focusWidget() is again
-
-
-def test_another_model_is_attacked_and_one_is_hidden(person):
-    grid, second = person.window.stage.models.rows, person.store.models[1]
-    person.click(grid.itemAtPosition(2, 0).widget(), QPoint(8, 8))
-    scene = person.wait_for_scene()
-    assert person.store.primary == second.name
-    assert scene.setup.models[scene.setup.primary] is second
-    QApplication.processEvents()
-    person.click(grid.itemAtPosition(3, 1).widget())
-    scene = person.wait_for_scene()
-    assert [model.name for model in scene.setup.models] == [model.name for model in person.store.models[:2]]
-    assert not grid.itemAtPosition(2, 1).widget().isEnabled()  # the attacked one is always shown
+    models, opened = person.window.stage.models.list, []
+    models.setFocus()
+    QApplication.sendEvent(models, QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, QPoint(), QPoint(5, 5)))
+    menu = QApplication.activePopupWidget()
+    enabled = {action.text(): action.isEnabled() for action in menu.actions() if action.text()}
+    assert enabled == {
+        "Attack this model": False,
+        "Show its verdict": False,
+        "Rename…": True,
+        "Unload": True,
+        "Card…": True,
+        "Open its folder": True,
+    }
+    menu.close()
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, text: (f" {text} again ", True))
+    choose_in_menu(person, "mine", "Rename…")
+    person.wait_for_scene()
+    assert row_of(person, "mine").title == "mine run again"
+    monkeypatch.setattr("app.stage.models.QDesktopServices.openUrl", opened.append)
+    choose_in_menu(person, "mine", "Open its folder")
+    assert Path(opened[0].toLocalFile()) == person.store.primary_model.path.parent
+    choose_in_menu(person, "mine", "Card…")
+    dialog = next(each for each in person.window.findChildren(QDialog) if each.windowTitle() == "mine run again")
+    assert "architecture" in dialog.findChild(QTextBrowser).toPlainText()
+    dialog.close()
+    choose_in_menu(person, "pointnet-simple", "Attack this model")
+    assert person.wait_for_scene().setup.models[0].name == person.store.primary == "pointnet-simple"
+    choose_in_menu(person, "mine", "Show its verdict")
+    assert "mine" not in [model.name for model in person.wait_for_scene().setup.models]
+    choose_in_menu(person, "mine", "Unload")
+    person.wait_for_scene()
+    assert [row.name for row in models.rows] == [model.name for model in person.shipped]
 
 
 def test_a_folder_of_a_run_becomes_a_model_that_is_attacked_at_once(person, trained):
@@ -161,6 +238,7 @@ def test_a_folder_of_a_run_becomes_a_model_that_is_attacked_at_once(person, trai
     assert len(scene.setup.models) == len(person.shipped) + 1
     assert scene.setup.models[scene.setup.primary].name == "mine"
     assert "mine run" in person.window.stage.verdict.view.accessibleDescription()
+    assert person.window.stage.models.list.rows[0].title == "mine run"
 
 
 def test_a_model_of_other_classes_is_shown_alone_and_the_target_class_is_reset(person, trained):
@@ -184,10 +262,10 @@ def test_the_attacked_model_is_put_behind_a_defence_and_taken_back(person):
     assert (attacked.name, attacked.bare) == (f"{bare.name}+sor", bare)
     assert person.store.models == (attacked, *others), "in the place of the bare one"
     assert f"{bare.card.title} + SOR" in person.window.stage.verdict.view.accessibleDescription()
-    person.click(person.window.stage.models.rows.itemAtPosition(2, 0).widget(), QPoint(8, 8))
+    click_mark(person, others[0].name, 0)
     person.wait_for_scene()
     assert choice.currentText() == "no defence", "the defence is that of one model"
-    person.click(person.window.stage.models.rows.itemAtPosition(1, 0).widget(), QPoint(8, 8))
+    click_mark(person, attacked.name, 0)
     person.wait_for_scene()
     assert choice.currentText() == "SOR"
     person.choose(choice, "no defence")
