@@ -267,9 +267,10 @@ class Groove(QAbstractSlider):
         now, aligned = theme.current(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setFont(theme.font(theme.CAPTION_PX))
         painter.setPen(now.muted)
-        words = painter.boundingRect(place, aligned, self._note)
+        note = painter.fontMetrics().elidedText(self._note, Qt.TextElideMode.ElideRight, int(place.width()))
+        words = painter.boundingRect(place, aligned, note)
         painter.fillRect(words.adjusted(-theme.SPACE_XS, 0, theme.SPACE_XS, 0), translucent(now.raised, 0.85))
-        painter.drawText(place, aligned, self._note)
+        painter.drawText(place, aligned, note)
 
     def _paint_cached(self, painter: QPainter, outcome: OutcomeCurves) -> None:
         """Paint the curves from a cached image, so that moving the handle is fast."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.evaluation.comparison import Comparison, ComparisonOptions
     from core.models.checkpoints import LoadedModel
 
-PRESENT = "as set above"
+PRESENT = "as on the Stage"
 AUTO_TIP = (
     "Auto-PGD on two objectives, FAB, Square and clouds of other models: what remains right after all of them is the "
     "accuracy to state. Minutes for each model, and no sweep"

@@ -121,7 +121,7 @@ class LatentsPanel(Workspace):
             self.failed.emit(str(error))
             return
         if store.attack is not None and store.attack.goal == "targeted":
-            self.failed.emit("The map shows untargeted attacks: set the goal above to untargeted first.")
+            self.failed.emit("The map shows untargeted attacks: set the goal under the shapes to untargeted first.")
             return
         _, _, attack, options, tsne_options = settings
         attack, split = attack.at(store.epsilon), dataset.split(SPLIT)
