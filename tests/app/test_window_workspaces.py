@@ -235,11 +235,11 @@ def test_at_the_smallest_size_the_work_is_large_and_the_whole_stage_in_sight(per
             assert corner.x() <= stage.width(), part
             assert corner.y() <= stage.height() or part is stage.verdict, "it scrolls"
         assert stage.pair.views.height() >= 150
+        shot(person.window, f"window-small-{key}")
     plot = person.window.workspaces["latents"].map._plot
     person.show_workspace("latents")
     QApplication.processEvents()
     assert min(plot.width(), plot.height()) >= 520
-        shot(person.window, f"window-small-{key}")
 
 
 def test_the_layout_is_reset(person):
