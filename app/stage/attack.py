@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QComboBox,
     QHBoxLayout,
-    QSlider,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -22,11 +21,12 @@ from PySide6.QtWidgets import (
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.widgets import ElidedComboBox, Label, add_item, tool_button
+from app.shell.widgets import ElidedComboBox, add_item, tool_button
 from app.stage.attack_chooser import AttackChooser
 from app.stage.attack_options import AttackOptions
 from app.stage.budget import BudgetButton
 from app.stage.controller import AttackController
+from app.stage.step_bar import StepBar
 from app.store import Store
 from app.views.epsilon import EpsilonSlider
 from app.views.groove import OutcomeCurves, Scale
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from core.clouds import Cloud
     from core.models.checkpoints import LoadedModel
 
-STEP_ACTIONS = ("reset", "step_back", "step", "play", "run_to_end")
-"""Keys of the actions that have buttons here."""
 TYPING_MS = 400  # time after the last key press until edited options are used: a number may be half typed
 
 ONE_ROW_WIDTH = 680
@@ -78,39 +76,24 @@ class AttackPanel(QWidget):
         self._form = AttackOptions()
         self._typing_timer = QTimer(self, singleShot=True, interval=TYPING_MS)
         self._typing_timer.timeout.connect(self._take_form_options)
-        self._steps = Label("step 0/0")
-        self._steps.setFont(theme.tabular())
-        self._scrubber = QSlider(Qt.Orientation.Horizontal)
-        self._scrubber.setAccessibleName("Steps of the attack")
-        set_tooltip(self._scrubber, "Go to any step of the attack")
-        self._scrubber.setMinimumWidth(48)
-        self._scrubber.setMaximumWidth(160)
-        self._scrubber.setRange(0, 0)
-        self._scrubber.valueChanged.connect(controller.seek)
+        self.steps = StepBar(store, controller, actions)
         self.epsilon = EpsilonSlider()
         self.epsilon.setValue(store.epsilon)
         self.epsilon.pressed.connect(controller.press)
         self.epsilon.moved.connect(controller.drag)
         self.epsilon.released.connect(controller.release)
 
-        choices, steps = QHBoxLayout(), QHBoxLayout()
+        choices = QHBoxLayout()
         for widget in (self.preset, self._variant, self._true_class, self._goal, self._more):
             choices.addWidget(widget)
         choices.addStretch(0)
-        for key in STEP_ACTIONS:
-            button = tool_button()
-            button.setAutoRaise(True)
-            button.setDefaultAction(actions[key])
-            steps.addWidget(button)
-        steps.addWidget(self._scrubber, 1)
-        steps.addWidget(self._steps)
         self._options = QWidget()
         self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight, self._options)
         self._rows.setContentsMargins(0, 0, 0, 0)
-        for row in (self._rows, choices, steps):
+        for row in (self._rows, choices):
             row.setSpacing(theme.SPACE_S)
         self._rows.addLayout(choices)
-        self._rows.addLayout(steps, 1)
+        self._rows.addWidget(self.steps, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_XS)
@@ -123,7 +106,6 @@ class AttackPanel(QWidget):
         self.setEnabled(False)
 
         store.epsilonChanged.connect(self.epsilon.setValue)
-        store.historyChanged.connect(self._show_history)
         store.outcomeChanged.connect(self._show_outcome)
         store.modelsChanged.connect(self._list_goals)
         store.sceneChanged.connect(self._show_scene)
@@ -274,17 +256,6 @@ class AttackPanel(QWidget):
             add_item(self._true_class, text)
         if cloud is not None and (index := class_index(cloud.class_name, self._store.classes)) is not None:
             self._true_class.setCurrentIndex(1 + index)
-
-    def _show_history(self) -> None:
-        last = max(0, len(self._store.history) - 1)
-        with QSignalBlocker(self._scrubber):
-            self._scrubber.setRange(0, last)
-            self._scrubber.setValue(self._store.position)
-        self._scrubber.setEnabled(last > 0)
-        planned = self._store.attack.total_steps if self._store.attack is not None else 0
-        total = max(last, planned)
-        self._steps.setText(f"step {self._store.position}/{total}")
-        self._steps.setMinimumWidth(self._steps.fontMetrics().horizontalAdvance(f"step {total}/{total}"))
 
     def _show_scene(self, scene: live.Scene | None) -> None:
         self.epsilon.setEnabled(scene is not None)

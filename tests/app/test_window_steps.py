@@ -32,7 +32,8 @@ def test_an_attack_is_stepped_and_scrubbed_with_keys(person):
     assert np.array_equal(at(person, 4).points, end.points)
     person.press(Qt.Key.Key_N)
     at(person, 5)  # more steps than planned go on
-    assert "step 5/5" in person.window.attack._steps.text()
+    bar = person.window.attack.steps
+    assert bar.step.text() == f"step {bar.scrubber.best}/{max(4, bar.scrubber.best)}", "the best of all five"
 
 
 def test_loss_and_rmse_are_drawn_over_the_steps_and_a_click_goes_to_one(person):
@@ -100,6 +101,28 @@ def test_the_scrubber_goes_to_any_step(person):
     at(person, 2)
     QTest.keyClick(scrub, Qt.Key.Key_Home)
     at(person, 0)
+
+
+def test_steps_are_counted_from_each_start_and_the_best_iterate_is_marked(person, shot):
+    person.choose_pgd()
+    bar, panel = person.window.attack.steps, person.window.attack
+    person.type_option(panel._form, "restarts", "2")
+    end = person.wait_for_scene()
+    assert len(person.store.history) == 13
+    assert bar.scrubber.starts == (4, 8)
+    best = bar.scrubber.best
+    assert end.points.tobytes() == person.store.history[best].current[0].numpy().tobytes()
+    shown = {"step": f"step {(best - 1) % 4 + 1}/4", "start": f"start {(best - 1) // 4 + 1}/3"}
+    assert bar.step.text() == shown["step"]
+    assert bar.start.text() == ("" if best == 12 else "best, ") + shown["start"]
+    assert ("best of all iterates" in bar.step.toolTip()) == (best != 12)
+    shot(person.window, "steps")
+    bar.scrubber.setFocus()
+    for step, (text, start) in {5: ("step 1/4", "start 2/3"), 4: ("step 4/4", "start 1/3")}.items():
+        while bar.scrubber.value() != step:
+            QTest.keyClick(bar.scrubber, Qt.Key.Key_Left)
+        at(person, step)
+        assert (bar.step.text(), bar.start.text(), bar.scrubber.best) == (text, start, None)
 
 
 def test_the_buttons_of_the_strip_step_the_attack(person):
