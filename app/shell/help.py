@@ -48,7 +48,10 @@ def shortcuts(parent: QWidget) -> None:
 
 
 def about(parent: QWidget) -> None:
-    _show(parent, "About Pointward", ABOUT)
+    from core.results.records import versions
+
+    version = versions(("pointward",)).get("pointward", "")
+    _show(parent, "About Pointward", ABOUT.replace("<h3>Pointward</h3>", f"<h3>Pointward {version}</h3>"))
 
 
 def diagnostics(parent: QWidget, cache: Path) -> None:

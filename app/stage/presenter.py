@@ -55,7 +55,7 @@ class PairPresenter(QObject):
             for best in [int(confidences.argmax())]
         )
         self._pair.set_clean_verdict(*clean, scene.notes[setup.primary])
-        self._pair.set_adversarial_verdict(*adversarial)
+        self._pair.set_adversarial_verdict(*adversarial, _target_note(scene))
         self._show_freshness()
 
     def _show_freshness(self) -> None:
@@ -76,3 +76,12 @@ class PairPresenter(QObject):
             self._pair.set_stale(True, f"shown: ε {shown} – computing {wanted}")
         elif self._controller.busy:
             self._pair.set_stale(True, "attacking…")
+
+
+def _target_note(scene: Scene) -> str:
+    """Whether a targeted attack has reached its target class; empty for an untargeted one."""
+    setup = scene.setup
+    if setup.attack.goal != "targeted" or setup.target is None or scene.step == 0:
+        return ""
+    reached = scene.adversarial_confidence[setup.primary].argmax() == setup.target
+    return f"target {setup.classes[setup.target]} {'reached' if reached else 'not reached'}"

@@ -27,7 +27,7 @@ from core.runtime.text import printable
 Index = QModelIndex | QPersistentModelIndex
 
 ROW_HEIGHT = 26  # in pixels
-MARK_WIDTH, BAR_WIDTH, BAR_HEIGHT = 24, 56, 5  # in pixels: of the two marks at the edges, of the bars
+MARK_WIDTH, BAR_WIDTH, BAR_HEIGHT = 24, 48, 5  # in pixels: of the two marks at the edges, of the bars
 FRAME = 2  # in pixels: the border of a list in the style sheet, and its padding
 MOST_ROWS = 12
 """Rows that are shown without scrolling."""
@@ -229,7 +229,7 @@ class _Delegate(QStyledItemDelegate):
         inside = box.adjusted(MARK_WIDTH, 0, -MARK_WIDTH, 0)
         bars = QRect(inside.right() - BAR_WIDTH, inside.top(), BAR_WIDTH, inside.height())
         texts = inside.width() - BAR_WIDTH - theme.SPACE_S
-        name = QRect(inside.left(), inside.top(), round(0.42 * texts), inside.height())
+        name = QRect(inside.left(), inside.top(), round(0.34 * texts), inside.height())
         verdict = name.translated(name.width() + theme.SPACE_S, 0)
         verdict.setWidth(texts - name.width() - theme.SPACE_S)
         colour = now.text if row.fits else now.disabled

@@ -125,9 +125,11 @@ class PairView(QWidget):
         """See `CloudView.set_verdict`."""
         self.clean.set_verdict(name, confidence, right, note)
 
-    def set_adversarial_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None) -> None:
+    def set_adversarial_verdict(
+        self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = ""
+    ) -> None:
         """See `CloudView.set_verdict`."""
-        self.adversarial.set_verdict(name, confidence, right)
+        self.adversarial.set_verdict(name, confidence, right, note)
 
     def set_stale(self, stale: bool, text: str = "") -> None:
         """Dim the adversarial picture, with a note, while it does not match the controls."""

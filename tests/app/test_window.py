@@ -1,6 +1,7 @@
 """The window as a whole: its actions, themes, sizes, keyboard, memory and start."""
 
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import (
     QRadioButton,
     QScrollBar,
     QTabBar,
+    QTextBrowser,
     QWidget,
 )
 
@@ -109,6 +111,13 @@ def test_a_button_of_the_pair_view_has_a_menu_entry_a_shortcut_and_a_palette_ent
     assert button.isChecked()
     person.click(button)
     close_popups()
+
+
+def test_about_tells_the_version(person):
+    person.window.actions_["about"].trigger()
+    dialog = next(each for each in person.window.findChildren(QDialog) if each.windowTitle() == "About Pointward")
+    assert f"Pointward {version('pointward')}" in dialog.findChild(QTextBrowser).toPlainText()
+    dialog.close()
 
 
 def test_a_key_shows_all_classes_in_the_confidence_bars(person):

@@ -266,6 +266,9 @@ def test_a_targeted_attack_raises_the_confidence_in_the_target_class(person):
     assert aimed.setup.target == guitar
     assert aimed.adversarial_confidence[0, guitar] > scene.adversarial_confidence[0, guitar]
     assert "target" in person.window.stage.verdict.view._mark_legend.text()
+    reached = aimed.adversarial_confidence[0].argmax() == guitar
+    said = person.window.pair.adversarial.accessibleDescription()
+    assert said.endswith("target guitar reached" if reached else "target guitar not reached")
     person.choose(goal, "untargeted")
     assert np.allclose(person.wait_for_scene().points, scene.points)
 
