@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # torch is imported after the window is painted, so nothing h
     from core.models.checkpoints import LoadedModel
 
 SHOWN_AT_START = 3
-"""Number of shipped models whose verdicts are shown at first: as many as fit beside each other."""
+"""Number of shipped models whose verdicts are shown at first; each further one makes the slider slower."""
 SPLIT = "test"
 """The split whose shapes are shown: no shipped model was trained on them."""
 
@@ -113,7 +113,7 @@ class Store(QObject):
         self.modelsChanged.emit()
 
     def show_models(self, models: Iterable[LoadedModel]) -> list[str]:
-        """Show the models of files, which are added unless they are there, and the others while there is space.
+        """Show the models of files, which are added unless they are there.
 
         Returns the names that they have here.
         """
@@ -122,8 +122,6 @@ class Store(QObject):
             known = next((each for each in self.models if each.path == model.path and not each.defense), None)
             names.append(self._add(model) if known is None else known.name)
         self.shown |= set(names)
-        if len(self.shown) > SHOWN_AT_START:
-            self.shown = frozenset(names)
         self.modelsChanged.emit()
         return names
 
@@ -165,17 +163,21 @@ class Store(QObject):
 
     def rename_model(self, name: str, title: str) -> None:
         """Give a model another title, with a number if another model has it."""
-        model = next(each for each in self.models if each.name == name)
+        model = next((each for each in self.models if each.name == name), None)
+        if model is None:  # it was replaced while the person was asked
+            return
         taken = {each.card.title for each in self.models if each is not model}
         card = model.card.model_copy(update={"title": _free(title, taken)})
         self.replace_model(model, replace(model, card=card))
 
     def remove_model(self, name: str) -> None:
-        """Unload a model; if it was the attacked one, the first of the others is attacked."""
+        """Unload a model; if it was the attacked one, the first of the others is, preferably one of its classes."""
+        classes = self.classes
         self.models = tuple(each for each in self.models if each.name != name)
         self.shown -= {name}
         if name == self.primary:
-            self.primary = self.models[0].name if self.models else ""
+            nearest = min(self.models, key=lambda each: tuple(each.card.classes) != classes, default=None)
+            self.primary = nearest.name if nearest is not None else ""
         self.modelsChanged.emit()
 
     def set_shown(self, name: str, shown: bool) -> None:
@@ -183,7 +185,8 @@ class Store(QObject):
         self.modelsChanged.emit()
 
     def set_primary(self, name: str) -> None:
-        if name != self.primary:
+        """Attack this model, unless it has been unloaded."""
+        if name != self.primary and any(each.name == name for each in self.models):
             self.primary = name
             self.modelsChanged.emit()
 

@@ -193,6 +193,8 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Double click", "Look from the first direction again."),
     ("Arrows", "Turn the shapes, or change epsilon, whichever has the focus."),
     ("Hold B", "Show the clean cloud in place of the adversarial one."),
+    ("Click on the circle, or double click, of a model", "Attack it. Its box shows its verdict, its name its classes."),
+    ("Enter, Space, Menu key", "In the list of models: attack, show the verdict, more."),
     ("Page Up, Page Down", "Show the previous or next cloud of a cell in the Transfer workspace."),
     ("Drop a file", "Open it."),
 )

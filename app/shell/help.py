@@ -27,7 +27,7 @@ models make of it; the curve in the slider's groove shows where the attacked one
 among all others.</li>
 </ol>
 <p>To attack a shape of your own, drop its file on the window. To defend against the attack, train a model in the Train
-workspace and load it: its verdict stands beside the others.</p>
+workspace and load it: its verdict is a row in the list of models.</p>
 """
 
 ABOUT = """
@@ -68,7 +68,7 @@ def card(parent: QWidget, card: ModelCard) -> None:
     if card.source is None:
         values.pop("source")
     values |= {"classes": ", ".join(card.classes)} | {name: f"{value:.4g}" for name, value in card.metrics.items()}
-    known = ((name.replace("_", " "), str(value)) for name, value in values.items() if value)
+    known = ((name.replace("_", " "), str(value)) for name, value in values.items() if value not in (None, "", {}))
     rows = "".join(f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in row)}</tr>" for row in known)
     _show(parent, printable(card.title), f'<table cellspacing="8">{rows}</table>', copy=card.model_dump_json(indent=2))
 

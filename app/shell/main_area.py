@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -19,8 +19,8 @@ from app.workspaces.registry import ATTACK, WORKSPACES, action_key
 
 DRAWERS_OPEN_FROM = 1400
 """Width of the window in pixels from which drawers are open at the first start."""
-WORK_WIDTH = 400
-"""Smallest width of the work in pixels."""
+WORK_PLACE, STAGE_PLACE = 1, 2
+"""Among the parts: the library, the work, the Stage."""
 STAGE_SHARE = 0.297
 """Of the width, for the Stage beside the work at the first start."""
 DRAWERS = ("library", "options")
@@ -29,8 +29,6 @@ DRAWERS = ("library", "options")
 
 class MainArea(QWidget):
     """Shows one workspace at a time. The Stage is always there, and each workspace keeps its widths and drawers."""
-
-    workspaceChanged = Signal(str)
 
     def __init__(
         self,
@@ -46,19 +44,24 @@ class MainArea(QWidget):
         saved = settings.load()
         self.workspace = saved.workspace if saved.workspace in panels else ATTACK
         self._stage_widths = dict(saved.stage_widths)
+        """Of workspaces, where it was dragged."""
+        self._library_width = max(saved.library_width, LIBRARY_WIDTH)
         self._open = {"library": dict(saved.library_open), "options": dict(saved.options_open)}
+        self._drawers_start_open: bool | None = None
+        """Whether there is space for drawers; decided by the width of the window when it is arranged first."""
+        stage.set_sizes(saved.stage_parts)
         self.rail = Rail(
             [actions[action_key(info.key)] for info in WORKSPACES], [actions[drawer] for drawer in DRAWERS]
         )
         self.work = QStackedWidget()
         self.work.setAccessibleName("Work area")
-        self.work.setMinimumWidth(WORK_WIDTH)  # not the widest of all pages
         for panel in panels.values():
             self.work.addWidget(panel)
         self._parts = QSplitter(Qt.Orientation.Horizontal)
         self._parts.setChildrenCollapsible(False)
         for part in (library, self.work, stage):
             self._parts.addWidget(part)
+        self._parts.splitterMoved.connect(self._on_dragged)
         right = QVBoxLayout()
         right.addWidget(self._parts, 1)
         right.addWidget(strip)
@@ -71,21 +74,25 @@ class MainArea(QWidget):
 
     def show_workspace(self, key: str) -> None:
         """Show another workspace; the Stage goes on as it is."""
-        self._keep_width()
+        self._actions["focus_pair"].setChecked(False)
         self.workspace = key
         if key in self._panels:
             self.work.setCurrentWidget(self._panels[key])
         self.arrange()
-        self.workspaceChanged.emit(key)
 
     def toggle_drawer(self, drawer: str, on: bool) -> None:
-        """Open or close the library or the options, in this workspace."""
-        self._keep_width()
+        """Open or close the library or the options, in this workspace; a narrow window has space for one of them."""
         self._open[drawer][self.workspace] = on
+        if on and self.window().width() < DRAWERS_OPEN_FROM:
+            for other in DRAWERS:
+                if other != drawer:
+                    self._open[other][self.workspace] = False
         self.arrange()
 
     def arrange(self) -> None:
         """Show and hide the parts as the workspace, its drawers, and the two actions for more space want it."""
+        if self._drawers_start_open is None:
+            self._drawers_start_open = self.window().width() >= DRAWERS_OPEN_FROM
         panel = self._panels.get(self.workspace)
         only_pair = self._actions["focus_pair"].isChecked()
         maximised = self._actions["maximise_work"].isChecked() and panel is not None and not only_pair
@@ -96,11 +103,13 @@ class MainArea(QWidget):
         for key in ("options", "maximise_work"):
             self._actions[key].setEnabled(panel is not None and not only_pair)
         self._actions["library"].setEnabled(not only_pair and not maximised)
+        self._actions["choose_target"].setEnabled(not only_pair and not maximised)
         self.rail.setVisible(not only_pair)
         self.library.setVisible(self._is_open("library") and not only_pair and not maximised)
         self.work.setVisible(panel is not None and not only_pair)
         if panel is not None:
             panel.show_options(self._is_open("options"))
+            self.work.setMinimumWidth(panel.needed_width)  # not that of the widest of all
         self._parts.setOrientation(Qt.Orientation.Vertical if maximised else Qt.Orientation.Horizontal)
         if only_pair:
             self.stage.arrange(Arrangement.PAIR)
@@ -108,8 +117,8 @@ class MainArea(QWidget):
             self.stage.arrange(Arrangement.BAR)
         else:
             self.stage.arrange(Arrangement.COLUMN if beside else Arrangement.WIDE)
-        self._parts.setStretchFactor(1, 1)
-        self._parts.setStretchFactor(2, int(not beside and not maximised))
+        self._parts.setStretchFactor(WORK_PLACE, 1)
+        self._parts.setStretchFactor(STAGE_PLACE, int(not beside and not maximised))
         if maximised:
             self._parts.setSizes([0, UNLIMITED, 0])  # the Stage takes its smallest height
         else:
@@ -118,17 +127,21 @@ class MainArea(QWidget):
     def reset(self) -> None:
         """Give every part the size and place of the first start."""
         self._stage_widths, self._open = {}, {drawer: {} for drawer in DRAWERS}
+        self._library_width, self._drawers_start_open = LIBRARY_WIDTH, None
         for key in ("focus_pair", "maximise_work"):
             self._actions[key].setChecked(False)
         self.stage.reset_sizes()
+        for panel in self._panels.values():
+            panel.reset_sizes()
         self.arrange()
 
     def save(self) -> None:
-        """Save the workspace, widths and drawers for the next start."""
-        self._keep_width()
+        """Save the workspace, sizes and drawers for the next start."""
         settings.save(
             workspace=self.workspace,
             stage_widths=self._stage_widths,
+            stage_parts=self.stage.sizes,
+            library_width=self._library_width,
             library_open=self._open["library"],
             options_open=self._open["options"],
         )
@@ -138,16 +151,19 @@ class MainArea(QWidget):
     def _is_open(self, drawer: str) -> bool:
         if drawer == "options" and self.workspace not in self._panels:
             return False
-        by_default = self.window().width() >= DRAWERS_OPEN_FROM and (drawer == "options" or self.workspace == ATTACK)
+        by_default = bool(self._drawers_start_open) and (drawer == "options" or self.workspace == ATTACK)
         return self._open[drawer].get(self.workspace, by_default)
 
-    def _keep_width(self) -> None:
-        if self.stage.arrangement is Arrangement.COLUMN and self.stage.isVisible():
+    def _on_dragged(self, _: int, handle: int) -> None:
+        """Keep the width that was given to the Stage beside the work, or to the library."""
+        if handle == STAGE_PLACE and self.stage.arrangement is Arrangement.COLUMN:
             self._stage_widths[self.workspace] = self.stage.width()
+        elif self.library.isVisible():
+            self._library_width = self.library.width()
 
     def _set_widths(self, beside: bool) -> None:
-        whole, library = self._parts.width(), self.library.width() if self.library.isVisible() else LIBRARY_WIDTH
-        library = library if self.library.isVisibleTo(self) else 0
+        whole = self._parts.width()
+        library = self._library_width if self.library.isVisibleTo(self) else 0
         low, high = COLUMN_WIDTHS
         share = max(low, min(round(STAGE_SHARE * self.window().width()), high))
         stage = self._stage_widths.get(self.workspace, share) if beside else whole - library

@@ -36,6 +36,10 @@ class Preferences(Options):
     folder: str = option("", "Where the last file was opened or saved.")
     workspace: str = option("attack", "Workspace of the last session.")
     stage_widths: dict[str, int] = option({}, "For workspaces: width in pixels of the Stage beside the work.")
+    stage_parts: dict[str, list[int]] = option(
+        {}, "For arrangements of the Stage: sizes in pixels of the shapes and of the models."
+    )
+    library_width: int = option(0, "Width of the library in pixels.", low=0)
     library_open: dict[str, bool] = option({}, "For workspaces: whether the library is shown.")
     options_open: dict[str, bool] = option({}, "For workspaces: whether the options are shown.")
     recent: tuple[str, ...] = option((), "Files and run folders opened last, newest first.")

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QLabel,
     QPushButton,
-    QRadioButton,
     QSplitter,
     QStyle,
     QStyleOptionComboBox,
@@ -87,13 +86,6 @@ def check_box(text: str = "", *, checked: bool = False, enabled: bool = True, ti
     made = QCheckBox(button_text(text))
     made.setChecked(checked)
     made.setEnabled(enabled)
-    set_tooltip(made, tip)
-    return made
-
-
-def radio_button(text: str, *, checked: bool = False, tip: str = "") -> QRadioButton:
-    made = QRadioButton(button_text(text))
-    made.setChecked(checked)
     set_tooltip(made, tip)
     return made
 

@@ -53,7 +53,7 @@ class Window(QMainWindow):
         super().__init__()
         self.setWindowTitle("Pointward")
         self.setAcceptDrops(True)
-        self.setMinimumSize(1024, 680)
+        self.setMinimumSize(1280, 720)
         self.resize(1600, 1000)
         self.preferences = settings.load()
         self.store = Store(self)

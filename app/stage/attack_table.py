@@ -230,7 +230,7 @@ class AttackTable(QDialog):
             self.empty.setText("The first attack is under way.")
         else:
             wanted = "Tick attacks and press Run: each becomes a row here."
-            self.empty.setText(wanted if possible else "Open a shape and a model in the library first.")
+            self.empty.setText(wanted if possible else "Open a shape and a model first.")
 
     def _export(self) -> None:
         from core.results.records import write_provenance

@@ -105,6 +105,7 @@ class ModelsPanel(QWidget):
                     fooled=bool(adversarial.argmax() != scene.label),
                     before=float(clean[scene.label]),
                     after=float(adversarial[scene.label]),
+                    labelled=scene.setup.cloud.label is not None,
                 )
             rows.append(row)
         self.list.set_rows(rows)

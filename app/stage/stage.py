@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from app.shell import theme
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 UNLIMITED = 16_777_215  # pixels, Qt's largest size of a widget
 COLUMN_WIDTHS = 360, 800
 """Smallest and largest width in pixels while it is a column beside the work."""
-SIDE_WIDTH = 340
-"""Width in pixels of the models and verdicts at the first start."""
 
 
 class Arrangement(Enum):
@@ -42,6 +41,12 @@ class Arrangement(Enum):
     """Slider and chips in one line."""
 
 
+SIDE_WIDTH = 340
+"""Width in pixels of the models and verdicts at the first start."""
+COLUMN_SHARES = [560, 440]
+"""Of the height, for the shapes with the strip, and for the models, at the first start."""
+
+
 class Stage(QWidget):
     """Pair view, strip, models and verdicts, arranged for the space that they have."""
 
@@ -50,8 +55,8 @@ class Stage(QWidget):
         self.pair, self.strip = pair, strip
         self.models, self.verdict, self.chips = ModelsPanel(store), VerdictPanel(store), VerdictChips()
         self.arrangement = Arrangement.WIDE
-        self._sizes: dict[Arrangement, list[int]] = {}
-        """Of the two parts, as they were dragged."""
+        self.sizes: dict[str, list[int]] = {}
+        """Of the two parts, by the name of the arrangement in which they were dragged."""
         upper, content = QWidget(), QWidget()
         self._side = QScrollArea(widgetResizable=True)  # in a low window the shapes keep their space
         self._side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -74,6 +79,7 @@ class Stage(QWidget):
         self._side.setMinimumWidth(content.minimumSizeHint().width())
         for part in (upper, self._side):
             self._parts.addWidget(part)
+        self._parts.splitterMoved.connect(self._on_dragged)
         whole = QVBoxLayout(self)
         whole.addWidget(self._parts)
         for layout in (self._foot, column, whole):
@@ -81,18 +87,18 @@ class Stage(QWidget):
             layout.setSpacing(0)
         store.sceneChanged.connect(self._show_chips)
         self.models.currentModelChanged.connect(self.verdict.show_model)
+        self.models.currentModelChanged.connect(self._scroll_to_current_row)
         self.arrange(Arrangement.WIDE)
 
     def arrange(self, arrangement: Arrangement) -> None:
         """Show the parts in another arrangement; each keeps the sizes that its parts were given."""
-        if self._side.isVisibleTo(self):
-            self._sizes[self.arrangement] = self._parts.sizes()
         self.arrangement = arrangement
         bar, column = arrangement is Arrangement.BAR, arrangement is Arrangement.COLUMN
         large = arrangement in (Arrangement.WIDE, Arrangement.COLUMN)
         self.pair.setVisible(not bar)
         self.strip.show_options(large)
         self.chips.setVisible(not large)
+        self._foot.setStretch(0, int(bar))
         self._foot.setDirection(QBoxLayout.Direction.LeftToRight if bar else QBoxLayout.Direction.TopToBottom)
         margin = theme.SPACE_M
         self._foot.setContentsMargins(*((0, 0, 0, 0) if large else (margin, theme.SPACE_S, 0 if bar else margin, 0)))
@@ -100,17 +106,42 @@ class Stage(QWidget):
         self._parts.setOrientation(Qt.Orientation.Vertical if column else Qt.Orientation.Horizontal)
         self._parts.setStretchFactor(0, 1)
         self._parts.setStretchFactor(1, int(column))
-        self._parts.setSizes(self._sizes.get(arrangement, [560, 440] if column else [UNLIMITED, SIDE_WIDTH]))
+        self._set_part_sizes()
         low, high = COLUMN_WIDTHS if column else (0, UNLIMITED)
         self.setMinimumWidth(low)
         self.setMaximumWidth(high)
 
+    def set_sizes(self, sizes: dict[str, list[int]]) -> None:
+        """Give the parts sizes as in ``sizes``; what makes no sense is ignored."""
+        self.sizes = {name: list(parts) for name, parts in sizes.items() if len(parts) == self._parts.count()}
+        self._set_part_sizes()
+
     def reset_sizes(self) -> None:
         """Give the parts the sizes of the first start."""
-        self._sizes = {}
         self.pair.views.setSizes([1, 1])
-        self._side.hide()  # its present size is not to be kept
-        self.arrange(self.arrangement)
+        self.set_sizes({})
+
+    def _set_part_sizes(self) -> None:
+        wide = [max(1, self.width() - SIDE_WIDTH), SIDE_WIDTH]
+        by_default = COLUMN_SHARES if self.arrangement is Arrangement.COLUMN else wide
+        self._parts.setSizes(self.sizes.get(self.arrangement.name, by_default))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt shares a first size among the parts before they have one."""
+        super().resizeEvent(event)
+        if event.oldSize().isEmpty():
+            self._set_part_sizes()
+
+    def _on_dragged(self) -> None:
+        self.sizes[self.arrangement.name] = self._parts.sizes()
+
+    def _scroll_to_current_row(self) -> None:
+        models = self.models.list
+        row = models.visualRect(models.currentIndex())
+        content = self._side.widget()
+        assert content is not None
+        centre = models.viewport().mapTo(content, row.center())
+        self._side.ensureVisible(centre.x(), centre.y(), 0, row.height())
 
     def _show_chips(self, scene: Scene | None) -> None:
         if scene is None:

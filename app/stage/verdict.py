@@ -1,4 +1,4 @@
-"""The panel on the right: predictions of all models for both clouds, the course of the attack, and distances."""
+"""What is below the models: one model's confidence in each class, the course of the attack, and distances."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class VerdictPanel(QWidget):
         self.setMinimumWidth(300)
         self._store = store
         self._model = ""
-        """Name of the model whose class bars are shown; the attacked one's if it gives no verdict."""
+        """Name of the model whose class bars are shown; the attacked one's if there is none of this name."""
         self.view = ConfidenceView()
         self.traces = AttackTraces()
         self._traced: tuple[State, ...] = ()
@@ -70,7 +70,10 @@ class VerdictPanel(QWidget):
         self.note.hide()
         self._title = Label(role="title")
         column.addWidget(self._title)
+        self._not_shown = Label("This model's verdict is not shown: tick its box in the list.", "caption", wrap=True)
+        self._not_shown.hide()
         column.addWidget(self.note)
+        column.addWidget(self._not_shown)
         column.addWidget(self.view, 1)
         column.addWidget(self.traces)
         column.addLayout(numbers)
@@ -121,16 +124,20 @@ class VerdictPanel(QWidget):
             return
         models = scene.setup.models
         titles = [model.card.title for model in models]
-        place = next((at for at, each in enumerate(models) if each.name == self._model), scene.setup.primary)
-        self._title.setText(f"Classes of {titles[place]}")
-        self.view.set_verdicts(
-            scene.setup.classes,
-            titles[place : place + 1],
-            scene.clean_confidence[place : place + 1],
-            scene.adversarial_confidence[place : place + 1],
-            scene.setup.cloud.label,
-            scene.setup.target if scene.setup.attack.goal == "targeted" else None,
-        )
+        chosen = next((each for each in self._store.models if each.name == self._model), self._store.primary_model)
+        place = next((at for at, each in enumerate(models) if each == chosen), None)
+        self._title.setText("Classes" if chosen is None else f"Classes of {chosen.card.title}")
+        self._not_shown.setVisible(place is None)
+        self.view.setVisible(place is not None)
+        if place is not None:
+            self.view.set_verdicts(
+                scene.setup.classes,
+                titles[place : place + 1],
+                scene.clean_confidence[place : place + 1],
+                scene.adversarial_confidence[place : place + 1],
+                scene.setup.cloud.label,
+                scene.setup.target if scene.setup.attack.goal == "targeted" else None,
+            )
         marked = [title for title, note in zip(titles, scene.notes, strict=True) if note]
         self.note.setText(f"{', '.join(marked)}: {next(filter(None, scene.notes), '')}")
         self.note.setVisible(bool(marked))

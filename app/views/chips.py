@@ -46,12 +46,15 @@ class VerdictChips(QWidget):
     @property
     def boxes(self) -> list[QRect]:
         """Where the chips are that fit into the width."""
-        metrics, left, boxes = QFontMetrics(theme.font()), 0, []
+        metrics, left = QFontMetrics(theme.font()), 0
+        boxes: list[QRect] = []
         more = metrics.horizontalAdvance("+99") + theme.SPACE_S
         for place, chip in enumerate(self.chips):
             width = metrics.horizontalAdvance(chip.text) + 2 * theme.SPACE_M + theme.SPACE_XS
             reserved = 0 if place == len(self.chips) - 1 else more
             if left + width + reserved > self.width():
+                if not boxes:  # it ends in an ellipsis
+                    boxes.append(QRect(0, 0, max(0, self.width() - reserved), self.height()))
                 break
             boxes.append(QRect(left, 0, width, self.height()))
             left += width + theme.SPACE_S

@@ -1,4 +1,4 @@
-"""Models as rows: which one is attacked, what each says of both clouds, and how sure it is of the true class."""
+"""Models as rows: which one is attacked, what each says of both clouds, and how sure it is of the label."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -51,6 +51,8 @@ class ModelRow(NamedTuple):
     before: float | None = None
     after: float | None = None
     """Confidence in the label, for the clean and for the adversarial cloud."""
+    labelled: bool = True
+    """Whether the label is the true class; otherwise it is the attacked model's verdict on the clean cloud."""
 
     @property
     def verdict(self) -> str:
@@ -61,7 +63,8 @@ class ModelRow(NamedTuple):
         """All of it in words."""
         lines = [printable(self.title) + (", attacked" if self.attacked else "")]
         if self.before is not None and self.after is not None:
-            lines += [self.verdict, f"true class {self.before:.4f} → {self.after:.4f}"]
+            of = "true class" if self.labelled else "class of the clean cloud"
+            lines += [self.verdict, f"confidence in the {of} {self.before:.4f} → {self.after:.4f}"]
         elif not self.fits:
             lines.append("knows other classes than the attacked model")
         return "\n".join(lines)
@@ -82,6 +85,8 @@ class ModelListView(QListView):
     def __init__(self) -> None:
         super().__init__()
         self._rows = _Rows()
+        self._pressed: tuple[str, str] | None = None
+        """Model and mark on which the mouse was pressed."""
         self.setModel(self._rows)
         self.setItemDelegate(_Delegate(self))
         self.setAccessibleName("Models")
@@ -129,24 +134,37 @@ class ModelListView(QListView):
 
     # --- mouse and keys --------------------------------------------------------------------------------------------
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._pressed = self._mark_at(event.position().toPoint())
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
-        place = event.position().toPoint()
-        index = self.indexAt(place)
-        if not index.isValid() or event.button() != Qt.MouseButton.LeftButton:
+        pressed, self._pressed = self._pressed, None
+        if pressed is None or pressed != self._mark_at(event.position().toPoint()):
             return
-        circle, box = _mark_boxes(self.visualRect(index))
-        if circle.contains(place):
-            self.attackRequested.emit(self._name(index))
-        elif box.contains(place):
-            self._toggle(index)
+        name, mark = pressed
+        if mark == "circle":
+            self.attackRequested.emit(name)
+        else:
+            self._toggle(self._rows.index([row.name for row in self.rows].index(name)))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        index = self.indexAt(event.position().toPoint())
-        if index.isValid() and not any(
-            mark.contains(event.position().toPoint()) for mark in _mark_boxes(self.visualRect(index))
-        ):
+        """A double click beside the marks attacks; on a mark, the first click has done all: rows may have moved."""
+        place = event.position().toPoint()
+        index = self.indexAt(place)
+        if index.isValid() and event.button() == Qt.MouseButton.LeftButton and self._mark_at(place) is None:
             self.attackRequested.emit(self._name(index))
+
+    def _mark_at(self, place: QPoint) -> tuple[str, str] | None:
+        """The model and the mark, "circle" or "box", at a position; None beside them."""
+        index = self.indexAt(place)
+        if not index.isValid():
+            return None
+        circle, box = _mark_boxes(self.visualRect(index))
+        mark = "circle" if circle.contains(place) else "box" if box.contains(place) else ""
+        return (self._name(index), mark) if mark else None
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         index = self.currentIndex()
@@ -166,6 +184,19 @@ class ModelListView(QListView):
             place = event.globalPos() if by_mouse else self.mapToGlobal(self.visualRect(index).center())
             self.menuRequested.emit(self._name(index), place)
 
+    def _tip(self, place: QPoint) -> str:
+        index, mark = self.indexAt(place), self._mark_at(place)
+        if not index.isValid():
+            return ""
+        row = self.rows[index.row()]
+        if mark is None:
+            return row.text
+        if mark[1] == "circle":
+            return "The attacked model" if row.attacked else "Attack this model"
+        if not row.fits:
+            return "This model knows other classes than the attacked one"
+        return "The attacked model's verdict is always shown" if row.attacked else "Show this model's verdict"
+
     def _toggle(self, index: Index) -> None:
         row = self.rows[index.row()]
         if row.fits and not row.attacked:
@@ -173,8 +204,7 @@ class ModelListView(QListView):
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            index = self.indexAt(event.pos())
-            show_tooltip(event.globalPos(), self.rows[index.row()].text if index.isValid() else "", self.viewport())
+            show_tooltip(event.globalPos(), self._tip(event.pos()), self.viewport())
             return True
         return super().viewportEvent(event)
 

@@ -106,23 +106,36 @@ class Workspace(QWidget):
         for widget in (self.start, self.pause, self.stop, *more, self.export, self.stale):
             buttons.addWidget(widget)
         buttons.addStretch(1)
-        right = QWidget()
-        column = QVBoxLayout(right)
+        self._right = QWidget()
+        column = QVBoxLayout(self._right)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_S)
         column.addLayout(buttons)
         for label in (self.status, self.error):
             column.addWidget(label)
         column.addWidget(content, 1)
-        both = splitter(Qt.Orientation.Horizontal, self._name)
-        both.setChildrenCollapsible(False)
-        both.addWidget(self._form_area)
-        both.addWidget(right)
-        both.setStretchFactor(1, 1)
+        self._parts = splitter(Qt.Orientation.Horizontal, self._name)
+        self._parts.setChildrenCollapsible(False)
+        self._parts.addWidget(self._form_area)
+        self._parts.addWidget(self._right)
+        self._parts.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(both)
+        whole.addWidget(self._parts)
         self.jobChanged.connect(self._update)
+
+    @property
+    def needed_width(self) -> int:
+        """Smallest width in pixels at which neither options nor content are cut off."""
+        options = self._form_area.minimumWidth() + self._parts.handleWidth() if not self._form_area.isHidden() else 0
+        content = self._right.layout()
+        assert content is not None
+        content.invalidate()  # while it is hidden, Qt has the width of buttons that are hidden by now
+        return options + content.totalMinimumSize().width()
+
+    def reset_sizes(self) -> None:
+        """Give the options the width of the first start."""
+        self._parts.setSizes([self._form_area.minimumWidth(), self.width()])
 
     def set_exports(self, exports: dict[str, Callable[[], None]]) -> None:
         """Fill the menu of the export button: text -> what it does."""
@@ -172,6 +185,11 @@ class Workspace(QWidget):
         """Show what went wrong until the next job starts; an empty text removes it."""
         self.error.setText(text)
         self.error.setVisible(bool(text))
+
+    def _refuse(self, text: str) -> None:
+        """Say why the job was not started."""
+        self.show_error(text)
+        self.failed.emit(text)
 
     def _update(self, *_: object) -> None:
         running, status = self.job is not None, None if self.job is None else self.job.status

@@ -251,7 +251,7 @@ class EvaluationPanel(Workspace):
             if not running:
                 self.status.setText(f"Attack: {attack}.")
         if not self._store.models:
-            self.view.empty.setText("Open a model in the library first.")
+            self.view.empty.setText("Open a model first: the button is below the list of models.")
         elif self._store.dataset is None:
             self.view.empty.setText("Open a dataset in the library first.")
         elif not self._fitting:

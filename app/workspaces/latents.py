@@ -118,10 +118,10 @@ class LatentsPanel(Workspace):
         try:
             dataset = matched(store.dataset, model.card.classes)
         except DatasetError as error:
-            self.failed.emit(str(error))
+            self._refuse(str(error))
             return
         if store.attack is not None and store.attack.goal == "targeted":
-            self.failed.emit("The map shows untargeted attacks: set the goal under the shapes to untargeted first.")
+            self._refuse("The map shows untargeted attacks: set the goal under the shapes to untargeted first.")
             return
         _, _, attack, options, tsne_options = settings
         attack, split = attack.at(store.epsilon), dataset.split(SPLIT)
@@ -220,7 +220,7 @@ class LatentsPanel(Workspace):
         """Place the latents of the shown cloud in the fixed map, and move the marker there."""
         if self._placer is None or scene is None or self._result_request is None:
             return
-        if self._result_request.settings.model is not scene.setup.models[scene.setup.primary]:
+        if self._result_request.settings.model != scene.setup.models[scene.setup.primary]:
             self.marker_position = None
             self.map.set_marker(None)
             return

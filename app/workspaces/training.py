@@ -86,7 +86,7 @@ class TrainingPanel(Workspace):
 
     @property
     def can_start(self) -> bool:
-        return self._store.dataset is not None and self._form_area.widget() is not None
+        return self._store.dataset is not None and self._form_area.widget() is not None and self.options is not None
 
     @property
     def start_text(self) -> str:
@@ -117,7 +117,6 @@ class TrainingPanel(Workspace):
         self._form_area.setWidget(self._forms)
         self.form.changed.connect(self._show_model_form)
         self._show_model_form()
-        self._update()
 
     def _show_model_form(self) -> None:
         from app.shell.forms import OptionsForm
@@ -127,10 +126,12 @@ class TrainingPanel(Workspace):
         if options is not None:
             if options.model not in self.model_forms:
                 self.model_forms[options.model] = OptionsForm(ARCHITECTURES[options.model][1])
+                self.model_forms[options.model].changed.connect(self._update)
                 self._model_form_area.addWidget(self.model_forms[options.model])
             self._model_title.setText(f"Options of {options.model}")
             for name, form in self.model_forms.items():
                 form.setVisible(name == options.model)
+        self._update()
 
     @property
     def options(self) -> TrainOptions | None:

@@ -145,7 +145,6 @@ class TransferPanel(Workspace):
             return
         if self._timing is not None:
             self._timing.cancel()
-        self.show_error("")
         another = self.shown is None or self.shown.protocol_folder != wanted.protocol_folder
         self.shown, self._timed = wanted, None
         if another:

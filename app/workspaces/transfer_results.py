@@ -73,7 +73,7 @@ class TransferResults(QWidget):
         add_item(self.attack, MEAN)
         self.map = HeatMap("surrogate", "victim")
         self.map.setAccessibleName("Success rates of surrogates and victims")
-        self.legend = Label("How many of the clouds that both models get right fool the victim", "caption")
+        self.legend = Label("How many of the clouds that both models get right fool the victim", "caption", wrap=True)
         self.title = Label(role="section")
         self.table = ResultTable(COLUMNS)
         self.table.setAccessibleName("Attacks on the surrogate")

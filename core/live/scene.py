@@ -42,7 +42,7 @@ class Setup:
         """Whether both attacks have the same states; the models that are shown but not attacked may differ."""
         return (
             other is not None
-            and self.models[self.primary] is other.models[other.primary]
+            and self.models[self.primary] == other.models[other.primary]
             and (self.attack, self.target, self.seed) == (other.attack, other.target, other.seed)
             and self.cloud.label == other.cloud.label
             and np.array_equal(self.cloud.points, other.cloud.points)

@@ -62,7 +62,10 @@ class IndexEntry(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model ready for use: in eval mode, in float32, on its device."""
+    """A model ready for use: in eval mode, in float32, on its device.
+
+    Two are equal if they are the same module, whatever their names are.
+    """
 
     module: nn.Module
     card: ModelCard
@@ -82,6 +85,12 @@ class LoadedModel:
         give_training_data(self.module, self.card.dataset, self.card.classes)
         if self.card.image is not None:
             give_value_range(self.module, self.card.image.value_range)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LoadedModel) and self.module is other.module
+
+    def __hash__(self) -> int:
+        return hash(id(self.module))
 
     @property
     def name(self) -> str:

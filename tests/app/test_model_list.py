@@ -85,6 +85,28 @@ def test_marks_ask_to_attack_and_to_show_and_the_name_only_opens(view):
     assert ("attackRequested", "c") in view.asked
 
 
+def test_a_double_click_on_a_circle_attacks_its_model_alone_though_rows_move(view):
+    def attack(name):
+        first = next(row for row in view.rows if row.name == name)
+        view.set_rows((first, *(row for row in view.rows if row.name != name)))
+
+    view.attackRequested.connect(attack)
+    view.asked.clear()
+    place = view.mark_boxes("c")[0].center()
+    QTest.mouseClick(view.viewport(), LEFT, pos=place)
+    QTest.mouseDClick(view.viewport(), LEFT, pos=place)
+    QTest.mouseRelease(view.viewport(), LEFT, pos=place)
+    assert [each for each in view.asked if each[0] == "attackRequested"] == [("attackRequested", "c")]
+
+
+def test_a_press_beside_a_mark_is_no_click_on_it(view):
+    view.asked.clear()
+    circle = view.mark_boxes("b")[0].center()
+    QTest.mousePress(view.viewport(), LEFT, pos=circle + QPoint(50, 0))
+    QTest.mouseRelease(view.viewport(), LEFT, pos=circle)
+    assert "attackRequested" not in [each[0] for each in view.asked]
+
+
 def test_keys_move_attack_and_show(view):
     view.setFocus()
     view.asked.clear()
@@ -126,11 +148,16 @@ def test_twelve_rows_fit_and_more_are_scrolled(view, qtbot):
 
 
 def test_each_row_is_told_in_words(view):
-    assert tooltip(view.viewport(), view.mark_boxes("a")[0].center()).splitlines() == [
+    assert tooltip(view.viewport(), view.mark_boxes("a")[0].center() + QPoint(50, 0)).splitlines() == [
         "the a, attacked",
         "chair → table",
-        "true class 0.9000 → 0.2500",
+        "confidence in the true class 0.9000 → 0.2500",
     ]
+    assert "class of the clean cloud 0.9" in ROWS[0]._replace(labelled=False).text
+    marks = {name: [tooltip(view.viewport(), mark.center()) for mark in view.mark_boxes(name)] for name in "abd"}
+    assert marks["a"] == ["The attacked model", "The attacked model's verdict is always shown"]
+    assert marks["b"] == ["Attack this model", "Show this model's verdict"]
+    assert marks["d"][1] == "This model knows other classes than the attacked one"
     spoken = view.model().index(3, 0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert spoken == "the d, knows other classes than the attacked model"
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.shell import help, theme
 from app.shell.notify import Severity, Toasts, ask
 from app.shell.plain_text import button_text, multi_line, title_text, tooltip_text
-from app.shell.widgets import Label, add_item, button, check_box, radio_button, tool_button
+from app.shell.widgets import Label, add_item, button, check_box, tool_button
 from app.views.annotations import verdict
 from app.views.box_plot import BoxPlotView
 from app.views.confidence import HEADER_HEIGHT, ConfidenceView
@@ -115,14 +115,13 @@ def test_labels_buttons_and_combo_boxes_show_a_name_literally(qtbot, name, shown
         button(name, "open", print, tip=name),
         tool_button(name, tip=name),
         check_box(name, tip=name),
-        radio_button(name, tip=name),
     )
     for widget in (label, combo, *buttons):
         qtbot.addWidget(widget)
     assert (label.textFormat(), label.text()) == (Qt.TextFormat.PlainText, shown)
     assert combo.itemText(0) == shown
     assert effective(combo.itemData(0, Qt.ItemDataRole.ToolTipRole)) == multi_line(name)
-    assert [displayed(widget) for widget in buttons] == [shown] * 4
+    assert [displayed(widget) for widget in buttons] == [shown] * 3
     assert {effective(widget.toolTip()) for widget in buttons} == {multi_line(name)}
 
 

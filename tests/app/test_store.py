@@ -90,6 +90,24 @@ def test_an_unloaded_model_is_gone_and_another_is_attacked() -> None:
     assert len(changes) == 3
 
 
+def test_the_next_attacked_model_has_the_same_classes_if_there_is_one() -> None:
+    store = Store()
+    for name, classes in (("a", ("c", "d")), ("b", ("a", "b")), ("c", ("a", "b"))):
+        store.add_model(model(name, classes, shipped=False))
+    store.set_primary("b")
+    store.remove_model("b")
+    assert store.primary == "c"
+
+
+def test_a_choice_of_a_model_that_is_gone_changes_nothing() -> None:
+    store = Store()
+    store.add_model(model("a", shipped=False))
+    store.set_primary("gone")
+    store.rename_model("gone", "mine")
+    store.remove_model("gone")
+    assert ([known.card.title for known in store.models], store.primary) == (["a"], "a")
+
+
 def test_a_model_in_the_place_of_another_is_attacked_and_shown_as_that_was() -> None:
     store = Store()
     store.set_shipped((model("a"), model("b"), model("c")))

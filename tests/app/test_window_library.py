@@ -185,6 +185,22 @@ def test_a_row_opens_the_class_bars_of_its_model(person, shot):
     assert person.wait_for_scene().setup.models[2].name == person.store.primary == model.name
 
 
+def test_a_row_without_a_verdict_says_how_to_get_one(person, trained):
+    person.window.store.add_model(load_model(trained("quiet", person.store.classes) / "best.safetensors"))
+    person.wait_for_scene()
+    verdict, models = person.window.stage.verdict, person.window.stage.models.list
+    models.set_current("quiet")
+    assert verdict.view.isVisible()
+    person.store.set_shown("quiet", False)
+    person.wait_for_scene()
+    assert verdict._title.text() == "Classes of quiet run"
+    assert verdict._not_shown.isVisible()
+    assert not verdict.view.isVisible()
+    click_mark(person, "quiet", 1)
+    person.wait_for_scene()
+    assert verdict.view.isVisible()
+
+
 def choose_in_menu(person, name, text):
     menu = person.window.stage.models.menu(name)
     action = next(each for each in menu.actions() if each.text() == text)
@@ -212,9 +228,11 @@ def test_the_context_menu_of_a_model(person, trained, monkeypatch):
     }
     menu.close()
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, text: (f" {text} again ", True))
+    states = person.store.history
     choose_in_menu(person, "mine", "Rename…")
     person.wait_for_scene()
     assert row_of(person, "mine").title == "mine run again"
+    assert all(a is b for a, b in zip(person.store.history, states, strict=True)), "no step is made again"
     monkeypatch.setattr("app.stage.models.QDesktopServices.openUrl", opened.append)
     choose_in_menu(person, "mine", "Open its folder")
     assert Path(opened[0].toLocalFile()) == person.store.primary_model.path.parent

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.shell import settings, theme
+from app.shell.library import WIDTH as LIBRARY_WIDTH
 from app.shell.main_area import DRAWERS_OPEN_FROM
 from app.stage.stage import COLUMN_WIDTHS, Arrangement
 from app.views.chips import Chip, VerdictChips
@@ -129,6 +130,11 @@ def test_the_width_of_the_stage_is_dragged_limited_and_kept_for_each_workspace(p
     person.show_workspace("train")
     QApplication.processEvents()
     assert area.stage.width() == pytest.approx(widest, abs=3)
+    for key in (Qt.Key.Key_F10, Qt.Key.Key_F11):
+        person.press(key)
+        person.press(key)
+        QApplication.processEvents()
+        assert area.stage.width() == pytest.approx(widest, abs=3)
 
 
 def test_a_larger_window_gives_its_space_to_the_pair_in_attack_and_to_the_work_elsewhere(person):
@@ -177,6 +183,42 @@ def test_a_narrow_window_starts_with_closed_drawers(person):
     assert not person.window.workspaces["train"]._form_area.isVisible()
 
 
+def test_a_narrow_window_has_space_for_one_drawer(person):
+    resize(person, 1280, 720)
+    for key in WORKS:
+        person.show_workspace(key)
+        for drawer, other in ((Qt.Key.Key_F8, "options"), (Qt.Key.Key_F9, "library")):
+            person.press(drawer)
+            QApplication.processEvents()
+            assert not person.window.actions_[other].isChecked()
+            area = person.window.area
+            assert area.work.width() >= person.window.workspaces[key].minimumSizeHint().width()
+            assert area.stage.width() >= COLUMN_WIDTHS[0]
+            assert area.work.mapTo(area, QPoint(area.work.width(), 0)).x() <= area.stage.mapTo(area, QPoint()).x()
+            assert area.stage.mapTo(area, QPoint(area.stage.width(), 0)).x() <= area.width()
+
+
+def test_what_was_open_stays_open_in_a_smaller_window(person):
+    person.window.resize(1300, 800)
+    QApplication.processEvents()
+    person.press(Qt.Key.Key_F11)
+    person.press(Qt.Key.Key_F11)
+    assert "library" in visible(person)
+
+
+def test_a_stage_that_was_not_dragged_has_its_share_of_any_window(person):
+    resize(person, 1280, 720)
+    person.show_workspace("latents")
+    QApplication.processEvents()
+    assert person.window.stage.width() == pytest.approx(380, abs=3)
+    person.window.resize(*SIZE)
+    QApplication.processEvents()
+    person.show_workspace("train")
+    person.show_workspace("latents")
+    QApplication.processEvents()
+    assert person.window.stage.width() == pytest.approx(0.297 * SIZE[0], abs=3)
+
+
 def test_f10_leaves_a_line_of_the_stage_under_the_work(person, shot):
     person.press(Qt.Key.Key_F10)
     assert person.window.stage.arrangement is Arrangement.WIDE, "there is no work to give the space to"
@@ -205,17 +247,24 @@ def test_f11_leaves_the_pair_view_the_slider_and_the_verdicts(person, shot):
         QApplication.processEvents()
         assert visible(person) == {"pair", "slider", "chips"}
         assert not person.window.attack.preset.isVisible()
+        assert not person.window.actions_["choose_target"].isEnabled()
         assert person.window.pair.width() > 0.98 * person.window.width()
         shot(person.window, "window-only-pair")
         person.press(Qt.Key.Key_F11)
         QApplication.processEvents()
         assert visible(person) == before
+    person.press(Qt.Key.Key_F11)
+    person.press(Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
+    assert {"rail", "work"} <= visible(person), "a workspace that is asked for is shown"
+    assert not person.window.actions_["focus_pair"].isChecked()
 
 
 @pytest.mark.usefixtures("gl")
-def test_both_shapes_are_drawn_in_every_arrangement(person):
-    for workspace in (ATTACK, "train"):
+def test_both_shapes_are_drawn_wherever_they_are(person):
+    for workspace, keys in ((ATTACK, ()), ("train", ()), ("train", (Qt.Key.Key_F11,))):
         person.show_workspace(workspace)
+        for key in keys:
+            person.press(key)
         QApplication.processEvents()
         for view, colour in zip(views(person), (theme.current().clean, theme.current().adv), strict=True):
             assert where(view, colour, 60).sum() > 100
@@ -245,6 +294,12 @@ def test_at_the_smallest_size_the_work_is_large_and_the_whole_stage_in_sight(per
 def test_the_layout_is_reset(person):
     window, area = person.window, person.window.area
     window.pair.views.setSizes([100, 900])
+    side = window.stage._side.width()
+    assert side == pytest.approx(340, abs=3)
+    drag_handle(area._parts, 2, 60)
+    drag_handle(window.stage._parts, 1, -60)
+    assert window.library.width() > 280
+    assert window.stage._side.width() == pytest.approx(side + 60, abs=3)
     person.show_workspace("train")
     drag_handle(area._parts, 2, -100)
     person.press(Qt.Key.Key_F8)
@@ -257,11 +312,17 @@ def test_the_layout_is_reset(person):
     left, right = window.pair.views.sizes()
     assert abs(left - right) <= 1
     assert area.stage.width() == pytest.approx(0.297 * window.width(), abs=3)
+    person.show_workspace(ATTACK)
+    QApplication.processEvents()
+    assert window.stage._side.width() == pytest.approx(side, abs=3)
+    assert window.library.width() == pytest.approx(LIBRARY_WIDTH, abs=3)
 
 
 def test_workspace_widths_and_drawers_are_there_at_the_next_start(shapes, tmp_path):
     with open_window(shapes, tmp_path) as person:
-        person.press(Qt.Key.Key_F8)
+        drag_handle(person.window.area._parts, 2, 60)
+        drag_handle(person.window.stage._parts, 1, -60)
+        library, side = person.window.library.width(), person.window.stage._side.width()
         person.show_workspace("latents")
         QApplication.processEvents()
         drag_handle(person.window.area._parts, 2, -80)
@@ -274,7 +335,12 @@ def test_workspace_widths_and_drawers_are_there_at_the_next_start(shapes, tmp_pa
         assert not window.workspaces["latents"]._form_area.isVisible()
         assert window.stage.width() == pytest.approx(width, abs=3)
         person.show_workspace(ATTACK)
-        assert not window.library.isVisible()
+        QApplication.processEvents()
+        assert window.library.width() == pytest.approx(library, abs=3)
+        assert window.stage._side.width() == pytest.approx(side, abs=3)
+        person.press(Qt.Key.Key_F8)
+    with open_window(shapes, tmp_path) as person:
+        assert not person.window.library.isVisible()
 
 
 def test_a_saved_workspace_that_is_unknown_is_ignored(shapes, tmp_path):

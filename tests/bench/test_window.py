@@ -108,7 +108,7 @@ def test_slider(
 def test_slider_and_heartbeat_while_a_training_runs(
     person: Person, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel = person.window.workspaces["train"]
+    panel = person.show_workspace("train")
     for field, value in {"epochs": 1000, "points": 1024, "batch_size": 16}.items():
         person.type_option(panel.form, field, str(value))
     person.click(panel.start)
