@@ -117,7 +117,7 @@ class VerdictPanel(QWidget):
     def _show(self, scene: Scene | None) -> None:
         if scene is None:
             self._title.setText("Classes")
-            self.view.set_verdicts((), (), None, None, None, None)
+            self.view.set_verdicts((), None, None, None, None)
             for value in self._values.values():
                 value.setText("–")
             self.note.hide()
@@ -132,9 +132,8 @@ class VerdictPanel(QWidget):
         if place is not None:
             self.view.set_verdicts(
                 scene.setup.classes,
-                titles[place : place + 1],
-                scene.clean_confidence[place : place + 1],
-                scene.adversarial_confidence[place : place + 1],
+                scene.clean_confidence[place],
+                scene.adversarial_confidence[place],
                 scene.setup.cloud.label,
                 scene.setup.target if scene.setup.attack.goal == "targeted" else None,
             )

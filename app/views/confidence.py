@@ -1,4 +1,4 @@
-"""Confidence bars of all shown models in each class: the clean cloud in blue, the adversarial one in orange below."""
+"""Confidence bars of a model in each class: the clean cloud in blue, the adversarial one in orange below."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,13 @@ from core.runtime.text import printable
 
 TOP_CLASSES = 6  # rows unless all classes are shown
 ROW_HEIGHT, HEADER_LINE, BAR_HEIGHT = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
-HEADER_HEIGHT = 4 * HEADER_LINE  # names of the models, predictions on both clouds, scale
-MARK_WIDTH, GAP = 16, 6  # in pixels: for the mark of the true class; between models
-MIN_COLUMN_WIDTH = 50  # of a model, in pixels
-EMPTY_HINT = "Open a cloud and load a model to see how sure each model is of each class."
+HEADER_HEIGHT = 3 * HEADER_LINE  # predictions on both clouds, scale
+MARK_WIDTH, GAP = 16, 6  # in pixels: for the mark of the true class; between names and bars
+EMPTY_HINT = "Open a cloud and load a model to see how sure it is of each class."
 
 
 class ConfidenceView(QWidget):
-    """Bars from 0 to 1: a row for each class, a column for each model, two bars (clean, adversarial) in each cell.
+    """Bars from 0 to 1: a row for each class, with two bars (clean, adversarial).
 
     The six most confident classes have rows; a button shows all classes in the dataset's order. While only the
     adversarial cloud changes, rows stay where they are (`ConfidenceTable.keep_rows`); they are sorted for another cloud
@@ -50,20 +49,19 @@ class ConfidenceView(QWidget):
         layout.addWidget(self._bars)
         layout.addLayout(footer)
         self._all.clicked.connect(lambda: self.set_all(not self._bars.show_all))
-        self.setAccessibleName("Confidence of each model in each class")
+        self.setAccessibleName("Confidence of the model in each class")
         self._update_labels()
 
     def set_verdicts(
         self,
         classes: Sequence[str],
-        models: Sequence[str],
         clean: ArrayLike | None,
         adversarial: ArrayLike | None,
         true_class: int | None,
         target_class: int | None,
     ) -> None:
-        """Show the confidences of M models; for arguments and errors see `ConfidenceTable`."""
-        self._bars.set_table(ConfidenceTable(classes, models, clean, adversarial, true_class, target_class))
+        """Show the confidences of a model; for arguments and errors see `ConfidenceTable`."""
+        self._bars.set_table(ConfidenceTable(classes, clean, adversarial, true_class, target_class))
         self._update_labels()
 
     def sort_rows(self) -> None:
@@ -121,29 +119,22 @@ class _Bars(QAbstractScrollArea):
         captions = QFontMetrics(theme.font(theme.CAPTION_PX)).horizontalAdvance("adversarial")
         self._names = MARK_WIDTH + min(max(widest, captions), 120) + GAP
         view = self.viewport().size()
-        count = max(1, len(self.table.models))
-        self._column = max(MIN_COLUMN_WIDTH + GAP, (view.width() - self._names) // count)
+        self._length = max(1, view.width() - self._names - GAP)
         self.verticalScrollBar().setRange(0, max(0, HEADER_HEIGHT + ROW_HEIGHT * len(self._rows) - view.height()))
         self.verticalScrollBar().setPageStep(max(1, view.height() - HEADER_HEIGHT))
         self.verticalScrollBar().setSingleStep(ROW_HEIGHT)
-        self.horizontalScrollBar().setRange(0, max(0, self._names + self._column * count - view.width()))
-        self.horizontalScrollBar().setPageStep(max(1, view.width() - self._names))
-        self.horizontalScrollBar().setSingleStep(self._column)
         self.viewport().update()
         self.updateGeometry()
-
-    def _left(self, model: int) -> int:
-        return self._names + model * self._column - self.horizontalScrollBar().value()
 
     def _top(self, row: int) -> int:
         return HEADER_HEIGHT + row * ROW_HEIGHT - self.verticalScrollBar().value()
 
     def _tooltip(self, where: QPoint) -> str:
-        """Exact confidences of the bars at a position, or of the predictions if it is in the header."""
-        row, model = (where.y() - self._top(0)) // ROW_HEIGHT, (where.x() - self._left(0)) // self._column
-        if where.x() < self._names or model >= len(self.table.models) or row >= len(self._rows):
+        """Exact confidences of the bars at a position."""
+        row = (where.y() - self._top(0)) // ROW_HEIGHT
+        if where.x() < self._names or where.y() < HEADER_HEIGHT or row >= len(self._rows):
             return ""
-        return self.table.exact_text(model, None if where.y() < HEADER_HEIGHT else self._rows[row])
+        return self.table.exact_text(self._rows[row])
 
     def sizeHint(self) -> QSize:
         return QSize(320, HEADER_HEIGHT + TOP_CLASSES * ROW_HEIGHT + theme.SPACE_XS)
@@ -165,18 +156,14 @@ class _Bars(QAbstractScrollArea):
         self._paint_names(painter)
         painter.setClipRect(view.adjusted(self._names, HEADER_HEIGHT, 0, 0))
         self._paint_bars(painter)
-        painter.setClipRect(QRect(self._names, 0, view.width() - self._names, HEADER_HEIGHT))
-        self._paint_header(painter)
         painter.setClipping(False)
-        for line, name in enumerate(self.table.clouds, start=1):
-            box = QRect(MARK_WIDTH, line * HEADER_LINE, self._names, HEADER_LINE)
-            draw_text(painter, box, name, theme.font(theme.CAPTION_PX), _colour(name))
+        self._paint_header(painter)
 
     def _paint_names(self, painter: QPainter) -> None:
         now, table = theme.current(), self.table
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for row, k in enumerate(self._rows):
-            top, predicted, true = self._top(row), k in table.predicted_classes, k == table.true_class
+            top, predicted, true = self._top(row), k in table.predicted.values(), k == table.true_class
             if true or k == table.target_class:
                 painter.setPen(QPen(now.text, 1.5))
                 painter.setBrush(now.text if true else Qt.BrushStyle.NoBrush)
@@ -187,33 +174,29 @@ class _Bars(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_bars(self, painter: QPainter) -> None:
-        length, bottom = self._column - GAP, self._top(len(self._rows))
+        left, length, bottom = self._names, self._length, self._top(len(self._rows))
         guide = translucent(theme.current().border, 0.6)
-        for m in range(len(self.table.models)):
-            left = self._left(m)
-            for x in (left, left + length // 2, left + length - 1):
-                painter.fillRect(x, HEADER_HEIGHT, 1, bottom - HEADER_HEIGHT, guide)
-            for row, k in enumerate(self._rows):
-                top = self._top(row) + (ROW_HEIGHT - 2 * BAR_HEIGHT - 1) // 2
-                for line, (name, values) in enumerate(self.table.clouds.items()):
-                    bar = QRectF(left, top + line * (BAR_HEIGHT + 1), float(values[m, k]) * length, BAR_HEIGHT)
-                    painter.fillRect(bar, _colour(name))
+        for x in (left, left + length // 2, left + length - 1):
+            painter.fillRect(x, HEADER_HEIGHT, 1, bottom - HEADER_HEIGHT, guide)
+        for row, k in enumerate(self._rows):
+            top = self._top(row) + (ROW_HEIGHT - 2 * BAR_HEIGHT - 1) // 2
+            for line, (name, values) in enumerate(self.table.clouds.items()):
+                bar = QRectF(left, top + line * (BAR_HEIGHT + 1), float(values[k]) * length, BAR_HEIGHT)
+                painter.fillRect(bar, _colour(name))
 
     def _paint_header(self, painter: QPainter) -> None:
-        now, table, width = theme.current(), self.table, self._column - GAP
-        title, caption = theme.font(theme.CAPTION_PX, semibold=True), theme.font(theme.CAPTION_PX)
-        for m, model in enumerate(table.models):
-            left = self._left(m)
-            draw_text(painter, QRect(left, 0, width, HEADER_LINE), model, title, now.text)
-            scale = QRect(left, HEADER_HEIGHT - HEADER_LINE, width, HEADER_LINE)
-            draw_text(painter, scale, "0", caption, now.muted)
-            draw_text(painter, scale, "1", caption, now.muted, Qt.AlignmentFlag.AlignRight)
-            for line, (name, predicted) in enumerate(table.predicted.items(), start=1):
-                box = QRect(left, line * HEADER_LINE, width, HEADER_LINE)
-                if table.true_class is not None:
-                    _draw_mark(painter, box, predicted[m] == table.true_class, _colour(name))
-                    box.adjust(14, 0, 0, 0)
-                draw_text(painter, box, table.classes[predicted[m]], caption, now.text)
+        now, table, caption = theme.current(), self.table, theme.font(theme.CAPTION_PX)
+        scale = QRect(self._names, HEADER_HEIGHT - HEADER_LINE, self._length, HEADER_LINE)
+        draw_text(painter, scale, "0", caption, now.muted)
+        draw_text(painter, scale, "1", caption, now.muted, Qt.AlignmentFlag.AlignRight)
+        for line, (name, predicted) in enumerate(table.predicted.items()):
+            box = QRect(MARK_WIDTH, line * HEADER_LINE, self._names - MARK_WIDTH, HEADER_LINE)
+            draw_text(painter, box, name, caption, _colour(name))
+            box = QRect(self._names, line * HEADER_LINE, self._length, HEADER_LINE)
+            if table.true_class is not None:
+                _draw_mark(painter, box, predicted == table.true_class, _colour(name))
+                box.adjust(14, 0, 0, 0)
+            draw_text(painter, box, table.classes[predicted], caption, now.text)
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):

@@ -25,7 +25,7 @@ from app.shell.plain_text import button_text, multi_line, title_text, tooltip_te
 from app.shell.widgets import Label, add_item, button, check_box, tool_button
 from app.views.annotations import verdict
 from app.views.box_plot import BoxPlotView
-from app.views.confidence import HEADER_HEIGHT, ConfidenceView
+from app.views.confidence import HEADER_HEIGHT, ROW_HEIGHT, ConfidenceView
 from app.views.curves import CurveView
 from app.views.groove import OutcomeCurves
 from app.views.map_plot import MAX_NAME_WIDTH, MapLegend
@@ -207,13 +207,13 @@ def test_the_confidence_bars_show_names_literally(qtbot):
     view.resize(400, 300)
     with qtbot.waitExposed(view):
         view.show()
-    view.set_verdicts([MARKUP, "table"], [CONTROL], [[0.9, 0.1]], [[0.3, 0.7]], 0, None)
+    view.set_verdicts([CONTROL, MARKUP], [0.9, 0.1], [0.3, 0.7], 0, None)
     bars = view._bars
-    tip = effective(tooltip(bars.viewport(), QPoint(300, HEADER_HEIGHT + 5)))
-    assert tip.splitlines()[0] == f"{SHOWN_CONTROL} · {MARKUP}"
-    assert len(tip.splitlines()) == 3
+    tips = [effective(tooltip(bars.viewport(), QPoint(300, HEADER_HEIGHT + y))) for y in (5, 5 + ROW_HEIGHT)]
+    assert [tip.splitlines()[0] for tip in tips] == [SHOWN_CONTROL, MARKUP]
+    assert len(tips[0].splitlines()) == 3
     literal = pixels(view)
-    view.set_verdicts([MARKUP, "table"], [SHOWN_CONTROL], [[0.9, 0.1]], [[0.3, 0.7]], 0, None)
+    view.set_verdicts([SHOWN_CONTROL, MARKUP], [0.9, 0.1], [0.3, 0.7], 0, None)
     assert (pixels(view) == literal).all()
 
 
@@ -322,9 +322,7 @@ def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):
     assert [goal.itemText(k) for k in (2, 3)] == [f"towards {MARKUP}", f"towards {SHOWN_CONTROL[:-4]}"]
     boxes = [each for each in window.workspaces["evaluate"].findChildren(QCheckBox) if MARKUP in displayed(each)]
     assert len(boxes) == 1
-    bars = window.stage.verdict.view._bars
-    tip = effective(tooltip(bars.viewport(), QPoint(bars.viewport().width() - 30, 10)))
-    assert tip.splitlines()[0] == MARKUP
+    assert window.stage.verdict._title.text() == f"Classes of {MARKUP}"
     shot(window, "plain-text")
     check_window(window)
 
