@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.widgets import tool_button
 
 WIDTH = 68
 """In pixels: the longest name of a workspace fits."""
@@ -36,8 +37,7 @@ class Rail(QWidget):
 
 
 def _button(action: QAction) -> QToolButton:
-    button = QToolButton()
-    theme.set_role(button, "rail")
+    button = tool_button(role="rail")
     button.setDefaultAction(action)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
     button.setIconSize(QSize(20, 20))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
-from app.jobs import JobList
+from app.jobs import Job, JobList
 from app.shell import actions, export, help, settings, theme
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
 from app.shell.main_area import DRAWERS, MainArea
-from app.shell.notify import LogPanel, Severity, Toasts, error_message
+from app.shell.notify import LogPanel, Severity, Toasts, ask, error_message
 from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
@@ -287,6 +287,11 @@ class Window(QMainWindow):
             "about": lambda: help.about(self),
         }
 
+    def _may_stop(self, jobs: Sequence[Job]) -> bool:
+        what = jobs[0].title if len(jobs) == 1 else f"{len(jobs)} jobs"
+        kept = "What is finished is kept; a training can be resumed."
+        return ask(self, f"Stop {what} and close?", kept, "Stop and keep", "Stay")
+
     def _show_info(self, text: str) -> None:
         self.toasts.show(Severity.INFO, text)
 
@@ -307,6 +312,11 @@ class Window(QMainWindow):
                 self._show_error("Only files and folders of this machine can be dropped here.")
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask first if that ends what the person has started."""
+        running = [job for job in self.jobs.jobs if not (job.immediate or job.status.ended)]
+        if running and self.isVisible() and not self._may_stop(running):
+            event.ignore()
+            return
         settings.save_window(self)
         self.area.save()
         if self.attack.epsilon.scale.unit == RADII.unit:  # in other units each start has the preset's epsilon

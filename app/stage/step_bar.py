@@ -78,7 +78,6 @@ class StepBar(QWidget):
         self.start.setText(", ".join(filter(None, ("best" if shown != position else "", start))))
         for label in (self.step, self.start):
             set_tooltip(label, OVER if shown != position else "")
-        self.start.setVisible(attack.restarts > 0 or last > 1)
         for label, longest in ((self.step, numbered(attack, history[-1].step)[0]), (self.start, f"best, {start}")):
             label.setMinimumWidth(label.fontMetrics().horizontalAdvance(longest))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,32 +70,32 @@ class Workspace(QWidget):
     # --- what a subclass says of itself ---
 
     @property
+    @abstractmethod
     def can_start(self) -> bool:
         """Whether everything is there that the job needs."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def start_text(self) -> str:
         """Text of the button that starts the job."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def has_result(self) -> bool:
         """Whether there is something to export."""
-        raise NotImplementedError
 
     @property
     def is_stale(self) -> bool:
         """Whether what is shown belongs to other settings than those that are chosen."""
         return False
 
+    @abstractmethod
     def build_forms(self) -> None:
         """Make the forms; core has been imported by now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self) -> None:
         """Start the job."""
-        raise NotImplementedError
 
     # --- layout ---
 

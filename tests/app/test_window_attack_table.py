@@ -285,7 +285,7 @@ def test_without_a_shape_it_says_what_to_do(person, dialog):
     cloud = person.store.cloud
     person.store.set_cloud(None)
     person.wait_until(lambda: person.store.scene is None, "an empty window")
-    assert "library" in dialog.empty.text()
+    assert "shape and a model" in dialog.empty.text()
     assert not dialog.run.isEnabled()
     person.store.set_cloud(cloud)
     person.wait_for_scene()

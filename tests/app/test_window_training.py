@@ -260,6 +260,23 @@ def test_invalid_options_are_explained_and_start_no_training(person):
     assert panel.load.isHidden()
 
 
+def test_before_it_ends_a_training_the_window_asks(person, monkeypatch):
+    asked = []
+    monkeypatch.setattr("app.shell.window.ask", lambda _, *words: asked.append(words))  # None: stay
+    begin(person)
+    first_epoch(person)
+    panel = person.window.workspaces["train"]
+    person.window.close()
+    assert person.window.isVisible()
+    assert panel.job is not None
+    ((title, text, yes, no),) = asked
+    assert title == "Stop training simple and close?"
+    assert "can be resumed" in text
+    assert (yes, no) == ("Stop and keep", "Stay")
+    person.click(panel.stop)
+    person.wait_until(lambda: panel.job is None, "the end")
+
+
 def test_a_closed_window_ends_its_training_and_leaves_a_run_to_resume(shapes, tmp_path):
     with open_window(shapes, tmp_path) as person:
         begin(person)

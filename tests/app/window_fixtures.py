@@ -59,6 +59,7 @@ def open_window(shapes: Path, home: Path) -> Iterator["Person"]:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
         patch.setattr("app.shell.settings.create", lambda: QSettings(settings, QSettings.Format.IniFormat))
+        patch.setattr("app.shell.window.ask", lambda *_: True)  # to stop what runs, and close
         patch.setitem(REGISTRY, "shapes16", small_spec(shapes))  # type: ignore[arg-type]
         window = Window()
         person = Person(window)
@@ -217,6 +218,7 @@ class Person:
         """Click on a workspace in the rail; returns what is beside the Stage."""
         self.click(self.window.area.rail.button(self.window.actions_[action_key(key)]))
         assert self.window.area.workspace == key
+        QApplication.processEvents()  # lays it out
         return self.window.workspaces.get(key)
 
     def choose_export(self, panel: Workspace, text: str) -> None:

@@ -62,6 +62,8 @@ SHARED = {"comparison", "base", "transfer_results", "transfer_setup"}
 
 def test_that_workspaces_do_not_know_each_other() -> None:
     for path in (ROOT / "app" / "workspaces").glob("*.py"):
+        if path.name == "registry.py":  # the list of all
+            continue
         others = re.findall(r"from app\.workspaces\.(\w+) import", path.read_text(encoding="utf-8"))
         assert set(others) <= SHARED, f"{path.name} imports {others}"
 
