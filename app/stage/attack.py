@@ -119,7 +119,10 @@ class AttackPanel(QWidget):
         """Put options and steps into two rows where one is too narrow for them."""
         super().resizeEvent(event)
         down, right = QBoxLayout.Direction.TopToBottom, QBoxLayout.Direction.LeftToRight
-        self._rows.setDirection(right if event.size().width() >= ONE_ROW_WIDTH else down)
+        wanted = right if event.size().width() >= ONE_ROW_WIDTH else down
+        if wanted != self._rows.direction():
+            self._rows.setDirection(wanted)
+            self._options.updateGeometry()  # the strip has another height now
 
     def load(self, preset: str) -> None:
         """Fill the combo boxes from core, which has been imported by now, and choose ``preset``."""
