@@ -115,11 +115,11 @@ def test_the_stage_fills_the_window_in_attack_and_is_a_column_beside_the_work(pe
 def test_options_and_steps_of_the_attack_have_a_row_each_where_one_is_too_narrow(person):
     strip, wide = person.window.attack, person.window.attack.height()
     person.show_workspace("train")
+    person.wait_until(lambda: strip.height() > wide, "two rows")
     assert strip.preset.mapTo(strip, QPoint(0, strip.preset.height())).y() <= strip.steps.y() + strip._options.y()
     assert strip.steps.height() >= strip.steps.sizeHint().height()
-    assert strip.height() > wide
     person.show_workspace(ATTACK)
-    assert strip.height() == wide
+    person.wait_until(lambda: strip.height() == wide, "one row again")
 
 
 def test_the_width_of_the_stage_is_dragged_limited_and_kept_for_each_workspace(person):
