@@ -55,6 +55,7 @@ class StepBar(QWidget):
         texts.addWidget(self.step)
         texts.addWidget(self.start)
         row.addLayout(texts)
+        self.setMinimumHeight(self.step.sizeHint().height() + self.start.sizeHint().height())  # of both, always
         store.historyChanged.connect(self._show)
 
     def _show(self) -> None:
@@ -76,6 +77,7 @@ class StepBar(QWidget):
         step, start = numbered(attack, history[shown].step)
         self.step.setText(step)
         self.start.setText(", ".join(filter(None, ("best" if shown != position else "", start))))
+        self.start.setVisible(attack.restarts > 0 or last > 1)
         for label in (self.step, self.start):
             set_tooltip(label, OVER if shown != position else "")
         for label, longest in ((self.step, numbered(attack, history[-1].step)[0]), (self.start, f"best, {start}")):
