@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,12 +161,6 @@ class Window(QMainWindow):
         name = cloud.name if cloud is not None else ""
         self.setWindowTitle(title_text(f"{name} – Pointward") if name else "Pointward")
 
-    def _show_workspace(self, key: str) -> None:
-        self.area.show_workspace(key)
-
-    def _toggle_drawer(self, drawer: str, on: bool) -> None:
-        self.area.toggle_drawer(drawer, on)
-
     def _reset_layout(self) -> None:
         settings.clear_window()
         self.area.reset()
@@ -258,8 +251,8 @@ class Window(QMainWindow):
             "link_cameras": lambda on: self.pair.linked.setChecked(on),
             "reset_camera": lambda: self.pair.reset_cameras(),
             "all_classes": lambda on: self.stage.verdict.view.set_all(on),
-            **{action_key(info.key): partial(self._show_workspace, info.key) for info in WORKSPACES},
-            **{drawer: partial(self._toggle_drawer, drawer) for drawer in DRAWERS},
+            **{action_key(info.key): lambda key=info.key: self.area.show_workspace(key) for info in WORKSPACES},
+            **{drawer: lambda on, drawer=drawer: self.area.toggle_drawer(drawer, on) for drawer in DRAWERS},
             "maximise_work": lambda _: self.area.arrange(),
             "focus_pair": lambda _: self.area.arrange(),
             "reset_layout": self._reset_layout,

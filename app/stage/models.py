@@ -22,6 +22,8 @@ class ModelsPanel(QWidget):
     """The list of models, the attacked one first, with a context menu; below it the defence of the attacked one."""
 
     openClicked = Signal()
+    rowsChanged = Signal(list)
+    """The ``ModelRow`` of each model, the attacked one first."""
     currentModelChanged = Signal(str)
     """Name of the model whose class bars are to be shown."""
 
@@ -109,6 +111,7 @@ class ModelsPanel(QWidget):
                 )
             rows.append(row)
         self.list.set_rows(rows)
+        self.rowsChanged.emit(rows)
         self.list.setVisible(bool(rows))
         self.empty.setVisible(not rows)
 

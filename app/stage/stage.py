@@ -6,7 +6,6 @@ One widget that is there in every workspace, so that camera, epsilon and verdict
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
@@ -17,11 +16,8 @@ from app.stage.attack import AttackPanel
 from app.stage.models import ModelsPanel
 from app.stage.verdict import VerdictPanel
 from app.store import Store
-from app.views.chips import Chip, VerdictChips
+from app.views.chips import VerdictChips
 from app.views.pair import PairView
-
-if TYPE_CHECKING:
-    from core.live import Scene
 
 UNLIMITED = 16_777_215  # pixels, Qt's largest size of a widget
 COLUMN_WIDTHS = 360, 800
@@ -85,7 +81,7 @@ class Stage(QWidget):
         for layout in (self._foot, column, whole):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(0)
-        store.sceneChanged.connect(self._show_chips)
+        self.models.rowsChanged.connect(self.chips.set_rows)
         self.models.currentModelChanged.connect(self.verdict.show_model)
         self.models.currentModelChanged.connect(self._scroll_to_current_row)
         self.arrange(Arrangement.WIDE)
@@ -142,14 +138,3 @@ class Stage(QWidget):
         assert content is not None
         centre = models.viewport().mapTo(content, row.center())
         self._side.ensureVisible(centre.x(), centre.y(), 0, row.height())
-
-    def _show_chips(self, scene: Scene | None) -> None:
-        if scene is None:
-            self.chips.set_chips(())
-            return
-        classes = scene.setup.classes
-        said = (confidence.argmax(1) for confidence in (scene.clean_confidence, scene.adversarial_confidence))
-        rows = zip(scene.setup.models, *said, scene.fooled(), strict=True)
-        self.chips.set_chips(
-            [Chip(model.card.title, classes[clean], classes[adv], fooled) for model, clean, adv, fooled in rows]
-        )

@@ -1,7 +1,6 @@
 """Short verdicts of all shown models in one line, for where the confidence bars have no space."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QRect, QSize
 from PySide6.QtGui import QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen
@@ -9,22 +8,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import show_tooltip
+from app.views.model_list import ModelRow
 from app.views.painting import draw_text
-from core.runtime.text import printable
-
-
-class Chip(NamedTuple):
-    """What a model says of the clean and of the adversarial cloud."""
-
-    model: str
-    clean: str
-    adversarial: str
-    fooled: bool
-    """Whether the adversarial cloud is given another class than the label."""
-
-    @property
-    def text(self) -> str:
-        return printable(f"{self.model}: {self.clean} → {self.adversarial}")
 
 
 class VerdictChips(QWidget):
@@ -32,15 +17,15 @@ class VerdictChips(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.chips: tuple[Chip, ...] = ()
+        self.rows: tuple[ModelRow, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Verdicts")
         theme.notifier.changed.connect(self.update)
 
-    def set_chips(self, chips: Sequence[Chip]) -> None:
-        """Show these, in this order."""
-        self.chips = tuple(chips)
-        self.setAccessibleDescription("; ".join(chip.text for chip in self.chips))
+    def set_rows(self, rows: Sequence[ModelRow]) -> None:
+        """Show those of these models that give a verdict, in this order."""
+        self.rows = tuple(row for row in rows if row.verdict)
+        self.setAccessibleDescription("; ".join(row.short for row in self.rows))
         self.update()
 
     @property
@@ -49,9 +34,9 @@ class VerdictChips(QWidget):
         metrics, left = QFontMetrics(theme.font()), 0
         boxes: list[QRect] = []
         more = metrics.horizontalAdvance("+99") + theme.SPACE_S
-        for place, chip in enumerate(self.chips):
-            width = metrics.horizontalAdvance(chip.text) + 2 * theme.SPACE_M + theme.SPACE_XS
-            reserved = 0 if place == len(self.chips) - 1 else more
+        for place, row in enumerate(self.rows):
+            width = metrics.horizontalAdvance(row.short) + 2 * theme.SPACE_M + theme.SPACE_XS
+            reserved = 0 if place == len(self.rows) - 1 else more
             if left + width + reserved > self.width():
                 if not boxes:  # it ends in an ellipsis
                     boxes.append(QRect(0, 0, max(0, self.width() - reserved), self.height()))
@@ -69,20 +54,20 @@ class VerdictChips(QWidget):
     def paintEvent(self, _: QPaintEvent) -> None:
         painter, now, boxes = QPainter(self), theme.current(), self.boxes
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for chip, box in zip(self.chips, boxes, strict=False):
-            colour = now.adv if chip.fooled else now.border
-            painter.setPen(QPen(colour, 1.5 if chip.fooled else 1))
+        for row, box in zip(self.rows, boxes, strict=False):
+            colour = now.adv if row.fooled else now.border
+            painter.setPen(QPen(colour, 1.5 if row.fooled else 1))
             painter.setBrush(now.raised)
             painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), box.height() / 2, box.height() / 2)
             inside = box.adjusted(theme.SPACE_M, 0, -theme.SPACE_M, 0)
-            draw_text(painter, inside, chip.text, theme.font(), now.adv if chip.fooled else now.text)
-        if left_out := len(self.chips) - len(boxes):
+            draw_text(painter, inside, row.short, theme.font(), now.adv if row.fooled else now.text)
+        if left_out := len(self.rows) - len(boxes):
             left = boxes[-1].right() + theme.SPACE_S if boxes else 0
             box = QRect(left, 0, self.width() - left, self.height())
             draw_text(painter, box, f"+{left_out}", theme.font(), now.muted)
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            show_tooltip(event.globalPos(), "\n".join(chip.text for chip in self.chips), self)
+            show_tooltip(event.globalPos(), "\n".join(row.short for row in self.rows), self)
             return True
         return super().event(event)

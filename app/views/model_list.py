@@ -59,6 +59,11 @@ class ModelRow(NamedTuple):
         return printable(f"{self.clean} → {self.adversarial}" if self.clean else "")
 
     @property
+    def short(self) -> str:
+        """Title and verdict in one line."""
+        return f"{printable(self.title)}: {self.verdict}"
+
+    @property
     def text(self) -> str:
         """All of it in words."""
         lines = [printable(self.title) + (", attacked" if self.attacked else "")]

@@ -13,7 +13,8 @@ from app.shell import settings, theme
 from app.shell.library import WIDTH as LIBRARY_WIDTH
 from app.shell.main_area import DRAWERS_OPEN_FROM
 from app.stage.stage import COLUMN_WIDTHS, Arrangement
-from app.views.chips import Chip, VerdictChips
+from app.views.chips import VerdictChips
+from app.views.model_list import ModelRow
 from app.workspaces.registry import ATTACK, WORKSPACES, action_key
 from tests.app.inspection import where
 from tests.app.window_fixtures import LEFT, SIZE, open_window, person, shapes, shared_window
@@ -367,10 +368,14 @@ def test_a_saved_workspace_that_is_unknown_is_ignored(shapes, tmp_path):
 # --- chips --------------------------------------------------------------------------------------------------------
 
 
+def chip(title, fooled):
+    return ModelRow(title, title, False, True, True, "chair", "table", fooled)
+
+
 def test_chips_tell_the_verdicts_and_count_those_without_space(qtbot, monkeypatch):
     chips, shown = VerdictChips(), []
     qtbot.addWidget(chips)
-    chips.set_chips([Chip(f"model {index}", "chair", "table", index % 2 == 0) for index in range(5)])
+    chips.set_rows([chip(f"model {index}", index % 2 == 0) for index in range(5)])
     chips.resize(2000, 24)
     assert len(chips.boxes) == 5
     chips.resize(500, 24)
@@ -388,7 +393,7 @@ def test_a_fooled_model_has_an_orange_chip(qtbot):
     chips.resize(300, 24)
     counts = []
     for fooled in (False, True):
-        chips.set_chips([Chip("simple", "chair", "table", fooled)])
+        chips.set_rows([chip("simple", fooled)])
         orange = np.array(theme.current().adv.getRgb()[:3])
         picture = pixels(chips.grab().toImage())[..., :3].astype(int)
         counts.append((abs(picture - orange).max(-1) < 60).sum())
