@@ -35,6 +35,7 @@ COMMANDS = {
     "models": "List the models, or import one of another project.",
     "reproduce": "Train, measure and report everything that a paper shows. Called again, it goes on where it was "
     "ended.",
+    "runs": "List the training runs of this machine: how far each is, and how good.",
     "train": "Train a model in one of the regimes of the first paper.",
     "transfer": "Attack models and judge others on the adversarial samples, as the second paper does, and report it.",
     "tsne": "The pair of Figures 8 and 9: one map of a model's latents of clean and adversarial test clouds.",

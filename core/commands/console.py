@@ -140,7 +140,7 @@ def _gentle_interrupt(cancel: Cancel) -> Iterator[None]:
 
 
 def show(result: dict[str, Any], as_json: bool) -> None:
-    """Print a result: one JSON object, or a line per entry."""
+    """Print a result: one JSON object, or a line per entry; the key of a group of facts is a name, printed as it is."""
     from core.results.records import plain
 
     if as_json:
@@ -149,8 +149,8 @@ def show(result: dict[str, Any], as_json: bool) -> None:
     width = max(map(len, result), default=0)
     lines = []
     for key, value in result.items():
-        text = _metrics(value) if isinstance(value, dict) else _number(value)
-        lines.append(printable(f"{key.replace('_', ' '):<{width}}  {text}"))
+        name, text = (key, _metrics(value)) if isinstance(value, dict) else (key.replace("_", " "), _number(value))
+        lines.append(printable(f"{name:<{width}}  {text}"))
     write("\n".join(lines))
 
 

@@ -11,6 +11,7 @@ from core.commands.console import follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, find_dataset
 from core.studies.defense_pointnet.options import ReproduceOptions, TrainingChanges, recipe
+from core.training import remember_run_folder
 
 
 def reproduce(
@@ -47,6 +48,7 @@ def reproduce(
         require(check_exists, run)
     require(check_device, changes.get("device", "auto"))
     data = find_dataset(dataset, data_root, allow_missing, orientation.value)
+    remember_run_folder(out / "runs")
     findings, complete = follow(
         lambda cancel: reproducing(
             data, options or ReproduceOptions(), recipe(dataset) | changes, out, cancel, runs=runs, data_root=data_root

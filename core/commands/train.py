@@ -48,6 +48,7 @@ def train(
         if dataset is None:
             dataset, data_root = run_dataset, data_root or run_root
     data = find_dataset(dataset or "shapes16", data_root, allow_missing, file_orientation)
+    training.remember_run_folder(folder.parent)
     result, complete = follow(
         lambda cancel: training.train(data, options, folder, cancel, resume=resume, data_root=data_root),
         f"training {options.regime}",

@@ -10,6 +10,7 @@ from core.commands.console import UsageError, follow, note, show
 from core.commands.orientation import NOT_GIVEN, GivenOrientation
 from core.commands.shared import AllowMissing, DataRoot, DatasetName, Flat, Folder, Json, find_dataset
 from core.studies.transferability.zoo import TrainingChanges, member_file, members_of, train_zoo
+from core.training import remember_run_folder
 
 zoo = App(name="zoo", help_format="plaintext")
 
@@ -86,6 +87,7 @@ def train_(
     require(check_device, changes.get("device", "auto"))
     names = _names(models, dataset)
     data = find_dataset(dataset, data_root, allow_missing, orientation.value)
+    remember_run_folder(out)
     results, complete = follow(
         lambda cancel: train_zoo(data, names, changes, out, cancel, data_root=data_root), "training the zoo"
     )

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,18 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 folder.rmdir()  # if it is still empty
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process works on ``folder`` now; one that was killed leaves the lock's file, but not the lock."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:  # without the file there is no lock; without permission nobody can know
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Lock:
     """A lock on the file ``path``, which exists while the lock is held."""
 
@@ -62,7 +75,7 @@ class Lock:
         """Take the lock if it is free. Returns whether it was taken."""
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            if not _try_lock(descriptor):
+            if not (_try_lock(descriptor) or _try_later(descriptor)):
                 os.close(descriptor)
                 return False
             if self._is_file(descriptor):
@@ -99,6 +112,12 @@ class Lock:
         except (OSError, ValueError):
             return "another process"
         return "another job of this program" if number == os.getpid() else f"another process (number {number})"
+
+
+def _try_later(descriptor: int) -> bool:
+    """Try once more: ``is_locked`` may have had the lock for an instant."""
+    time.sleep(0.02)
+    return _try_lock(descriptor)
 
 
 if sys.platform == "win32":

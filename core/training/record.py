@@ -1,6 +1,7 @@
 """The record and the metrics in the folder of a run, validated when they are read, because a person can edit them."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -21,7 +22,8 @@ from core.models.cards import ModelCard
 from core.options import explain
 from core.results.records import read_as, read_jsonl
 from core.runtime.files import FormatError, readable
-from core.training.options import MULTI_STEP_REGIMES, TrainOptions
+from core.training.options import MULTI_STEP_REGIMES, RegimeName, TrainOptions
+from core.training.regimes import REGIMES
 
 OPTIONS, METRICS = "options.json", "metrics.jsonl"
 
@@ -62,6 +64,10 @@ class RunRecord(BaseModel):
     """SHA-256 of the file of the initial weights; None if these were random."""
     versions: dict[Text, Annotated[str, Field(max_length=2000)]]
     complete: bool
+    time: Text = ""
+    """When it was begun, UTC in ISO 8601."""
+    title: Text = ""
+    """Name that a person gave it; empty: none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +133,17 @@ def read_metrics(folder: Path, epochs: int) -> list[dict[str, float]]:
             "train anew in another folder."
         )
     return history
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], regime: RegimeName) -> int:
+    """The best of the finished epochs, counted from 1; 0 if there is none.
+
+    It is the first with the highest clean accuracy in the simple regime, and with the highest mean of clean and
+    adversarial accuracy in the others, under ``TrainOptions.attack_of_validation``.
+    """
+    keys = ("validation_clean", "validation_adversarial") if REGIMES[regime].robust else ("validation_clean",)
+    scores = [sum(line[key] for key in keys) for line in history]
+    return scores.index(max(scores)) + 1 if scores else 0
 
 
 def stored_options(folder: Path) -> TrainOptions:

@@ -6,9 +6,6 @@
 * ``last.safetensors``: the weights after the last finished epoch, and all else that the next one depends on.
 * ``.lock``: present while a process is training the run; see ``core.runtime.locks``.
 
-The best epoch is the first with the highest clean accuracy in the simple regime, and with the highest mean of clean and
-adversarial accuracy in the others, under ``TrainOptions.attack_of_validation``.
-
 An epoch is finished once ``last.safetensors`` has its weights. Its metrics are written before that file, and
 ``best.safetensors`` after it. Therefore a run that was killed at any moment repeats at most one epoch, with the same
 random numbers; if ``best.safetensors`` is out of date, the last epoch is the best one, and its weights are written.
@@ -31,8 +28,7 @@ from core.runtime.locks import LOCK
 from core.training.initial import initial_model
 from core.training.learner import Learner
 from core.training.options import TrainOptions
-from core.training.record import METRICS, OPTIONS, RunRecord, read_metrics, read_run
-from core.training.regimes import REGIMES
+from core.training.record import METRICS, OPTIONS, RunRecord, best_epoch, read_metrics, read_run
 from core.training.shares import describe_processes, leads
 
 FILE_STEMS = tuple(Path(name).stem for name in (OPTIONS, METRICS, BEST, LAST))
@@ -201,18 +197,12 @@ class Run:
     @property
     def best_epoch(self) -> int:
         """The best finished epoch, counted from 1; 0 if there is none."""
-        scores = [self._score(line) for line in self.history]
-        return scores.index(max(scores)) + 1 if scores else 0
+        return best_epoch(self.history, self.options.regime)
 
     @property
     def out_of_patience(self) -> bool:
         """Whether early stopping ends the run after the present epoch."""
         return 0 < self.options.patience <= len(self.history) - self.best_epoch
-
-    def _score(self, metrics: Mapping[str, float]) -> float:
-        """The accuracy by which the best epoch is chosen, 0..1."""
-        clean, adversarial = metrics["validation_clean"], metrics["validation_adversarial"]
-        return (clean + adversarial) / 2 if REGIMES[self.options.regime].robust else clean
 
     def _finished_epochs(self) -> int:
         """Number of finished epochs, from the card of the last weights; they must be of this run."""

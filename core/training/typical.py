@@ -35,8 +35,7 @@ def measure_typical(
 
     Yields
     ------
-    Progress, then Done with the ``Typical``; None if it was cancelled, or after a Note if there are too few validation
-    clouds.
+    Progress, then Done with the ``Typical``; None if it was cancelled, or after a Note if there are too few clouds.
     """
     split, (training, validation) = dataset.split("train"), training_rows(dataset, options)
     if len(validation) < FEWEST:
@@ -44,6 +43,10 @@ def measure_typical(
             f"No cloud will be marked as {UNLIKE}: that takes {FEWEST} validation clouds, "
             f"and there are {len(validation)}."
         )
+        yield Done(None)
+        return
+    if (free := len(training) - len(np.unique(split.labels[training]))) < 2:
+        yield Note(f"No cloud will be marked as {UNLIKE}: that takes {2 - free} more to learn from.")
         yield Done(None)
         return
     points = 0 if split.has_images else min(options.points, split.points.shape[1])

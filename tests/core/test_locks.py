@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.runtime.locks import InUseError, Lock, locked_folder
+from core.runtime.locks import InUseError, Lock, is_locked, locked_folder
 
 HOLD = """
 import sys
@@ -94,3 +94,19 @@ def test_a_file_in_its_place_is_a_sentence_and_a_folder_that_stays_empty_is_not_
     with locked_folder(tmp_path / "new"):
         pass
     assert not (tmp_path / "new").exists()
+
+
+def test_whether_a_folder_is_locked_is_told_without_a_change(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    with holder(tmp_path) as process:
+        assert is_locked(tmp_path)
+        process.send_signal(signal.SIGKILL)
+    assert not is_locked(tmp_path), "the file that a killed process leaves is no lock"
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_lock_that_is_only_looked_at_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, True])
+    monkeypatch.setattr("core.runtime.locks._try_lock", lambda _: next(answers))
+    with locked_folder(tmp_path):
+        pass

@@ -15,7 +15,7 @@ from core.models.predict import Predictions, predict
 from core.models.typical import FEWEST, RANK, Typical, margin
 from core.training import train
 from core.training.typical import add_typical, measure_typical
-from tests.core.toys import toy_dataset, toy_options, toy_run
+from tests.core.toys import CLASSES, toy_dataset, toy_options, toy_run
 
 LARGE = {"epochs": 4, "validation": 0.4, "batch_size": 24}
 """Options of a training whose validation part is large enough."""
@@ -137,6 +137,16 @@ def test_a_training_with_few_validation_clouds_says_that_nothing_will_be_marked(
         "and there are 6."
     )
     assert load_model(resolve_model(tmp_path)).typical is None
+
+
+def test_a_training_with_a_cloud_of_each_class_says_so_too(dataset: Dataset, tmp_path: Path) -> None:
+    notes = [
+        event.text
+        for event in train(dataset, toy_options(**LARGE | {"epochs": 1, "clouds": len(CLASSES) + 1}), tmp_path / "run")
+        if isinstance(event, Note)
+    ]
+    assert "No cloud will be marked as unlike the training data: that takes 1 more to learn from." in notes
+    assert load_model(resolve_model(tmp_path / "run")).typical is None
 
 
 def test_a_measurement_that_is_cancelled_leaves_the_file_as_it_was(
