@@ -1,6 +1,6 @@
 """The strip at the lower edge of the window: the current job, its progress, and buttons to pause, stop or cancel it."""
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QToolButton
 
 from app.jobs import Job, JobList
@@ -44,6 +44,9 @@ def rate(pieces: float, unit: str) -> str:
 
 class JobStrip(QFrame):
     """One row for the current job, and a menu of the others. Its layout stays the same when jobs or numbers change."""
+
+    ended = Signal(str)
+    """How a job has ended that a person may have left to itself."""
 
     def __init__(self, jobs: JobList) -> None:
         super().__init__()
@@ -143,6 +146,8 @@ class JobStrip(QFrame):
     def _on_removed(self, job: Job) -> None:
         if not job.silent:
             self._last_message = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
+            if not job.immediate:
+                self.ended.emit(self._last_message)
         self._show()
 
     def _show(self) -> None:

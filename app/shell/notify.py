@@ -21,12 +21,14 @@ from PySide6.QtGui import (
     QTextOption,
 )
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QGraphicsOpacityEffect,
     QHBoxLayout,
     QLabel,
     QMessageBox,
     QPlainTextEdit,
+    QSystemTrayIcon,
     QVBoxLayout,
     QWidget,
 )
@@ -46,6 +48,7 @@ TOAST_MS = 6000
 FADE_MS = 120
 STRIP_HEIGHT = 28  # of the job strip, which toasts do not cover
 LOG_LINES = 1000
+DESKTOP_MS = 10_000  # for which the desktop shows a message
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +81,17 @@ def ask(parent: QWidget | None, title: str, text: str, yes: str, no: str) -> boo
     box.setEscapeButton(reject)
     box.exec()
     return box.clickedButton() is accept
+
+
+def tell_desktop(window: QWidget, text: str) -> None:
+    """Tell a person who works in another window: the task bar marks this one, and the desktop shows ``text``."""
+    QApplication.alert(window)
+    if QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages():
+        icon = QSystemTrayIcon(window.windowIcon(), window)
+        icon.messageClicked.connect(window.activateWindow)
+        icon.show()  # messages come from an icon; it stays as long as they do
+        icon.showMessage("Pointward", printable(text))
+        QTimer.singleShot(DESKTOP_MS, icon, icon.deleteLater)
 
 
 # --- toasts -------------------------------------------------------------------------------------------------------

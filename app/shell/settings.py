@@ -6,6 +6,7 @@ No content of the settings file can stop the program: a bad value is replaced by
 import itertools
 import json
 import logging
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -178,11 +179,11 @@ def transfers_dir() -> Path:
     return data_dir() / "transfer"
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """A folder that is not there yet, named by the time; two of the same second get different names."""
+def new_folder(parent: Path, name: str, taken: Collection[Path] = ()) -> Path:
+    """A folder that is not there yet and not ``taken``, named by the time; two of the same second differ."""
     first = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
     numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
-    return next(folder for folder in itertools.chain([first], numbered) if not folder.exists())
+    return next(folder for folder in itertools.chain([first], numbered) if not (folder.exists() or folder in taken))
 
 
 def _location(location: QStandardPaths.StandardLocation) -> Path:

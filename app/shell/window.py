@@ -16,7 +16,7 @@ from app.shell import actions, export, help, settings, theme
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
 from app.shell.main_area import DRAWERS, MainArea
-from app.shell.notify import LogPanel, Severity, Toasts, ask, error_message
+from app.shell.notify import LogPanel, Severity, Toasts, ask, error_message, tell_desktop
 from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
@@ -222,6 +222,7 @@ class Window(QMainWindow):
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)
         self.attack_table.taken.connect(self.attack.take)
+        self.strip.ended.connect(self._on_job_ended)
         for panel in self.workspaces.values():
             panel.modelReady.connect(opener.open_path)
             panel.cloudMade.connect(self.attack.show_made)
@@ -285,6 +286,10 @@ class Window(QMainWindow):
         kept = "What is finished is kept; a training can be resumed."
         return ask(self, f"Stop {what} and close?", kept, "Stop and keep", "Stay")
 
+    def _on_job_ended(self, text: str) -> None:
+        if self.isVisible() and not self.isActiveWindow():
+            tell_desktop(self, text)
+
     def _show_info(self, text: str) -> None:
         self.toasts.show(Severity.INFO, text)
 
@@ -315,5 +320,10 @@ class Window(QMainWindow):
         if self.attack.epsilon.scale.unit == RADII.unit:  # in other units each start has the preset's epsilon
             settings.save(epsilon=self.store.epsilon)
         settings.save(attack=self.store.preset, all_classes=self.actions_["all_classes"].isChecked())
-        self.left_thread_running = not (self.controller.close() & self.jobs.close())
+        ended = [
+            self.controller.close(),
+            self.jobs.close(),
+            *(each.close_threads() for each in self.workspaces.values()),
+        ]
+        self.left_thread_running = not all(ended)
         super().closeEvent(event)

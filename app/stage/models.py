@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl, Signal
@@ -75,11 +76,16 @@ class ModelsPanel(QWidget):
         return menu
 
     def _rename(self, model: LoadedModel) -> None:
-        title, accepted = QInputDialog.getText(
-            self, "Rename", "Name of the model in this window:", text=model.card.title
-        )
-        if accepted and title.strip():
-            self._store.rename_model(model.name, title.strip())
+        """Ask for another name; a model of a run keeps it, because the run is renamed too."""
+        from core.training import rename_run, run_exists
+
+        title, accepted = QInputDialog.getText(self, "Rename", "Name of the model:", text=model.card.title)
+        if not (accepted and title.strip()):
+            return
+        self._store.rename_model(model.name, title.strip())
+        if model.path is not None and run_exists(model.path.parent):
+            with suppress(ValueError, OSError):  # while it is trained its run keeps its title
+                rename_run(model.path.parent, title)
 
     def _on_models(self) -> None:
         self._show()

@@ -139,6 +139,7 @@ class Tour(UiDriver):
         self.record_step(f"trained two epochs in the panel while dragging: {panel.status.text()}")
         self.picture("trained")
         models = len(window.store.models)
+        self.wait_until(panel.load.isVisible, "the run in the list")
         QTest.mouseClick(panel.load, Qt.MouseButton.LeftButton)
         self.wait_until(lambda: len(window.store.models) > models, "the trained model")
         self.wait_until(lambda: self.settled(window.store.epsilon), "the new model's verdict")

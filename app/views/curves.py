@@ -217,6 +217,7 @@ class CurveView(QWidget):
         self._plot.set_empty(not filled)
         self._log.setVisible(self._loggable and filled)
         self._update_marker()
+        self._legend.fit()
         self._legend.update()
         self.setAccessibleDescription(self._accessible_text())
 

@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QGraphicsScene, QWidget
 
 from app.shell import theme
@@ -142,6 +142,12 @@ class _IntegerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
         return [level for level in super().tickSpacing(low, high, size) if level[0] >= 1] or [(1, 0)]
 
 
+LINE_WIDTH = 18 + theme.SPACE_XS
+"""Width in pixels of the sample of a line in a legend."""
+SHORTEST_NAME = 16
+"""Width in pixels to which the name of a line is shortened at most."""
+
+
 class ValueLegend(QWidget):
     """Names and values of the lines; values have a fixed width, so that nothing moves while they change."""
 
@@ -151,23 +157,43 @@ class ValueLegend(QWidget):
         self._rows, self._widest = rows, widest
         self.setFixedHeight(theme.CONTROL_HEIGHT)
 
+    def fit(self) -> None:
+        """Take as many rows as the lines need; called when lines or the width have changed."""
+        rows = -(-len(list(self._rows())) // self._most_in_a_row)
+        self.setFixedHeight(max(theme.CONTROL_HEIGHT, rows * theme.CONTROL_HEIGHT // 2))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit()
+
+    @property
+    def _metrics(self) -> QFontMetrics:
+        return QFontMetrics(theme.tabular(theme.font(theme.CAPTION_PX)))
+
+    @property
+    def _number_width(self) -> int:
+        return self._metrics.horizontalAdvance(self._widest) + theme.SPACE_S
+
+    @property
+    def _most_in_a_row(self) -> int:
+        """How many lines fit in a row with the shortest names."""
+        return max(1, (self.width() - theme.SPACE_S) // (LINE_WIDTH + self._number_width + SHORTEST_NAME))
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         rows = [(printable(name), pen, number) for name, pen, number in self._rows()]
-        font = theme.tabular(theme.font(theme.CAPTION_PX))
-        metrics = QFontMetrics(font)
-        number_width = metrics.horizontalAdvance(self._widest) + theme.SPACE_S
-        widths = [metrics.horizontalAdvance(name) + 2 for name, _, _ in rows]
-        line_and_number = 18 + theme.SPACE_XS + number_width
+        font, number_width = theme.tabular(theme.font(theme.CAPTION_PX)), self._number_width
+        widths = [self._metrics.horizontalAdvance(name) + 2 for name, _, _ in rows]
+        line_and_number = LINE_WIDTH + number_width
         fits = theme.SPACE_S + sum(widths) + line_and_number * len(rows) <= self.width()
-        per_row = len(rows) if fits else -(-len(rows) // 2)
-        height = self.height() if fits else self.height() // 2
+        per_row = len(rows) if fits else min(-(-len(rows) // 2), self._most_in_a_row)
+        height = self.height() if fits else theme.CONTROL_HEIGHT // 2
         for start in range(0, len(rows), max(1, per_row)):
             row = slice(start, start + per_row)
             top = start // per_row * height
             available = self.width() - theme.SPACE_S - line_and_number * len(widths[row])
             longest = max(widths[row])
-            while longest > 16 and sum(min(width, longest) for width in widths[row]) > available:
+            while longest > SHORTEST_NAME and sum(min(width, longest) for width in widths[row]) > available:
                 longest -= 1  # shorten the longest names, never the values
             left = theme.SPACE_S
             for width, (name, pen, number) in zip(widths[row], rows[row], strict=True):

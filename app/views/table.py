@@ -1,10 +1,10 @@
 """A table of results that is sorted by a click on a column and copied with Ctrl+C."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QShortcut, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QGraphicsOpacityEffect, QTableView, QWidget
 
@@ -32,6 +32,8 @@ class ResultTable(QTableView):
 
     chosen = Signal(object)
     """The key of a row that was double-clicked, or on which Enter was pressed."""
+    rowsSelected = Signal(list)
+    """The keys of the selected rows, from top to bottom."""
 
     def __init__(self, columns: Mapping[str, str], parent: QWidget | None = None) -> None:
         """``columns`` are names and explanations."""
@@ -60,6 +62,7 @@ class ResultTable(QTableView):
         self._dimmed.setEnabled(False)
         self.setGraphicsEffect(self._dimmed)
         self.doubleClicked.connect(self._choose)
+        self.selectionModel().selectionChanged.connect(lambda *_: self.rowsSelected.emit(self.selected_keys))
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._add_shortcut(QKeySequence(key), lambda: self._choose(self.currentIndex()))
         self._add_shortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.copy)
@@ -75,11 +78,53 @@ class ResultTable(QTableView):
 
     def add_row(self, cells: Sequence[Cell], key: Any) -> None:
         """Add a row with a cell for each column, in its place if an order was chosen."""
+        self._append(cells, key)
+        self._arrange()
+
+    def set_rows(self, rows: Sequence[tuple[Sequence[Cell], Any]]) -> None:
+        """Show rows of cells and a key in place of those that are there; the keys that were selected stay selected."""
+        selected, scrolled = self.selected_keys, self.verticalScrollBar().value()
+        current = self._key(self.currentIndex().row())
+        with QSignalBlocker(self.selectionModel()):
+            self.clear()
+            for cells, key in rows:
+                self._append(cells, key)
+            self._arrange()
+            self.select(selected, current)
+        self.verticalScrollBar().setValue(scrolled)
+        self.viewport().update()
+        if self.selected_keys != selected:
+            self.rowsSelected.emit(self.selected_keys)
+
+    @property
+    def selected_keys(self) -> list[Any]:
+        """The keys of the selected rows, from top to bottom."""
+        return [self._key(row) for row in sorted(index.row() for index in self.selectionModel().selectedRows())]
+
+    def select(self, keys: Collection[Any], current: Any = None) -> None:
+        """Select the rows with these keys, and no other; arrow keys go on from the row of ``current``."""
+        model, flag = self.selectionModel(), QItemSelectionModel.SelectionFlag
+        selection = QItemSelection()
+        for row in range(self._model.rowCount()):
+            if self._key(row) in keys:
+                selection.select(self._model.index(row, 0), self._model.index(row, len(self._columns) - 1))
+            if current is not None and self._key(row) == current:
+                model.setCurrentIndex(self._model.index(row, 0), flag.NoUpdate)
+        model.select(selection, flag.ClearAndSelect)
+
+    def _key(self, row: int) -> Any:
+        item = self._model.item(row, 0)
+        return item.data(_KEY) if item is not None else None
+
+    def _append(self, cells: Sequence[Cell], key: Any) -> None:
         items = [self._item(cell) for cell in cells]
         for column, item in enumerate(items):
             self._model.horizontalHeaderItem(column).setTextAlignment(item.textAlignment())
         items[0].setData(key, _KEY)
         self._model.appendRow(items)
+
+    def _arrange(self) -> None:
+        """Make the columns as wide as their texts, and put the rows in the chosen order."""
         header = self.horizontalHeader()
         header.setSortIndicatorShown(False)  # it is above the name, and Qt would widen every column for it
         self.resizeColumnsToContents()
@@ -118,7 +163,7 @@ class ResultTable(QTableView):
 
     def _choose(self, index: QModelIndex) -> None:
         if index.isValid():
-            self.chosen.emit(self._model.item(index.row(), 0).data(_KEY))
+            self.chosen.emit(self._key(index.row()))
 
 
 def _colour(name: str) -> QColor:

@@ -97,6 +97,10 @@ class Workspace(QWidget):
     def begin(self) -> None:
         """Start the job."""
 
+    def close_threads(self) -> bool:
+        """End the threads that are not jobs, before the application quits. Returns whether they have ended."""
+        return True
+
     # --- layout ---
 
     def _lay_out(self, content: QWidget, form_width: int, *more: QPushButton) -> None:

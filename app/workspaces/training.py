@@ -1,29 +1,32 @@
-"""The Train workspace: the options of a training, its curves while it runs, and what can be done with its run."""
+"""The Train workspace: the options of a training, the runs of this machine, and the curves of those selected."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.shell import settings, theme
 from app.shell.progress import Status
-from app.shell.widgets import Label, button
+from app.shell.widgets import Label, button, splitter
 from app.store import Store
-from app.views.curves import CurveView, Style
+from app.views.curves import STYLES, CurveView, Style
 from app.workspaces.base import Workspace
-from core.events import Cancel, Epoch, Event, Note
+from app.workspaces.run_list import RunList
+from core.events import Cancel, Epoch, Event, Note, forward
+from core.runtime.text import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from app.shell.forms import OptionsForm
+    from core.datasets import Dataset
     from core.evaluation.accuracy import Rate
     from core.options import Options
-    from core.training import RunResult, TrainOptions
+    from core.training import RunResult, RunSummary, TrainOptions
 
 PROBE_CLOUDS = 400  # clean and as many adversarial ones, of each split, for a fresh discriminator
 LOSSES: dict[str, tuple[str, str, Style]] = {
@@ -38,21 +41,35 @@ ACCURACIES: dict[str, tuple[str, str, Style]] = {
     "discriminator_accuracy": ("discr.", "muted", "dot"),
 }
 """Metric of the training engine -> name in the legend, colour, line style. A line appears with its first value."""
+COMPARED = ("validation_clean", "validation_adversarial")
+"""Accuracies that are drawn of several runs, each with a line style of its own."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A training that is to be begun or resumed."""
+
+    folder: Path
+    title: str
+    work: Callable[[Cancel], Iterator[Event]]
+    options: TrainOptions
+    dataset: str
 
 
 class TrainingPanel(Workspace):
-    """Train a model on the open dataset; pause, stop, cancel or resume the run; load or probe its model."""
+    """Train on the open dataset, one run after the other; follow, compare, resume, load or probe any run."""
 
     def __init__(self, store: Store, jobs: JobList, parent: QWidget | None = None) -> None:
         tip = "End now; the weights so far are kept and can be loaded"
         super().__init__(store, jobs, name="training", icon="train", stop_tip=tip, parent=parent)
         self._folder: Path | None = None
-        self._resumable: Path | None = None
-        """Folder of a run that was ended early and can be resumed."""
+        """Of the training that was begun last."""
+        self._queue: list[_Plan] = []
         self.cancel = button(
             "Cancel", "close", self._cancel, tip="End now; the folder stays and can be resumed from its last full epoch"
         )
-        self.resume = button("Resume", "play", self._resume, tip="Go on with the run that was ended early")
+        self.queue = button("Queue", "plus", self._add_to_queue, tip="Train with these options once this one has ended")
+        self.resume = button("Resume", "play", self._resume_selected, tip="Go on with the selected run")
         self.probe = button(
             "Fresh discriminator",
             "evaluate",
@@ -60,27 +77,38 @@ class TrainingPanel(Workspace):
             tip="Can a new discriminator tell this run's latents of clean "
             "and adversarial clouds apart? 50 % is what a coin has",
         )
-        self.load = button("Load this model", "plus", lambda: self.modelReady.emit(self._folder), role="primary")
-        self.status.setText("Choose a regime and press Train. The window stays free while it runs.")
-        self.loss = CurveView(
-            "Epoch", "Loss", y_unit="nat", integer_x=True, empty="The loss of every epoch appears here."
-        )
+        self.load = button("Load this model", "plus", self._load_selected, role="primary")
+        self.status.setText("Choose a regime and train. The window stays free while it runs.")
+        self.loss = CurveView("Epoch", "Loss", y_unit="nat", integer_x=True, empty="The loss of the selected run.")
         self.accuracy = CurveView(
-            "Epoch",
-            "Accuracy",
-            y_unit="%",
-            integer_x=True,
-            y_range=(0, 100),
-            empty="The accuracy of every epoch appears here.",
+            "Epoch", "Accuracy", y_unit="%", integer_x=True, y_range=(0, 100), empty="The accuracy of the selected run."
         )
+        self.runs = RunList()
+        self.runs.runsSelected.connect(self._show_selected)
+        self.runs.loadRequested.connect(lambda run: self.modelReady.emit(run.folder))
+        self.runs.resumeRequested.connect(self._resume)
+        self.runs.removalRequested.connect(self._take_out_of_queue)
+        self.runs.failed.connect(self.failed)
+        self.runs.info.connect(self.info)
 
+        self._letters = Label(role="caption", wrap=True)
+        self._letters.hide()
         plots = QWidget()
-        row = QHBoxLayout(plots)
-        row.setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(plots)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._letters)
+        row = QHBoxLayout()
         row.setSpacing(theme.SPACE_M)
         row.addWidget(self.loss, 1)
         row.addWidget(self.accuracy, 1)
-        self._lay_out(plots, 300, self.resume, self.cancel, self.load, self.probe)
+        column.addLayout(row, 1)
+        content = splitter(Qt.Orientation.Vertical, "training-runs")
+        content.setChildrenCollapsible(False)
+        content.addWidget(plots)
+        content.addWidget(self.runs)
+        for place in range(2):
+            content.setStretchFactor(place, 1)
+        self._lay_out(content, 300, self.queue, self.cancel, self.load, self.resume, self.probe)
         store.datasetChanged.connect(self._update)
         self._update()
 
@@ -90,7 +118,8 @@ class TrainingPanel(Workspace):
 
     @property
     def start_text(self) -> str:
-        return "Train"
+        dataset = self._store.dataset
+        return f"Train on {shortened(dataset.card.name, 24)}" if dataset is not None else "Train"
 
     @property
     def has_result(self) -> bool:
@@ -117,6 +146,10 @@ class TrainingPanel(Workspace):
         self._form_area.setWidget(self._forms)
         self.form.changed.connect(self._show_model_form)
         self._show_model_form()
+        self.runs.begin()
+
+    def close_threads(self) -> bool:
+        return self.runs.close_worker()
 
     def _show_model_form(self) -> None:
         from app.shell.forms import OptionsForm
@@ -142,36 +175,97 @@ class TrainingPanel(Workspace):
             return None
         return type(options).model_validate(options.model_dump() | {"model_options": model_options.model_dump()})
 
-    def begin(self, folder: Path | None = None, *, resume: bool = False) -> None:
-        """Start a training with the form's options in a new folder, or resume the run in ``folder``."""
+    # --- trainings, one after the other ---
+
+    def begin(self) -> None:
+        """Start a training with the form's options in a new folder."""
+        if self.job is None and (plan := self._chosen()) is not None:
+            self._start(plan)
+
+    def _chosen(self) -> _Plan | None:
+        """A training with the form's options on the open dataset; None while a field is invalid."""
         from core.training import train
 
-        options, dataset = self.options, self._store.dataset
-        if options is None or dataset is None or self.job is not None:
-            return
-        self._folder = folder or settings.new_folder(settings.runs_dir(), f"{dataset.card.name}-{options.regime}")
-        target, root, cancel = self._folder, self._store.data_root, Cancel()
+        options, dataset, root = self.options, self._store.dataset, self._store.data_root
+        if options is None or dataset is None:
+            return None
+        taken = {*(plan.folder for plan in self._queue), *([self._folder] if self._folder else [])}  # not yet there
+        folder = settings.new_folder(settings.runs_dir(), f"{dataset.card.name}-{options.regime}", taken)
 
-        self._drawn_metrics: set[str] = set()
-        for view in (self.loss, self.accuracy):
-            view.clear()
-        self._resumable = None
-        self.status.setText("Preparing…")
-        job = self._jobs.submit(
-            f"training {options.regime}",
-            lambda: train(dataset, options, target, cancel, resume=resume, data_root=root),
-            cancel,
-            unit="clouds",
+        def work(cancel: Cancel) -> Iterator[Event]:
+            return train(dataset, options, folder, cancel, data_root=root)
+
+        return _Plan(folder, f"training {options.regime}", work, options, dataset.card.name)
+
+    def _add_to_queue(self) -> None:
+        if (plan := self._chosen()) is not None:
+            self._queue.append(plan)
+            self._show_queue()
+
+    def _take_out_of_queue(self, run: RunSummary) -> None:
+        self._queue = [plan for plan in self._queue if plan.folder != run.folder]
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        from core.training import RunState, RunSummary
+
+        self.runs.set_queued(
+            [
+                RunSummary(
+                    plan.folder,
+                    RunState.QUEUED,
+                    plan.folder.name,
+                    dataset=plan.dataset,
+                    regime=plan.options.regime,
+                    model=plan.options.model,
+                    epochs=plan.options.epochs,
+                )
+                for plan in self._queue
+            ]
         )
+
+    def _start(self, plan: _Plan) -> None:
+        self._folder, cancel = plan.folder, Cancel()
+        self.status.setText("Preparing…")
+        job = self._jobs.submit(plan.title, lambda: plan.work(cancel), cancel, unit="clouds")
         job.events.connect(self._on_events)
         self._track(job, self._on_finished, self._on_stopped, self._on_failed)
+        self.runs.select(plan.folder)
 
     def _cancel(self) -> None:
         if self.job is not None:
             self.job.cancel()
 
-    def _resume(self) -> None:
-        self.begin(self._resumable, resume=True)
+    def _resume_selected(self) -> None:
+        self._resume(self.runs.selected[0])
+
+    def _resume(self, run: RunSummary) -> None:
+        """Go on with a run, on the dataset that it was begun on; behind the training that runs, if there is one."""
+        from core.training import stored_options
+
+        try:
+            options = stored_options(run.folder)
+        except ValueError as error:
+            self._refuse(str(error))
+            return
+        opened, root = self._store.dataset, self._store.data_root
+        plan = _Plan(
+            run.folder,
+            f"training {options.regime}",
+            lambda cancel: _go_on(run.folder, opened, root, cancel),
+            options,
+            run.dataset,
+        )
+        if self.job is None:
+            self._start(plan)
+        elif all(each.folder != run.folder for each in self._queue):
+            self._queue.append(plan)
+            self.info.emit(f"{run.title} goes on once the present training has ended.")
+
+    # --- the model of a run ---
+
+    def _load_selected(self) -> None:
+        self.modelReady.emit(self.runs.selected[0].folder)
 
     def _probe(self) -> None:
         """Fit a fresh discriminator on the latents of the ended run's model."""
@@ -180,8 +274,8 @@ class TrainingPanel(Workspace):
         from core.models.checkpoints import load_model, resolve_model
         from core.training import stored_options
 
-        dataset, folder, cancel = self._store.dataset, self._folder, Cancel()
-        if dataset is None or folder is None or self.job is not None:
+        dataset, folder, cancel = self._store.dataset, self.runs.selected[0].folder, Cancel()
+        if dataset is None or self.job is not None:
             return
         options = stored_options(folder)
         chosen = EvaluationOptions(
@@ -214,58 +308,87 @@ class TrainingPanel(Workspace):
             "test clouds; a coin about 50 %."
         )
 
+    # --- what happens to a training ---
+
     def _on_events(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Note(text):
                     self.status.setText(text)
-                case Epoch(index, total, metrics):
-                    for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
-                        for key in table.keys() & metrics.keys():
-                            name, colour, style = table[key]
-                            if key in self._drawn_metrics:
-                                view.append(name, index, scale * metrics[key])
-                            else:
-                                view.set_series(name, [index], [scale * metrics[key]], colour, style)
-                                self._drawn_metrics.add(key)
+                    self.runs.refresh()  # the first one comes once its folder is there
+                case Epoch(index, total):
                     self.status.setText(f"Epoch {index} of {total} done.")
+                    self.runs.refresh()
 
     def _on_finished(self, run: RunResult) -> None:
         self._show_ended(f"Finished. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
 
     def _on_stopped(self, run: RunResult | None) -> None:
-        self._resumable = self._resumable_folder()
-        if run is None:
-            left = f"Cancelled. What was finished is in {self._resumable} and can be resumed."
-            self._show_ended(left if self._resumable else "Cancelled before anything was trained.")
-            self._folder = None
-        else:
-            self._show_ended(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
-        self._update()
-
-    def _on_failed(self, _: str) -> None:
-        self._resumable = self._resumable_folder()  # after an invalid option, for example, the run can still be resumed
-        self._folder = None
-        self._show_ended("It has ended early.")
-
-    def _resumable_folder(self) -> Path | None:
-        """The run's folder if it can be resumed, else None."""
         from core.training import run_exists
 
-        return self._folder if self._folder is not None and run_exists(self._folder) else None
+        if run is not None:
+            self._show_ended(f"Stopped and kept. Best epoch: {run.best_epoch}. Kept in {run.folder}.")
+        elif self._folder is not None and run_exists(self._folder):
+            self._show_ended(f"Cancelled. What was finished is in {self._folder} and can be resumed.")
+        else:
+            self._show_ended("Cancelled before anything was trained.")
+
+    def _on_failed(self, _: str) -> None:
+        self._show_ended("It has ended early.")
 
     def _show_ended(self, message: str) -> None:
         self.job = None
         self.status.setText(message)
+        self.runs.refresh()
+        if self._queue:
+            plan = self._queue.pop(0)
+            self._show_queue()
+            self._start(plan)
+        self._update()
+
+    # --- what is shown ---
+
+    def _show_selected(self, runs: Sequence[RunSummary]) -> None:
+        """Draw the curves of the selected runs: one with all its metrics; of several the first four, with letters."""
+        compared, runs = len(runs) > 1, runs[: len(STYLES)]
+        named = [f"{letter}  {run.title}" for letter, run in zip("ABCD", runs, strict=False)]
+        self._letters.setText("     ".join([*named, "′  adversarial"]))
+        self._letters.setVisible(compared)
+        for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
+            view.clear()
+            for run, letter, style in zip(runs, "ABCD", STYLES, strict=False):
+                for key, (name, colour, own_style) in table.items():
+                    epochs = [int(line["epoch"]) for line in run.history if key in line]
+                    if not epochs or (compared and view is self.accuracy and key not in COMPARED):
+                        continue
+                    values = [scale * line[key] for line in run.history if key in line]
+                    label = name if not compared else f"{letter}′" if colour == "adv" else letter
+                    view.set_series(label, epochs, values, colour, style if compared else own_style)
         self._update()
 
     def _update(self, *_: object) -> None:
         super()._update()
-        running = self.job is not None
-        self.resume.setVisible(not running and self._resumable is not None)
-        for widget in (self.load, self.probe):
-            widget.setVisible(not running and self._folder is not None)
+        running, selected = self.job is not None, self.runs.selected
+        run = selected[0] if len(selected) == 1 else None
+        self.resume.setVisible(not running and run is not None and run.can_go_on)
+        self.load.setVisible(run is not None and run.has_model)
+        self.probe.setVisible(not running and run is not None and run.has_model)
         self.cancel.setVisible(running)
         self.cancel.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
-        if self._form_area.widget() is not None:
-            self._forms.setEnabled(not running)
+        self.queue.setVisible(running)
+        self.queue.setEnabled(self.can_start)
+
+
+def _go_on(
+    folder: Path, opened: Dataset | None, opened_root: Path | None, cancel: Cancel
+) -> Generator[Event, None, None]:
+    """Resume the run in ``folder`` with its own options, on the dataset that is open if it is the run's."""
+    from core.datasets import open_dataset
+    from core.training import TrainOptions, dataset_of_run, read_run, train
+
+    name, root, orientation = dataset_of_run(folder)
+    if opened is None or opened.card.fingerprint != read_run(folder).dataset:
+        opening = open_dataset(name, root, settings.cache_dir(), orientation=orientation)
+        opened, opened_root = (yield from forward(opening)).value, root
+    assert opened is not None
+    yield from train(opened, TrainOptions(), folder, cancel, resume=True, data_root=opened_root)

@@ -231,9 +231,7 @@ class TransferResults(QWidget):
         self.title.setText(f"Attacks on {surrogate}")
         if rows != self._rows:
             self._rows = rows
-            self.table.clear()
-            for attack, row in zip(attacks, rows, strict=True):
-                self.table.add_row(row, attack)
+            self.table.set_rows(list(zip(rows, attacks, strict=True)))
 
     def _row(self, surrogate: str, attack: str) -> tuple[Cell, ...]:
         assert self.measures is not None

@@ -1,5 +1,6 @@
 """Opens a path from a person: a cloud or mesh, a model, or the folder of a training run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from core.models.checkpoints import LoadedModel, load_model, resolve_model
 from core.models.importers import is_archive, is_foreign
 from core.models.importers.sources import CARD
 from core.models.predict import predict
+from core.training import run_title
 
 
 def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedModel:
@@ -25,6 +27,8 @@ def open_path(path: Path, device: torch.device | str = "cpu") -> Cloud | LoadedM
     """
     if path.is_dir() or path.name.lower().endswith((".safetensors", CARD)):
         model = load_model(resolve_model(path), device)
+        if title := run_title(path):
+            model = replace(model, card=model.card.model_copy(update={"title": title}))
         if model.card.image is not None:
             raise ModelError(f"{model.name} takes images, and the studio shows clouds: use it in commands.")
         sphere = np.random.default_rng(0).normal(size=(1, model.card.points, 3)).astype(np.float32)

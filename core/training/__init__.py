@@ -8,10 +8,11 @@ from core.training.listing import (
     remember_run_folder,
     rename_run,
     run_folders,
+    run_title,
     summarise,
 )
 from core.training.options import TrainOptions
-from core.training.record import dataset_of_run, dataset_of_weights, run_exists, stored_options
+from core.training.record import dataset_of_run, dataset_of_weights, read_run, run_exists, stored_options
 from core.training.regimes import REGIMES
 from core.training.runs import RunResult, command
 from core.training.shares import leads
@@ -27,10 +28,12 @@ __all__ = [
     "dataset_of_run",
     "dataset_of_weights",
     "leads",
+    "read_run",
     "remember_run_folder",
     "rename_run",
     "run_exists",
     "run_folders",
+    "run_title",
     "stored_options",
     "summarise",
     "train",

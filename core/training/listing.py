@@ -33,6 +33,8 @@ class RunState(StrEnum):
     INTERRUPTED = "interrupted"
     """Its process was killed."""
     DAMAGED = "damaged"
+    QUEUED = "queued"
+    """Not begun: it waits in the studio for another training to end."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class RunSummary:
     """Metrics of each finished epoch; accuracies in 0..1, losses in nats."""
     best: Mapping[str, float] = field(default_factory=dict)
     """Metrics of the best epoch; empty if none is finished."""
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there are weights of a finished epoch."""
+        return bool(self.best)
 
     @property
     def can_go_on(self) -> bool:
@@ -103,6 +110,20 @@ def summarise(folder: Path) -> RunSummary:
         history=tuple(history),
         best=history[best - 1] if best else {},
     )
+
+
+def run_title(path: Path) -> str:
+    """What a model of a run is called among others: the run's title, or its regime, dataset and date.
+
+    ``path`` is the folder of the run, or a file in it; the title is empty if that is none, or is damaged.
+    """
+    folder = path if path.is_dir() else path.parent
+    run = summarise(folder) if run_exists(folder) else None
+    if run is None or run.state is RunState.DAMAGED:
+        return ""
+    if run.title != readable(folder.name) or run.begun is None:
+        return run.title
+    return f"{run.regime} · {run.dataset} · {run.begun.astimezone():%d %b %H:%M}"
 
 
 def rename_run(folder: Path, title: str) -> None:

@@ -36,8 +36,11 @@ def first_epoch(person):
 
 
 def end(person):
-    """Cancel a training that is still running."""
-    if person.window.workspaces["train"].job is not None:
+    """Cancel a training that is still running, and those that wait."""
+    panel = person.window.workspaces["train"]
+    for run in panel.runs._queued:
+        panel._take_out_of_queue(run)
+    if panel.job is not None:
         person.window.workspaces["train"].job.cancel()
         person.wait_until(lambda: person.window.workspaces["train"].job is None, "the end of the training")
 
@@ -47,6 +50,25 @@ def ended(request):
     yield
     if "shared_window" in request.fixturenames:
         end(request.getfixturevalue("shared_window"))
+
+
+def load(person):
+    """Load the model of the selected run, which is that of the last training."""
+    panel = person.window.workspaces["train"]
+    person.wait_until(panel.load.isVisible, "the run in the list")
+    person.click(panel.load)
+    person.wait_until(lambda: person.store.primary == panel._folder.name, "the trained model")
+
+
+def listed(person, state):
+    """Wait until the run of the last training is in the list in this state; return its summary."""
+    panel = person.window.workspaces["train"]
+
+    def found():
+        return [run for run in panel.runs.runs if run.folder == panel._folder and run.state == state]
+
+    person.wait_until(found, f"the run, {state}")
+    return found()[0]
 
 
 def answer(text):
@@ -64,14 +86,14 @@ def test_two_epochs_are_trained_and_the_model_is_loaded(person):
     panel = person.window.workspaces["train"]
     begin(person, epochs=2)
     assert panel.start.isHidden()
-    assert not panel.form.isEnabled()
+    assert panel.form.isEnabled(), "the next one can be prepared"
     person.wait_until(lambda: panel.job is None, "two epochs")
     assert panel.status.text().startswith("Finished. Best epoch:")
     run = panel._folder
     assert run.parent == settings.runs_dir()
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
-    person.click(panel.load)
-    person.wait_until(lambda: person.store.primary == run.name, "the trained model")
+    load(person)
+    assert person.store.primary_model.card.title.startswith("simple · shapes16 · ")
     assert len(person.wait_for_scene().setup.models) == len(person.shipped) + 1
 
 
@@ -88,8 +110,7 @@ def test_every_architecture_is_trained_with_its_own_options_and_attacked(person,
     run = panel._folder
     card = read_card(run / "best.safetensors")
     assert (card.architecture, card.options["dropout"]) == (name, 0.25)
-    person.click(panel.load)
-    person.wait_until(lambda: person.store.primary == run.name, "the trained model")
+    load(person)
     person.choose_pgd(steps=2)
     person.press(Qt.Key.Key_R)
     person.press(Qt.Key.Key_N)
@@ -105,6 +126,7 @@ def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
     panel = person.window.workspaces["train"]
     begin(person, epochs=1)
     person.wait_until(lambda: panel.job is None, "the epoch")
+    person.wait_until(panel.probe.isVisible, "the run in the list")
     person.click(panel.probe)
     assert panel.job.title == "fitting a fresh discriminator"
     assert panel.probe.isHidden()
@@ -130,41 +152,27 @@ def test_a_training_is_paused_resumed_and_stopped_with_a_model(person):
     person.wait_until(lambda: panel.job is None, "the end")
     assert job.status is Status.STOPPED
     assert panel.status.text().startswith("Stopped and kept.")
+    assert listed(person, "stopped").can_go_on
     assert panel.load.isVisible()
     assert read_card(panel._folder / "best.safetensors").regime == "simple"
 
 
-def test_a_cancelled_training_offers_no_model_and_can_be_resumed(person):
+def test_a_cancelled_training_is_resumed_with_its_own_options(person):
     panel = person.window.workspaces["train"]
-    begin(person)
+    begin(person, epochs=8)
     first_epoch(person)
-    run = panel._folder
     person.click(panel.cancel)
     person.wait_until(lambda: panel.job is None, "the end")
     assert panel.status.text().startswith("Cancelled.")
-    assert panel.load.isHidden()
-    finished = len((run / "metrics.jsonl").read_text().splitlines())
-    person.type_option(panel.form, "epochs", str(finished + 1))
-    person.click(panel.resume)
-    person.wait_until(lambda: panel.job is None, "one epoch more")
-    assert panel.status.text().startswith("Finished.")
-    assert panel._folder == run
-    assert len((run / "metrics.jsonl").read_text().splitlines()) == finished + 1
-    assert panel.resume.isHidden()
-
-
-def test_a_run_can_still_be_resumed_after_an_attempt_with_wrong_options(person):
-    panel = person.window.workspaces["train"]
-    begin(person)
-    first_epoch(person)
-    person.click(panel.stop)
-    person.wait_until(lambda: panel.job is None, "the end")
+    run = listed(person, "stopped")
+    assert len(run.history) < run.epochs == 8
     person.type_option(panel.form, "learning_rate", "0.5")
     person.click(panel.resume)
-    person.wait_until(lambda: panel.job is None, "the refusal")
-    (text,) = person.pop_errors()
-    assert "can't go on with 0.5" in text
-    assert panel.resume.isVisible()
+    person.wait_until(lambda: panel.job is None, "the other epochs")
+    assert panel.status.text().startswith("Finished.")
+    assert panel._folder == run.folder
+    assert len(listed(person, "finished").history) == 8
+    assert panel.resume.isHidden()
     person.type_option(panel.form, "learning_rate", "0.001")
 
 
@@ -177,6 +185,7 @@ def test_a_training_cancelled_in_the_queue_cannot_be_resumed(person):
     person.click(panel.cancel)
     assert panel.status.text() == "Cancelled before anything was trained."
     assert panel.resume.isHidden()
+    assert panel._folder not in {run.folder for run in panel.runs.runs}
     for other in others:
         other.cancel()
     person.wait_until(lambda: not jobs.jobs, "the end of the others")
@@ -258,6 +267,7 @@ def test_invalid_options_are_explained_and_start_no_training(person):
     assert panel.error.text() == text
     assert panel.error.isVisible()
     assert panel.load.isHidden()
+    person.type_option(panel.form, "points", "32")
 
 
 def test_before_it_ends_a_training_the_window_asks(person, monkeypatch):
