@@ -59,6 +59,11 @@ class JobList(QObject):
         for job in self.jobs:
             job.release_hold()
 
+    @property
+    def held(self) -> bool:
+        """Whether all jobs are suspended."""
+        return self._holds > 0
+
     def close(self, seconds: float = 10.0) -> bool:
         """Ask every job to stop and keep its partial result, and wait; the window repaints but takes no input.
 

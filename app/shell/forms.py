@@ -4,6 +4,7 @@ Labels, tooltips, units, limits and error texts come from the fields. A field of
 list), or one that is excluded, is not shown and keeps its value.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from app.shell.fields import CheckBox, ComboBox, Editor, NumberBox, PathBox, Tex
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, tool_button
 from core.options import OneOf, Options
+
+_log = logging.getLogger(__name__)
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -80,6 +83,13 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         """Show these options."""
         self._write({name: getattr(options, name) for name in self._kind.model_fields})
         self.changed.emit()
+
+    def restore(self, saved: Any) -> None:
+        """Show options of another time, unless they are not valid any more."""
+        try:
+            self.set_value(self._kind.model_validate(saved))
+        except ValidationError:
+            _log.warning("saved %s were unusable", self._kind.__name__)
 
     def _add(self, name: str, info: FieldInfo) -> None:
         editor = _editor(info)

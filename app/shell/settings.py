@@ -31,8 +31,6 @@ class Preferences(Options):
     """Choices that are kept until the next start."""
 
     theme: Literal["system", "dark", "light"] = option("system", "Colours of the window.")
-    attack: str = option("fgsm", "Attack of the last session.")
-    epsilon: float = option(0.1, "Epsilon of the last session.", unit="unit-sphere radii", low=0.0, high=0.3)
     all_classes: bool = option(False, "Whether the confidence bars show every class.")
     folder: str = option("", "Where the last file was opened or saved.")
     workspace: str = option("attack", "Workspace of the last session.")

@@ -20,6 +20,7 @@ from app.shell.notify import LogPanel, Severity, Toasts, ask, error_message, tel
 from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
+from app.shell.session import Session
 from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
@@ -29,7 +30,6 @@ from app.stage.playback import Playback
 from app.stage.presenter import PairPresenter
 from app.stage.stage import Stage
 from app.store import Store
-from app.views.groove import RADII
 from app.views.pair import PairView
 from app.workspaces.base import Workspace
 from app.workspaces.registry import WORKSPACES, action_key
@@ -56,7 +56,6 @@ class Window(QMainWindow):
         self.resize(1600, 1000)
         self.preferences = settings.load()
         self.store = Store(self)
-        self.store.epsilon = self.preferences.epsilon
         self.jobs = JobList(parent=self)
         self.controller = AttackController(self.store, self.jobs, self)
         self.playback = Playback(self.store, self.controller, self)
@@ -82,6 +81,7 @@ class Window(QMainWindow):
             info.key: info.panel(self.store, self.jobs) for info in WORKSPACES if info.panel is not None
         }
         """Those that have work beside the Stage, by key."""
+        self.session = Session(self.store, self.jobs, self.opener, self.attack, self.workspaces, self)
         self._lay_out()
         self._connect()
         settings.restore_window(self)
@@ -106,11 +106,11 @@ class Window(QMainWindow):
         self.store.set_shipped(start.models)
         for panel in self.workspaces.values():
             panel.build_forms()
-        self.attack.load(self.preferences.attack)
+        self.attack.load()
         self.store.set_cloud(start.cloud)
         if not start.models:
             self._show_error("No model could be loaded. Train one in the Train workspace, or open a file of weights.")
-        self.opener.open_dataset("shapes16")
+        self.session.restore(only_models=bool(self._paths_to_open))
         for path in self._paths_to_open:
             self.opener.open_path(path, self._orientation_of_paths)
         self.ready.emit()
@@ -164,6 +164,11 @@ class Window(QMainWindow):
     def _reset_layout(self) -> None:
         settings.clear_window()
         self.area.reset()
+
+    def _save_layout(self) -> None:
+        settings.save_window(self)
+        self.area.save()
+        settings.save(all_classes=self.actions_["all_classes"].isChecked())
 
     def _set_theme(self, scheme: theme.Scheme) -> None:
         application = QApplication.instance()
@@ -228,6 +233,9 @@ class Window(QMainWindow):
             panel.cloudMade.connect(self.attack.show_made)
             panel.failed.connect(self._show_error)
             panel.info.connect(self._show_info)
+        self.session.saving.connect(self._save_layout)
+        self.session.info.connect(self._show_info)
+        self.session.watch(self.actions_, self)
         for source in (opener, self.orientation, self.attack_table):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
@@ -315,11 +323,7 @@ class Window(QMainWindow):
         if running and self.isVisible() and not self._may_stop(running):
             event.ignore()
             return
-        settings.save_window(self)
-        self.area.save()
-        if self.attack.epsilon.scale.unit == RADII.unit:  # in other units each start has the preset's epsilon
-            settings.save(epsilon=self.store.epsilon)
-        settings.save(attack=self.store.preset, all_classes=self.actions_["all_classes"].isChecked())
+        self.session.save()
         ended = [
             self.controller.close(),
             self.jobs.close(),

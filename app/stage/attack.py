@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -124,8 +125,8 @@ class AttackPanel(QWidget):
             self._rows.setDirection(wanted)
             self._options.updateGeometry()  # the strip has another height now
 
-    def load(self, preset: str) -> None:
-        """Fill the combo boxes from core, which has been imported by now, and choose ``preset``."""
+    def load(self) -> None:
+        """Fill the combo boxes from core, which has been imported by now."""
         from core.attacks import PRESETS, Direction, GradientAttack
 
         self.preset.fill({name: row.description for name, row in PRESETS.items()})
@@ -136,7 +137,6 @@ class AttackPanel(QWidget):
         action.setDefaultWidget(self._form)
         self._more.addAction(action)
         self._form.changed.connect(self._typing_timer.start)
-        self.preset.setCurrentIndex(max(0, self.preset.findData(preset)))
         self.preset.currentIndexChanged.connect(self._choose_preset)
         self._variant.currentIndexChanged.connect(self._change_options)
         self._goal.currentIndexChanged.connect(self._change_options)
@@ -163,6 +163,22 @@ class AttackPanel(QWidget):
         with QSignalBlocker(self.preset):
             self.preset.setCurrentIndex(self.preset.findData(name))
         self._set_at_present_epsilon(attack.model_copy(update={"goal": self._chosen_goal}))
+
+    def restore(self, name: str, options: Mapping[str, Any], target: int | None, epsilon: float) -> None:
+        """Choose an attack of another time; the preset's own options stand for those that are not valid any more."""
+        from core.attacks import PRESETS, preset
+
+        if name not in PRESETS:
+            return
+        try:
+            attack = PRESETS[name].kind.model_validate(dict(options)) if options else preset(name)
+        except ValueError:
+            attack = preset(name)
+        with QSignalBlocker(self.preset), QSignalBlocker(self._goal):
+            self.preset.setCurrentIndex(self.preset.findData(name))
+            self._goal.setCurrentIndex(max(0, self._goal.findData(target)))
+        self._set_attack(attack.model_copy(update={"goal": self._chosen_goal}))
+        self._store.set_epsilon(min(epsilon, self.epsilon.scale.highest))
 
     def show_made(
         self, cloud: Cloud, points: NDArray[np.float32], preset: str, attack: Attack, models: tuple[LoadedModel, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QScrollArea, QVBoxLayout, QWidget
@@ -15,6 +16,9 @@ from app.shell.notify import error_message
 from app.shell.progress import Status
 from app.shell.widgets import Label, button, splitter, swap_visible
 from app.store import Store
+
+if TYPE_CHECKING:
+    from app.shell.forms import OptionsForm
 
 
 class Workspace(QWidget):
@@ -33,6 +37,8 @@ class Workspace(QWidget):
 
     failed = Signal(str)
     info = Signal(str)
+    choicesChanged = Signal()
+    """What ``saved_choices`` returns may be another."""
     jobChanged = Signal()
     """Another job has started, or the job has another status."""
     modelReady = Signal(object)
@@ -153,6 +159,24 @@ class Workspace(QWidget):
         """Open or close the drawer with the options."""
         self._form_area.setVisible(on)
 
+    # --- choices that outlive the window ---
+
+    @property
+    def forms(self) -> Mapping[str, OptionsForm[Any]]:
+        """The forms by name, in the order in which they are restored."""
+        return {}
+
+    def saved_choices(self) -> dict[str, Any]:
+        """What is chosen here, in the types of JSON; without what is invalid at the moment."""
+        values = {name: form.value() for name, form in self.forms.items()}
+        return {name: value.model_dump(mode="json") for name, value in values.items() if value is not None}
+
+    def restore_choices(self, saved: Mapping[str, Any]) -> None:
+        """Choose again what ``saved_choices`` has returned at another time; what does not fit any more is left out."""
+        for name in saved:
+            if (form := self.forms.get(name)) is not None:
+                form.restore(saved[name])
+
     # --- the job ---
 
     def _track(
@@ -210,6 +234,7 @@ class Workspace(QWidget):
         self.export.setVisible(self.export.menu() is not None)
         self.export.setEnabled(self.has_result and not running)
         self.stale.setVisible(self.is_stale)
+        self.choicesChanged.emit()
 
     def _export(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
         """Ask for a file and write it; report the result or the error."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -19,6 +20,7 @@ from core.events import Cancel, Event, Progress, Step
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from app.shell.forms import OptionsForm
     from core.clouds import Cloud
     from core.datasets import Dataset
     from core.evaluation.auto import AnyAttack
@@ -123,6 +125,20 @@ class EvaluationPanel(Workspace):
         column.addWidget(self.form)
         column.addStretch(1)
         self._form_area.setWidget(content)
+        self._list_models()
+
+    @property
+    def forms(self) -> Mapping[str, OptionsForm[Any]]:
+        return {"options": self.form} if self._form_area.widget() is not None else {}
+
+    def saved_choices(self) -> dict[str, Any]:
+        return super().saved_choices() | {"attack": self.attack.currentText(), "left_out": sorted(self._left_out)}
+
+    def restore_choices(self, saved: Mapping[str, Any]) -> None:
+        super().restore_choices(saved)
+        self.attack.setCurrentIndex(max(0, self.attack.findText(str(saved.get("attack")))))
+        left_out = saved.get("left_out", [])
+        self._left_out = frozenset(map(str, left_out)) if isinstance(left_out, list) else frozenset()
         self._list_models()
 
     # --- what is to be evaluated ---

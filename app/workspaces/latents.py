@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -19,6 +20,7 @@ from core.datasets.matching import matched, presence
 from core.events import Cancel, Event, Note, Progress, Step
 
 if TYPE_CHECKING:
+    from app.shell.forms import OptionsForm
     from core.attacks import Attack
     from core.datasets import Dataset, Split
     from core.evaluation.latents import LatentMap, LatentOptions, MapSource
@@ -106,6 +108,11 @@ class LatentsPanel(Workspace):
             form.changed.connect(self._update)
         self._form_area.setWidget(content)
         self._update()
+
+    @property
+    def forms(self) -> Mapping[str, OptionsForm[Any]]:
+        built = self._form_area.widget() is not None
+        return {"clouds": self.clouds_form, "t-SNE": self.form} if built else {}
 
     def begin(self) -> None:
         """Start to attack test clouds with the present attack and to fit the map."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
@@ -174,6 +174,12 @@ class TrainingPanel(Workspace):
         if options is None or model_options is None:
             return None
         return type(options).model_validate(options.model_dump() | {"model_options": model_options.model_dump()})
+
+    @property
+    def forms(self) -> Mapping[str, OptionsForm[Any]]:
+        if self._form_area.widget() is None:
+            return {}
+        return {"training": self.form, **{f"model {name}": form for name, form in self.model_forms.items()}}
 
     # --- trainings, one after the other ---
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QTimer
@@ -84,6 +85,13 @@ class TransferPanel(Workspace):
         self.setup.failed.connect(self.show_error)
         self._form_area.setWidget(self.setup)
         self._on_settings()
+
+    def saved_choices(self) -> dict[str, Any]:
+        return self.setup.saved_choices() if self.setup is not None else {}
+
+    def restore_choices(self, saved: Mapping[str, Any]) -> None:
+        if self.setup is not None:
+            self.setup.restore_choices(saved)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
@@ -300,6 +300,29 @@ class TransferSetup(QWidget):
             self.protocol.setCurrentIndex(self.protocol.findData(experiment.options.protocol))
             self.form.set_value(experiment.options)
         self.refresh()
+
+    def saved_choices(self) -> dict[str, Any]:
+        """What is chosen, in the types of JSON."""
+        value = self.form.value()
+        return {
+            **({} if value is None else {"options": value.model_dump(mode="json")}),
+            "protocol": self.protocol.currentText(),
+            **{name: list(ticks.ticked) for name, ticks in self._ticks.items()},
+        }
+
+    def restore_choices(self, saved: Mapping[str, Any]) -> None:
+        """Choose again what ``saved_choices`` has returned; models that are not there any more are left out."""
+        if "options" in saved:
+            self.form.restore(saved["options"])
+        self.protocol.setCurrentIndex(max(0, self.protocol.findText(str(saved.get("protocol")))))
+        for name, ticks in self._ticks.items():
+            if isinstance(saved.get(name), list):
+                ticks.tick(saved[name])
+        self.refresh()
+
+    @property
+    def _ticks(self) -> dict[str, CheckList]:
+        return {"surrogates": self.surrogates, "victims": self.victims, "attacks": self.attacks}
 
     def refresh(self, *_: object) -> None:
         """Show what follows from the settings."""

@@ -29,23 +29,23 @@ def test_that_a_first_start_has_the_defaults():
 
 
 def test_that_saved_preferences_are_loaded_again():
-    settings.save(theme="light", epsilon=0.062, all_classes=True)
-    assert settings.load() == settings.Preferences(theme="light", epsilon=0.062, all_classes=True)
+    settings.save(theme="light", library_width=300, all_classes=True)
+    assert settings.load() == settings.Preferences(theme="light", library_width=300, all_classes=True)
 
 
 def test_that_a_value_outside_its_limits_is_refused_and_nothing_is_saved():
-    with pytest.raises(ValueError, match="epsilon"):
-        settings.save(theme="light", epsilon=3.0)
+    with pytest.raises(ValueError, match="library_width"):
+        settings.save(theme="light", library_width=-3)
     assert settings.load() == settings.Preferences()
 
 
 @pytest.mark.parametrize("bad_value", ["", "{", "NaN", "null", '"purple"', ["a", "b"], 17, QByteArray(b"\xff\x00")])
 def test_that_one_bad_value_is_removed_and_the_others_are_kept(bad_value, caplog):
-    settings.save(theme="dark", epsilon=0.2, attack="pgd")
-    settings.create().setValue("epsilon", bad_value)
-    assert settings.load() == settings.Preferences(theme="dark", attack="pgd")
-    assert "epsilon was unusable" in caplog.text
-    assert not settings.create().contains("epsilon")
+    settings.save(theme="dark", library_width=300, folder="pgd")
+    settings.create().setValue("library_width", bad_value)
+    assert settings.load() == settings.Preferences(theme="dark", folder="pgd")
+    assert "library width was unusable" in caplog.text
+    assert not settings.create().contains("library_width")
 
 
 @hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])

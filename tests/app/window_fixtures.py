@@ -52,8 +52,11 @@ def small_spec(shapes: Path) -> Spec:
 
 
 @contextmanager
-def open_window(shapes: Path, home: Path) -> Iterator["Person"]:
-    """The shown window with its models and the small dataset in place of the built-in one; closed at the end."""
+def open_window(shapes: Path, home: Path, *files: Path) -> Iterator["Person"]:
+    """The shown window with its models and the small dataset in place of the built-in one; closed at the end.
+
+    ``files`` are those that the program was started with.
+    """
     settings = str(home / "settings.ini")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
@@ -68,7 +71,7 @@ def open_window(shapes: Path, home: Path) -> Iterator["Person"]:
             window.move(0, 0)
             window.show()
             person.activate()
-            window.start_loading()
+            window.start_loading(files)
             person.wait_until(lambda: window.store.dataset is not None, "the dataset")
             person.wait_until(person.settled, "the first verdicts")
             person.shipped = person.store.verdict_models

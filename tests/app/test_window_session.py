@@ -1,0 +1,183 @@
+"""What is open and chosen is there at the next start, also after the program was killed."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+
+from app.shell import settings
+from app.store import SPLIT
+from core.training import TrainOptions, train
+from tests.app.window_fixtures import open_window, shapes
+
+__all__ = ["shapes"]
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QApplication
+QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+from app.shell import session, theme
+from tests.app.window_fixtures import open_window
+application = QApplication(["pointward"])
+theme.apply(application, "dark")
+with open_window(Path(sys.argv[1]), Path(sys.argv[2])) as person:
+    person.wait_until(lambda: person.window.session._saved is not None, "the start")
+    person.choose(person.window.attack.preset, "BIM")
+    person.window.controller.release(0.07)
+    person.window.library.list.setCurrentIndex(person.window.library.shapes.index(7))
+    person.show_workspace("evaluate")
+    person.wait_for_scene()
+    chosen = person.window.session._state()
+    person.wait_until(lambda: person.window.session._saved == chosen, "the saved session")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def wait_for_session(person):
+    person.wait_until(lambda: person.window.session._saved is not None, "the last session")
+    return person.wait_for_scene()
+
+
+def session_file(home: Path) -> Path:
+    return home / "data" / "pointward" / "session.json"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of all starts of a test."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path
+
+
+def test_dataset_shape_models_attack_and_options_are_there_at_the_next_start(shapes, home):
+    other = home / "mine"
+    for split in ("train", "test"):
+        for name in ("chair", "mug"):
+            (other / split / name).mkdir(parents=True)
+            for file in (shapes / split / name).iterdir():
+                (other / split / name / file.name).write_bytes(file.read_bytes())
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        run = home / "run"
+        small = TrainOptions(epochs=1, clouds=16, batch_size=8, points=32, regime="adversarial")
+        list(train(person.store.dataset, small, run))
+        person.window.opener.open_path(other)
+        person.wait_until(lambda: person.store.dataset.card.name == "folder", "the folder")
+        person.window.opener.open_path(run)
+        person.wait_until(lambda: person.store.primary == "run", "the model")
+        person.store.rename_model("run", "my own")
+        person.store.set_shown(person.store.models[0].name, False)
+        person.window.library.list.setCurrentIndex(person.window.library.shapes.index(4))
+        person.choose_pgd(steps=3)
+        person.choose(person.window.attack._goal, "towards lamp")
+        person.window.controller.release(0.03)
+        panel = person.show_workspace("evaluate")
+        person.type_option(panel.form, "clouds", "77")
+        panel = person.show_workspace("train")
+        person.choose(panel.form.findChild(type(panel.form.findChild(object, "regime")), "regime"), "pgd")
+        person.type_option(panel.form, "epochs", "9")
+        person.type_option(panel.model_forms["pointnet"], "dropout", "0.25")
+        panel = person.show_workspace("transfer")
+        panel.setup.attacks.tick(("fgsm",))
+        scene, before = person.wait_for_scene(), person.window.session._state()
+    with open_window(shapes, home) as person:
+        person.shipped = ()
+        again = wait_for_session(person)
+        assert person.window.session._state() == before
+        assert again.setup.cloud.name == scene.setup.cloud.name
+        assert again.setup.attack == scene.setup.attack
+        assert np.allclose(again.adversarial_confidence, scene.adversarial_confidence, atol=1e-5)
+        assert person.store.primary_model.card.title == "my own"
+        assert person.store.data_root == other
+        assert person.window.attack._goal.currentText() == "towards lamp"
+        assert person.window.area.workspace == "transfer"
+        assert person.window.workspaces["evaluate"].form.value().clouds == 77
+        training = person.window.workspaces["train"].options
+        assert (training.regime, training.epochs, training.model_options["dropout"]) == ("pgd", 9, 0.25)
+        assert person.window.workspaces["transfer"].setup.attacks.ticked == ("fgsm",)
+
+
+def test_after_a_kill_everything_is_as_it_was(shapes, home):
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(shapes), str(home)]) as process:
+        assert process.wait(120) == -signal.SIGKILL
+    with open_window(shapes, home) as person:
+        scene = wait_for_session(person)
+        assert person.window.attack.preset.currentText() == "BIM"
+        assert scene.epsilon == person.window.attack.epsilon.value == 0.07
+        assert scene.setup.cloud.name == person.store.dataset.split(SPLIT).names[7]
+        assert person.window.library.list.currentIndex().row() == 7
+        assert person.window.area.workspace == "evaluate", "the layout too"
+
+
+def test_a_file_is_opened_again_with_the_class_that_was_given(shapes, home):
+    file = home / "mug.npy"
+    np.save(file, np.load(next((shapes / "test" / "mug").iterdir())))
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.window.opener.open_path(file)
+        person.wait_until(lambda: person.store.source is not None, "the file")
+        person.choose(person.window.attack._true_class, "true class: mug")
+        person.window.attack._true_class.activated.emit(person.window.attack._true_class.currentIndex())
+        assert person.wait_for_scene().setup.cloud.class_name == "mug"
+    with open_window(shapes, home) as person:
+        cloud = wait_for_session(person).setup.cloud
+        assert (person.store.source.path, cloud.class_name) == (file, "mug")
+
+
+def test_what_is_not_there_any_more_is_said_and_the_rest_is_restored(shapes, home):
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.choose(person.window.attack.preset, "BIM")
+        person.wait_for_scene()
+    state = json.loads(session_file(home).read_text())
+    gone = str(home / "gone")
+    state |= {"dataset": "folder", "data_root": gone, "models": [{"path": gone, "title": "x"}], "file": gone}
+    session_file(home).write_text(json.dumps(state))
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        assert any(gone in text and "Not there any more" in text for text in person.messages())
+        assert person.store.dataset.card.name == "shapes16"
+        assert person.window.attack.preset.currentText() == "BIM"
+        assert not person.pop_errors()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: "{",
+        lambda state: json.dumps(state | {"epsilon": "many"}),
+        lambda state: json.dumps(state | {"attack": {"steps": -1}, "preset": "pgd"}),
+        lambda state: json.dumps(state | {"preset": "gone", "target": 900, "shape": "gone", "attacked": "gone"}),
+        lambda state: json.dumps(state | {"workspaces": {"train": {"training": {"epochs": -1}}}}),
+        lambda state: json.dumps(state | {"workspaces": {"transfer": {"attacks": 3, "options": 3}}}),
+    ],
+)
+def test_no_content_of_the_file_stops_the_program(shapes, home, change):
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+    session_file(home).write_text(change(json.loads(session_file(home).read_text())))
+    with open_window(shapes, home) as person:
+        scene = wait_for_session(person)
+        assert scene.epsilon == 0.1
+        assert not person.pop_errors()
+        person.press(Qt.Key.Key_N)
+
+
+def test_files_that_are_asked_for_stand_in_the_place_of_the_last_shape(shapes, home):
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.window.library.list.setCurrentIndex(person.window.library.shapes.index(7))
+        person.wait_for_scene()
+    file = home / "mug.npy"
+    np.save(file, np.load(next((shapes / "test" / "mug").iterdir())))
+    with open_window(shapes, home, file) as person:
+        wait_for_session(person)
+        person.wait_until(lambda: person.store.source is not None and person.store.source.path == file, "the file")
+        assert settings.data_dir() == home / "data" / "pointward"
