@@ -70,8 +70,8 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "export",
     ),
     ActionInfo("quit", "File", "quit", "Quit", "Close Pointward; jobs are stopped and keep what they have.", "Ctrl+Q"),
-    ActionInfo("undo", "Edit", "history", "Undo", "Take back the last attack step.", "Ctrl+Z"),
-    ActionInfo("redo", "Edit", "history", "Redo", "Do again what was taken back.", "Ctrl+Shift+Z"),
+    ActionInfo("undo", "Edit", "history", "Undo", "Take back the last choice or attack step.", "Ctrl+Z"),
+    ActionInfo("redo", "Edit", "history", "Redo", "Choose again what was taken back.", "Ctrl+Shift+Z"),
     ActionInfo(
         "copy_numbers",
         "Edit",

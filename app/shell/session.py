@@ -25,6 +25,7 @@ from core.results.records import read_as, write_json
 from core.runtime.files import readable
 
 if TYPE_CHECKING:
+    from core.attacks import Attack
     from core.models.checkpoints import LoadedModel
 
 SAVE_MS = 1000
@@ -206,7 +207,8 @@ class Session(QObject):
         for name, panel in self._workspaces.items():
             panel.restore_choices(state.workspaces.get(name, {}))
         self._restore_shape(state)
-        self._attack.restore(state.preset, state.attack, state.target, state.epsilon)
+        if (attack := _attack_of(state)) is not None:
+            self._attack.restore(state.preset, attack, state.target, state.epsilon)
         self._saved = state
         self.restored.emit()
         self._touch()
@@ -219,6 +221,18 @@ class Session(QObject):
             names = list(dataset.split(SPLIT).names)
             if state.shape in names:
                 store.set_cloud(dataset.cloud(SPLIT, names.index(state.shape), SHOWN))
+
+
+def _attack_of(state: SessionState) -> Attack | None:
+    """The attack that was chosen, with the preset's own options if its own are not valid any more; None without it."""
+    from core.attacks import PRESETS, preset
+
+    if state.preset not in PRESETS:
+        return None
+    try:
+        return PRESETS[state.preset].kind.model_validate(state.attack) if state.attack else preset(state.preset)
+    except ValueError:
+        return preset(state.preset)
 
 
 def _key(model: LoadedModel) -> str:

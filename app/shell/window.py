@@ -21,6 +21,7 @@ from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.session import Session
+from app.shell.undo import UndoHistory
 from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
@@ -82,6 +83,7 @@ class Window(QMainWindow):
         }
         """Those that have work beside the Stage, by key."""
         self.session = Session(self.store, self.jobs, self.opener, self.attack, self.workspaces, self)
+        self.undo = UndoHistory(self.store, self.jobs, self.controller, self.playback, self.attack, self)
         self._lay_out()
         self._connect()
         settings.restore_window(self)
@@ -233,6 +235,9 @@ class Window(QMainWindow):
             panel.cloudMade.connect(self.attack.show_made)
             panel.failed.connect(self._show_error)
             panel.info.connect(self._show_info)
+        self.session.restored.connect(self.undo.begin)
+        self.undo.changed.connect(self._show_undo)
+        self._show_undo()
         self.session.saving.connect(self._save_layout)
         self.session.info.connect(self._show_info)
         self.session.watch(self.actions_, self)
@@ -250,8 +255,8 @@ class Window(QMainWindow):
             "export_clouds": self._export_clouds,
             "export_picture": self._export_picture,
             "quit": self.close,
-            "undo": self.playback.step_back,
-            "redo": self.playback.step_again,
+            "undo": lambda: self.undo.undo(),
+            "redo": lambda: self.undo.redo(),
             "copy_numbers": lambda: self.stage.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),
@@ -293,6 +298,13 @@ class Window(QMainWindow):
         what = jobs[0].title if len(jobs) == 1 else f"{len(jobs)} jobs"
         kept = "What is finished is kept; a training can be resumed."
         return ask(self, f"Stop {what} and close?", kept, "Stop and keep", "Stay")
+
+    def _show_undo(self) -> None:
+        """Say in the menu what Undo and Redo will change; they are disabled while there is nothing."""
+        for key, what in (("undo", self.undo.next_undo), ("redo", self.undo.next_redo)):
+            action = self.actions_[key]
+            action.setText(f"{key.capitalize()} {what}".rstrip())
+            action.setEnabled(bool(what))
 
     def _on_job_ended(self, text: str) -> None:
         if self.isVisible() and not self.isActiveWindow():

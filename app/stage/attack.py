@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -164,16 +163,8 @@ class AttackPanel(QWidget):
             self.preset.setCurrentIndex(self.preset.findData(name))
         self._set_at_present_epsilon(attack.model_copy(update={"goal": self._chosen_goal}))
 
-    def restore(self, name: str, options: Mapping[str, Any], target: int | None, epsilon: float) -> None:
-        """Choose an attack of another time; the preset's own options stand for those that are not valid any more."""
-        from core.attacks import PRESETS, preset
-
-        if name not in PRESETS:
-            return
-        try:
-            attack = PRESETS[name].kind.model_validate(dict(options)) if options else preset(name)
-        except ValueError:
-            attack = preset(name)
+    def restore(self, name: str, attack: Attack, target: int | None, epsilon: float) -> None:
+        """Choose an attack with all its options, as it was chosen at another time."""
         with QSignalBlocker(self.preset), QSignalBlocker(self._goal):
             self.preset.setCurrentIndex(self.preset.findData(name))
             self._goal.setCurrentIndex(max(0, self._goal.findData(target)))

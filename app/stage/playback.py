@@ -26,11 +26,6 @@ class Playback(QObject):
         self._stop()
         self._controller.seek(self._store.position - 1)
 
-    def step_again(self) -> None:
-        """Show the next state, if it has been computed."""
-        self._stop()
-        self._controller.seek(self._store.position + 1)
-
     def reset(self) -> None:
         """Show the clean cloud; the states are kept, so that stepping and playing go through them again."""
         self._stop()

@@ -3,7 +3,7 @@
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QSlider, QToolButton
+from PySide6.QtWidgets import QSlider, QToolButton
 
 from tests.app.window_fixtures import person, shapes, shared_window
 
@@ -47,18 +47,6 @@ def test_loss_and_rmse_are_drawn_over_the_steps_and_a_click_goes_to_one(person):
     assert traces.accessibleDescription().startswith(f"loss {middle.loss:#.3g} nat")
     person.press(Qt.Key.Key_N)
     at(person, 3)
-
-
-def test_undo_shows_the_previous_step_and_redo_computes_no_new_one(person):
-    person.choose_pgd()
-    person.press(Qt.Key.Key_Z, CTRL)
-    at(person, 3)
-    person.press(Qt.Key.Key_Z, CTRL | SHIFT)
-    at(person, 4)
-    person.press(Qt.Key.Key_Z, CTRL | SHIFT)
-    QApplication.processEvents()
-    person.wait_for_scene()
-    assert len(person.store.history) == 5
 
 
 def test_play_goes_from_the_clean_cloud_to_the_end(person):
