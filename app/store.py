@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # torch is imported after the window is painted, so nothing h
 
 SHOWN_AT_START = 3
 """Number of shipped models whose verdicts are shown at first; each further one makes the slider slower."""
+MOST_FILES = 50
+"""Most files of clouds that are kept open."""
 SPLIT = "test"
 """The split whose shapes are shown: no shipped model was trained on them."""
 
@@ -41,6 +43,7 @@ class Store(QObject):
 
     datasetChanged = Signal(object)
     cloudChanged = Signal(object)
+    filesChanged = Signal()
     modelsChanged = Signal()
     attackChanged = Signal(object)
     epsilonChanged = Signal(float)
@@ -55,6 +58,8 @@ class Store(QObject):
         self.data_root: Path | None = None
         self.cloud: Cloud | None = None
         self.source: FileSource | None = None
+        self.files: tuple[FileSource, ...] = ()
+        """The files of clouds that were opened, the newest first."""
         self.models: tuple[LoadedModel, ...] = ()
         self.shown: frozenset[str] = frozenset()
         self.primary: str = ""
@@ -101,6 +106,18 @@ class Store(QObject):
         """Show a cloud, with its file if it was read from one."""
         self.cloud, self.source = cloud, source
         self.cloudChanged.emit(cloud)
+
+    def add_files(self, sources: Sequence[FileSource]) -> None:
+        """Keep the clouds of files at hand, before the others; a file that is there already is replaced."""
+        known = {each.path: each for each in sources}
+        replaced = tuple(known.pop(each.path, each) for each in self.files)
+        self.files = (*known.values(), *replaced)[:MOST_FILES]
+        self.filesChanged.emit()
+
+    def remove_file(self, path: Path) -> None:
+        """Take a file out of those that were opened; if its cloud is shown, it stays."""
+        self.files = tuple(each for each in self.files if each.path != path)
+        self.filesChanged.emit()
 
     def add_model(self, model: LoadedModel, *, primary: bool = False) -> None:
         """Add a model and show it; it replaces one from the same file.

@@ -16,6 +16,9 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.workspaces.registry import WORKSPACES, action_key
 
+SIDES = ("Front", "Back", "Left", "Right", "Top", "Bottom")
+"""Viewpoints with a key of their own, from 1."""
+
 Kind = Literal["command", "toggle", "choice", "submenu"]
 
 
@@ -108,6 +111,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo(
         "reset_camera", "View", "camera", "Reset cameras", "Look from the first direction again.", "Ctrl+0", "camera"
     ),
+    *(
+        ActionInfo(
+            f"look_{name.lower()}", "View", "viewpoint", name, f"Look at both shapes: {name.lower()}.", str(place)
+        )
+        for place, name in enumerate(SIDES, start=1)
+    ),
+    ActionInfo(
+        "orthographic", "View", "viewpoint", "Orthographic", "Draw without perspective.", "Shift+O", kind="toggle"
+    ),
     ActionInfo(
         "all_classes",
         "View",
@@ -156,6 +168,10 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "previous_shape", "Attack", "shape", "Previous shape", "Attack the shape before.", "Ctrl+PgUp", "chevron-up"
     ),
     ActionInfo("next_shape", "Attack", "shape", "Next shape", "Attack the shape after.", "Ctrl+PgDown", "chevron-down"),
+    ActionInfo(
+        "next_up_axis", "Attack", "orientation", "Next up axis", "Say that the next axis of the file points up.", "U"
+    ),
+    ActionInfo("turn_shape", "Attack", "orientation", "Turn by 90°", "Turn the file about its up axis.", "Shift+U"),
     ActionInfo("choose_target", "Attack", "target", "Choose target…", "Choose the class the attack is to reach.", "T"),
     ActionInfo("focus_epsilon", "Attack", "target", "Go to epsilon", "Put the keyboard on the epsilon slider.", "E"),
     ActionInfo(

@@ -11,6 +11,7 @@ from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListView, QStackedWidget, QVBoxLayout, QWidget
 
 from app.shell import theme
+from app.shell.file_strip import FileStrip
 from app.shell.orientation import OrientationPanel
 from app.shell.plain_text import tooltip_text
 from app.shell.widgets import ElidedComboBox, Label, add_item, button
@@ -144,6 +145,8 @@ class LibraryPanel(QWidget):
         column.addLayout(filters)
         column.addWidget(self._search)
         column.addWidget(self._pages, 1)
+        self.files = FileStrip(store, orientation)
+        column.addWidget(self.files)
         column.addWidget(self.orientation)
         column.addWidget(button("Open file or run…", "open", self.openClicked.emit))
 

@@ -18,7 +18,7 @@ from app.shell import settings
 from app.shell.importing import Importer
 from app.shell.plain_text import button_text
 from app.stage.orientation import OrientationController
-from app.store import SPLIT, FileSource, Store
+from app.store import MOST_FILES, SPLIT, FileSource, Store
 from core.clouds import SHOWN
 from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation
 from core.datasets import REGISTRY
@@ -99,6 +99,9 @@ class Opener(QObject):
 
         ``orientation`` is that of the clouds in the files, and is saved for the folder; None: find it.
         """
+        if flat := _clouds_in(path):
+            self._open_all(path, flat, orientation)
+            return
         is_dataset = path.is_dir() and not any(path.glob("*.safetensors"))
         if orientation is None:
             self._paths_to_orient.add(path)
@@ -111,6 +114,38 @@ class Opener(QObject):
         name = readable(path.name)
         job, request_id = self.submit(f"opening {name}", lambda _: _read(path)), next(self._request_ids)
         job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id))
+
+    def _open_all(self, folder: Path, files: list[Path], orientation: Orientation | None) -> None:
+        """Open the clouds of a folder, and show the first."""
+        if len(files) > MOST_FILES:
+            self.info.emit(
+                f"{readable(folder.name)} holds {len(files):,} clouds, and the first {MOST_FILES} were opened. With a "
+                "folder for each class in it, all of it is opened as a dataset."
+            )
+        if orientation is None:
+            self._paths_to_orient.add(folder)
+        elif orientation.given:
+            settings.save_orientation(folder, replace(orientation, up=orientation.up or self._orientation.expected))
+        job = self.submit(f"opening {readable(folder.name)}", lambda _: _read_all(files[:MOST_FILES]))
+        job.finished_ok.connect(lambda clouds: self._on_all_opened(folder, clouds))
+
+    def _on_all_opened(self, folder: Path, clouds: list[tuple[Path, Cloud]]) -> None:
+        settings.add_recent(folder)
+        sources = [FileSource(path, cloud, settings.orientation_of(folder)) for path, cloud in clouds]
+        self._store.add_files(sources)
+        if sources:
+            self._newest_request = next(self._request_ids)
+            self._orientation.show_file(sources[0])
+            self._find_orientation(folder)
+
+    def reopen(self, files: list[Path]) -> None:
+        """Read the clouds of files again, and show none of them."""
+
+        def take(clouds: list[tuple[Path, Cloud]]) -> None:
+            sources = [FileSource(path, cloud, settings.orientation_of(path.parent)) for path, cloud in clouds]
+            self._store.add_files(sources)
+
+        self.submit("opening my files", lambda _: _read_all(files)).finished_ok.connect(take)
 
     def choose_file(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, READABLE)
@@ -139,12 +174,18 @@ class Opener(QObject):
         if opened is None:
             self._importer.begin(str(path))
             return
+        if isinstance(opened, str):
+            self.open_dataset(opened, path)
+            return
         settings.add_recent(path)
         if not isinstance(opened, Cloud):
             self._store.add_model(opened, primary=True)
-        elif request_id > self._newest_request:  # reading a large file may end after a smaller one requested later
+            return
+        source = FileSource(path, opened, settings.orientation_of(path.parent))
+        self._store.add_files([source])
+        if request_id > self._newest_request:  # reading a large file may end after a smaller one requested later
             self._newest_request = request_id
-            self._orientation.show_file(FileSource(path, opened, settings.orientation_of(path.parent)))
+            self._orientation.show_file(source)
             self._find_orientation(path)
 
     def _on_dataset(self, dataset: Dataset, request: tuple[str, Path | None, Orientation]) -> None:
@@ -206,9 +247,42 @@ class Opener(QObject):
 
 
 def _read(path: Path) -> Iterator[Event]:
-    """``Done`` with a cloud or a model; with None if it is a model that has to be imported."""
+    """``Done`` with a cloud, a model or the name of a dataset; with None if it is a model that has to be imported."""
+    from core.datasets.modelnet40 import is_modelnet_archive
     from core.runtime.devices import choose_device
     from core.runtime.opening import has_to_be_imported, open_path
 
     yield Progress(0, 1, f"reading {readable(path.name)}")
+    if is_modelnet_archive(path):
+        yield Done("modelnet40")
+        return
     yield Done(None if has_to_be_imported(path) else open_path(path, choose_device("auto")))
+
+
+def _read_all(files: list[Path]) -> Iterator[Event]:
+    """``Done`` with the paths and clouds of the files that can be read; a Note about each other."""
+    from core.clouds.files import read_cloud
+
+    clouds = []
+    for place, path in enumerate(files):
+        yield Progress(place, len(files), f"reading {readable(path.name)}")
+        try:
+            clouds.append((path, read_cloud(path, SHOWN)))
+        except (OSError, ValueError) as error:
+            yield Note(str(error))
+    yield Done(clouds)
+
+
+def _clouds_in(path: Path) -> list[Path]:
+    """The clouds and meshes in a folder whose folders have none; none if it holds weights, as a run does."""
+    from core.clouds.files import READABLE as CLOUDS
+
+    def readable_in(folder: Path) -> list[Path]:
+        return [each for each in sorted(folder.iterdir()) if each.suffix.lower() in CLOUDS and each.is_file()]
+
+    if not path.is_dir() or any(path.glob("*.safetensors")):
+        return []
+    try:
+        return [] if any(readable_in(each) for each in path.iterdir() if each.is_dir()) else readable_in(path)
+    except OSError:  # a folder may not be read, which opening it will say
+        return []

@@ -48,6 +48,7 @@ class SessionState(Options):
     data_root: str = option("", "Its folder; empty if it is built in.")
     shape: str = option("", "Name of the shape of the dataset that is shown.")
     file: str = option("", "File of the shape that is shown, if it is none of the dataset.")
+    files: tuple[str, ...] = option((), "Files of clouds that were opened.")
     true_class: str = option("", "Class that the person gave to the file.")
     models: tuple[SavedModel, ...] = option((), "Models that were opened.")
     attacked: str = option("", "File of the attacked model, or the name of one that comes with the program.")
@@ -89,6 +90,7 @@ class Session(QObject):
         for changed in (
             store.datasetChanged,
             store.cloudChanged,
+            store.filesChanged,
             store.modelsChanged,
             store.attackChanged,
             store.epsilonChanged,
@@ -139,6 +141,7 @@ class Session(QObject):
             data_root=_text(store.data_root) if store.data_root is not None else "",
             shape=cloud.name if cloud is not None and not file else "",
             file=file,
+            files=tuple(filter(None, (_text(source.path) for source in store.files))),
             true_class=(cloud.class_name or "") if cloud is not None and file else "",
             models=tuple(SavedModel(path=str(model.path), title=model.card.title) for model in own),
             attacked=_key(store.primary_model) if store.primary_model is not None else "",
@@ -174,6 +177,8 @@ class Session(QObject):
         self._opener.open_dataset(state.dataset, Path(state.data_root) if state.data_root else None)
         for model in models:
             self._opener.open_path(Path(model.path))
+        if files := [Path(name) for name in state.files if Path(name).is_file()]:
+            self._opener.reopen(files)
         if state.file and not only_models:
             self._opener.open_path(Path(state.file))
         if only_models:

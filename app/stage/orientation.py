@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.jobs import Job, JobList
 from app.store import FileSource, Store
 from core.clouds import SHOWN
-from core.clouds.frames import AS_IT_IS, STANDARD_UP, Axis, Orientation, axis_named, rotated, turned
+from core.clouds.frames import AS_IT_IS, AXES, STANDARD_UP, Axis, Orientation, axis_named, rotated, turned
 from core.events import Cancel
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class OrientationController(QObject):
 
     def turn(self) -> None:
         """Turn by another 90° about the up axis."""
+        if not self.has_subject or self.expected is None:
+            return
         self._set_orientation(Orientation(self.orientation.up or self.expected, (self.orientation.turn + 90) % 360))
 
     def follow_hint(self) -> None:
@@ -118,6 +120,18 @@ class OrientationController(QObject):
         if store.source is not None and store.source.supplied is source.supplied and store.cloud is not None:
             cloud = replace(cloud, class_name=store.cloud.class_name)
         store.set_cloud(cloud, source)
+        if any(each.path == source.path for each in store.files):
+            store.add_files([source])
+
+    def upright(self, source: FileSource) -> Cloud:
+        """The cloud of a file as it is shown."""
+        return _turned_upright(source, self.expected)
+
+    def next_axis(self) -> None:
+        """Set the next axis as that which points up; after the last comes the one that the model expects."""
+        if self.has_subject and self.expected is not None:
+            axes = (None, *AXES)
+            self.choose(axes[(axes.index(self.orientation.up) + 1) % len(axes)])
 
     # --- internals ---
 

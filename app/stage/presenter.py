@@ -22,6 +22,7 @@ class PairPresenter(QObject):
     def __init__(self, pair: PairView, store: Store, controller: AttackController) -> None:
         super().__init__(pair)
         self._pair, self._store, self._controller = pair, store, controller
+        self._shown_name: tuple[str, object] | None = None
         self._stale_timer = QTimer(self, singleShot=True, interval=STALE_MS)
         self._stale_timer.timeout.connect(self._show_stale)
         store.sceneChanged.connect(self._show_scene)
@@ -30,7 +31,13 @@ class PairPresenter(QObject):
         controller.busyChanged.connect(self._show_freshness)
 
     def _show_cloud(self) -> None:
-        """Show a cloud alone until there are predictions for it."""
+        """Show a cloud alone until there are predictions for it; the cameras see all of another cloud."""
+        cloud = self._store.cloud
+        name = (cloud.name, self._store.source.path if self._store.source is not None else None) if cloud else None
+        if name != self._shown_name:
+            self._shown_name = name
+            self._pair.refit_cameras()
+        self._pair.clean.set_fitting(cloud.fitting if cloud is not None else "")
         if self._store.scene is None:
             self._show_scene(None)
 

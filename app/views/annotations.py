@@ -39,10 +39,10 @@ def verdict_note(painter: QPainter, area: QRect, verdict_text: str, text: str) -
     _pill(painter, QRect(corner, QSize(width, _PILL_HEIGHT)), text, theme.current().warn)
 
 
-def corner_note(painter: QPainter, area: QRect, text: str) -> None:
+def corner_note(painter: QPainter, area: QRect, text: str, colour: QColor) -> None:
     """A note on how to read the picture, top right."""
     width = _pill_width(text)
-    _pill(painter, QRect(area.width() - _MARGIN - width, _MARGIN, width, _PILL_HEIGHT), text, theme.current().warn)
+    _pill(painter, QRect(area.width() - _MARGIN - width, _MARGIN, width, _PILL_HEIGHT), text, colour)
 
 
 def state_note(painter: QPainter, text: str) -> None:

@@ -43,7 +43,7 @@ class CloudView(View3D):
         self._magnify = 1
         self._vectors_on = self._overlay_on = self._origin_wanted = self._origin_shown = False
         self._verdict: tuple[str, bool | None] | None = None
-        self._note = ""
+        self._note = self._fitting = ""
         self._stale: str | None = None
         self._highlighted = -1
 
@@ -115,6 +115,12 @@ class CloudView(View3D):
             self.setAccessibleDescription(", ".join(filter(None, [verdict[0], note])) if verdict else "")
             self.update_annotations()
 
+    def set_fitting(self, text: str) -> None:
+        """Say in the corner how the points were made of those of a file; empty if they are these."""
+        if text != self._fitting:
+            self._fitting = text
+            self.update_annotations()
+
     def set_stale(self, stale: bool, text: str = "") -> None:
         """Dim the picture to 60 % and show ``text``, because it does not match the controls."""
         message = text if stale else None
@@ -150,7 +156,7 @@ class CloudView(View3D):
     def point_at(self, x: float, y: float) -> int:
         """Index of the front-most point at a position in logical pixels; -1 if there is none."""
         across, down, depth = self.project(self._shown)
-        reach = np.maximum(self._spheres.radius * self.pixels_per_unit(1.0) / depth, 4.0)
+        reach = np.maximum(self._spheres.radius * self.pixels_at(depth), 4.0)
         hit = np.flatnonzero(np.hypot(across - x, down - y) <= reach)
         return int(hit[np.argmin(depth[hit])]) if len(hit) else -1
 
@@ -199,7 +205,7 @@ class CloudView(View3D):
             return
         if self._highlighted >= 0:
             x, y, depth = (float(axis[0]) for axis in self.project(self._shown[self._highlighted][None]))
-            annotations.ring(painter, x, y, self._spheres.radius * self.pixels_per_unit(depth) + 3.0)
+            annotations.ring(painter, x, y, self._spheres.radius * self.pixels_at(depth) + 3.0)
         if self._stale is not None:
             veil = QColor(colours.canvas)
             veil.setAlphaF(0.4)
@@ -214,7 +220,9 @@ class CloudView(View3D):
             if self._note:
                 annotations.verdict_note(painter, area, self._verdict[0], self._note)
         if note := self._corner_note():
-            annotations.corner_note(painter, area, note)
+            annotations.corner_note(painter, area, note, colours.warn)
+        elif self._fitting and not self._origin_shown:
+            annotations.corner_note(painter, area, self._fitting, colours.muted)
         annotations.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))
         if self._values is not None and not self._origin_shown:
             annotations.colour_bar(painter, area, theme.displacement_map(), self._limits, self._values_name)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -140,6 +140,21 @@ class PairView(QWidget):
         for view in (self.clean, self.adversarial):
             view.reset_camera()
 
+    def refit_cameras(self) -> None:
+        """Let both cameras see the whole unit sphere, from where they look now."""
+        for view in (self.clean, self.adversarial):
+            view.refit()
+
+    def look_from(self, viewpoint: str) -> None:
+        """Set both cameras to one of ``VIEWPOINTS``."""
+        for view in (self.clean, self.adversarial):
+            view.look_from(viewpoint)
+
+    def set_orthographic(self, on: bool) -> None:
+        """Draw both without perspective, or with it again."""
+        for view in (self.clean, self.adversarial):
+            view.set_orthographic(on)
+
     # --- internals -------------------------------------------------------------------------------------------------
 
     def _make_toolbar(self) -> QWidget:
@@ -170,7 +185,7 @@ class PairView(QWidget):
         self.blink.pressed.connect(self._blink)
         self.blink.released.connect(self._blink)
         self.magnification.currentIndexChanged.connect(self._magnify)
-        self.viewpoints.triggered.connect(self._look_from)
+        self.viewpoints.triggered.connect(lambda action: self.look_from(action.text()))
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._on_focus_changed)
@@ -182,10 +197,6 @@ class PairView(QWidget):
     def _follow_adversarial(self) -> None:
         if self.linked.isChecked():
             self.clean.set_camera(self.adversarial.camera())
-
-    def _look_from(self, action: QAction) -> None:
-        for view in (self.clean, self.adversarial):
-            view.look_from(action.text())
 
     def _blink(self) -> None:
         self.adversarial.set_origin_only(self.blink.isDown())

@@ -15,6 +15,8 @@ uniform mat4 mvp;
 uniform float pixels;   // device pixels that one unit covers at distance one
 uniform float radius;   // of a sphere, in units
 uniform float scene_distance;  // from the camera to the centre of the scene
+uniform bool orthographic;
+uniform float depth_range;     // half of what is drawn without perspective, in units
 uniform float fog;      // largest share of the background colour, at the far side of the scene
 varying vec3 point_colour;
 varying float pixel_radius;    // of this sphere, in device pixels
@@ -22,9 +24,10 @@ varying float fog_amount;
 
 void main() {
     gl_Position = mvp * vec4(position, 1.0);
-    pixel_radius = clamp(radius * pixels / gl_Position.w, 1.5, 40.0);
+    float depth = orthographic ? scene_distance + depth_range * gl_Position.z : gl_Position.w;
+    pixel_radius = clamp(radius * pixels / (orthographic ? scene_distance : depth), 1.5, 40.0);
     gl_PointSize = 2.0 * pixel_radius;
-    fog_amount = fog * clamp(0.5 + 0.5 * (gl_Position.w - scene_distance), 0.0, 1.0);
+    fog_amount = fog * clamp(0.5 + 0.5 * (depth - scene_distance), 0.0, 1.0);
     point_colour = colour;
 }
 """
@@ -52,6 +55,8 @@ void main() {
 """
 
 _FOG = 0.4
+ORTHOGRAPHIC_DEPTH = 100.0
+"""What is drawn before and behind the centre without perspective, in unit-sphere radii."""
 
 
 class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
@@ -90,9 +95,11 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
             ("radius", self.radius),
             ("scene_distance", view.opts["distance"]),
             ("fog", _FOG),
+            ("depth_range", ORTHOGRAPHIC_DEPTH),
             ("ambient", 0.52 if sum(background[:3]) < 1.5 else 0.62),
         ):
             program.setUniformValue1f(program.uniformLocation(name), value)
+        program.setUniformValue1i(program.uniformLocation("orthographic"), int(view.orthographic))
         self._upload()
         position, colour = program.attributeLocation("position"), program.attributeLocation("colour")
         program.enableAttributeArray(position)

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import QWidget
 from app.shell import theme
 from app.shell.widgets import Label
 from app.views.offscreen_gl import OffscreenGLWidget
+from app.views.spheres import ORTHOGRAPHIC_DEPTH
 
 Floats = NDArray[np.float32]
 
@@ -35,9 +36,11 @@ DISTANCE = 4.1  # of the camera, in unit-sphere radii; at 3.86 the unit sphere j
 VIEWPOINTS = {
     "Three-quarter": (-45.0, 22.0),
     "Front": (0.0, 0.0),
-    "Side": (90.0, 0.0),
     "Back": (180.0, 0.0),
+    "Left": (90.0, 0.0),
+    "Right": (-90.0, 0.0),
     "Top": (0.0, 90.0),
+    "Bottom": (0.0, -90.0),
 }
 """Azimuth and elevation of the camera in degrees; the front of a shape points along +x, z is up."""
 
@@ -51,6 +54,9 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
 
     cameraMoved = Signal()
     """The camera was moved by mouse, keys or a viewpoint. Not by `set_camera`, so that two views can be linked."""
+
+    orthographic = False
+    """Whether it is drawn without perspective."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,6 +101,17 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
         self.setCameraPosition(azimuth=azimuth, elevation=elevation)
         self.cameraMoved.emit()
 
+    def refit(self) -> None:
+        """See the whole unit sphere, from where the camera looks now."""
+        self.setCameraParams(center=QVector3D(), distance=DISTANCE)
+        self.cameraMoved.emit()
+
+    def set_orthographic(self, on: bool) -> None:
+        """Draw without perspective, at the scale of the centre; or with it again."""
+        self.orthographic = on
+        self.update()
+        self.update_annotations()
+
     def turn(self, azimuth: float, elevation: float) -> None:
         """Rotate the camera by azimuth and elevation in degrees."""
         self.orbit(azimuth, elevation)
@@ -116,12 +133,22 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
         """Logical pixels that one unit covers at a distance from the camera."""
         return min(self.width(), self.height()) / (2.0 * math.tan(math.radians(self.opts["fov"] / 2.0)) * distance)
 
+    def pixels_at(self, depth: Any) -> Any:
+        """Logical pixels that one unit covers at depths from ``project``: a number or (N,)."""
+        return self.pixels_per_unit(self.opts["distance"] if self.orthographic else depth)
+
     def projectionMatrix(self, region: tuple[int, int, int, int], viewport: tuple[int, int, int, int]) -> QMatrix4x4:
         left, bottom = 2 * (region[0] - viewport[0]) - viewport[2], 2 * (region[1] - viewport[1]) - viewport[3]
         near = 0.02 * self.opts["distance"]
         unit = near * math.tan(math.radians(self.opts["fov"] / 2.0)) / min(viewport[2:])
         right, top = left + 2 * region[2], bottom + 2 * region[3]
         matrix = QMatrix4x4()
+        if self.orthographic:
+            scale = self.opts["distance"] / near  # the plane through the centre keeps its size
+            low, high = near * scale - ORTHOGRAPHIC_DEPTH, near * scale + ORTHOGRAPHIC_DEPTH
+            left, right, bottom, top = (unit * scale * side for side in (left, right, bottom, top))
+            matrix.ortho(left, right, bottom, top, low, high)
+            return matrix
         matrix.frustum(left * unit, right * unit, bottom * unit, top * unit, near, 1000.0 * near)
         return matrix
 
@@ -130,8 +157,9 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
         area = self.getViewport()
         matrix = self.projectionMatrix(area, area) * self.viewMatrix()
         clip = np.c_[points, np.ones(len(points))] @ np.array(matrix.data()).reshape(4, 4)  # column-major: transposed
-        depth = np.maximum(clip[:, 3], 1e-6)
-        return (clip[:, 0] / depth + 1) * self.width() / 2, (1 - clip[:, 1] / depth) * self.height() / 2, depth
+        weight = np.maximum(clip[:, 3], 1e-6)
+        depth = self.opts["distance"] + ORTHOGRAPHIC_DEPTH * clip[:, 2] if self.orthographic else weight
+        return (clip[:, 0] / weight + 1) * self.width() / 2, (1 - clip[:, 1] / weight) * self.height() / 2, depth
 
     # --- mouse and keys --------------------------------------------------------------------------------------------
 

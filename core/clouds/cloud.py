@@ -48,6 +48,8 @@ class Cloud:
         Its name, and the index and the name of its class; None if they are not known.
     centre, radius
         (3,) and a float in the units of the file: ``points * radius + centre`` are the file's points.
+    fitting
+        In words, how so many points were made of those in its file; empty if they are these.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Cloud:
     class_name: str | None = None
     centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     radius: float = 1.0
+    fitting: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", checked(self.points))

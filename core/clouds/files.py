@@ -56,15 +56,15 @@ def read_cloud(path: Path, points: int | None = 1024, rng: np.random.Generator |
         If more than ``MOST_DRAWN`` points are requested, or fewer than 1.
     """
     path = Path(path)
-    drawn, frame = _read(path, points, rng, path.suffix)
+    drawn, frame, fitting = _read(path, points, rng, path.suffix)
     if frame is not None and is_in_unit_sphere(drawn, frame):
         centre, radius = frame
-        return Cloud(drawn, readable(path.stem), centre=centre, radius=radius)
+        return Cloud(drawn, readable(path.stem), centre=centre, radius=radius, fitting=fitting)
     try:
         normalised, centre, radius = normalise(drawn)
     except ValueError as error:
         raise FormatError(path, str(error), "a cloud of 2 or more places is accepted") from None
-    return Cloud(normalised, readable(path.stem), centre=centre, radius=radius)
+    return Cloud(normalised, readable(path.stem), centre=centre, radius=radius, fitting=fitting)
 
 
 def read_points(
@@ -75,7 +75,10 @@ def read_points(
     return _read(path, points, rng, suffix or path.suffix)[0]
 
 
-def _read(path: Path, points: int | None, rng: np.random.Generator | int, suffix: str) -> tuple[Points, Frame | None]:
+def _read(
+    path: Path, points: int | None, rng: np.random.Generator | int, suffix: str
+) -> tuple[Points, Frame | None, str]:
+    """The points, the frame of a cloud that is in the unit sphere, and ``Cloud.fitting``."""
     if points is not None and not 1 <= points <= MOST_DRAWN:
         raise ValueError(f"the number of points must be 1 to {MOST_DRAWN:,}, not {points:,}")
     accepted = f"{', '.join(CLOUDS)} clouds and {', '.join(MESHES)} meshes are accepted"
@@ -93,13 +96,17 @@ def _read(path: Path, points: int | None, rng: np.random.Generator | int, suffix
     try:
         vertices = checked(vertices)
         if triangles is not None and len(triangles):
-            return sample_surface(vertices, triangles, MESH_POINTS if points is None else points, rng), None
+            points = MESH_POINTS if points is None else points
+            drawn = sample_surface(vertices, triangles, points, rng)
+            return drawn, None, f"{points:,} points drawn on {len(triangles):,} triangles"
     except ValueError as error:
         wanted = "a cloud has points with finite x, y and z, a mesh triangles with some area"
         raise FormatError(path, str(error), wanted) from None
-    if points is None or points == len(vertices):
-        return vertices, frame
-    return resample(vertices, points, "random", rng), frame
+    count = len(vertices)
+    if points is None or points == count:
+        return vertices, frame, ""
+    fitting = f"{points:,} of {count:,} points" if points < count else f"{count:,} points, filled up to {points:,}"
+    return resample(vertices, points, "random", rng), frame, fitting
 
 
 def write_cloud(

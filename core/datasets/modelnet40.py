@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clouds.files import read_points
-from core.clouds.readers.arrays import read_npz_fields
+from core.clouds.readers.arrays import npz_names, read_npz_fields
 from core.clouds.readers.hdf5 import read_h5_fields
 from core.datasets.base import (
     POINTS,
@@ -96,6 +96,11 @@ def find(name: str, root: Path, allow_missing: bool) -> Source:
         official=_OFFICIAL[name],
         notes=layout.notes,
     )
+
+
+def is_modelnet_archive(path: Path) -> bool:
+    """Whether a file is an .npz archive with the fields of ModelNet."""
+    return path.suffix.lower() == ".npz" and _MOST_BYTES.keys() <= npz_names(path)
 
 
 def _npz_layout(path: Path, only: Sequence[str] | None) -> _Layout:

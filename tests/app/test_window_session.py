@@ -129,6 +129,7 @@ def test_a_file_is_opened_again_with_the_class_that_was_given(shapes, home):
     with open_window(shapes, home) as person:
         cloud = wait_for_session(person).setup.cloud
         assert (person.store.source.path, cloud.class_name) == (file, "mug")
+        assert [source.path for source in person.store.files] == [file]
 
 
 def test_what_is_not_there_any_more_is_said_and_the_rest_is_restored(shapes, home):

@@ -70,6 +70,30 @@ def place(view, point):
     return QPoint(round(float(across[0])), round(float(down[0])))
 
 
+# --- without perspective ------------------------------------------------------------------------------------------
+
+
+def test_without_perspective_near_and_far_points_are_as_large_and_where_they_are_projected(qtbot):
+    points = np.array([(0.9, 0.4, 0.0), (-0.9, -0.4, 0.0)], np.float32)  # near and far, seen from +x
+    view = make(qtbot, points)
+    view.look_from("Front")
+    sizes = {}
+    for orthographic in (False, True):
+        view.set_orthographic(orthographic)
+        seen = drawn(scene(view.grab().toImage()), theme.current().canvas)
+        middle = seen.shape[1] // 2
+        sizes[orthographic] = np.sort([seen[:, :middle].sum(), seen[:, middle:].sum()])
+        across, down, depth = view.project(points)
+        assert depth[0] < depth[1]
+        for x, y in zip(across, down, strict=True):
+            assert drawn(view.grab().toImage(), theme.current().canvas)[round(float(y)), round(float(x))]
+            assert view.point_at(float(x), float(y)) >= 0
+    assert sizes[False][1] > 1.3 * sizes[False][0], "nearer is larger"
+    assert sizes[True][1] < 1.1 * sizes[True][0]
+    across, _, _ = view.project(points)
+    assert np.isclose(across[0] + across[1], view.width(), atol=1)
+
+
 # --- points -------------------------------------------------------------------------------------------------------
 
 

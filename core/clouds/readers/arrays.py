@@ -68,6 +68,15 @@ def read_npz_fields(path: Path, most_bytes: Mapping[str, int]) -> dict[str, NDAr
         }
 
 
+def npz_names(path: Path) -> frozenset[str]:
+    """Names of the fields of an .npz archive; none if it is damaged."""
+    try:
+        with path.open("rb") as file, _open_archive(path, file) as archive:
+            return frozenset(_members(archive))
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return frozenset()
+
+
 def chosen(path: Path, names: list[str]) -> str:
     """Name of the field that holds the cloud."""
     name = next((name for name in ("points", "data") if name in names), names[0] if len(names) == 1 else None)
