@@ -8,7 +8,7 @@ from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import tooltip_text
+from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, number
 from app.stage.orientation import OrientationController
 from app.store import FileSource, Store
@@ -59,7 +59,7 @@ class FileStrip(QWidget):
                 picture = known.get(source) or self._thumbnail(source)
                 self._pictures[source] = picture
                 item = QListWidgetItem(QIcon(picture), "", self.list)
-                item.setToolTip(tooltip_text(readable(str(source.path))))
+                set_tooltip(item, readable(str(source.path)))
                 item.setData(Qt.ItemDataRole.AccessibleTextRole, readable(source.path.name))
                 item.setData(_PATH, source.path)
         self.setVisible(bool(self._store.files))

@@ -10,9 +10,9 @@ otherwise show none during a drag.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,18 @@ if TYPE_CHECKING:
 IDLE_MS = 250  # time without a key press or a result, after which the attack or its outcome is computed
 
 
+class Request(StrEnum):
+    """What is asked of the worker; there is at most one request of each kind without a result."""
+
+    BEGIN = "the clean cloud of a long attack"
+    ATTACK = "the attack"
+    REFIT = "the perturbation at another epsilon"
+    SHOW = "another step"
+    ADVANCE = "one step more"
+    OUTCOME = "the outcome over epsilon, of the rescaled perturbation"
+    SWEEP = "the outcome over epsilon, of attacks"
+
+
 class AttackController(QObject):
     """Turns input into requests to the worker thread, and results into the store's scene, history and outcome."""
 
@@ -45,12 +57,14 @@ class AttackController(QObject):
     def __init__(self, store: Store, jobs: JobList, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.store, self.jobs = store, jobs
-        self.busy = self._dragging = False
-        self._job_ids = itertools.count(1)
+        self.busy = False
+        self.dragging = False
+        """Whether the slider is held."""
         self._worker = LatestRequestWorker(parent=self)
         self._worker.ready.connect(self._on_result)
         self._worker.failed.connect(self._on_failure)
-        self._pending: dict[str, int] = {}  # requests without a result yet: key -> request id
+        self._pending: dict[Request, object] = {}
+        """What tells the newest request of each kind from older ones: its number, or a token for that of a job."""
         self._cancel = Cancel()
         self._outcome_tracker = OutcomeTracker(store)
         self._requested_setup: Setup | None = None  # of the attack that was requested last
@@ -74,8 +88,8 @@ class AttackController(QObject):
 
     def press(self) -> None:
         """The slider was pressed: suspend all jobs, so that frames are computed as fast as possible."""
-        if not self._dragging:
-            self._dragging = True
+        if not self.dragging:
+            self.dragging = True
             self.jobs.hold_all()
 
     def drag(self, epsilon: float) -> None:
@@ -87,17 +101,17 @@ class AttackController(QObject):
         from core import live
 
         self.interrupted.emit()
-        if self._pending.keys() - {"refit"}:
+        if self._pending.keys() - {Request.REFIT}:
             self._discard_all()
         state = store.history[store.position or -1]  # position 0 is the clean cloud, which has no perturbation
-        self._request("refit", live.refit, store.scene, epsilon, state)
-        if not self._dragging:
+        self._request(Request.REFIT, live.refit, store.scene, epsilon, state)
+        if not self.dragging:
             self._typing_timer.start()
 
     def release(self, epsilon: float) -> None:
         """The slider was released: run the attack at ``epsilon``."""
-        if self._dragging:
-            self._dragging = False
+        if self.dragging:
+            self.dragging = False
             self.jobs.release_all()
         self.store.set_epsilon(epsilon)
         self.run()
@@ -113,12 +127,12 @@ class AttackController(QObject):
     def _request_gradients(self) -> bool:
         """Compute the gradients of the shown scene where they are wanted and missing; whether that was requested."""
         scene = self.store.scene
-        waits = self._pending.keys() - {"outcome", "sweep"}  # the outcome over epsilon can take seconds
+        waits = self._pending.keys() - {Request.OUTCOME, Request.SWEEP}  # the outcome over epsilon can take seconds
         if not self.store.gradients or scene is None or scene.gradient is not None or waits:
             return False
         from core import live
 
-        self._request("show", live.show, replace(scene, setup=replace(scene.setup, gradients=True)), scene.state)
+        self._request(Request.SHOW, live.show, replace(scene, setup=replace(scene.setup, gradients=True)), scene.state)
         return True
 
     # --- the attack ---
@@ -130,7 +144,7 @@ class AttackController(QObject):
         setup, history = self.current_setup(), self.store.history
         if setup is not None and self._job is not None and setup.same_attack(self._requested_setup):
             self._requested_setup = setup  # the job goes on; only the shown models are others
-            self._request("begin", show_last_state, setup, history)
+            self._request(Request.BEGIN, show_last_state, setup, history)
             return
         self._discard_all()
         if setup is None:
@@ -145,9 +159,9 @@ class AttackController(QObject):
         self._requested_setup = setup
         self._set_busy(True)
         if end:
-            self._request("attack", show_last_state, setup, states)
+            self._request(Request.ATTACK, show_last_state, setup, states)
         else:
-            self._request("attack", run_attack, setup, states, self._cancel)
+            self._request(Request.ATTACK, run_attack, setup, states, self._cancel)
 
     def show_made(self, points: NDArray[np.float32]) -> None:
         """Show an adversarial cloud (N, 3) that the chosen attack made of the chosen cloud at another time."""
@@ -158,7 +172,7 @@ class AttackController(QObject):
         self._requested_setup = setup = self.current_setup()
         if setup is not None:
             self._set_busy(True)
-            self._request("attack", show_made, setup, points)
+            self._request(Request.ATTACK, show_made, setup, points)
 
     def _start_job(self, states: tuple[State, ...]) -> None:
         """Let a job compute the steps after ``states``; of a new attack the clean cloud is shown meanwhile."""
@@ -168,27 +182,27 @@ class AttackController(QObject):
         assert setup is not None
         if not setup.same_attack(self._history_setup):
             self.store.set_outcome(None)
-            self._request("begin", show_last_state, setup, states[:1])
+            self._request(Request.BEGIN, show_last_state, setup, states[:1])
         cancel = Cancel()
         work = partial(live.attack, setup, setup.attack.epsilon, cancel, states)
         title = f"attack of {setup.attack.total_steps:,} steps"
         self._job = job = self.jobs.submit(title, work, cancel, "steps", immediate=True)
-        self._pending["attack"] = request_id = -next(self._job_ids)  # a reference to the job would keep it alive
+        self._pending[Request.ATTACK] = token = object()  # a reference to the job would keep it alive
         for ended in (job.finished_ok, job.stopped):
-            ended.connect(partial(self._job_ended, request_id))
-        job.failed.connect(partial(self._on_failure, "attack", request_id))
+            ended.connect(partial(self._job_ended, token))
+        job.failed.connect(partial(self._on_failure, Request.ATTACK, token))
 
-    def _job_ended(self, request_id: int, attack_result: AttackResult | None) -> None:
+    def _job_ended(self, token: object, attack_result: AttackResult | None) -> None:
         """Show the result, which may be partial; without one (cancelled) leave what is shown."""
-        if self._pending.get("attack") != request_id:
+        if self._pending.get(Request.ATTACK) is not token:
             return
-        del self._pending["attack"]
+        del self._pending[Request.ATTACK]
         self._job = None
         assert self._requested_setup is not None
         if attack_result is None:
             self._set_busy(False)
             return
-        self._discard("begin")  # the job may have ended before the clean cloud was shown
+        self._discard(Request.BEGIN)  # the job may have ended before the clean cloud was shown
         if attack_result.scene.setup.models != self._requested_setup.models:
             self._start_attack(self._requested_setup, attack_result.states, end=True)
         else:
@@ -197,55 +211,55 @@ class AttackController(QObject):
     def step(self) -> None:
         """One step forward: show the next state, or compute it."""
         store = self.store
-        if store.scene is None or not store.history or self._pending.keys() & {"advance", "attack"}:
+        if store.scene is None or not store.history or self._pending.keys() & {Request.ADVANCE, Request.ATTACK}:
             return
         from core import live
 
         if store.position + 1 < len(store.history):
             self.seek(store.position + 1)
-        else:  # the scene may still be of an earlier state, while the result of "show" is pending
-            self._request("advance", live.advance, replace(store.scene, state=store.history[-1]))
+        else:  # the scene may still be of an earlier state, while the result of Request.SHOW is pending
+            self._request(Request.ADVANCE, live.advance, replace(store.scene, state=store.history[-1]))
 
     def seek(self, position: int) -> None:
         """Show state ``position`` of the attack."""
         store = self.store
-        if store.scene is not None and store.history and "attack" not in self._pending:
+        if store.scene is not None and store.history and Request.ATTACK not in self._pending:
             from core import live
 
-            self._discard("advance")
+            self._discard(Request.ADVANCE)
             position = max(0, min(position, len(store.history) - 1))
             store.set_history(store.history, position)
-            self._request("show", live.show, store.scene, store.history[position])
+            self._request(Request.SHOW, live.show, store.scene, store.history[position])
 
     def compute_missing_steps(self) -> bool:
         """Compute the steps that the shown attack still lacks. Returns whether there are any."""
         setup, history = self._history_setup, self.store.history
-        if setup is None or len(history) > self.planned_steps or "attack" in self._pending:
+        if setup is None or len(history) > self.planned_steps or Request.ATTACK in self._pending:
             return False
         self._start_attack(setup, history)
         return True
 
     # --- results ---
 
-    def _on_result(self, key: str, request_id: int, value: Any) -> None:
+    def _on_result(self, key: Request, request_id: int, value: Any) -> None:
         if self._pending.get(key) == request_id:
             del self._pending[key]
         match key:
-            case "begin":
+            case Request.BEGIN:
                 self._show_result(value)
-            case "attack":
+            case Request.ATTACK:
                 if isinstance(value, LongAttack):
                     self._start_job(value.states)
                 else:
                     self._on_attack_result(value)
-            case "refit":
+            case Request.REFIT:
                 self.store.set_scene(value)
-            case "show":
+            case Request.SHOW:
                 self.store.set_scene(value)
                 self.stateShown.emit()
-            case "advance":
+            case Request.ADVANCE:
                 self._on_step(value)
-            case "outcome" | "sweep":
+            case Request.OUTCOME | Request.SWEEP:
                 self._outcome_tracker.set_result(value)
         self._request_gradients()
         self._idle_timer.start()
@@ -253,7 +267,7 @@ class AttackController(QObject):
     def _on_attack_result(self, attack_result: AttackResult) -> None:
         self._show_result(attack_result)
         self._set_busy(False)
-        self._request_if("outcome", self._outcome_tracker.rescaled_work())
+        self._request_if(Request.OUTCOME, self._outcome_tracker.rescaled_work())
 
     def _show_result(self, attack_result: AttackResult) -> None:
         self._history_setup = self._requested_setup
@@ -263,12 +277,12 @@ class AttackController(QObject):
     def _on_idle(self) -> None:
         """Compute the outcome that single steps have changed, then the exact one, attacked at every epsilon."""
         store = self.store
-        if self._pending or self._dragging or store.scene is None or not store.history:
+        if self._pending or self.dragging or store.scene is None or not store.history:
             return
         if store.scene.state is store.history[-1]:
-            self._request_if("outcome", self._outcome_tracker.rescaled_work())
+            self._request_if(Request.OUTCOME, self._outcome_tracker.rescaled_work())
         if not self._pending:
-            self._request_if("sweep", self._outcome_tracker.exact_work())
+            self._request_if(Request.SWEEP, self._outcome_tracker.exact_work())
 
     def _on_step(self, scene: Scene) -> None:
         history = (*self.store.history, scene.state)
@@ -276,15 +290,15 @@ class AttackController(QObject):
         self.store.set_scene(scene)
         self.stateShown.emit()
 
-    def _on_failure(self, key: str, request_id: int, sentence: str, _: str = "") -> None:
-        if self._pending.get(key) != request_id:
+    def _on_failure(self, key: Request, token: object, sentence: str, _: str = "") -> None:
+        if self._pending.get(key) != token:
             return
         del self._pending[key]
-        if key == "sweep":
+        if key == Request.SWEEP:
             self._outcome_tracker.mark_failed()
             return
         self.interrupted.emit()
-        if key in ("attack", "begin"):  # what is shown does not belong to what is chosen
+        if key in (Request.ATTACK, Request.BEGIN):  # what is shown does not belong to what is chosen
             self._discard_all()
             self._show_nothing()
         self._set_busy(False)
@@ -316,13 +330,13 @@ class AttackController(QObject):
         attack = store.attack.at(store.epsilon)
         return live.Setup(models, primary, attack, cloud, store.target, gradients=store.gradients)
 
-    def _request(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
-        if "sweep" in self._pending:  # it takes seconds, and is continued when idle again
+    def _request(self, key: Request, function: Callable[..., Any], *arguments: Any) -> None:
+        if Request.SWEEP in self._pending:  # it takes seconds, and is continued when idle again
             self._outcome_tracker.cancel()
-            self._discard("sweep")
+            self._discard(Request.SWEEP)
         self._pending[key] = self._worker.submit(key, function, *arguments)
 
-    def _request_if(self, key: str, work: Callable[[], Any] | None) -> None:
+    def _request_if(self, key: Request, work: Callable[[], Any] | None) -> None:
         if work is not None:
             self._request(key, work)
 
@@ -338,7 +352,7 @@ class AttackController(QObject):
         for key in list(self._pending):
             self._discard(key)
 
-    def _discard(self, key: str) -> None:
+    def _discard(self, key: Request) -> None:
         if key in self._pending:
             del self._pending[key]
             self._worker.discard(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer
 
 from app.stage.controller import AttackController
@@ -22,6 +23,8 @@ class PairPresenter(QObject):
     def __init__(self, pair: PairView, store: Store, controller: AttackController) -> None:
         super().__init__(pair)
         self._pair, self._store, self._controller = pair, store, controller
+        self._top: float | None = None
+        """The longest displacement at the end of the slider that was dragged last."""
         self._shown_name: tuple[str, object] | None = None
         self._stale_timer = QTimer(self, singleShot=True, interval=STALE_MS)
         self._stale_timer.timeout.connect(self._show_stale)
@@ -55,7 +58,7 @@ class PairPresenter(QObject):
         setup, names = scene.setup, scene.setup.classes
         true = setup.cloud.label
         gradient = scene.gradient if self._store.gradients else None
-        self._pair.set_pair(setup.cloud.points, scene.points, scene.origin, gradient)
+        self._pair.set_pair(setup.cloud.points, scene.points, scene.origin, gradient, self._longest(scene))
         clean, adversarial = (
             (names[best], float(confidences[best]), None if true is None else best == true)
             for confidences in (scene.clean_confidence[setup.primary], scene.adversarial_confidence[setup.primary])
@@ -64,6 +67,14 @@ class PairPresenter(QObject):
         self._pair.set_clean_verdict(*clean, scene.notes[setup.primary])
         self._pair.set_adversarial_verdict(*adversarial, _target_note(scene))
         self._show_freshness()
+
+    def _longest(self, scene: Scene) -> float | None:
+        """While the slider is held, the longest displacement at its end, so that colours keep one scale; else None."""
+        if not self._controller.dragging or scene.epsilon <= 0:
+            return self._top if self._controller.dragging else None
+        longest = float(np.linalg.norm(scene.points - scene.origin, axis=1).max(initial=0.0))
+        self._top = longest * scene.setup.attack.epsilon_scale.highest / scene.epsilon
+        return self._top
 
     def _show_freshness(self) -> None:
         """Mark the picture if it is not of the slider's epsilon; a delay shorter than ``STALE_MS`` is not marked."""

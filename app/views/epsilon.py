@@ -8,7 +8,7 @@ from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip
+from app.shell.plain_text import set_tooltip, show_tooltip
 from app.views.groove import RADII, Groove, OutcomeCurves, Scale
 
 EXTRA_DECIMALS = 3
@@ -18,7 +18,8 @@ EXTRA_DECIMALS = 3
 class NumberField(QDoubleSpinBox):
     """A number field with a decimal point in every locale; a typed comma is replaced by a point.
 
-    Its value changes when a number is finished, by Enter or by leaving the field, and with each step.
+    Its value changes when a number is finished, by Enter or by leaving the field, and with each step. A number outside
+    the limits changes nothing, and a tooltip says what is accepted.
 
     Parameters
     ----------
@@ -33,19 +34,43 @@ class NumberField(QDoubleSpinBox):
         self.setFont(theme.tabular())
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._refused = ""
+        """What is typed, if it is a number outside the limits."""
 
     def textFromValue(self, value: float) -> str:
         return self._text(value)
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
-        state, _, place = cast(tuple[QValidator.State, str, int], super().validate(text.replace(",", "."), position))
-        return state, text.replace(",", "."), place
+        text = text.replace(",", ".")
+        state, _, place = cast(tuple[QValidator.State, str, int], super().validate(text, position))
+        typed = text.removesuffix(self.suffix()).strip()
+        outside = _is_number(typed) and not self.minimum() <= float(typed) <= self.maximum()
+        self._refused = typed if outside else ""
+        if outside:  # it can be typed, and is refused when it is finished: Qt would swallow the key without a word
+            state = QValidator.State.Intermediate
+        return state, text, place
+
+    def fixup(self, text: str) -> str:
+        """Say what is accepted; Qt calls it with what is typed, before it shows the last number again."""
+        if self._refused:
+            low, high = (self._text(limit) for limit in (self.minimum(), self.maximum()))
+            said = f"{self._refused} is not accepted, only {low} to {high}{self.suffix()}."
+            show_tooltip(self.mapToGlobal(self.rect().bottomLeft()), said, self)
+        return text
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
             super().wheelEvent(event)
         else:
             event.ignore()  # the panel scrolls
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class EpsilonSlider(QWidget):

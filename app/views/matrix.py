@@ -1,4 +1,7 @@
-"""Two confusion matrices side by side: predictions on clean clouds in blue, on adversarial ones in orange."""
+"""Two confusion matrices: predictions on clean clouds in blue, on adversarial ones in orange.
+
+They are side by side where names and counts of both can be read, otherwise one behind the other.
+"""
 
 from collections.abc import Sequence
 
@@ -26,6 +29,7 @@ from core.runtime.text import printable
 SIDES = ("clean", "adversarial")
 TITLE, GAP = 20, theme.SPACE_L  # in pixels: height of the title above a matrix, space between the two
 MIN_CELL, MAX_CELL = 11, 34  # side of a cell in pixels
+LEGIBLE_CELL = 15  # side in pixels from which a name is beside its row without touching the next
 MAX_NAME_WIDTH = 96  # of a class, in pixels
 ARROWS: dict[int, tuple[int, int, int]] = {
     Qt.Key.Key_Up: (0, -1, 0),
@@ -78,6 +82,8 @@ class _Cells(QWidget):
         self._counts: NDArray[np.int64] = np.empty((2, 0, 0), np.int64)
         self._current = (0, 0, 0)  # side, row and column of the cell under the keyboard cursor or the mouse
         self.opacity = 1.0
+        self.single = False
+        """Whether there is space for one matrix only."""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName("Cells of the confusion matrices")
@@ -99,27 +105,44 @@ class _Cells(QWidget):
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
         widest = max((metrics.horizontalAdvance(printable(name)) for name in self._classes), default=0)
         corner = metrics.horizontalAdvance("predicted →")
-        self._names = min(max(widest, corner), MAX_NAME_WIDTH) + theme.SPACE_S
+        self._names = min(max(widest, corner), MAX_NAME_WIDTH) + theme.SPACE_M
         count = max(1, len(self._classes))
         wide, high = (self.width() - self._names - GAP) // (2 * count), (self.height() - TITLE) // count
         under = (self.height() - TITLE - self._names) // count
+        self.single = wide < LEGIBLE_CELL
+        if self.single:
+            wide = (self.width() - self._names) // count
         self._columns_named = under >= MIN_CELL  # otherwise the title names the current cell
         self._cell = max(MIN_CELL, min(MAX_CELL, wide, under if self._columns_named else high))
-        smallest = QSize(self._names + GAP + 2 * count * MIN_CELL, TITLE + count * MIN_CELL)
+        smallest = QSize(self._names + count * MIN_CELL, TITLE + count * MIN_CELL)
         if smallest != self.minimumSize():
             self.setMinimumSize(smallest)
         self.update()
 
     def _matrix(self, side: int) -> QRect:
         size = self._cell * len(self._classes)
-        return QRect(self._names + side * (size + GAP), TITLE, size, size)
+        return QRect(self._names + (0 if self.single else side * (size + GAP)), TITLE, size, size)
+
+    @property
+    def shown_sides(self) -> tuple[int, ...]:
+        """0 for clean, 1 for adversarial; where there is space for one, that of the current cell."""
+        return (self._current[0],) if self.single else (0, 1)
+
+    def title(self, side: int) -> QRect:
+        """Where the name of a matrix is; a click there shows it."""
+        metrics = QFontMetrics(theme.font(theme.CAPTION_PX, semibold=True))
+        width = metrics.horizontalAdvance(SIDES[side].capitalize()) + theme.SPACE_M
+        left = self._matrix(side).left()
+        if self.single and side:
+            left += metrics.horizontalAdvance(SIDES[0].capitalize()) + theme.SPACE_M
+        return QRect(left, 0, width, TITLE)
 
     def cell(self, side: int, row: int, column: int) -> QRect:
         corner = self._matrix(side).topLeft() + QPoint(column, row) * self._cell
         return QRect(corner, QSize(self._cell, self._cell))
 
     def _cell_at(self, place: QPoint) -> tuple[int, int, int] | None:
-        for side in (0, 1):
+        for side in self.shown_sides:
             area = self._matrix(side)
             if area.contains(place):
                 at = place - area.topLeft()
@@ -155,18 +178,20 @@ class _Cells(QWidget):
         if self._columns_named:
             corner.moveTop(self._matrix(0).bottom())
             draw_text(painter, corner, "predicted →", caption, now.muted, Qt.AlignmentFlag.AlignRight)
-        for side, colour in enumerate((now.clean, now.adv)):
-            area = self._matrix(side)
-            title = QRect(area.left(), 0, area.width(), TITLE)
-            draw_text(painter, title, SIDES[side].capitalize(), strong, colour)
-            if highlighting and side == 1:  # beside the second title is space for the text of the current cell
-                title.setLeft(title.left() + QFontMetrics(strong).horizontalAdvance("Adversarial") + theme.SPACE_M)
-                title.setRight(self.width())
-                text_colour = (now.clean, now.adv)[self._current[0]]
-                draw_text(painter, title, self._cell_text(*self._current), caption, text_colour)
-            self._paint_cells(painter, side)
-            if self._columns_named:
-                self._paint_columns(painter, side, highlighting)
+        colours = (now.clean, now.adv)
+        for side, colour in enumerate(colours):
+            shown = side in self.shown_sides
+            draw_text(painter, self.title(side), SIDES[side].capitalize(), strong, colour if shown else now.muted)
+            if shown:
+                self._paint_cells(painter, side)
+                if self._columns_named:
+                    self._paint_columns(painter, side, highlighting)
+        if self.single:
+            self._paint_totals(painter, self._current[0])
+        if highlighting:  # beside the second title is space for the text of the current cell
+            start = self.title(1).right()
+            beside = QRect(start, 0, self.width() - start, TITLE)
+            draw_text(painter, beside, self._cell_text(*self._current), caption, colours[self._current[0]])
         if highlighting:
             painter.setPen(QPen(now.text, 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -198,6 +223,15 @@ class _Cells(QWidget):
             draw_text(painter, box, name, font, now.text if highlighted else now.muted)
             painter.restore()
 
+    def _paint_totals(self, painter: QPainter, side: int) -> None:
+        """How many clouds of each class are right, and how many there are, beside a matrix that is alone."""
+        counts, area, font = self._counts[side], self._matrix(side), theme.tabular(theme.font(theme.CAPTION_PX))
+        box = QRect(area.right() + theme.SPACE_M, TITLE, self.width() - area.right() - theme.SPACE_M, self._cell)
+        for row, total in enumerate(counts.sum(axis=1).tolist()):
+            text = f"{counts[row, row]:,} of {total:,} right"
+            if QFontMetrics(font).horizontalAdvance(text) <= box.width():
+                draw_text(painter, box.translated(0, row * self._cell), text, font, theme.current().muted)
+
     def _cell_text(self, side: int, row: int, column: int) -> str:
         count, total = self._counts[side, row, column], self._counts[side, row].sum()
         share = f" ({100 * count / total:.1f} %)" if total else ""
@@ -215,9 +249,10 @@ class _Cells(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         found = self._cell_at(event.position().toPoint())
-        self.setCursor(
-            Qt.CursorShape.PointingHandCursor if found and self._counts[found] else Qt.CursorShape.ArrowCursor
-        )
+        hidden = [side for side in (0, 1) if side not in self.shown_sides]
+        on_title = any(self.title(side).contains(event.position().toPoint()) for side in hidden)
+        clickable = on_title or (found is not None and self._counts[found] > 0)
+        self.setCursor(Qt.CursorShape.PointingHandCursor if clickable else Qt.CursorShape.ArrowCursor)
         if found is not None and found != self._current:
             self._set_current(found)
 
@@ -225,10 +260,16 @@ class _Cells(QWidget):
         event.accept()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        found = self._cell_at(event.position().toPoint())
-        if found is not None and event.button() == Qt.MouseButton.LeftButton:
+        place = event.position().toPoint()
+        found = self._cell_at(place)
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if found is not None:
             self._set_current(found)
             self._pick()
+        for side in (0, 1):
+            if self.title(side).contains(place):
+                self._set_current((side, *self._current[1:]))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, count = event.key(), len(self._classes)

@@ -78,6 +78,7 @@ class PairView(QWidget):
         adversarial: ArrayLike | None = None,
         origin: ArrayLike | None = None,
         gradient: ArrayLike | None = None,
+        longest: float | None = None,
     ) -> None:
         """Show a cloud and its adversarial version. The clean view is not redrawn if its cloud is the same.
 
@@ -90,6 +91,8 @@ class PairView(QWidget):
         gradient
             (M,), lengths of the gradient at the points of ``adversarial``, which then have their colours by it and not
             by their displacements.
+        longest
+            Displacement at the end of the colour scale; without it, the longest one that is shown.
 
         Raises
         ------
@@ -109,7 +112,7 @@ class PairView(QWidget):
             )
         elif np.shape(adversarial) == np.shape(origin):
             displacements = np.linalg.norm(np.subtract(adversarial, origin), axis=1)
-            top = _round_up(float(displacements.max(initial=0.0)))
+            top = _round_up(float(displacements.max(initial=0.0)) if longest is None else longest)
             self.adversarial.set_points(adversarial, origin=origin, values=displacements, limits=(0.0, top))
         else:
             self.adversarial.set_points(adversarial, origin=origin)

@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 SIDES = (("clean", "clean"), ("adversarial", "adv"))
 """Name and colour of the two kinds of clouds."""
 FIGURES = {
+    "table": ("Table", "The numbers of every model"),
     "top-k": ("Top-k", "Accuracy where the true class need only be among the k most probable"),
     "confidence": ("Confidence", "How sure the models are, as box plots"),
     "sweep": ("Epsilon sweep", "Accuracy over the budget of the attack"),
     "confusion": ("Confusion", "Clouds by true and predicted class"),
 }
 ROW = 20  # height of a row of the table, in pixels
-TABLE_HEIGHT = 12 * ROW + 20  # in pixels: its header and all of its rows
 WIDE = 1000
-"""Width in pixels from which the table is beside the figure."""
+"""Width in pixels from which the table is beside the figures; otherwise it is one of them, each as high as the work."""
 HINT = "Click a point, a box or a cell to open its clouds in the pair view."
 
 
 class ComparisonView(QSplitter):
-    """The table beside one of four figures. A click on a mark in a figure opens its clouds one by one."""
+    """The table and one of four figures. A click on a mark in a figure opens its clouds one by one."""
 
     opened = Signal(object, str, object)
     """Clean cloud, name of the model and epsilon of the clicked mark; None for a mark of clean clouds."""
@@ -99,18 +99,15 @@ class ComparisonView(QSplitter):
         self.matrix.picked.connect(self._pick_cell)
         self.pager.itemChosen.connect(self._open)
         theme.notifier.changed.connect(self._fill_table)
-        self.figures["top-k"].setChecked(True)
 
     def _lay_out(self) -> None:
         self.table.hide()
-        self.addWidget(self.table)
         self.empty = Label(role="caption", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self._laid_out_figures())
         self.addWidget(self._pages)
-        self.setStretchFactor(1, 1)
         self._arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -118,12 +115,19 @@ class ComparisonView(QSplitter):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Put the table beside the figure where both have space, otherwise above it."""
-        beside = self.width() >= WIDE
-        orientation = Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical
-        if orientation != self.orientation():
-            self.setOrientation(orientation)
-            self.setSizes([450, self.width() - 450] if beside else [TABLE_HEIGHT, 10_000])
+        """Put the table beside the figures where both have space, otherwise among them."""
+        beside, place = self.width() >= WIDE, self._views.indexOf(self.table)
+        if beside and place >= 0:
+            self.insertWidget(0, self.table)
+            self.setStretchFactor(1, 1)
+            self.setSizes([450, self.width() - 450])
+            if self.key == "table":
+                self.figures["top-k"].setChecked(True)
+        elif not beside and place < 0:
+            self._views.insertWidget(0, self.table)
+        self.figures["table"].setVisible(not beside)
+        self.table.setVisible(self.comparison is not None)
+        self._show_chosen()
 
     def _laid_out_figures(self) -> QWidget:
         head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
@@ -132,7 +136,9 @@ class ComparisonView(QSplitter):
         for curves in self.top_k:
             row.addWidget(curves)
         head.setSpacing(theme.SPACE_XS)
-        for key, view in zip(FIGURES, (pair, self.boxes, self.sweep, self.matrix), strict=True):
+        self.figures["table"].setChecked(True)
+        self._view_of = dict(zip(FIGURES, (self.table, pair, self.boxes, self.sweep, self.matrix), strict=True))
+        for key, view in self._view_of.items():
             self.figures[key].toggled.connect(self._draw)
             group.addButton(self.figures[key])
             head.addWidget(self.figures[key])
@@ -195,6 +201,8 @@ class ComparisonView(QSplitter):
         assert self.comparison is not None
         measured = {each.model.card.title: each for each in self.comparison.measurements}
         match self.key:
+            case "table":
+                raise ValueError("Choose a figure first; the table is exported as a table.")
             case "top-k":
                 return figures.top_k({title: tuple(each.report.top_k()) for title, each in measured.items()})
             case "confidence":
@@ -234,10 +242,14 @@ class ComparisonView(QSplitter):
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(line, place, item)
 
-    def _draw(self, *_: object) -> None:
-        self._views.setCurrentIndex(list(FIGURES).index(self.key))
+    def _show_chosen(self) -> None:
+        self._views.setCurrentWidget(self._view_of[self.key])
         self.definition.setVisible(self.key == "confidence")
         self.model.setVisible(self.key == "confusion")
+        self.pager.setVisible(self.key != "table")
+
+    def _draw(self, *_: object) -> None:
+        self._show_chosen()
         if self.comparison is None:
             return
         measured = self.comparison.measurements

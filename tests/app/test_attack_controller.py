@@ -15,7 +15,7 @@ import torch
 from app.jobs import JobList
 from app.shell.progress import Status
 from app.stage import attack_work
-from app.stage.controller import AttackController
+from app.stage.controller import AttackController, Request
 from app.stage.playback import Playback
 from app.store import Store
 from core import live
@@ -402,7 +402,7 @@ def test_a_failed_sweep_over_epsilon_is_not_repeated_and_shows_no_message(loaded
     controller.failed.connect(messages.append)
     monkeypatch.setattr(live, "attacked_outcome", failing)
     store.set_attack("pgd", preset("pgd", steps=3, restarts=0), None)
-    loaded_stage.until(lambda: bool(attempts) and "sweep" not in controller._pending)
+    loaded_stage.until(lambda: bool(attempts) and Request.SWEEP not in controller._pending)
     for step in (2, 1):
         loaded_stage.playback.step_back()
         loaded_stage.until(lambda step=step: store.scene.step == step and not controller._idle_timer.isActive())

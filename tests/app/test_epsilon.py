@@ -3,7 +3,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAccessible, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractSlider, QApplication, QDoubleSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSlider, QApplication, QDoubleSpinBox, QToolTip, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.shell import theme
@@ -181,6 +181,24 @@ def test_a_typed_number_may_be_finer_than_the_sliders_steps(
     groove.setFocus()
     QTest.keyClick(groove, Qt.Key.Key_Right)
     assert (slider.value, number.text()) == (0.019, "0.019 r")
+
+
+@pytest.mark.parametrize("typed", ["0.5", "-1", "12"])
+def test_a_number_outside_the_scale_is_refused_with_what_is_accepted(
+    slider: EpsilonSlider, number: QDoubleSpinBox, typed: str
+) -> None:
+    slider.setValue(0.1)
+    moved: list[float] = []
+    slider.moved.connect(moved.append)
+    number.setFocus()
+    number.selectAll()
+    QTest.keyClicks(number, typed)
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert (slider.value, moved) == (0.1, [])
+    assert number.text() == "0.100 r"
+    assert QToolTip.text() == f"{typed} is not accepted, only 0.000 to 0.300 r."
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert slider.value == 0.1
 
 
 def test_setting_the_value_from_code_emits_no_signal(slider: EpsilonSlider, number: QDoubleSpinBox) -> None:

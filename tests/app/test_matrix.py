@@ -86,3 +86,45 @@ def test_forty_classes_can_be_scrolled_at_the_smallest_cell_size(view):
 
 def test_numbers_of_right_predictions_are_in_the_accessible_description(view):
     assert view.accessibleDescription() == "clean: 15 of 15 clouds right; adversarial: 5 of 15 clouds right"
+
+
+@pytest.fixture
+def many(view):
+    """Forty classes in the space that the work has in a window of 1280 x 720."""
+    rng = np.random.default_rng(0)
+    view.resize(820, 560)
+    view.set_matrices([f"class {k}" for k in range(40)], np.diag(rng.integers(1, 90, 40)), rng.integers(0, 9, (40, 40)))
+    QApplication.processEvents()
+    return view
+
+
+def test_of_forty_classes_one_matrix_is_whole_with_both_axes_named_and_totals(many):
+    painted = cells(many)
+    assert painted.single
+    assert many.viewport().size() == painted.size(), "nothing has to be scrolled"
+    assert painted._columns_named
+    area, canvas = painted._matrix(0), theme.DARK.canvas.getRgb()[:3]
+    picture = pixels(painted).astype(int)
+    for row in range(40):
+        top, height = area.top() + row * painted._cell, painted._cell
+        for part in (picture[top : top + height, : area.left()], picture[top : top + height, area.right() + 2 :]):
+            assert abs(part - canvas).max() > 60, "the name of the class, and how many of it are right"
+    assert abs(picture[:, :2] - canvas).max() <= 2, "no name is cut off"
+
+
+def test_the_other_matrix_is_shown_by_a_click_on_its_name_and_by_keys(many):
+    painted = cells(many)
+    assert painted.shown_sides == (0,)
+    place = painted.title(1).center()
+    move_mouse(painted, place)
+    QTest.mouseClick(painted, Qt.MouseButton.LeftButton, pos=place)
+    assert painted.shown_sides == (1,)
+    assert where(painted, theme.DARK.adv, 40).any()
+    painted.setFocus()
+    for _ in range(painted._current[2] + 1):
+        QTest.keyClick(painted, Qt.Key.Key_Left)
+    assert painted.shown_sides == (0,)
+    assert painted._current[2] == 39
+    many.resize(1600, 760)
+    QApplication.processEvents()
+    assert painted.shown_sides == (0, 1)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsVie
 from app.shell import theme
 from app.shell.progress import Status
 from app.views.box_plot import OFFSET
+from app.workspaces.comparison import WIDE
 from tests.app.inspection import where
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
@@ -476,3 +477,25 @@ def test_an_evaluation_with_impossible_options_gives_a_message(person):
     (text,) = person.pop_errors()
     assert "untargeted" in text
     goal.setCurrentIndex(0)
+
+
+def test_table_and_figures_have_the_full_height_each_where_they_are_not_beside_each_other(person):
+    made(person)
+    view = person.window.workspaces["evaluate"].view
+    assert view.width() < WIDE
+    person.click(view.figures["table"])
+    assert view.table.isVisible()
+    assert view.table.height() > 0.7 * view.height()
+    assert not view.pager.isVisible()
+    person.click(view.figures["confusion"])
+    assert not view.table.isVisible()
+    assert view.matrix.height() > 0.7 * view.height()
+    person.press(Qt.Key.Key_F10)
+    person.wait_until(lambda: view.width() >= WIDE, "more space")
+    QApplication.processEvents()
+    assert view.table.isVisible()
+    assert view.matrix.isVisible()
+    assert view.figures["table"].isHidden()
+    person.press(Qt.Key.Key_F10)
+    person.wait_until(lambda: view.width() < WIDE, "less space")
+    assert view.key == "confusion"

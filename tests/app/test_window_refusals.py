@@ -5,8 +5,10 @@ import os
 import numpy as np
 
 from core.clouds.files import write_cloud
+from core.events import Epoch
 from core.models.checkpoints import load_model
 from core.runtime.locks import locked_folder
+from core.training import TrainOptions, summarise, train
 from tests.app.window_fixtures import person, shapes, shared_window
 from tests.core.overflowing import overflowing_model
 
@@ -38,13 +40,17 @@ def test_a_model_that_overflows_at_a_shape_is_named_and_once_it_is_hidden_the_ot
 
 
 def test_a_run_that_another_process_trains_is_not_trained_here_as_well(person, tmp_path):
-    panel = person.window.workspaces["train"]
-    with locked_folder(tmp_path / "run"):
-        panel.begin(tmp_path / "run")
+    panel, folder = person.show_workspace("train"), tmp_path / "run"
+    events = train(person.store.dataset, TrainOptions(clouds=16, batch_size=8, points=32), folder)
+    next(event for event in events if isinstance(event, Epoch))
+    events.close()
+    stopped = summarise(folder)
+    with locked_folder(folder):
+        panel.runs.resumeRequested.emit(stopped)
         person.wait_until(lambda: panel.job is None, "the refusal")
     assert "run is in use by another job of this program" in panel.error.text()
     assert len(person.pop_errors()) == 1
-    assert not (tmp_path / "run").exists()
+    assert summarise(folder) == stopped
 
 
 def test_a_file_whose_name_is_not_utf8_is_opened_and_shown_escaped(person, tmp_path):

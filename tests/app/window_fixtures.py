@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 
 from app.shell.notify import Severity
 from app.shell.window import Window
+from app.stage.controller import Request
 from app.views.groove import MARGIN, Groove
 from app.workspaces.base import Workspace
 from app.workspaces.registry import ATTACK, action_key
@@ -126,6 +127,7 @@ class Person:
         """What is missing until the scene belongs to all that is chosen, and nothing is pending but the outcome."""
         scene, cloud, controller = self.store.scene, self.store.cloud, self.window.controller
         timers = (controller._change_timer, controller._typing_timer, self.window.attack._typing_timer)
+        later = {Request.OUTCOME, Request.SWEEP}
         missing = {
             "a scene": scene is None,
             "the end of the attack": controller.busy,
@@ -135,7 +137,7 @@ class Person:
             "the chosen epsilon": scene is not None and scene.epsilon != self.store.epsilon,
             "a cloud of the attack itself": scene is not None and not scene.exact,
             "the end of a timer": any(timer.isActive() for timer in timers),
-            f"results of {sorted(controller._pending)}": bool(controller._pending.keys() - {"outcome", "sweep"}),
+            f"results of {sorted(controller._pending)}": bool(controller._pending.keys() - later),
             "the end of a job": self.busy(),
         }
         return [what for what, is_missing in missing.items() if is_missing]
