@@ -34,6 +34,7 @@ from app.store import Store
 from app.views.pair import PairView
 from app.workspaces.base import Workspace
 from app.workspaces.registry import WORKSPACES, action_key
+from app.workspaces.training import TrainingPanel
 from core.clouds.frames import AS_IT_IS, Orientation
 from core.datasets import REGISTRY
 
@@ -154,6 +155,13 @@ class Window(QMainWindow):
 
     # --- what is shown ---
 
+    def _train_again(self, folder: Path) -> None:
+        """Show the options of a run in the Train workspace."""
+        panel = self.workspaces["train"]
+        assert isinstance(panel, TrainingPanel)
+        self.area.show_workspace("train")
+        panel.take_options(folder)
+
     def _compare_attacks(self) -> None:
         self.attack_table.show()
         self.attack_table.raise_()
@@ -225,6 +233,7 @@ class Window(QMainWindow):
         self.library.datasetChosen.connect(opener.open_dataset)
         self.library.openClicked.connect(opener.choose_file)
         self.stage.models.defense.failed.connect(self._show_error)
+        self.stage.models.optionsRequested.connect(self._train_again)
         self.stage.models.openClicked.connect(opener.choose_file)
         self.orientation.chosen.connect(settings.save_orientation)
         self.orientation.datasetTurned.connect(opener.open_dataset)

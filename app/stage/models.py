@@ -25,6 +25,8 @@ class ModelsPanel(QWidget):
     openClicked = Signal()
     rowsChanged = Signal(list)
     """The ``ModelRow`` of each model, the attacked one first."""
+    optionsRequested = Signal(object)
+    """Folder (Path) of a run whose options are to be those of the next training."""
     currentModelChanged = Signal(str)
     """Name of the model whose class bars are to be shown."""
 
@@ -56,6 +58,8 @@ class ModelsPanel(QWidget):
 
     def menu(self, name: str) -> QMenu:
         """The context menu of a model."""
+        from core.training import run_exists
+
         store = self._store
         model = next(each for each in store.models if each.name == name)
         row = next(each for each in self.list.rows if each.name == name)
@@ -70,6 +74,9 @@ class ModelsPanel(QWidget):
         menu.addSeparator()
         menu.addAction("Rename…", lambda: self._rename(model))
         menu.addAction("Unload", lambda: store.remove_model(name)).setEnabled(len(store.models) > 1)
+        folder = model.path.parent if model.path is not None and run_exists(model.path.parent) else None
+        again = menu.addAction("Same options again", lambda: self.optionsRequested.emit(folder))
+        again.setEnabled(folder is not None)
         menu.addSeparator()
         menu.addAction("Card…", lambda: help.card(self, model.card))
         menu.addAction("Open its folder", lambda: _open_folder(model)).setEnabled(model.path is not None)

@@ -52,6 +52,8 @@ class RunList(QWidget):
     """The selected runs, from top to bottom, after a selection or because one of them has gone on."""
     loadRequested = Signal(object)
     resumeRequested = Signal(object)
+    optionsRequested = Signal(object)
+    """A run whose options are to be those of the next training."""
     removalRequested = Signal(object)
     """A queued run is not to be trained."""
     failed = Signal(str)
@@ -177,9 +179,11 @@ class RunList(QWidget):
             return menu
         add("Load its model", lambda: self.loadRequested.emit(run), run is not None and run.has_model)
         add("Resume", lambda: self.resumeRequested.emit(run), run is not None and run.can_go_on)
+        whole = run is not None and run.state is not RunState.DAMAGED
+        add("Same options again", lambda: self.optionsRequested.emit(run), whole)
         menu.addSeparator()
         still = all(each.state not in (RunState.RUNNING, RunState.QUEUED) for each in runs)
-        add("Rename…", self.rename, run is not None and still and run.state is not RunState.DAMAGED)
+        add("Rename…", self.rename, whole and still)
         add("Open its folder", lambda: _open_folder(runs[0]), run is not None)
         add("Move to the trash…", self.move_to_trash, bool(runs) and still)
         return menu

@@ -87,6 +87,7 @@ class TrainingPanel(Workspace):
         self.runs.runsSelected.connect(self._show_selected)
         self.runs.loadRequested.connect(lambda run: self.modelReady.emit(run.folder))
         self.runs.resumeRequested.connect(self._resume)
+        self.runs.optionsRequested.connect(lambda run: self.take_options(run.folder))
         self.runs.removalRequested.connect(self._take_out_of_queue)
         self.runs.failed.connect(self.failed)
         self.runs.info.connect(self.info)
@@ -174,6 +175,21 @@ class TrainingPanel(Workspace):
         if options is None or model_options is None:
             return None
         return type(options).model_validate(options.model_dump() | {"model_options": model_options.model_dump()})
+
+    def take_options(self, folder: Path) -> None:
+        """Fill in the options of the run in ``folder``."""
+        from core.models import ARCHITECTURES
+        from core.training import stored_options
+
+        try:
+            options = stored_options(folder)
+        except ValueError as error:
+            self._refuse(str(error))
+            return
+        self.form.set_value(options)
+        kind = ARCHITECTURES[options.model][1]
+        self.model_forms[options.model].set_value(kind.model_validate(options.model_options))
+        self.status.setText(f"The options are those of {folder.name}.")
 
     @property
     def forms(self) -> Mapping[str, OptionsForm[Any]]:

@@ -161,6 +161,27 @@ def test_trainings_wait_for_each_other_and_can_be_taken_out(panel, person):
     person.wait_until(lambda: [run.folder for run in panel.runs.selected] == [waiting[0].folder], "its selection")
 
 
+def test_the_options_of_a_run_are_filled_in_again(panel, person, runs):
+    person.type_option(panel.form, "epochs", "7")
+    click(panel, runs["stopped"])
+    assert choose(panel, "Same options again")
+    options = panel.options
+    assert (options.regime, options.epochs, options.clouds) == ("adversarial", 3, SMALL["clouds"])
+    click(panel, runs["elsewhere"])
+    QTest.keyClick(panel.runs.table, Qt.Key.Key_Return)
+    person.wait_until(lambda: person.store.primary == "elsewhere", "the model")
+    person.leave_work()
+    menu = person.window.stage.models.menu("elsewhere")
+    next(action for action in menu.actions() if action.text() == "Same options again").trigger()
+    menu.deleteLater()
+    assert person.window.area.workspace == "train"
+    assert (panel.options.regime, panel.options.seed) == ("simple", 1)
+    shipped = person.window.stage.models.menu(person.shipped[0].name)
+    assert not next(action for action in shipped.actions() if action.text() == "Same options again").isEnabled()
+    shipped.deleteLater()
+    person.wait_for_scene()
+
+
 def test_a_run_is_renamed_and_its_model_is_called_so(panel, person, runs, monkeypatch):
     click(panel, runs["finished"])
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("my best", True))
