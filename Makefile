@@ -5,10 +5,13 @@
 # make bench      set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
 # make fuzz       read damaged files of every kind for MINUTES minutes (3), and print how it went
 # make chaos      kill the program KILLS times (40) at random moments, and print what was lost: 10 minutes on two quiet cores
+# make monkey     use the window at random, ACTIONS times (6000) from SEED (0): no exception, no warning, no growing memory
 # make lint       the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
 KILLS ?= 40
+ACTIONS ?= 6000
+SEED ?= 0
 BIN := .venv/bin
 # the exact versions of everything that is installed; pyproject.toml says which others will do
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --constraint packaging/constraints.txt --editable
@@ -25,7 +28,7 @@ export PYTHON
 # or every program that a test starts would compile all of ours again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-long test-gpu lint bench fuzz chaos clean
+.PHONY: run test test-long test-gpu lint bench fuzz chaos monkey clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -67,6 +70,9 @@ fuzz: .venv/test.stamp
 
 chaos: .venv/test.stamp
 	$(BIN)/python -m tests.chaos --kills $(KILLS)
+
+monkey: .venv/test.stamp
+	MONKEY_ACTIONS=$(ACTIONS) MONKEY_SEED=$(SEED) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long tests/app/test_monkey.py
 
 .venv/bin/python:
 	@packaging/system-packages.sh
