@@ -111,7 +111,8 @@ class _Cells(QWidget):
         under = (self.height() - TITLE - self._names) // count
         self.single = wide < LEGIBLE_CELL
         if self.single:
-            wide = (self.width() - self._names) // count
+            totals = max((metrics.horizontalAdvance(text) for text in self._totals(0)), default=0)
+            wide = (self.width() - self._names - totals - 2 * theme.SPACE_M) // count
         self._columns_named = under >= MIN_CELL  # otherwise the title names the current cell
         self._cell = max(MIN_CELL, min(MAX_CELL, wide, under if self._columns_named else high))
         smallest = QSize(self._names + count * MIN_CELL, TITLE + count * MIN_CELL)
@@ -190,7 +191,8 @@ class _Cells(QWidget):
             self._paint_totals(painter, self._current[0])
         if highlighting:  # beside the second title is space for the text of the current cell
             start = self.title(1).right()
-            beside = QRect(start, 0, self.width() - start, TITLE)
+            end = self._matrix(0).right() if self.single else self.width()
+            beside = QRect(start, 0, end - start, TITLE)
             draw_text(painter, beside, self._cell_text(*self._current), caption, colours[self._current[0]])
         if highlighting:
             painter.setPen(QPen(now.text, 2))
@@ -225,12 +227,18 @@ class _Cells(QWidget):
 
     def _paint_totals(self, painter: QPainter, side: int) -> None:
         """How many clouds of each class are right, and how many there are, beside a matrix that is alone."""
-        counts, area, font = self._counts[side], self._matrix(side), theme.tabular(theme.font(theme.CAPTION_PX))
-        box = QRect(area.right() + theme.SPACE_M, TITLE, self.width() - area.right() - theme.SPACE_M, self._cell)
-        for row, total in enumerate(counts.sum(axis=1).tolist()):
-            text = f"{counts[row, row]:,} of {total:,} right"
-            if QFontMetrics(font).horizontalAdvance(text) <= box.width():
-                draw_text(painter, box.translated(0, row * self._cell), text, font, theme.current().muted)
+        area, font, totals = self._matrix(side), theme.tabular(theme.font(theme.CAPTION_PX)), self._totals(side)
+        box = QRect(area.right() + theme.SPACE_M, 0, self.width() - area.right() - theme.SPACE_M, TITLE)
+        if max(map(QFontMetrics(font).horizontalAdvance, totals)) > box.width():
+            return
+        draw_text(painter, box, "right", font, theme.current().muted)
+        box.setHeight(self._cell)
+        for row, text in enumerate(totals):
+            draw_text(painter, box.translated(0, TITLE + row * self._cell), text, font, theme.current().muted)
+
+    def _totals(self, side: int) -> list[str]:
+        counts = self._counts[side]
+        return [f"{counts[row, row]} / {total}" for row, total in enumerate(counts.sum(axis=1).tolist())]
 
     def _cell_text(self, side: int, row: int, column: int) -> str:
         count, total = self._counts[side, row, column], self._counts[side, row].sum()

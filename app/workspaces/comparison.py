@@ -42,7 +42,7 @@ FIGURES = {
     "table": ("Table", "The numbers of every model"),
     "top-k": ("Top-k", "Accuracy where the true class need only be among the k most probable"),
     "confidence": ("Confidence", "How sure the models are, as box plots"),
-    "sweep": ("Epsilon sweep", "Accuracy over the budget of the attack"),
+    "sweep": ("Sweep", "Accuracy over the budget of the attack"),
     "confusion": ("Confusion", "Clouds by true and predicted class"),
 }
 ROW = 20  # height of a row of the table, in pixels

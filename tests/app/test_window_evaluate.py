@@ -124,7 +124,7 @@ def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
     assert where(view.boxes, now.clean, 40).any()
     assert where(view.boxes, now.adv, 40).any()
     shot(person.window, "evaluate-confidence")
-    show(person, "Epsilon sweep")
+    show(person, "Sweep")
     assert where(view.sweep, now.adv, 40).any()
     assert "area" in view.sweep.accessibleDescription()
     show(person, "Confusion")
@@ -175,7 +175,7 @@ def test_a_cell_opens_its_clouds_one_after_the_other(person):
 
 def test_a_point_of_the_sweep_opens_the_clouds_misclassified_at_its_epsilon(person):
     result, view = made(person), person.window.workspaces["evaluate"].view
-    show(person, "Epsilon sweep")
+    show(person, "Sweep")
     curve = result.measurements[0].sweep
     assert not curve.correct[-1].all()
     click_on_axes(view.sweep.findChild(QGraphicsView), curve.epsilons[-1], 100 * curve.accuracies[-1])
@@ -238,7 +238,7 @@ def choose_in_menu(person, text):
     QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
 
-FIGURES = ["Top-k", "Confidence", "Epsilon sweep", "Confusion"]
+FIGURES = ["Top-k", "Confidence", "Sweep", "Confusion"]
 HEADS = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
 
 
