@@ -201,6 +201,11 @@ class Store(QObject):
         self.shown = self.shown | {name} if shown else self.shown - {name}
         self.modelsChanged.emit()
 
+    def set_shown_models(self, names: Iterable[str]) -> None:
+        """Show the verdicts of these models and of no others."""
+        self.shown = frozenset(names)
+        self.modelsChanged.emit()
+
     def set_primary(self, name: str) -> None:
         """Attack this model, unless it has been unloaded."""
         if name != self.primary and any(each.name == name for each in self.models):

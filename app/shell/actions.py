@@ -48,7 +48,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "File",
         "open",
         "Open folder…",
-        "Open a folder of class folders as a dataset.",
+        "Open a folder of clouds, or one of class folders as a dataset.",
         "Ctrl+Shift+O",
         "folder",
     ),
@@ -212,7 +212,8 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Click on the circle, or double click, of a model", "Attack it. Its box shows its verdict, its name its classes."),
     ("Enter, Space, Menu key", "In the list of models: attack, show the verdict, more."),
     ("Page Up, Page Down", "Show the previous or next cloud of a cell in the Transfer workspace."),
-    ("Drop a file", "Open it."),
+    ("Enter, Delete", "In the list of runs: load the model, move to the trash. Delete takes a file out of My files."),
+    ("Drop files or a folder", "Open them."),
 )
 """Mouse and key gestures of the pair view and the slider, for the shortcut page."""
 

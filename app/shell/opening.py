@@ -92,60 +92,28 @@ class Opener(QObject):
         for ended in (job.failed, job.stopped):
             ended.connect(lambda *_: self.datasetNotOpened.emit())
 
-    def open_path(self, path: Path, orientation: Orientation | None = AS_IT_IS) -> None:
+    def open_path(self, path: Path, orientation: Orientation | None = AS_IT_IS, *, recent: bool = True) -> None:
         """Open a cloud, a mesh, a model or the folder of a run; a folder of class folders is opened as dataset.
 
-        A model of another project is imported.
+        Of a folder without class folders the clouds are opened. A model of another project is imported.
 
-        ``orientation`` is that of the clouds in the files, and is saved for the folder; None: find it.
+        ``orientation`` is that of the clouds in the files, and is saved for the folder; None: find it. ``recent`` puts
+        the path first in the list of those opened last.
         """
-        if flat := _clouds_in(path):
-            self._open_all(path, flat, orientation)
-            return
-        is_dataset = path.is_dir() and not any(path.glob("*.safetensors"))
+        is_folder = path.is_dir() and not any(path.glob("*.safetensors"))
         if orientation is None:
             self._paths_to_orient.add(path)
         elif orientation.given:
             up = orientation.up or self._orientation.expected
-            settings.save_orientation(path if is_dataset else path.parent, replace(orientation, up=up))
-        if is_dataset:
-            self.open_dataset("folder", path)
-            return
-        name = readable(path.name)
-        job, request_id = self.submit(f"opening {name}", lambda _: _read(path)), next(self._request_ids)
-        job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id))
-
-    def _open_all(self, folder: Path, files: list[Path], orientation: Orientation | None) -> None:
-        """Open the clouds of a folder, and show the first."""
-        if len(files) > MOST_FILES:
-            self.info.emit(
-                f"{readable(folder.name)} holds {len(files):,} clouds, and the first {MOST_FILES} were opened. With a "
-                "folder for each class in it, all of it is opened as a dataset."
-            )
-        if orientation is None:
-            self._paths_to_orient.add(folder)
-        elif orientation.given:
-            settings.save_orientation(folder, replace(orientation, up=orientation.up or self._orientation.expected))
-        job = self.submit(f"opening {readable(folder.name)}", lambda _: _read_all(files[:MOST_FILES]))
-        job.finished_ok.connect(lambda clouds: self._on_all_opened(folder, clouds))
-
-    def _on_all_opened(self, folder: Path, clouds: list[tuple[Path, Cloud]]) -> None:
-        settings.add_recent(folder)
-        sources = [FileSource(path, cloud, settings.orientation_of(folder)) for path, cloud in clouds]
-        self._store.add_files(sources)
-        if sources:
-            self._newest_request = next(self._request_ids)
-            self._orientation.show_file(sources[0])
-            self._find_orientation(folder)
+            settings.save_orientation(path if is_folder else path.parent, replace(orientation, up=up))
+        read = _read_folder if is_folder else _read
+        job, request_id = self.submit(f"opening {readable(path.name)}", lambda _: read(path)), next(self._request_ids)
+        job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id, recent))
 
     def reopen(self, files: list[Path]) -> None:
         """Read the clouds of files again, and show none of them."""
-
-        def take(clouds: list[tuple[Path, Cloud]]) -> None:
-            sources = [FileSource(path, cloud, settings.orientation_of(path.parent)) for path, cloud in clouds]
-            self._store.add_files(sources)
-
-        self.submit("opening my files", lambda _: _read_all(files)).finished_ok.connect(take)
+        job = self.submit("opening my files", lambda _: _read_all(files))
+        job.finished_ok.connect(lambda clouds: self._store.add_files(_sources(clouds)))
 
     def choose_file(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self._window, "Open", settings.load().folder, READABLE)
@@ -168,24 +136,23 @@ class Opener(QObject):
         if menu.isEmpty():
             menu.addAction("nothing yet").setEnabled(False)
 
-    def _on_opened(self, path: Path, opened: Any, request_id: int) -> None:
-        from core.clouds import Cloud
-
+    def _on_opened(self, path: Path, opened: Any, request_id: int, recent: bool) -> None:
         if opened is None:
             self._importer.begin(str(path))
             return
         if isinstance(opened, str):
             self.open_dataset(opened, path)
             return
-        settings.add_recent(path)
-        if not isinstance(opened, Cloud):
+        if recent and opened != []:
+            settings.add_recent(path)
+        if not isinstance(opened, list):
             self._store.add_model(opened, primary=True)
             return
-        source = FileSource(path, opened, settings.orientation_of(path.parent))
-        self._store.add_files([source])
-        if request_id > self._newest_request:  # reading a large file may end after a smaller one requested later
+        sources = _sources(opened)
+        self._store.add_files(sources)
+        if sources and request_id > self._newest_request:  # a large file may be read after a smaller one opened later
             self._newest_request = request_id
-            self._orientation.show_file(source)
+            self._orientation.show_file(sources[0])
             self._find_orientation(path)
 
     def _on_dataset(self, dataset: Dataset, request: tuple[str, Path | None, Orientation]) -> None:
@@ -246,8 +213,18 @@ class Opener(QObject):
                 self.preparing.emit(f"{event.text[:1].upper()}{event.text[1:]}{share}")
 
 
+Clouds = list[tuple["Path", "Cloud"]]
+"""Files, and the clouds that were read from them."""
+
+
+def _sources(clouds: Clouds) -> list[FileSource]:
+    """The clouds of files, which stand as it was last said of their folders."""
+    return [FileSource(path, cloud, settings.orientation_of(path.parent)) for path, cloud in clouds]
+
+
 def _read(path: Path) -> Iterator[Event]:
-    """``Done`` with a cloud, a model or the name of a dataset; with None if it is a model that has to be imported."""
+    """``Done`` with ``Clouds``, a model or the name of a dataset; with None for a model that has to be imported."""
+    from core.clouds import Cloud
     from core.datasets.modelnet40 import is_modelnet_archive
     from core.runtime.devices import choose_device
     from core.runtime.opening import has_to_be_imported, open_path
@@ -255,34 +232,42 @@ def _read(path: Path) -> Iterator[Event]:
     yield Progress(0, 1, f"reading {readable(path.name)}")
     if is_modelnet_archive(path):
         yield Done("modelnet40")
+    elif has_to_be_imported(path):
+        yield Done(None)
+    else:
+        opened = open_path(path, choose_device("auto"))
+        yield Done([(path, opened)] if isinstance(opened, Cloud) else opened)
+
+
+def _read_folder(path: Path) -> Iterator[Event]:
+    """``Done`` with "folder" if there are folders of classes, otherwise with the ``Clouds`` of the files in it."""
+    from core.clouds.files import READABLE as CLOUDS
+    from core.datasets.folder import has_class_folders
+
+    files = [each for each in sorted(path.iterdir()) if each.suffix.lower() in CLOUDS and each.is_file()]
+    if not files or has_class_folders(path):
+        yield Done("folder")  # where there is neither, opening it says what is accepted
         return
-    yield Done(None if has_to_be_imported(path) else open_path(path, choose_device("auto")))
+    if len(files) > MOST_FILES:
+        yield Note(
+            f"{readable(path.name)} holds {len(files):,} clouds, and the first {MOST_FILES} were opened. With a folder "
+            "for each class in it, all of it is opened as a dataset."
+        )
+    yield from _read_all(files[:MOST_FILES])
 
 
 def _read_all(files: list[Path]) -> Iterator[Event]:
-    """``Done`` with the paths and clouds of the files that can be read; a Note about each other."""
+    """``Done`` with the ``Clouds`` of the files that can be read, after a Note about the others."""
     from core.clouds.files import read_cloud
 
-    clouds = []
+    clouds, problems = [], []
     for place, path in enumerate(files):
         yield Progress(place, len(files), f"reading {readable(path.name)}")
         try:
             clouds.append((path, read_cloud(path, SHOWN)))
         except (OSError, ValueError) as error:
-            yield Note(str(error))
+            problems.append(str(error))
+    if problems:
+        others = f" {len(problems) - 1} others could not be read either." if len(problems) > 1 else ""
+        yield Note(problems[0] + others)
     yield Done(clouds)
-
-
-def _clouds_in(path: Path) -> list[Path]:
-    """The clouds and meshes in a folder whose folders have none; none if it holds weights, as a run does."""
-    from core.clouds.files import READABLE as CLOUDS
-
-    def readable_in(folder: Path) -> list[Path]:
-        return [each for each in sorted(folder.iterdir()) if each.suffix.lower() in CLOUDS and each.is_file()]
-
-    if not path.is_dir() or any(path.glob("*.safetensors")):
-        return []
-    try:
-        return [] if any(readable_in(each) for each in path.iterdir() if each.is_dir()) else readable_in(path)
-    except OSError:  # a folder may not be read, which opening it will say
-        return []

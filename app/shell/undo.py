@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.jobs import JobList
 from app.stage.attack import AttackPanel
 from app.stage.controller import AttackController
+from app.stage.orientation import OrientationController
 from app.stage.playback import Playback
 from app.store import FileSource, Store
 
@@ -24,7 +25,7 @@ MOST = 100
 
 
 class _Choices(NamedTuple):
-    """What can be taken back. A cloud is compared by its identity."""
+    """What can be taken back."""
 
     cloud: Cloud | None
     source: FileSource | None
@@ -38,8 +39,16 @@ class _Choices(NamedTuple):
 
     def differences(self, other: _Choices) -> list[str]:
         """In words, what would change."""
+        name, other_name = (
+            (each.source and each.source.path, each.cloud and each.cloud.name) for each in (self, other)
+        )
+        turns = [each.source and each.source.orientation for each in (self, other)]
+        classes = [each.cloud and each.cloud.class_name for each in (self, other)]
+        same_shape = name == other_name
         different = {
-            "shape": self.cloud is not other.cloud,
+            "shape": not same_shape,
+            "up axis": same_shape and turns[0] != turns[1],
+            "true class": same_shape and classes[0] != classes[1],
             "attack": (self.preset, self.target) != (other.preset, other.target)
             or (self.attack and self.attack.at(0.0)) != (other.attack and other.attack.at(0.0)),
             "epsilon": self.epsilon != other.epsilon,
@@ -65,18 +74,20 @@ class UndoHistory(QObject):
         controller: AttackController,
         playback: Playback,
         attack: AttackPanel,
+        orientation: OrientationController,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._store, self._jobs, self._controller, self._playback = store, jobs, controller, playback
-        self._attack = attack
+        self._attack, self._orientation = attack, orientation
         self._past: deque[_Choices] = deque(maxlen=MOST)
         self._future: list[_Choices] = []
         self._present: _Choices | None = None
         """What was chosen last; None until ``begin``."""
-        self._applying = False
+        self._applying = self._begins_anew = False
         self._timer = QTimer(self, singleShot=True, interval=SETTLED_MS)
         self._timer.timeout.connect(self._on_settled)
+        store.datasetChanged.connect(self._on_dataset)
         for signal in (store.cloudChanged, store.modelsChanged, store.attackChanged, store.epsilonChanged):
             signal.connect(self._timer.start)
         controller.busyChanged.connect(self._on_busy)
@@ -86,6 +97,7 @@ class UndoHistory(QObject):
     def begin(self) -> None:
         """Take what is chosen now as the beginning."""
         self._timer.stop()
+        self._applying = self._begins_anew = False
         self._past.clear()
         self._future.clear()
         self._present = self._chosen()
@@ -102,18 +114,35 @@ class UndoHistory(QObject):
         return self._name(self._future[-1]) if self._future else ""
 
     def undo(self) -> None:
-        self._on_settled()
-        if self._past and self._present is not None:
-            self._future.append(self._present)
-            self._apply(self._past.pop())
+        self._go(self._past, self._future)
 
     def redo(self) -> None:
-        self._on_settled()
-        if self._future and self._present is not None:
-            self._past.append(self._present)
-            self._apply(self._future.pop())
+        self._go(self._future, self._past)
 
     # --- internals ---
+
+    def _go(self, source: deque[_Choices] | list[_Choices], back: deque[_Choices] | list[_Choices]) -> None:
+        """Choose the last of ``source`` that still can be chosen, and put what was chosen to ``back``."""
+        self._on_settled()
+        present = self._present
+        while source and present is not None:
+            wanted = self._possible(source.pop(), present)
+            if wanted.differences(present) or wanted.step != present.step:
+                back.append(present)
+                self._apply(wanted)
+                return
+        self.changed.emit()
+
+    def _possible(self, choices: _Choices, present: _Choices) -> _Choices:
+        """``choices`` without models that were unloaded meanwhile."""
+        names = {model.name for model in self._store.models}
+        attacked = choices.attacked if choices.attacked in names else present.attacked
+        return choices._replace(attacked=attacked, shown=choices.shown & names)
+
+    def _on_dataset(self) -> None:
+        """Shapes of another dataset, or of this one turned, are no choice to go back to."""
+        self._begins_anew = True
+        self._timer.start()
 
     def _name(self, choices: _Choices) -> str:
         assert self._present is not None
@@ -141,6 +170,10 @@ class UndoHistory(QObject):
         self._timer.stop()
         chosen, present = self._chosen(), self._present
         if present is None:
+            return
+        if self._begins_anew:
+            self._begins_anew = False
+            self.begin()
             return
         if chosen.differences(present) and not self._applying:
             self._remember(present)
@@ -171,15 +204,18 @@ class UndoHistory(QObject):
         """Choose ``wanted``; the steps of another attack than the shown one are made again, up to the last."""
         present, self._present, self._applying = self._present, wanted, True
         assert present is not None
-        if not wanted.differences(present):
-            self._controller.seek(wanted.step)
+        self._playback.stop()
+        different = wanted.differences(present)
+        if not different:
+            self._applying = self._controller.seek(wanted.step)
         else:
             store = self._store
-            if wanted.cloud is not store.cloud:
+            if "up axis" in different and wanted.source is not None:
+                self._orientation.restore(wanted.source)
+            elif {"shape", "true class"} & set(different):
                 store.set_cloud(wanted.cloud, wanted.source)
             store.set_primary(wanted.attacked)
-            for model in store.models:
-                store.set_shown(model.name, model.name in wanted.shown)
+            store.set_shown_models(wanted.shown)
             if wanted.attack is not None:
                 self._attack.restore(wanted.preset, wanted.attack, wanted.target, wanted.epsilon)
             self._timer.start()

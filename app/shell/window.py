@@ -84,7 +84,9 @@ class Window(QMainWindow):
         }
         """Those that have work beside the Stage, by key."""
         self.session = Session(self.store, self.jobs, self.opener, self.attack, self.workspaces, self)
-        self.undo = UndoHistory(self.store, self.jobs, self.controller, self.playback, self.attack, self)
+        self.undo = UndoHistory(
+            self.store, self.jobs, self.controller, self.playback, self.attack, self.orientation, self
+        )
         self._lay_out()
         self._connect()
         settings.restore_window(self)
@@ -131,8 +133,11 @@ class Window(QMainWindow):
         self._save(lambda: export.export_picture(self, self.pair.views, store.scene, up))
 
     def _copy_command(self) -> None:
-        scene = self.store.scene
-        if scene is None:
+        scene, attack = self.store.scene, self.store.attack
+        if scene is None or attack is None:
+            return
+        if scene.setup.attack.at(0.0) != attack.at(0.0):
+            self._show_info("Another attack was just chosen: copy the command once its result is shown.")
             return
         origin = export.origin(scene, self.store)
         if not origin:
@@ -258,7 +263,7 @@ class Window(QMainWindow):
         """The handler of each action; the panels exist by the time one is triggered."""
         return {
             "open_file": self.opener.choose_file,
-            "open_folder": lambda: self.opener.choose_folder("Open a folder of class folders"),
+            "open_folder": lambda: self.opener.choose_folder("Open a folder of clouds or of class folders"),
             "open_run": lambda: self.opener.choose_folder("Open the folder of a training run"),
             "recent": self.opener.fill_recent,
             "export_clouds": self._export_clouds,
@@ -307,9 +312,12 @@ class Window(QMainWindow):
             "about": lambda: help.about(self),
         }
 
-    def _may_stop(self, jobs: Sequence[Job]) -> bool:
+    def _may_stop(self, jobs: Sequence[Job], waiting: int) -> bool:
+        """Ask whether to close, while jobs run and ``waiting`` trainings are queued."""
         what = jobs[0].title if len(jobs) == 1 else f"{len(jobs)} jobs"
         kept = "What is finished is kept; a training can be resumed."
+        if waiting:
+            kept += f" {waiting} queued training{'s are' if waiting > 1 else ' is'} not begun."
         return ask(self, f"Stop {what} and close?", kept, "Stop and keep", "Stay")
 
     def _show_undo(self) -> None:
@@ -345,10 +353,11 @@ class Window(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first if that ends what the person has started."""
         running = [job for job in self.jobs.jobs if not (job.immediate or job.status.ended)]
-        if running and self.isVisible() and not self._may_stop(running):
+        waiting = sum(panel.waiting for panel in self.workspaces.values())
+        if running and self.isVisible() and not self._may_stop(running, waiting):
             event.ignore()
             return
-        self.session.save()
+        self.session.close()
         ended = [
             self.controller.close(),
             self.jobs.close(),

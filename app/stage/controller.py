@@ -220,16 +220,18 @@ class AttackController(QObject):
         else:  # the scene may still be of an earlier state, while the result of Request.SHOW is pending
             self._request(Request.ADVANCE, live.advance, replace(store.scene, state=store.history[-1]))
 
-    def seek(self, position: int) -> None:
-        """Show state ``position`` of the attack."""
+    def seek(self, position: int) -> bool:
+        """Show state ``position`` of the attack. Returns whether it can: not while the attack is made."""
         store = self.store
-        if store.scene is not None and store.history and Request.ATTACK not in self._pending:
-            from core import live
+        if store.scene is None or not store.history or Request.ATTACK in self._pending:
+            return False
+        from core import live
 
-            self._discard(Request.ADVANCE)
-            position = max(0, min(position, len(store.history) - 1))
-            store.set_history(store.history, position)
-            self._request(Request.SHOW, live.show, store.scene, store.history[position])
+        self._discard(Request.ADVANCE)
+        position = max(0, min(position, len(store.history) - 1))
+        store.set_history(store.history, position)
+        self._request(Request.SHOW, live.show, store.scene, store.history[position])
+        return True
 
     def compute_missing_steps(self) -> bool:
         """Compute the steps that the shown attack still lacks. Returns whether there are any."""

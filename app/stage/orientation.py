@@ -123,6 +123,12 @@ class OrientationController(QObject):
         if any(each.path == source.path for each in store.files):
             store.add_files([source])
 
+    def restore(self, source: FileSource) -> None:
+        """Show the cloud of a file as it stood at another time, and keep that for its folder."""
+        self._stop()
+        self.chosen.emit(source.path.parent, source.orientation)
+        self.show_file(source)
+
     def upright(self, source: FileSource) -> Cloud:
         """The cloud of a file as it is shown."""
         return _turned_upright(source, self.expected)

@@ -19,28 +19,28 @@ class Playback(QObject):
         self._store, self._controller = store, controller
         self._frame_timer = QTimer(self, singleShot=True, interval=PLAY_MS)
         self._frame_timer.timeout.connect(controller.step)
-        controller.interrupted.connect(self._stop)
+        controller.interrupted.connect(self.stop)
         controller.stateShown.connect(self._play_on)
 
     def step_back(self) -> None:
-        self._stop()
+        self.stop()
         self._controller.seek(self._store.position - 1)
 
     def reset(self) -> None:
         """Show the clean cloud; the states are kept, so that stepping and playing go through them again."""
-        self._stop()
+        self.stop()
         self._controller.seek(0)
 
     def to_end(self) -> None:
         """Show the last step, and compute those that are missing."""
-        self._stop()
+        self.stop()
         if not self._controller.compute_missing_steps():
             self._controller.seek(len(self._store.history) - 1)
 
     def toggle(self) -> None:
         """Play the attack step by step, from the start if the last step is shown; or pause."""
         if self.playing:
-            self._stop()
+            self.stop()
         elif self._store.history and not self._controller.busy:
             self._set_playing(True)
             if self._at_end():
@@ -51,14 +51,15 @@ class Playback(QObject):
     def _play_on(self) -> None:
         if self.playing:
             if self._at_end():
-                self._stop()
+                self.stop()
             else:
                 self._frame_timer.start()
 
     def _at_end(self) -> bool:
         return self._store.position >= max(self._controller.planned_steps, len(self._store.history) - 1)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the playing."""
         self._frame_timer.stop()
         self._set_playing(False)
 

@@ -103,8 +103,13 @@ class Workspace(QWidget):
     def begin(self) -> None:
         """Start the job."""
 
+    @property
+    def waiting(self) -> int:
+        """Number of jobs that begin once the present one has ended."""
+        return 0
+
     def close_threads(self) -> bool:
-        """End the threads that are not jobs, before the application quits. Returns whether they have ended."""
+        """Begin nothing more, and end the threads that are not jobs. Returns whether they have ended."""
         return True
 
     # --- layout ---
@@ -234,7 +239,6 @@ class Workspace(QWidget):
         self.export.setVisible(self.export.menu() is not None)
         self.export.setEnabled(self.has_result and not running)
         self.stale.setVisible(self.is_stale)
-        self.choicesChanged.emit()
 
     def _export(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
         """Ask for a file and write it; report the result or the error."""

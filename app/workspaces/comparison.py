@@ -126,7 +126,6 @@ class ComparisonView(QSplitter):
         elif not beside and place < 0:
             self._views.insertWidget(0, self.table)
         self.figures["table"].setVisible(not beside)
-        self.table.setVisible(self.comparison is not None)
         self._show_chosen()
 
     def _laid_out_figures(self) -> QWidget:
@@ -167,7 +166,7 @@ class ComparisonView(QSplitter):
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Show a comparison, which may have one more model than before; None for none."""
         self.comparison = comparison
-        self.table.setVisible(comparison is not None)
+        self._show_chosen()
         self._pages.setCurrentIndex(int(comparison is not None))
         if comparison is None:
             return
@@ -201,8 +200,6 @@ class ComparisonView(QSplitter):
         assert self.comparison is not None
         measured = {each.model.card.title: each for each in self.comparison.measurements}
         match self.key:
-            case "table":
-                raise ValueError("Choose a figure first; the table is exported as a table.")
             case "top-k":
                 return figures.top_k({title: tuple(each.report.top_k()) for title, each in measured.items()})
             case "confidence":
@@ -244,6 +241,8 @@ class ComparisonView(QSplitter):
 
     def _show_chosen(self) -> None:
         self._views.setCurrentWidget(self._view_of[self.key])
+        if self._views.indexOf(self.table) < 0:  # among the figures, it is shown if it is chosen
+            self.table.setVisible(self.comparison is not None)
         self.definition.setVisible(self.key == "confidence")
         self.model.setVisible(self.key == "confusion")
         self.pager.setVisible(self.key != "table")

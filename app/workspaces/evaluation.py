@@ -108,6 +108,8 @@ class EvaluationPanel(Workspace):
 
         self.form = OptionsForm(ComparisonOptions)
         self.form.changed.connect(self._update)
+        for changed in (self.form.changed, self.attack.currentIndexChanged):
+            changed.connect(lambda *_: self.choicesChanged.emit())
         self.view.list_definitions()
         content, model_list = QWidget(), QWidget()
         theme.set_role(content, "content")
@@ -185,6 +187,7 @@ class EvaluationPanel(Workspace):
 
     def _tick(self, name: str, on: bool) -> None:
         self._left_out = self._left_out - {name} if on else self._left_out | {name}
+        self.choicesChanged.emit()
         self._update()
 
     def _current_attack(self) -> AnyAttack | None:
@@ -305,6 +308,9 @@ class EvaluationPanel(Workspace):
 
         result = self.result
         assert result is not None
+        if self.view.key == "table":
+            self._refuse("The table is no figure: choose a figure, or export the table.")
+            return
         self._export(
             "Export figure",
             f"{self.view.key}.pdf",

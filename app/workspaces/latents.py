@@ -106,6 +106,7 @@ class LatentsPanel(Workspace):
         column.addStretch(1)
         for form in (self.clouds_form, self.form):
             form.changed.connect(self._update)
+            form.changed.connect(self.choicesChanged)
         self._form_area.setWidget(content)
         self._update()
 

@@ -132,8 +132,9 @@ class RunList(QWidget):
 
     @property
     def runs(self) -> tuple[RunSummary, ...]:
-        """All runs, the queued ones first."""
-        return (*self._queued, *self._runs)
+        """All runs, the queued ones first; one that is to be resumed is queued."""
+        queued = {run.folder for run in self._queued}
+        return (*self._queued, *(run for run in self._runs if run.folder not in queued))
 
     @property
     def selected(self) -> list[RunSummary]:
@@ -180,7 +181,8 @@ class RunList(QWidget):
         add("Load its model", lambda: self.loadRequested.emit(run), run is not None and run.has_model)
         add("Resume", lambda: self.resumeRequested.emit(run), run is not None and run.can_go_on)
         whole = run is not None and run.state is not RunState.DAMAGED
-        add("Same options again", lambda: self.optionsRequested.emit(run), whole)
+        of_clouds = run is not None and run.of_clouds
+        add("Same options again", lambda: self.optionsRequested.emit(run), of_clouds)
         menu.addSeparator()
         still = all(each.state not in (RunState.RUNNING, RunState.QUEUED) for each in runs)
         add("Rename…", self.rename, whole and still)
@@ -210,16 +212,19 @@ class RunList(QWidget):
 
     def move_to_trash(self) -> None:
         """Ask, then move the folders of the selected runs to the trash of the desktop."""
-        from core.training import RunState
+        from core.training import RunState, summarise
 
-        runs = [run for run in self.selected if run.state not in (RunState.RUNNING, RunState.QUEUED)]
+        busy = (RunState.RUNNING, RunState.QUEUED)
+        runs = [run for run in self.selected if run.state not in busy]
         if not runs:
             return
         what = runs[0].title if len(runs) == 1 else f"{len(runs)} runs"
         kept = "Models that are loaded from there stay in this window until it is closed."
         if not ask(self, f"Move {what} to the trash?", kept, "Move to the trash", "Keep"):
             return
-        left = [run for run in runs if not QFile.moveToTrash(str(run.folder))]
+        waiting = {run.folder for run in self._queued}  # the question may have been open for long
+        free = [run for run in runs if run.folder not in waiting and summarise(run.folder).state not in busy]
+        left = [run for run in runs if run not in free or not QFile.moveToTrash(str(run.folder))]
         if left:
             names = ", ".join(readable(str(run.folder)) for run in left)
             self.failed.emit(

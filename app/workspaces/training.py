@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.shell import settings, theme
+from app.shell.notify import error_message
 from app.shell.progress import Status
 from app.shell.widgets import Label, button, splitter
 from app.store import Store
@@ -146,10 +147,16 @@ class TrainingPanel(Workspace):
         column.addStretch(1)
         self._form_area.setWidget(self._forms)
         self.form.changed.connect(self._show_model_form)
+        self.form.changed.connect(self.choicesChanged)
         self._show_model_form()
         self.runs.begin()
 
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
     def close_threads(self) -> bool:
+        self._queue.clear()
         return self.runs.close_worker()
 
     def _show_model_form(self) -> None:
@@ -161,6 +168,7 @@ class TrainingPanel(Workspace):
             if options.model not in self.model_forms:
                 self.model_forms[options.model] = OptionsForm(ARCHITECTURES[options.model][1])
                 self.model_forms[options.model].changed.connect(self._update)
+                self.model_forms[options.model].changed.connect(self.choicesChanged)
                 self._model_form_area.addWidget(self.model_forms[options.model])
             self._model_title.setText(f"Options of {options.model}")
             for name, form in self.model_forms.items():
@@ -183,8 +191,10 @@ class TrainingPanel(Workspace):
 
         try:
             options = stored_options(folder)
-        except ValueError as error:
-            self._refuse(str(error))
+            if options.model not in ARCHITECTURES:
+                raise ValueError(f"{folder.name} is a run of {options.model}, which takes images: use commands for it.")
+        except (OSError, ValueError) as error:
+            self._refuse(error_message(error))
             return
         self.form.set_value(options)
         kind = ARCHITECTURES[options.model][1]
@@ -246,13 +256,17 @@ class TrainingPanel(Workspace):
             ]
         )
 
-    def _start(self, plan: _Plan) -> None:
+    def _start(self, plan: _Plan, *, select: bool = True) -> None:
+        from core.training import remember_run_folder
+
         self._folder, cancel = plan.folder, Cancel()
+        remember_run_folder(plan.folder.parent)
         self.status.setText("Preparing…")
         job = self._jobs.submit(plan.title, lambda: plan.work(cancel), cancel, unit="clouds")
         job.events.connect(self._on_events)
         self._track(job, self._on_finished, self._on_stopped, self._on_failed)
-        self.runs.select(plan.folder)
+        if select:
+            self.runs.select(plan.folder)
 
     def _cancel(self) -> None:
         if self.job is not None:
@@ -267,8 +281,8 @@ class TrainingPanel(Workspace):
 
         try:
             options = stored_options(run.folder)
-        except ValueError as error:
-            self._refuse(str(error))
+        except (OSError, ValueError) as error:
+            self._refuse(error_message(error))
             return
         opened, root = self._store.dataset, self._store.data_root
         plan = _Plan(
@@ -282,6 +296,7 @@ class TrainingPanel(Workspace):
             self._start(plan)
         elif all(each.folder != run.folder for each in self._queue):
             self._queue.append(plan)
+            self._show_queue()
             self.info.emit(f"{run.title} goes on once the present training has ended.")
 
     # --- the model of a run ---
@@ -299,7 +314,11 @@ class TrainingPanel(Workspace):
         dataset, folder, cancel = self._store.dataset, self.runs.selected[0].folder, Cancel()
         if dataset is None or self.job is not None:
             return
-        options = stored_options(folder)
+        try:
+            options = stored_options(folder)
+        except (OSError, ValueError) as error:
+            self._refuse(error_message(error))
+            return
         chosen = EvaluationOptions(
             clouds=PROBE_CLOUDS, points=min(options.points, dataset.split("test").points.shape[1])
         )
@@ -362,11 +381,17 @@ class TrainingPanel(Workspace):
         self.job = None
         self.status.setText(message)
         self.runs.refresh()
-        if self._queue:
-            plan = self._queue.pop(0)
-            self._show_queue()
-            self._start(plan)
+        QTimer.singleShot(0, self, self._start_next)  # once it is shown how this one has ended
         self._update()
+
+    def _start_next(self) -> None:
+        """Start the first training of the queue; what the last one said stays."""
+        if self._queue and self.job is None:
+            plan, error = self._queue.pop(0), self.error.text()
+            follow = [run.folder for run in self.runs.selected] in ([], [self._folder])
+            self._show_queue()
+            self._start(plan, select=follow)
+            self.show_error(error)
 
     # --- what is shown ---
 
@@ -394,7 +419,7 @@ class TrainingPanel(Workspace):
         run = selected[0] if len(selected) == 1 else None
         self.resume.setVisible(not running and run is not None and run.can_go_on)
         self.load.setVisible(run is not None and run.has_model)
-        self.probe.setVisible(not running and run is not None and run.has_model)
+        self.probe.setVisible(not running and run is not None and run.has_model and run.of_clouds)
         self.cancel.setVisible(running)
         self.cancel.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         self.queue.setVisible(running)

@@ -102,6 +102,7 @@ class TransferPanel(Workspace):
     def _on_settings(self) -> None:
         self.show_error("")
         self._idle.start()
+        self.choicesChanged.emit()
         self._update()
 
     def _measure_time(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from core.commands.checks import check_exists, validated
-from core.commands.console import show
+from core.commands.console import note, show
 from core.commands.shared import Json
 from core.runtime.files import readable
 from core.training import RunReader, RunState, RunSummary, run_folders
@@ -19,9 +19,11 @@ def runs(*folders: Annotated[Path, validated(check_exists)], as_json: Json = Fal
     Parameters
     ----------
     folders
-        Folders of runs to list; the default is all in which a command or the studio has trained.
+        Runs, or folders of runs, to list; the default is all in which a command or the studio has trained.
     """
-    found = RunReader().read(folders or run_folders())
+    found = RunReader().read([folder.resolve() for folder in folders] or run_folders())
+    if not found:
+        note("There is no training run there." if folders else "No training of this machine is known yet.")
     show({readable(str(run.folder)): _facts(run) for run in found}, as_json)
 
 

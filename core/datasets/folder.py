@@ -62,6 +62,12 @@ def find(root: Path) -> Source:
     )
 
 
+def has_class_folders(root: Path) -> bool:
+    """Whether there are readable files in folders of classes."""
+    inside = (*root.glob("*/*"), *root.glob("*/*/*"))
+    return any(path.suffix.lower() in READABLE and _split_and_class(path.relative_to(root).parts) for path in inside)
+
+
 def in_class_folders(root: Path, endings: Collection[str], accepted: str) -> list[tuple[str, str, Path]]:
     """Split, class and path of each file with one of these endings in the folders of classes; all '' or no split is.
 

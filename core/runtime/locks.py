@@ -75,7 +75,7 @@ class Lock:
         """Take the lock if it is free. Returns whether it was taken."""
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            if not (_try_lock(descriptor) or _try_later(descriptor)):
+            if not _try_some_times(descriptor):
                 os.close(descriptor)
                 return False
             if self._is_file(descriptor):
@@ -114,9 +114,12 @@ class Lock:
         return "another job of this program" if number == os.getpid() else f"another process (number {number})"
 
 
-def _try_later(descriptor: int) -> bool:
-    """Try once more: ``is_locked`` may have had the lock for an instant."""
-    time.sleep(0.02)
+def _try_some_times(descriptor: int) -> bool:
+    """Try for a while: ``is_locked`` may have the lock for an instant."""
+    for pause in (0.01, 0.04, 0.1, 0.2):
+        if _try_lock(descriptor):
+            return True
+        time.sleep(pause)
     return _try_lock(descriptor)
 
 

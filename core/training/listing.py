@@ -14,6 +14,8 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from core.models import ARCHITECTURES
+from core.models.checkpoints import BEST
 from core.results.records import read_as, read_jsonl, write_json
 from core.runtime.files import readable
 from core.runtime.locks import LOCK, is_locked
@@ -21,6 +23,10 @@ from core.training.record import METRICS, OPTIONS, best_epoch, read_metrics, rea
 
 MOST_FOLDERS = 100
 """Most folders of runs that are remembered; the oldest is forgotten first."""
+
+
+LONGEST_TITLE = 200
+"""Most characters in the title of a run."""
 
 
 class RunState(StrEnum):
@@ -59,11 +65,13 @@ class RunSummary:
     """Metrics of each finished epoch; accuracies in 0..1, losses in nats."""
     best: Mapping[str, float] = field(default_factory=dict)
     """Metrics of the best epoch; empty if none is finished."""
+    has_model: bool = False
+    """Whether there are weights to load; a run that was stopped in its first epoch has some too."""
 
     @property
-    def has_model(self) -> bool:
-        """Whether there are weights of a finished epoch."""
-        return bool(self.best)
+    def of_clouds(self) -> bool:
+        """Whether its model takes clouds; otherwise it takes images."""
+        return self.model in ARCHITECTURES
 
     @property
     def can_go_on(self) -> bool:
@@ -78,7 +86,7 @@ class RunReader:
         self._known: dict[Path, tuple[object, RunSummary]] = {}
 
     def read(self, folders: Iterable[Path]) -> tuple[RunSummary, ...]:
-        """The runs directly in these folders, those begun last first; folders that are not there are left out."""
+        """The runs directly in these folders, or that are these, those begun last first; what is gone is left out."""
         found = {run for folder in folders for run in _runs_in(folder)}
         known, self._known = self._known, {}
         for run in found:
@@ -109,6 +117,7 @@ def summarise(folder: Path) -> RunSummary:
         epochs=record.options.epochs,
         history=tuple(history),
         best=history[best - 1] if best else {},
+        has_model=(folder / BEST).is_file(),
     )
 
 
@@ -132,11 +141,14 @@ def rename_run(folder: Path, title: str) -> None:
     Raises
     ------
     ValueError
-        If a process is training it, or its record is damaged.
+        If a process is training it, its record is damaged, or the title is too long.
     """
+    title = title.strip()
+    if len(title) > LONGEST_TITLE:
+        raise ValueError(f"A name of {len(title):,} characters is too long: up to {LONGEST_TITLE} are accepted.")
     if is_locked(folder):
         raise ValueError(f"{readable(folder)} is being trained: rename it once that has ended.")
-    write_json(folder / OPTIONS, read_run(folder).model_copy(update={"title": title.strip()}))
+    write_json(folder / OPTIONS, read_run(folder).model_copy(update={"title": title}))
 
 
 # --- the folders that hold runs ---
@@ -153,10 +165,12 @@ def run_folders() -> tuple[Path, ...]:
 def remember_run_folder(folder: Path) -> None:
     """Put a folder that holds runs first in the list, so that the studio finds them.
 
-    Nothing happens if the list cannot be written: a training must not fail by that.
+    Nothing happens if the list cannot be read or written: a training must not fail by that.
     """
-    name = str(folder.absolute())
+    name = str(folder.resolve())
     known = [str(each) for each in run_folders()]
+    if not known and _list_path().exists():  # it is damaged, and somebody may mend it
+        return
     if known[:1] != [name] and readable(name) == name:
         with suppress(OSError):
             write_json(_list_path(), [name, *(each for each in known if each != name)][:MOST_FOLDERS])
@@ -170,6 +184,8 @@ def _list_path() -> Path:
 
 
 def _runs_in(folder: Path) -> list[Path]:
+    if run_exists(folder):
+        return [folder]
     try:
         return [folder / entry.name for entry in os.scandir(folder) if entry.is_dir() and run_exists(Path(entry))]
     except OSError:  # it is gone, or may not be read
@@ -178,7 +194,7 @@ def _runs_in(folder: Path) -> list[Path]:
 
 def _stamp(folder: Path) -> object:
     """Changes whenever the summary of a run may change."""
-    return *(_file_stamp(folder / name) for name in (OPTIONS, METRICS, LOCK)), is_locked(folder)
+    return *(_file_stamp(folder / name) for name in (OPTIONS, METRICS, BEST, LOCK)), is_locked(folder)
 
 
 def _file_stamp(path: Path) -> tuple[int, int] | None:

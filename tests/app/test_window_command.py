@@ -74,3 +74,15 @@ def test_a_shape_that_is_in_no_library_is_said_to_be_in_none(person, capsys):
     person.store.set_dataset(dataset)
     person.store.set_cloud(cloud)
     person.wait_for_scene()
+
+
+def test_while_another_attack_is_made_no_command_of_a_mixture_is_copied(person):
+    QGuiApplication.clipboard().setText("before")
+    person.choose(person.window.attack.preset, "SI-ADV-QUERY")
+    person.window.actions_["copy_command"].trigger()
+    assert QGuiApplication.clipboard().text() == "before"
+    assert any("Another attack was just chosen" in text for text in person.messages())
+    person.wait_for_scene()
+    person.window.library.move_by(1)
+    person.wait_for_scene()
+    assert "si-adv-query" in copied(person)

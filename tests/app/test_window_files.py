@@ -166,3 +166,24 @@ def test_an_archive_of_modelnet_is_opened_as_the_dataset(person, tmp_path, monke
     drop(person, file)
     person.wait_until(lambda: opened, "the dataset")
     assert opened == [("modelnet40", file)]
+
+
+def test_a_note_in_the_root_does_not_hide_a_dataset(person, tmp_path, monkeypatch):
+    for name in ("chair", "mug"):
+        place = tmp_path / "mine" / "train" / name
+        place.mkdir(parents=True)
+        np.save(place / "0.npy", np.asarray(make_shape(name, [0, 0])))
+    (tmp_path / "mine" / "README.txt").write_text("1 2 3")
+    opened = []
+    monkeypatch.setattr(person.window.opener, "open_dataset", lambda *words: opened.append(words))
+    drop(person, tmp_path / "mine")
+    person.wait_until(lambda: opened, "the dataset")
+    assert opened == [("folder", tmp_path / "mine")]
+
+
+def test_of_files_that_cannot_be_read_one_sentence_tells(person, folder):
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.ply").write_text("no cloud")
+    open_files(person, folder)
+    assert [source.path.stem for source in person.store.files] == ["chair", "mug", "table"]
+    assert [text for text in person.messages() if "2 others could not be read either" in text]

@@ -182,6 +182,42 @@ def test_the_options_of_a_run_are_filled_in_again(panel, person, runs):
     person.wait_for_scene()
 
 
+def test_a_run_that_is_to_go_on_later_is_queued_in_its_own_row(panel, person, runs, monkeypatch):
+    for field, value in (SMALL | {"epochs": 1000}).items():
+        person.type_option(panel.form, field, str(value))
+    person.click(panel.start)
+    first = panel.job
+    click(panel, runs["stopped"])
+    assert choose(panel, "Resume")
+    rows = [run for run in panel.runs.runs if run.folder == runs["stopped"]]
+    assert [run.state for run in rows] == [RunState.QUEUED]
+    click(panel, runs["stopped"])
+    assert [action.text() for action in panel.runs.menu().actions()] == ["Take out of the queue"]
+    asked = []
+    monkeypatch.setattr("app.shell.window.ask", lambda _, *words: asked.append(words))
+    person.window.close()
+    assert "1 queued training is not begun" in asked[0][1]
+    person.wait_until(lambda: "Epoch" in panel.status.text(), "the first epoch")
+    person.click(panel.stop)
+    person.wait_until(lambda: panel.job is not first and panel.job is None and not panel.waiting, "the end of both")
+    assert summarise(runs["stopped"]).state is RunState.FINISHED
+
+
+def test_a_run_of_images_offers_no_options_here(panel, person):
+    folder = make_run(person.store.dataset, settings.runs_dir() / "images", epochs=1)
+    record = json.loads((folder / OPTIONS).read_text())
+    record["options"] |= {"model": "vgg-small", "model_options": {}}
+    (folder / OPTIONS).write_text(json.dumps(record))
+    panel.runs.refresh()
+    person.wait_until(lambda: any(run.model == "vgg-small" for run in panel.runs.runs), "the run")
+    click(panel, folder)
+    assert not choose(panel, "Same options again")
+    assert panel.probe.isHidden()
+    panel.take_options(folder)
+    (text,) = person.pop_errors()
+    assert "takes images" in text
+
+
 def test_a_run_is_renamed_and_its_model_is_called_so(panel, person, runs, monkeypatch):
     click(panel, runs["finished"])
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("my best", True))

@@ -1,17 +1,21 @@
 """What is open and chosen is there at the next start, also after the program was killed."""
 
+import itertools
 import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QInputDialog
 
-from app.shell import settings
+from app.shell import opening, settings
 from app.store import SPLIT
+from core.events import Cancel, Note
 from core.training import TrainOptions, train
 from tests.app.window_fixtures import open_window, shapes
 
@@ -56,7 +60,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_dataset_shape_models_attack_and_options_are_there_at_the_next_start(shapes, home):
+def test_dataset_shape_models_attack_and_options_are_there_at_the_next_start(shapes, home, monkeypatch):
     other = home / "mine"
     for split in ("train", "test"):
         for name in ("chair", "mug"):
@@ -72,7 +76,10 @@ def test_dataset_shape_models_attack_and_options_are_there_at_the_next_start(sha
         person.wait_until(lambda: person.store.dataset.card.name == "folder", "the folder")
         person.window.opener.open_path(run)
         person.wait_until(lambda: person.store.primary == "run", "the model")
-        person.store.rename_model("run", "my own")
+        monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("my own", True))
+        menu = person.window.stage.models.menu("run")
+        next(action for action in menu.actions() if action.text() == "Rename…").trigger()
+        menu.deleteLater()
         person.store.set_shown(person.store.models[0].name, False)
         person.window.library.list.setCurrentIndex(person.window.library.shapes.index(4))
         person.choose_pgd(steps=3)
@@ -182,3 +189,89 @@ def test_files_that_are_asked_for_stand_in_the_place_of_the_last_shape(shapes, h
         wait_for_session(person)
         person.wait_until(lambda: person.store.source is not None and person.store.source.path == file, "the file")
         assert settings.data_dir() == home / "data" / "pointward"
+
+
+def test_what_is_chosen_while_files_are_read_stays(shapes, home, monkeypatch):
+    file = home / "mug.npy"
+    np.save(file, np.load(next((shapes / "test" / "mug").iterdir())))
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.window.library.list.setCurrentIndex(person.window.library.shapes.index(7))
+        person.wait_for_scene()
+        person.window.opener.open_path(file)
+        person.wait_until(lambda: person.store.files, "the file")
+        person.window.library.list.setCurrentIndex(person.window.library.shapes.index(7))
+        person.wait_for_scene()
+    may_read = threading.Event()
+    read_all = opening._read_all
+    monkeypatch.setattr(opening, "_read_all", lambda files: (may_read.wait(60), (yield from read_all(files))))
+    with open_window(shapes, home) as person:
+        person.choose(person.window.attack.preset, "BIM")
+        person.window.controller.release(0.05)
+        person.window.library.list.setCurrentIndex(person.window.library.shapes.index(3))
+        assert person.window.session._saved is None
+        may_read.set()
+        scene = wait_for_session(person)
+        assert person.window.attack.preset.currentText() == "BIM"
+        assert scene.epsilon == 0.05
+        assert scene.setup.cloud.name == person.store.dataset.split(SPLIT).names[3]
+        assert [source.path for source in person.store.files] == [file]
+
+
+def test_a_training_does_not_hold_the_restoring_back(shapes, home):
+    with open_window(shapes, home) as person:
+        jobs, token = person.window.jobs, Cancel()
+        endless = jobs.submit("endless", lambda: itertools.repeat(Note("")), token)
+        wait_for_session(person)
+        endless.cancel()
+        person.wait_until(lambda: not jobs.jobs, "its end")
+
+
+def test_a_model_that_is_asked_for_is_attacked_and_shown(shapes, home):
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.store.set_primary(person.store.models[1].name)
+        person.wait_for_scene()
+        run = home / "run"
+        list(train(person.store.dataset, TrainOptions(epochs=1, clouds=16, batch_size=8, points=32), run))
+    with open_window(shapes, home, run) as person:
+        wait_for_session(person)
+        person.wait_until(lambda: person.store.primary == "run", "the model")
+        assert "run" in person.store.shown
+
+
+def test_a_defence_is_there_again_with_its_name(shapes, home):
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        title = person.store.primary_model.card.title
+        choice = person.window.stage.models.defense
+        choice.setCurrentIndex(choice.findData("sor"))
+        choice.activated.emit(choice.currentIndex())
+        person.wait_for_scene()
+        defended = person.store.primary_model
+        assert defended.defense
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        again = person.store.primary_model
+        assert (again.name, again.card.title, again.defense) == (defended.name, defended.card.title, defended.defense)
+        assert again.bare.card.title == title
+
+
+def test_nothing_is_saved_while_nothing_changes(shapes, home, monkeypatch):
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.wait_until(lambda: not person.window.session._timer.isActive(), "the first state to be saved")
+        saved = []
+        person.window.session.saving.connect(lambda: saved.append("layout"))
+        monkeypatch.setattr("app.shell.session.write_json", lambda *_: saved.append("state"))
+        panel = person.show_workspace("train")
+        person.wait_until(lambda: not person.window.session._timer.isActive(), "the workspace to be saved")
+        saved.clear()
+        for field, value in {"epochs": 1000, "clouds": 16, "batch_size": 8, "points": 32}.items():
+            panel.form.restore(panel.form.value().model_dump() | {field: value})
+        person.wait_until(lambda: saved == ["state"], "the options to be saved")
+        person.click(panel.start)
+        person.wait_until(lambda: "Epoch 3 " in panel.status.text(), "three epochs")
+        person.click(panel.stop)
+        person.wait_until(lambda: panel.job is None, "the end")
+        assert saved == ["state"]

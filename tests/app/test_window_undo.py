@@ -1,8 +1,12 @@
 """Undo and redo: choices and steps of the attack, in the order in which they were made."""
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from app.shell import settings
+from core.clouds.frames import AS_IT_IS
+from core.datasets.shapes16 import make_shape
 from tests.app.window_fixtures import person, shapes, shared_window
 
 __all__ = ["person", "shapes", "shared_window"]
@@ -86,7 +90,7 @@ def test_a_choice_after_undo_leaves_nothing_to_make_again(person, undo):
 
 def test_steps_are_taken_back_one_by_one_and_computed_once(person, undo):
     person.choose_pgd()
-    person.wait_until(lambda: undo.next_undo == "attack", "the attack")
+    settle(person, undo, "attack")
     person.press(Qt.Key.Key_N, SHIFT)
     at(person, 3)
     person.press(Qt.Key.Key_R)
@@ -105,7 +109,7 @@ def test_steps_are_taken_back_one_by_one_and_computed_once(person, undo):
 
 def test_what_was_played_is_taken_back_together(person, undo):
     person.choose_pgd()
-    person.wait_until(lambda: undo.next_undo == "attack", "the attack")
+    settle(person, undo, "attack")
     person.press(Qt.Key.Key_N, SHIFT)
     person.press(Qt.Key.Key_N, SHIFT)
     at(person, 2)
@@ -125,9 +129,35 @@ def test_a_model_that_was_unloaded_is_not_attacked_again(person, undo):
     gone = person.shipped[0].name
     person.store.remove_model(gone)
     person.wait_for_scene()
+    settle(person, undo, "shown verdicts")
     person.press(Qt.Key.Key_Z, CTRL)
-    person.wait_for_scene()
+    settle(person, undo, "")
+    assert person.store.primary == person.store.models[0].name != gone
+    assert not person.window.actions_["undo"].isEnabled()
+
+
+def test_a_turn_of_a_file_is_taken_back_for_its_folder_too(person, undo, tmp_path):
+    file = tmp_path / "chair.npy"
+    np.save(file, np.asarray(make_shape("chair", [0, 0])))
+    person.window.opener.open_path(file)
+    person.wait_until(lambda: person.store.source is not None, "the file")
+    settle(person, undo, "shape")
+    before = person.store.cloud.points
+    person.press(Qt.Key.Key_U, SHIFT)
+    settle(person, undo, "up axis")
+    assert not np.array_equal(person.store.cloud.points, before)
     person.press(Qt.Key.Key_Z, CTRL)
+    settle(person, undo, "shape")
+    assert np.array_equal(person.store.cloud.points, before)
+    assert settings.orientation_of(tmp_path) == person.store.files[0].orientation == AS_IT_IS
+    person.store.remove_file(file)
+
+
+def test_undo_ends_the_playing(person, undo):
+    person.choose_pgd(steps=20)
+    settle(person, undo, "attack")
+    person.press(Qt.Key.Key_P)
+    person.wait_until(lambda: person.store.position == 3, "some steps")
+    person.press(Qt.Key.Key_Z, CTRL)
+    assert not person.window.playback.playing
     person.wait_for_scene()
-    assert person.store.primary != gone
-    assert person.store.primary in {model.name for model in person.store.models}

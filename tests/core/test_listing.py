@@ -152,6 +152,12 @@ class TestRename:
         rename_run(folder, "")
         assert summarise(folder).title == "run"
 
+    def test_a_title_that_is_too_long_is_refused(self, tmp_path: Path) -> None:
+        folder = stopped(tmp_path / "run")
+        with pytest.raises(ValueError, match="up to 200"):
+            rename_run(folder, "x" * 10_001)
+        assert summarise(folder).state is RunState.STOPPED
+
     def test_a_run_that_is_trained_keeps_its_title(self, tmp_path: Path) -> None:
         events = train(toy_dataset(), OPTIONS_OF_TOYS, tmp_path / "run")
         next(events)
@@ -175,6 +181,8 @@ class TestFolders:
         remember_run_folder(tmp_path)
         (tmp_path / "data" / "pointward" / "run-folders.json").write_text("{")
         assert run_folders() == ()
+        remember_run_folder(tmp_path)
+        assert (tmp_path / "data" / "pointward" / "run-folders.json").read_text() == "{", "somebody may mend it"
         (tmp_path / "data" / "pointward" / "run-folders.json").unlink()
         (tmp_path / "data" / "pointward" / "run-folders.json").mkdir()
         remember_run_folder(tmp_path)
@@ -212,6 +220,14 @@ class TestCommand:
         (folder / METRICS).write_text("?\n")
         assert run(["runs", str(folder.parent), "--json"]) == 0
         assert "problem" in next(iter(json.loads(capsys.readouterr().out).values()))
+
+    def test_a_run_itself_is_listed_and_a_folder_without_any_is_said(
+        self, tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(["runs", str(finished), "--json"]) == 0
+        assert list(json.loads(capsys.readouterr().out)) == [str(finished)]
+        assert run(["runs", str(tmp_path)]) == 0
+        assert "no training run there" in capsys.readouterr().err
 
     def test_without_a_run_it_lists_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run(["runs", "--json"]) == 0

@@ -106,7 +106,7 @@ def test_whether_a_folder_is_locked_is_told_without_a_change(tmp_path: Path) -> 
 
 
 def test_a_lock_that_is_only_looked_at_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([False, True])
+    answers = iter([False, False, True])
     monkeypatch.setattr("core.runtime.locks._try_lock", lambda _: next(answers))
     with locked_folder(tmp_path):
         pass
