@@ -26,6 +26,7 @@ WRONG = [
     (("train", "--bogus", "1"), "--bogus"),
     (("attack",), "attack needs a file, or --dataset."),
     (("attacks", "bogus"), "bogus"),
+    (("runs", "nowhere"), "There is no file or folder nowhere."),
     (("train", "--points", "0"), "points: input should be greater than or equal to 1"),
     (("train", "--regime", "bogus"), "regime"),
     (("train", "--dataset", "imagenet"), "There is no such dataset; there are shapes16"),
