@@ -36,7 +36,7 @@ def private_settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, m
     """Settings, runs and caches in temporary folders; converted datasets are kept for the session."""
     file = str(tmp_path / "settings.ini")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     monkeypatch.setattr("app.shell.settings.create", lambda: QSettings(file, QSettings.Format.IniFormat))
 
 

@@ -75,8 +75,12 @@ def test_every_action_can_be_triggered_without_an_error(person, tmp_path, monkey
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([], ""))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "saved.png"), ""))
-    actions = person.window.actions_
+    actions, undo = person.window.actions_, person.window.undo
+    person.press(Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier)  # so that there is a choice to take back
+    person.wait_until(lambda: undo.next_undo == "shape", "the choice")
     for info in ACTIONS:
+        if info.key == "redo":
+            person.wait_until(lambda: undo.next_redo and person.settled(), "what was taken back")
         if info.key in ("quit", "export_clouds"):  # they have tests of their own
             continue
         action = actions[info.key]

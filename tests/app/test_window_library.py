@@ -223,6 +223,7 @@ def test_the_context_menu_of_a_model(person, trained, monkeypatch):
         "Show its verdict": False,
         "Rename…": True,
         "Unload": True,
+        "Same options again": False,
         "Card…": True,
         "Open its folder": True,
     }

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog
 
 from app.shell import settings
+from app.shell.progress import Status
 from app.workspaces import run_list
 from core.events import Epoch
 from core.training import RunState, TrainOptions, remember_run_folder, summarise, train
@@ -153,9 +154,8 @@ def test_trainings_wait_for_each_other_and_can_be_taken_out(panel, person):
     assert [run.folder for run in panel.runs._queued] == [waiting[0].folder]
     person.wait_until(lambda: "Epoch" in panel.status.text(), "the first epoch")
     person.click(panel.stop)
-    person.wait_until(lambda: panel.job is not first, "the next training")
-    person.wait_until(lambda: panel.job is None, "its end")
-    assert panel._folder == waiting[0].folder
+    person.wait_until(lambda: panel._folder == waiting[0].folder and panel.job is None, "the end of the next training")
+    assert first.status is Status.STOPPED
     assert summarise(waiting[0].folder).state is RunState.FINISHED
     assert not panel.runs._queued
     person.wait_until(lambda: [run.folder for run in panel.runs.selected] == [waiting[0].folder], "its selection")
@@ -199,7 +199,8 @@ def test_a_run_that_is_to_go_on_later_is_queued_in_its_own_row(panel, person, ru
     assert "1 queued training is not begun" in asked[0][1]
     person.wait_until(lambda: "Epoch" in panel.status.text(), "the first epoch")
     person.click(panel.stop)
-    person.wait_until(lambda: panel.job is not first and panel.job is None and not panel.waiting, "the end of both")
+    person.wait_until(lambda: panel._folder == runs["stopped"] and panel.job is None, "the end of both")
+    assert first.status is Status.STOPPED
     assert summarise(runs["stopped"]).state is RunState.FINISHED
 
 

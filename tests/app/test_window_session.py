@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QInputDialog
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication, QInputDialog
 
 from app.shell import opening, settings
+from app.shell.window import Window
 from app.store import SPLIT
 from core.events import Cancel, Note
 from core.training import TrainOptions, train
@@ -202,15 +203,23 @@ def test_what_is_chosen_while_files_are_read_stays(shapes, home, monkeypatch):
         person.wait_until(lambda: person.store.files, "the file")
         person.window.library.list.setCurrentIndex(person.window.library.shapes.index(7))
         person.wait_for_scene()
-    may_read = threading.Event()
-    read_all = opening._read_all
+    may_read, read_all = threading.Event(), opening._read_all
     monkeypatch.setattr(opening, "_read_all", lambda files: (may_read.wait(60), (yield from read_all(files))))
-    with open_window(shapes, home) as person:
-        person.choose(person.window.attack.preset, "BIM")
-        person.window.controller.release(0.05)
-        person.window.library.list.setCurrentIndex(person.window.library.shapes.index(3))
-        assert person.window.session._saved is None
+
+    def choose():
+        """Choose other things as soon as that is possible, while the file is still being read."""
+        window = next((each for each in QApplication.topLevelWidgets() if isinstance(each, Window)), None)
+        if window is None or window.store.scene is None or window.store.dataset is None:
+            QTimer.singleShot(20, choose)
+            return
+        assert window.session._saved is None
+        window.attack.preset.setCurrentText("BIM")
+        window.controller.release(0.05)
+        window.library.list.setCurrentIndex(window.library.shapes.index(3))
         may_read.set()
+
+    QTimer.singleShot(20, choose)
+    with open_window(shapes, home) as person:
         scene = wait_for_session(person)
         assert person.window.attack.preset.currentText() == "BIM"
         assert scene.epsilon == 0.05
