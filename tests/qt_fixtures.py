@@ -32,11 +32,12 @@ def dark_theme(qapp: QApplication) -> None:
 
 
 @pytest.fixture(autouse=True)
-def private_settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def private_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings, runs and caches in temporary folders; converted datasets are kept for the session."""
-    file = str(tmp_path / "settings.ini")
+    home = tmp_path_factory.mktemp("home")
+    file = str(home / "settings.ini")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.setattr("app.shell.settings.create", lambda: QSettings(file, QSettings.Format.IniFormat))
 
 
