@@ -207,7 +207,7 @@ def test_the_window_opens_with_damaged_settings_and_weights(shapes, tmp_path, mo
     (weights / "pointnet-simple.safetensors").write_bytes(b"no weights")
     monkeypatch.setattr("core.models.checkpoints.WEIGHTS", weights)
     monkeypatch.setitem(REGISTRY, "shapes16", small_spec(shapes))
-    (tmp_path / "settings.ini").write_bytes(b"\x00\xff[General]\nepsilon=many\n")
+    Path(settings.create().fileName()).write_bytes(b"\x00\xff[General]\nlibrary_width=many\n")
     window = Window()
     person = Person(window)
     window.show()
