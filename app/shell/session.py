@@ -269,6 +269,8 @@ class Session(QObject):
 
     def _restore_shape(self, state: SessionState) -> None:
         store, dataset = self._store, self._store.dataset
+        if state.file and state.file not in state.files:  # it was shown, but taken out of My files
+            store.remove_file(Path(state.file))
         if store.source is not None and _text(store.source.path) == state.file and state.true_class:
             assert store.cloud is not None
             store.set_cloud(replace(store.cloud, class_name=state.true_class), store.source)

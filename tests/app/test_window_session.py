@@ -138,6 +138,11 @@ def test_a_file_is_opened_again_with_the_class_that_was_given(shapes, home):
         cloud = wait_for_session(person).setup.cloud
         assert (person.store.source.path, cloud.class_name) == (file, "mug")
         assert [source.path for source in person.store.files] == [file]
+        person.store.remove_file(file)
+    with open_window(shapes, home) as person:
+        assert wait_for_session(person).setup.cloud.class_name == "mug"
+        assert person.store.source.path == file
+        assert person.store.files == ()
 
 
 def test_what_is_not_there_any_more_is_said_and_the_rest_is_restored(shapes, home):
