@@ -174,9 +174,9 @@ class Session(QObject):
     # --- restoring ---
 
     def restore(self, *, only_models: bool = False) -> None:
-        """Open what was open: the dataset and the models, and once they are there the shape and the choices.
+        """Choose attack and options as they were, and open what was open.
 
-        ``only_models``: files are opened in its place, so that the shape and its dataset are not wanted.
+        ``only_models``: the person has asked for files, so that the last shape is not wanted.
         """
         state, store = self._read(), self._store
         gone: list[str] = []

@@ -24,7 +24,7 @@ class PairPresenter(QObject):
         super().__init__(pair)
         self._pair, self._store, self._controller = pair, store, controller
         self._top: float | None = None
-        """The longest displacement at the end of the slider, while it is dragged."""
+        """The longest displacement at the end of the slider while it is dragged, so that colours keep one scale."""
         self._shown_name: tuple[str, object] | None = None
         self._stale_timer = QTimer(self, singleShot=True, interval=STALE_MS)
         self._stale_timer.timeout.connect(self._show_stale)
@@ -69,10 +69,10 @@ class PairPresenter(QObject):
         self._show_freshness()
 
     def _longest(self, scene: Scene) -> float | None:
-        """While the slider is held, the longest displacement at its end, so that colours keep one scale; else None."""
+        """While the slider is held, the longest displacement at its end, by the first frame; else None."""
         if not self._controller.dragging:
             self._top = None
-        elif scene.epsilon > 0:
+        elif self._top is None and scene.epsilon > 0:
             longest = float(np.linalg.norm(scene.points - scene.origin, axis=1).max(initial=0.0))
             self._top = longest * scene.setup.attack.epsilon_scale.highest / scene.epsilon
         return self._top

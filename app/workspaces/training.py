@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.shell import settings, theme
@@ -16,45 +15,20 @@ from app.shell.notify import error_message
 from app.shell.progress import Status
 from app.shell.widgets import Label, button, splitter
 from app.store import Store
-from app.views.curves import STYLES, CurveView, Style
 from app.workspaces.base import Workspace
+from app.workspaces.run_curves import RunCurves
 from app.workspaces.run_list import RunList
-from core.events import Cancel, Epoch, Event, Note, forward
+from app.workspaces.training_work import Plan, plan_new, plan_resume
+from core.events import Cancel, Epoch, Event, Note
 from core.runtime.text import shortened
 
 if TYPE_CHECKING:
     from app.shell.forms import OptionsForm
-    from core.datasets import Dataset
     from core.evaluation.accuracy import Rate
     from core.options import Options
     from core.training import RunResult, RunSummary, TrainOptions
 
 PROBE_CLOUDS = 400  # clean and as many adversarial ones, of each split, for a fresh discriminator
-LOSSES: dict[str, tuple[str, str, Style]] = {
-    "loss_clean": ("clean", "clean", "solid"),
-    "loss_adversarial": ("adversarial", "adv", "solid"),
-}
-ACCURACIES: dict[str, tuple[str, str, Style]] = {
-    "validation_clean": ("val.", "clean", "solid"),
-    "validation_adversarial": ("val. adv.", "adv", "solid"),
-    "accuracy_clean": ("train", "clean", "dash"),
-    "accuracy_adversarial": ("train adv.", "adv", "dash"),
-    "discriminator_accuracy": ("discr.", "muted", "dot"),
-}
-"""Metric of the training engine -> name in the legend, colour, line style. A line appears with its first value."""
-COMPARED = ("validation_clean", "validation_adversarial")
-"""Accuracies that are drawn of several runs, each with a line style of its own."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A training that is to be begun or resumed."""
-
-    folder: Path
-    title: str
-    work: Callable[[Cancel], Iterator[Event]]
-    options: TrainOptions
-    dataset: str
 
 
 class TrainingPanel(Workspace):
@@ -65,7 +39,7 @@ class TrainingPanel(Workspace):
         super().__init__(store, jobs, name="training", icon="train", stop_tip=tip, parent=parent)
         self._folder: Path | None = None
         """Of the training that was begun last."""
-        self._queue: list[_Plan] = []
+        self._queue: list[Plan] = []
         self.cancel = button(
             "Cancel", "close", self._cancel, tip="End now; the folder stays and can be resumed from its last full epoch"
         )
@@ -80,10 +54,7 @@ class TrainingPanel(Workspace):
         )
         self.load = button("Load this model", "plus", self._load_selected, role="primary")
         self.status.setText("Choose a regime and train. The window stays free while it runs.")
-        self.loss = CurveView("Epoch", "Loss", y_unit="nat", integer_x=True, empty="The loss of the selected run.")
-        self.accuracy = CurveView(
-            "Epoch", "Accuracy", y_unit="%", integer_x=True, y_range=(0, 100), empty="The accuracy of the selected run."
-        )
+        self.curves = RunCurves()
         self.runs = RunList()
         self.runs.runsSelected.connect(self._show_selected)
         self.runs.loadRequested.connect(lambda run: self.modelReady.emit(run.folder))
@@ -93,20 +64,9 @@ class TrainingPanel(Workspace):
         self.runs.failed.connect(self.failed)
         self.runs.info.connect(self.info)
 
-        self._letters = Label(role="caption", wrap=True)
-        self._letters.hide()
-        plots = QWidget()
-        column = QVBoxLayout(plots)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._letters)
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACE_M)
-        row.addWidget(self.loss, 1)
-        row.addWidget(self.accuracy, 1)
-        column.addLayout(row, 1)
         content = splitter(Qt.Orientation.Vertical, "training-runs")
         content.setChildrenCollapsible(False)
-        content.addWidget(plots)
+        content.addWidget(self.curves)
         content.addWidget(self.runs)
         for place in range(2):
             content.setStretchFactor(place, 1)
@@ -214,20 +174,14 @@ class TrainingPanel(Workspace):
         if self.job is None and (plan := self._chosen()) is not None:
             self._start(plan)
 
-    def _chosen(self) -> _Plan | None:
+    def _chosen(self) -> Plan | None:
         """A training with the form's options on the open dataset; None while a field is invalid."""
-        from core.training import train
-
-        options, dataset, root = self.options, self._store.dataset, self._store.data_root
+        options, dataset = self.options, self._store.dataset
         if options is None or dataset is None:
             return None
         taken = {*(plan.folder for plan in self._queue), *([self._folder] if self._folder else [])}  # not yet there
         folder = settings.new_folder(settings.runs_dir(), f"{dataset.card.name}-{options.regime}", taken)
-
-        def work(cancel: Cancel) -> Iterator[Event]:
-            return train(dataset, options, folder, cancel, data_root=root)
-
-        return _Plan(folder, f"training {options.regime}", work, options, dataset.card.name)
+        return plan_new(folder, options, dataset, self._store.data_root)
 
     def _add_to_queue(self) -> None:
         if (plan := self._chosen()) is not None:
@@ -239,30 +193,15 @@ class TrainingPanel(Workspace):
         self._show_queue()
 
     def _show_queue(self) -> None:
-        from core.training import RunState, RunSummary
+        self.runs.set_queued([plan.summary for plan in self._queue])
 
-        self.runs.set_queued(
-            [
-                RunSummary(
-                    plan.folder,
-                    RunState.QUEUED,
-                    plan.folder.name,
-                    dataset=plan.dataset,
-                    regime=plan.options.regime,
-                    model=plan.options.model,
-                    epochs=plan.options.epochs,
-                )
-                for plan in self._queue
-            ]
-        )
-
-    def _start(self, plan: _Plan, *, select: bool = True) -> None:
+    def _start(self, plan: Plan, *, select: bool = True) -> None:
         from core.training import remember_run_folder
 
         self._folder, cancel = plan.folder, Cancel()
         remember_run_folder(plan.folder.parent)
         self.status.setText("Preparing…")
-        job = self._jobs.submit(plan.title, lambda: plan.work(cancel), cancel, unit="clouds")
+        job = self._jobs.submit(f"training {plan.options.regime}", lambda: plan.work(cancel), cancel, unit="clouds")
         job.events.connect(self._on_events)
         self._track(job, self._on_finished, self._on_stopped, self._on_failed)
         if select:
@@ -277,21 +216,11 @@ class TrainingPanel(Workspace):
 
     def _resume(self, run: RunSummary) -> None:
         """Go on with a run, on the dataset that it was begun on; behind the training that runs, if there is one."""
-        from core.training import stored_options
-
         try:
-            options = stored_options(run.folder)
+            plan = plan_resume(run.folder, self._store.dataset, self._store.data_root)
         except (OSError, ValueError) as error:
             self._refuse(error_message(error))
             return
-        opened, root = self._store.dataset, self._store.data_root
-        plan = _Plan(
-            run.folder,
-            f"training {options.regime}",
-            lambda cancel: _go_on(run.folder, opened, root, cancel),
-            options,
-            run.dataset,
-        )
         if self.job is None:
             self._start(plan)
         elif all(each.folder != run.folder for each in self._queue):
@@ -396,21 +325,7 @@ class TrainingPanel(Workspace):
     # --- what is shown ---
 
     def _show_selected(self, runs: Sequence[RunSummary]) -> None:
-        """Draw the curves of the selected runs: one with all its metrics; of several the first four, with letters."""
-        compared, runs = len(runs) > 1, runs[: len(STYLES)]
-        named = [f"{letter}  {run.title}" for letter, run in zip("ABCD", runs, strict=False)]
-        self._letters.setText("     ".join([*named, "′  adversarial"]))
-        self._letters.setVisible(compared)
-        for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
-            view.clear()
-            for run, letter, style in zip(runs, "ABCD", STYLES, strict=False):
-                for key, (name, colour, own_style) in table.items():
-                    epochs = [int(line["epoch"]) for line in run.history if key in line]
-                    if not epochs or (compared and view is self.accuracy and key not in COMPARED):
-                        continue
-                    values = [scale * line[key] for line in run.history if key in line]
-                    label = name if not compared else f"{letter}′" if colour == "adv" else letter
-                    view.set_series(label, epochs, values, colour, style if compared else own_style)
+        self.curves.show_runs(runs)
         self._update()
 
     def _update(self, *_: object) -> None:
@@ -424,18 +339,3 @@ class TrainingPanel(Workspace):
         self.cancel.setEnabled(self.job is not None and self.job.status is not Status.STOPPING)
         self.queue.setVisible(running)
         self.queue.setEnabled(self.can_start)
-
-
-def _go_on(
-    folder: Path, opened: Dataset | None, opened_root: Path | None, cancel: Cancel
-) -> Generator[Event, None, None]:
-    """Resume the run in ``folder`` with its own options, on the dataset that is open if it is the run's."""
-    from core.datasets import open_dataset
-    from core.training import TrainOptions, dataset_of_run, read_run, train
-
-    name, root, orientation = dataset_of_run(folder)
-    if opened is None or opened.card.fingerprint != read_run(folder).dataset:
-        opening = open_dataset(name, root, settings.cache_dir(), orientation=orientation)
-        opened, opened_root = (yield from forward(opening)).value, root
-    assert opened is not None
-    yield from train(opened, TrainOptions(), folder, cancel, resume=True, data_root=opened_root)

@@ -403,3 +403,16 @@ def test_a_key_colours_the_points_by_the_gradient_and_says_how_many_have_none(pe
     person.press(Qt.Key.Key_G)
     person.wait_until(lambda: view._corner_note() == "", "the displacements")
     assert np.array_equal(pixels(view.grab().toImage()), by_displacement)
+
+
+def test_colours_of_displacements_keep_one_scale_while_the_slider_is_held(person):
+    view, limits = person.window.pair.adversarial, []
+    person.press_slider(0.05)
+    for epsilon in (0.08, 0.15, 0.29, 0.02):
+        person.drag_slider(epsilon)
+        limits.append(view._limits)
+    assert len(set(limits)) == 1
+    longest = np.linalg.norm(person.store.scene.points - person.store.scene.origin, axis=1).max()
+    assert limits[0][1] >= longest * 0.29 / 0.02, "nothing is beyond its end"
+    person.release_slider()
+    assert view._limits[1] < limits[0][1], "afterwards it is that of the picture"

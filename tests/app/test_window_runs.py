@@ -95,14 +95,14 @@ def test_runs_of_the_studio_and_of_the_command_line_are_listed_with_their_facts(
 
 
 def test_the_curves_are_those_of_the_selected_runs(panel, runs):
-    assert not panel.accuracy._series
+    assert not panel.curves.accuracy._series
     click(panel, runs["stopped"])
-    assert list(panel.accuracy._series["val."].x) == [1]
-    assert not panel._letters.isVisible()
+    assert list(panel.curves.accuracy._series["val."].x) == [1]
+    assert not panel.curves.letters.isVisible()
     click(panel, runs["finished"], runs["elsewhere"])
-    assert sorted(list(series.x) for series in panel.accuracy._series.values()) == 2 * [[1, 2]] + 2 * [[1, 2, 3]]
-    assert set(panel.accuracy._series) == {"A", "A′", "B", "B′"}
-    assert all(name in panel._letters.text() for name in ("finished", "elsewhere"))
+    assert sorted(list(series.x) for series in panel.curves.accuracy._series.values()) == 2 * [[1, 2]] + 2 * [[1, 2, 3]]
+    assert set(panel.curves.accuracy._series) == {"A", "A′", "B", "B′"}
+    assert all(name in panel.curves.letters.text() for name in ("finished", "elsewhere"))
     assert panel.load.isHidden(), "there are two"
 
 
@@ -123,8 +123,8 @@ def test_a_run_of_another_process_is_followed_and_after_a_kill_resumed_to_the_en
             assert panel.resume.isHidden()
             assert panel.load.isVisible()
             assert not choose(panel, "Move to the trash…")
-            seen = len(panel.accuracy._series["val."].x)
-            person.wait_until(lambda: len(panel.accuracy._series["val."].x) > seen, "more of the curve")
+            seen = len(panel.curves.accuracy._series["val."].x)
+            person.wait_until(lambda: len(panel.curves.accuracy._series["val."].x) > seen, "more of the curve")
         finally:
             process.send_signal(signal.SIGKILL)
     person.wait_until(lambda: run_now().state is RunState.INTERRUPTED, "the end of the other process")
