@@ -1,6 +1,5 @@
 """Workspaces, drawers and the Stage in the window, by mouse and keys; what is kept until the next start."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from PySide6.QtGui import QHelpEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from app.shell import settings, theme
+from app.shell import theme
 from app.shell.library import WIDTH as LIBRARY_WIDTH
 from app.shell.main_area import DRAWERS_OPEN_FROM
 from app.stage.stage import COLUMN_WIDTHS, Arrangement
@@ -357,7 +356,7 @@ def test_workspace_widths_and_drawers_are_there_at_the_next_start(shapes, tmp_pa
 def test_a_saved_workspace_that_is_unknown_is_ignored(shapes, tmp_path):
     with open_window(shapes, tmp_path) as person:
         person.show_workspace("train")
-    path = Path(settings.create().fileName())
+    path = tmp_path / "settings.ini"
     text = path.read_text()
     assert "train" in text
     path.write_text(text.replace("train", "tea"))
