@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch is imported after the window is painted, so nothing h
     from core.attacks import Attack, State
     from core.clouds import Cloud
     from core.datasets import Dataset
-    from core.live import Outcome, Scene
+    from core.live import Colouring, Outcome, Scene
     from core.models.checkpoints import LoadedModel
 
 SHOWN_AT_START = 3
@@ -67,8 +67,8 @@ class Store(QObject):
         self.attack: Attack | None = None
         self.target: int | None = None
         self.epsilon: float = 0.1
-        self.gradients = False
-        """Whether points are coloured by the gradient at them."""
+        self.colouring: Colouring = "displacement"
+        """What the colours of the points show."""
         self.history: tuple[State, ...] = ()
         self.position: int = 0
         self.scene: Scene | None = None

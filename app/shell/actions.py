@@ -107,6 +107,16 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "gradient",
         "toggle",
     ),
+    ActionInfo(
+        "critical",
+        "View",
+        "pair",
+        "Critical points",
+        "Colour points by the number of channels whose maximum they attain in the attacked model.",
+        "K",
+        "critical",
+        "toggle",
+    ),
     ActionInfo("link_cameras", "View", "camera", "Link cameras", "Turn both views together.", "L", "link", "toggle"),
     ActionInfo(
         "reset_camera", "View", "camera", "Reset cameras", "Look from the first direction again.", "Ctrl+0", "camera"
@@ -182,6 +192,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Make several attacks on this shape, and list what each did.",
         "A",
         "attack",
+    ),
+    ActionInfo(
+        "layers",
+        "Attack",
+        "compare",
+        "Layers…",
+        "Show at which layer of the attacked model clean and adversarial activations part.",
+        "W",
+        "train",
     ),
     ActionInfo(
         "pause_job", "Jobs", "job", "Pause / resume", "Pause or resume the job in the strip.", "Ctrl+J", "pause"

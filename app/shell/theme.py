@@ -264,9 +264,9 @@ def class_style(index: int) -> tuple[QColor, str]:
     return QColor(_class_colour(index % 10, _current.dark)), _MARKERS[(index + index // 20) % 4]
 
 
-def displacement_map() -> pg.ColorMap:
-    """Colour map of displacements, 0 to 1: from `unmoved` to `adv`, perceptually uniform."""
-    return _blend(_current.unmoved.name(), _current.adv.name())
+def value_map(token: str = "adv") -> pg.ColorMap:
+    """Colour map of values, 0 to 1: from `unmoved` to the colour of a name in `Theme`, perceptually uniform."""
+    return _blend(_current.unmoved.name(), getattr(_current, token).name())
 
 
 @cache

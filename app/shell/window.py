@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QMainWindow, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import actions, export, help, settings, theme
@@ -26,6 +26,7 @@ from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
 from app.stage.controller import AttackController
+from app.stage.layers import LayersDialog
 from app.stage.orientation import OrientationController
 from app.stage.playback import Playback
 from app.stage.presenter import PairPresenter
@@ -78,6 +79,7 @@ class Window(QMainWindow):
         self.library = LibraryPanel(self.store, clouds, self.orientation)
         self.attack = AttackPanel(self.store, self.controller, self.actions_)
         self.attack_table = AttackTable(self.store, self.controller, self.jobs, self)
+        self.layers = LayersDialog(self.store, self.controller, self)
         self.stage = Stage(self.store, self.pair, self.attack)
         self.workspaces: dict[str, Workspace] = {
             info.key: info.panel(self.store, self.jobs) for info in WORKSPACES if info.panel is not None
@@ -167,10 +169,11 @@ class Window(QMainWindow):
         self.area.show_workspace("train")
         panel.take_options(folder)
 
-    def _compare_attacks(self) -> None:
-        self.attack_table.show()
-        self.attack_table.raise_()
-        self.attack_table.activateWindow()
+    def _show_dialog(self, dialog: QDialog) -> None:
+        """Show a dialog that stays open beside the window."""
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
 
     def _show_title(self, cloud: Cloud | None) -> None:
         name = cloud.name if cloud is not None else ""
@@ -215,6 +218,7 @@ class Window(QMainWindow):
             ("vectors", self.pair.vectors),
             ("overlay", self.pair.overlay),
             ("gradients", self.pair.gradients),
+            ("critical", self.pair.critical),
         ):
             button.toggled.connect(self.actions_[key].setChecked)
         self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
@@ -227,7 +231,7 @@ class Window(QMainWindow):
         store, controller = self.store, self.controller
         store.cloudChanged.connect(self._show_title)
         self.stage.verdict.traces.stepChosen.connect(controller.seek)
-        self.pair.gradients.toggled.connect(controller.set_gradients)
+        self.pair.colouringChanged.connect(controller.set_colouring)
         controller.failed.connect(self._show_error)
         self.playback.playingChanged.connect(
             lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
@@ -276,6 +280,7 @@ class Window(QMainWindow):
             "overlay": lambda on: self.pair.overlay.setChecked(on),
             "vectors": lambda on: self.pair.vectors.setChecked(on),
             "gradients": lambda on: self.pair.gradients.setChecked(on),
+            "critical": lambda on: self.pair.critical.setChecked(on),
             "link_cameras": lambda on: self.pair.linked.setChecked(on),
             "reset_camera": lambda: self.pair.reset_cameras(),
             **{f"look_{side.lower()}": lambda side=side: self.pair.look_from(side) for side in actions.SIDES},
@@ -300,7 +305,8 @@ class Window(QMainWindow):
             "turn_shape": self.orientation.turn,
             "choose_target": lambda: self.attack.choose_target(),
             "focus_epsilon": lambda: self.attack.focus_epsilon(),
-            "compare_attacks": self._compare_attacks,
+            "compare_attacks": lambda: self._show_dialog(self.attack_table),
+            "layers": lambda: self._show_dialog(self.layers),
             "pause_job": lambda: self.strip.pause(),
             "stop_job": lambda: self.strip.stop(),
             "cancel_job": lambda: self.strip.cancel(),
@@ -360,6 +366,7 @@ class Window(QMainWindow):
         self.session.close()
         ended = [
             self.controller.close(),
+            self.layers.close_threads(),
             self.jobs.close(),
             *(each.close_threads() for each in self.workspaces.values()),
         ]

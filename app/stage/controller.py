@@ -29,7 +29,7 @@ from core.events import Cancel
 
 if TYPE_CHECKING:
     from core.attacks import State
-    from core.live import AttackResult, Scene, Setup
+    from core.live import AttackResult, Colouring, Scene, Setup
 
 IDLE_MS = 250  # time without a key press or a result, after which the attack or its outcome is computed
 
@@ -118,21 +118,22 @@ class AttackController(QObject):
 
     # --- what is shown of it ---
 
-    def set_gradients(self, on: bool) -> None:
-        """Show the gradient at every point, or the displacements again."""
-        self.store.gradients = on
-        if not self._request_gradients():
+    def set_colouring(self, colouring: Colouring) -> None:
+        """Let the colours of the points show something else."""
+        self.store.colouring = colouring
+        if not self._request_colours():
             self.store.set_scene(self.store.scene)
 
-    def _request_gradients(self) -> bool:
-        """Compute the gradients of the shown scene where they are wanted and missing; whether that was requested."""
-        scene = self.store.scene
+    def _request_colours(self) -> bool:
+        """Compute the colours of the shown scene where they are wanted and missing; whether that was requested."""
+        scene, colouring = self.store.scene, self.store.colouring
         waits = self._pending.keys() - {Request.OUTCOME, Request.SWEEP}  # the outcome over epsilon can take seconds
-        if not self.store.gradients or scene is None or scene.gradient is not None or waits:
+        if scene is None or waits or colouring in ("displacement", scene.setup.colouring):
             return False
         from core import live
 
-        self._request(Request.SHOW, live.show, replace(scene, setup=replace(scene.setup, gradients=True)), scene.state)
+        coloured = replace(scene, setup=replace(scene.setup, colouring=colouring))
+        self._request(Request.SHOW, live.show, coloured, scene.state)
         return True
 
     # --- the attack ---
@@ -263,7 +264,7 @@ class AttackController(QObject):
                 self._on_step(value)
             case Request.OUTCOME | Request.SWEEP:
                 self._outcome_tracker.set_result(value)
-        self._request_gradients()
+        self._request_colours()
         self._idle_timer.start()
 
     def _on_attack_result(self, attack_result: AttackResult) -> None:
@@ -330,7 +331,7 @@ class AttackController(QObject):
         primary = next(index for index, model in enumerate(models) if model.name == store.primary)
         cloud = replace(store.cloud, label=class_index(store.cloud.class_name, store.classes))
         attack = store.attack.at(store.epsilon)
-        return live.Setup(models, primary, attack, cloud, store.target, gradients=store.gradients)
+        return live.Setup(models, primary, attack, cloud, store.target, colouring=store.colouring)
 
     def _request(self, key: Request, function: Callable[..., Any], *arguments: Any) -> None:
         if Request.SWEEP in self._pending:  # it takes seconds, and is continued when idle again

@@ -9,11 +9,12 @@ from PySide6.QtCore import QObject, QTimer
 
 from app.stage.controller import AttackController
 from app.store import Store
-from app.views.pair import PairView
+from app.views.pair import PairView, PointValues
 
 if TYPE_CHECKING:
-    from core.live import Scene
+    from core.live import Colouring, Scene
 
+NO_MAXIMUM = "takes no maximum over points"
 STALE_MS = 200  # after so long without the frame of the slider's epsilon the picture is dimmed and labelled
 
 
@@ -57,8 +58,10 @@ class PairPresenter(QObject):
             return
         setup, names = scene.setup, scene.setup.classes
         true = setup.cloud.label
-        gradient = scene.gradient if self._store.gradients else None
-        self._pair.set_pair(setup.cloud.points, scene.points, scene.origin, gradient, self._longest(scene))
+        values = _values(scene, self._store.colouring)
+        missing = values is None and self._store.colouring == setup.colouring == "critical"
+        note, longest = NO_MAXIMUM if missing else "", self._longest(scene)
+        self._pair.set_pair(setup.cloud.points, scene.points, scene.origin, values, longest, note)
         clean, adversarial = (
             (names[best], float(confidences[best]), None if true is None else best == true)
             for confidences in (scene.clean_confidence[setup.primary], scene.adversarial_confidence[setup.primary])
@@ -95,6 +98,25 @@ class PairPresenter(QObject):
             self._pair.set_stale(True, f"shown: ε {shown} – computing {wanted}")
         elif self._controller.busy:
             self._pair.set_stale(True, "attacking…")
+
+
+def _values(scene: Scene, colouring: Colouring) -> PointValues | None:
+    """What gives the points their colours in place of displacements, if the scene has it."""
+    if colouring == "gradient" and scene.gradient is not None:
+        zeros = np.count_nonzero(scene.gradient == 0)
+        return PointValues("‖∇‖", scene.gradient, f"no gradient at {zeros:,} of {len(scene.gradient):,}")
+    if colouring == "critical" and scene.critical is not None and scene.clean_critical is not None:
+        now, before = scene.critical > 0, scene.clean_critical > 0
+        shared = min(len(now), len(before))
+        both = np.count_nonzero(now[:shared] & before[:shared])
+        return PointValues(
+            "channels",
+            scene.critical,
+            f"{np.count_nonzero(now):,} critical, {both:,} kept",
+            scene.clean_critical,
+            f"{np.count_nonzero(before):,} of {len(before):,} critical",
+        )
+    return None
 
 
 def _target_note(scene: Scene) -> str:

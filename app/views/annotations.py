@@ -16,6 +16,7 @@ from core.runtime.text import printable
 
 _MARGIN = theme.SPACE_M
 _PILL_HEIGHT = 22
+TITLE_WIDTH = 110  # of title and verdict, in pixels
 _LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # of the scale bar
 
 
@@ -39,10 +40,14 @@ def verdict_note(painter: QPainter, area: QRect, verdict_text: str, text: str) -
     _pill(painter, QRect(corner, QSize(width, _PILL_HEIGHT)), text, theme.current().warn)
 
 
-def corner_note(painter: QPainter, area: QRect, text: str, colour: QColor) -> None:
-    """A note on how to read the picture, top right."""
+def corner_note(painter: QPainter, area: QRect, text: str, colour: QColor, notes: int = 0) -> None:
+    """A note on how to read the picture, top right; in a narrow view below the verdict and its ``notes``."""
+    most = area.width() - 2 * _MARGIN
+    text = QFontMetrics(theme.tabular()).elidedText(text, Qt.TextElideMode.ElideRight, most - 20)
     width = _pill_width(text)
-    _pill(painter, QRect(area.width() - _MARGIN - width, _MARGIN, width, _PILL_HEIGHT), text, colour)
+    left = area.width() - _MARGIN - width
+    corner = QPoint(left, _MARGIN) if left > _MARGIN + TITLE_WIDTH else QPoint(_MARGIN, _MARGIN + 46 + 28 * notes)
+    _pill(painter, QRect(corner, QSize(width, _PILL_HEIGHT)), text, colour)
 
 
 def state_note(painter: QPainter, text: str) -> None:
@@ -62,11 +67,16 @@ def scale_bar(painter: QPainter, area: QRect, pixels_per_unit: float) -> None:
     _draw_cached(painter, label, _draw_label, f"{length:g} sphere radii", False, colour.rgba())
 
 
-def colour_bar(painter: QPainter, area: QRect, colours: pg.ColorMap, limits: tuple[float, float], name: str) -> None:
-    """The colour map of the points with its limits, bottom right."""
+def colour_bar(
+    painter: QPainter, area: QRect, colours: pg.ColorMap, limits: tuple[float, float], name: str, clipped: bool
+) -> None:
+    """The colour map of the points with its limits, bottom right; ``clipped`` if some values are above them."""
     bar_height = max(72, min(160, area.height() // 4)) + 22
     stops = tuple(stop.rgba() for stop in colours.map(np.linspace(0.0, 1.0, 9), mode="qcolor"))
-    numbers = tuple(f"{value:#.3g}" if value else "0" for value in (limits[1], sum(limits) / 2, limits[0]))
+    top, middle, low = (
+        f"{value:#.3g}".rstrip(".") if value else "0" for value in (limits[1], sum(limits) / 2, limits[0])
+    )
+    numbers = (f"≥ {top}" if clipped else top, middle, low)
     rect = QRect(area.width() - _MARGIN - 80, area.height() - _MARGIN - bar_height, 80, bar_height)
     _draw_cached(painter, rect, _draw_bar, name, numbers, stops, theme.current().muted.rgba())
 

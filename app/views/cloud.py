@@ -38,7 +38,7 @@ class CloudView(View3D):
         self._points = self._origin = self._shown = _NO_POINTS
         self._values: Floats | None = None
         self._values_name = ""
-        self._faint_zeros = False
+        self._faint_zeros, self._values_note = False, ""
         self._limits = (0.0, 1.0)
         self._magnify = 1
         self._vectors_on = self._overlay_on = self._origin_wanted = self._origin_shown = False
@@ -63,6 +63,11 @@ class CloudView(View3D):
         """The cloud, (N, 3), unmagnified."""
         return self._points
 
+    @property
+    def values(self) -> Floats | None:
+        """(N,), by which the points are coloured."""
+        return self._values
+
     def set_points(
         self,
         points: ArrayLike,
@@ -72,6 +77,7 @@ class CloudView(View3D):
         limits: tuple[float, float] = (0.0, 1.0),
         name: str = "‖δ‖",
         faint_zeros: bool = False,
+        note: str = "",
     ) -> None:
         """Show a cloud.
 
@@ -82,11 +88,13 @@ class CloudView(View3D):
         origin
             (M, 3), the points before the attack, for the overlay and, if M = N, as starts of the vectors.
         values
-            (N,), coloured between `limits` from `unmoved` to `adv`. Without them all points have the view's colour.
+            (N,), coloured between `limits` from `unmoved` to the view's colour, which all points have without them.
         name
             Of the values, over the colour bar.
         faint_zeros
-            Whether points whose value is 0 are drawn faint and counted in a note.
+            Whether points whose value is 0 are drawn faint.
+        note
+            What the colours say, for the corner.
 
         Raises
         ------
@@ -100,7 +108,7 @@ class CloudView(View3D):
             if values.shape != (len(cloud),):
                 raise ValueError(f"{len(cloud)} points need values of shape ({len(cloud)},), not {values.shape}")
         self._points, self._origin, self._values, self._limits = cloud, origin_points, values, limits
-        self._values_name, self._faint_zeros = name, faint_zeros
+        self._values_name, self._faint_zeros, self._values_note = name, faint_zeros, note
         self._redraw()
 
     def set_verdict(self, name: str, confidence: float = 0.0, right: bool | None = None, note: str = "") -> None:
@@ -179,7 +187,7 @@ class CloudView(View3D):
         if self._values is not None and not self._origin_shown:
             low, high = self._limits
             share = np.clip((self._values - low) / max(high - low, 1e-12), 0.0, 1.0)
-            point_colours = theme.displacement_map().map(share, mode="float")[:, :3]
+            point_colours = theme.value_map(self._token).map(share, mode="float")[:, :3]
             if self._faint_zeros:
                 point_colours[self._values == 0] = 0.3 * _rgb(colours.unmoved) + 0.7 * _rgb(colours.canvas)
         radius = _radius(len(self._shown))
@@ -220,21 +228,23 @@ class CloudView(View3D):
             if self._note:
                 annotations.verdict_note(painter, area, self._verdict[0], self._note)
         if note := self._corner_note():
-            annotations.corner_note(painter, area, note, colours.warn)
+            notes = int(bool(self._stale) or bool(self._note))
+            annotations.corner_note(painter, area, note, colours.warn, notes)
         elif self._fitting and not self._origin_shown:
             annotations.corner_note(painter, area, self._fitting, colours.muted)
         annotations.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))
         if self._values is not None and not self._origin_shown:
-            annotations.colour_bar(painter, area, theme.displacement_map(), self._limits, self._values_name)
+            clipped = bool(self._values.max(initial=0.0) > self._limits[1])
+            annotations.colour_bar(
+                painter, area, theme.value_map(self._token), self._limits, self._values_name, clipped
+            )
 
     def _corner_note(self) -> str:
         """How to read the picture, where it is not as the points are."""
-        if self._origin_shown or len(self._origin) == 0:
+        if self._origin_shown:
             return ""
-        notes = [f"displacement drawn ×{self._magnify}"] if self._magnify != 1 else []
-        if self._values is not None and self._faint_zeros:
-            notes.append(f"no gradient at {np.count_nonzero(self._values == 0):,} of {len(self._values):,} points")
-        return " · ".join(notes)
+        magnified = self._magnify != 1 and len(self._origin) > 0
+        return " · ".join(filter(None, [f"displacement drawn ×{self._magnify}" * magnified, self._values_note]))
 
     # --- mouse -----------------------------------------------------------------------------------------------------
 
@@ -256,6 +266,8 @@ class CloudView(View3D):
         lines = [f"point {index}", f"x {x:+.3f}   y {y:+.3f}   z {z:+.3f}"]
         if not self._origin_shown and len(self._origin) == len(self._points):
             lines.append(f"‖δ‖ {np.linalg.norm(self._points[index] - self._origin[index]):.4f} sphere radii")
+        if self._values is not None and not self._origin_shown and self._faint_zeros:
+            lines.append(f"{self._values_name} {self._values[index]:.4g}")
         return "\n".join(lines)
 
 

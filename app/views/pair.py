@@ -1,10 +1,11 @@
 """The clean and the adversarial cloud side by side, with linked cameras."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
-from PySide6.QtCore import Qt
+from numpy.typing import ArrayLike, NDArray
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -27,12 +28,30 @@ CAPTION_WIDTH = 440
 """Width in pixels from which the buttons leave space for the caption of the magnification."""
 
 
+class PointValues(NamedTuple):
+    """Values of points that give them their colours in place of displacements; points with the value 0 are faint."""
+
+    name: str
+    """Over the colour bars."""
+    adversarial: ArrayLike
+    """(M,)"""
+    adversarial_note: str
+    """What the colours say, for the corner of the view."""
+    clean: ArrayLike | None = None
+    """(N,); without them the clean points keep their colour."""
+    clean_note: str = ""
+
+
 class PairView(QWidget):
     """Two `CloudView`s, and below them buttons for how they are drawn.
 
-    The buttons are public, so that menus and shortcuts can use them: `linked`, `vectors`, `overlay`, `gradients` are
-    checkable; `blink` shows the clean cloud in the adversarial view while it, or the key B, is held down.
+    The buttons are public, so that menus and shortcuts can use them: `linked`, `vectors`, `overlay`, `gradients` and
+    `critical`, of which one at most is checked, are checkable; `blink` shows the clean cloud in the adversarial view
+    while it, or the key B, is held down.
     """
+
+    colouringChanged = Signal(str)
+    """What the colours of points are to show: "displacement", "gradient" or "critical"."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,6 +67,9 @@ class PairView(QWidget):
         self.gradients = _tool_button(
             "gradient",
             "Colour points by the gradient of the loss; points that the attacked model does not see are faint",
+        )
+        self.critical = _tool_button(
+            "critical", "Colour points by the number of channels whose maximum they attain in the attacked model"
         )
         self.blink = _tool_button("eye", "Show the clean shape on the right while held down (B)", checkable=False)
         self.magnification = QComboBox()
@@ -77,8 +99,9 @@ class PairView(QWidget):
         clean: ArrayLike,
         adversarial: ArrayLike | None = None,
         origin: ArrayLike | None = None,
-        gradient: ArrayLike | None = None,
+        values: PointValues | None = None,
         longest: float | None = None,
+        note: str = "",
     ) -> None:
         """Show a cloud and its adversarial version. The clean view is not redrawn if its cloud is the same.
 
@@ -88,11 +111,12 @@ class PairView(QWidget):
             (N, 3) and (M, 3), in unit-sphere radii. If M = N, point i of one belongs to point i of the other.
         origin
             (M, 3), where the points of ``adversarial`` were, if not at those of ``clean``.
-        gradient
-            (M,), lengths of the gradient at the points of ``adversarial``, which then have their colours by it and not
-            by their displacements.
+        values
+            By which points have their colours; without them, by their displacements.
         longest
             Displacement at the end of the colour scale; without it, the longest one that is shown.
+        note
+            For the corner of the adversarial view, where colours are by displacements.
 
         Raises
         ------
@@ -101,21 +125,35 @@ class PairView(QWidget):
         """
         clean = np.asarray(clean, np.float32)
         origin = clean if origin is None else np.asarray(origin, np.float32)
-        if not np.array_equal(clean, self.clean.points):
-            self.clean.set_points(clean)
+        limits = (0.0, 1.0) if values is None else (0.0, _usual_end(values.adversarial, values.clean))
+        self._set_clean(clean, values, limits)
         if adversarial is None:
             self.adversarial.set_points(np.empty((0, 3)))
-        elif gradient is not None:
-            top = _round_up(float(np.max(gradient, initial=0.0)))
+        elif values is not None:
             self.adversarial.set_points(
-                adversarial, origin=origin, values=gradient, limits=(0.0, top), name="‖∇‖", faint_zeros=True
+                adversarial,
+                origin=origin,
+                values=values.adversarial,
+                limits=limits,
+                name=values.name,
+                faint_zeros=True,
+                note=values.adversarial_note,
             )
         elif np.shape(adversarial) == np.shape(origin):
             displacements = np.linalg.norm(np.subtract(adversarial, origin), axis=1)
             top = _round_up(float(displacements.max(initial=0.0)) if longest is None else longest)
-            self.adversarial.set_points(adversarial, origin=origin, values=displacements, limits=(0.0, top))
+            self.adversarial.set_points(adversarial, origin=origin, values=displacements, limits=(0.0, top), note=note)
         else:
             self.adversarial.set_points(adversarial, origin=origin)
+
+    def _set_clean(self, points: NDArray[np.float32], values: PointValues | None, limits: tuple[float, float]) -> None:
+        """Show the clean cloud (N, 3), unless it is shown already."""
+        if values is not None and values.clean is not None:
+            self.clean.set_points(
+                points, values=values.clean, limits=limits, name=values.name, faint_zeros=True, note=values.clean_note
+            )
+        elif self.clean.values is not None or not np.array_equal(points, self.clean.points):
+            self.clean.set_points(points)
 
     def clear(self) -> None:
         """Empty both views."""
@@ -160,6 +198,14 @@ class PairView(QWidget):
 
     # --- internals -------------------------------------------------------------------------------------------------
 
+    def _on_colouring(self, chosen: QToolButton, on: bool) -> None:
+        """Let one button of the two be checked, or none."""
+        buttons = {"gradient": self.gradients, "critical": self.critical}
+        for button in buttons.values():
+            if on and button is not chosen:
+                button.setChecked(False)
+        self.colouringChanged.emit(next((name for name, each in buttons.items() if each.isChecked()), "displacement"))
+
     def _make_toolbar(self) -> QWidget:
         toolbar = QWidget()
         theme.set_role(toolbar, "panel")
@@ -173,7 +219,15 @@ class PairView(QWidget):
         row.addWidget(viewpoint)
         row.addStretch(1)
         self._caption = Label("displacement", "caption")
-        for widget in (self.gradients, self.blink, self.overlay, self.vectors, self._caption, self.magnification):
+        for widget in (
+            self.gradients,
+            self.critical,
+            self.blink,
+            self.overlay,
+            self.vectors,
+            self._caption,
+            self.magnification,
+        ):
             row.addWidget(widget)
         return toolbar
 
@@ -188,6 +242,8 @@ class PairView(QWidget):
         self.blink.pressed.connect(self._blink)
         self.blink.released.connect(self._blink)
         self.magnification.currentIndexChanged.connect(self._magnify)
+        for button in (self.gradients, self.critical):
+            button.toggled.connect(lambda on, button=button: self._on_colouring(button, on))
         self.viewpoints.triggered.connect(lambda action: self.look_from(action.text()))
         application = QApplication.instance()
         assert isinstance(application, QApplication)
@@ -235,6 +291,13 @@ class PairView(QWidget):
 
 def _tool_button(icon: str, purpose: str, *, checkable: bool = True, checked: bool = False) -> QToolButton:
     return tool_button(icon=icon, role="flat", tip=purpose, name=purpose, checkable=checkable, checked=checked)
+
+
+def _usual_end(*values: ArrayLike | None) -> float:
+    """The end of the colours of values: 19 of 20 of those above 0 are below it, so that a few hide no others."""
+    shown = np.concatenate([np.asarray(each, np.float32) for each in values if each is not None])
+    above = shown[shown > 0]
+    return _round_up(float(np.percentile(above, 95))) if len(above) else 1.0
 
 
 def _round_up(length: float) -> float:

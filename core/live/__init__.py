@@ -4,11 +4,12 @@ The window calls these functions from a worker thread; the command line and the 
 """
 
 from core.live.outcome import Outcome, attacked_outcome, rescaled_outcome
-from core.live.scene import Scene, Setup
+from core.live.scene import Colouring, Scene, Setup
 from core.live.steps import AttackResult, advance, attack, begin, refit, show, traces
 
 __all__ = [
     "AttackResult",
+    "Colouring",
     "Outcome",
     "Scene",
     "Setup",

@@ -1,7 +1,7 @@
 """The values that describe one cloud under one attack: its setup, and the scene at one state of the attack."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from core.models.checkpoints import LoadedModel
 from core.models.typical import UNLIKE
 
 Array = NDArray[np.float32]
+Colouring = Literal["displacement", "gradient", "critical"]
+"""What the points' colours show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +32,9 @@ class Setup:
     """Index of the class that a targeted attack moves towards."""
     seed: int = 0
     """Seed of the random starts."""
-    gradients: bool = False
-    """Whether scenes have the gradient at every point; it costs one more backward pass of the attacked model."""
+    colouring: Colouring = "displacement"
+    """What scenes have for the colours of points: a gradient costs one more backward pass of the attacked model,
+    critical points one more forward pass."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -76,6 +79,10 @@ class Scene:
 
     In a PointNet it is 0 at all but the critical points, which are those that the maximum over points selects.
     """
+    critical: NDArray[np.int64] | None = None
+    """(N,) number of channels whose maximum each point of the adversarial cloud attains; see ``critical_channels``."""
+    clean_critical: NDArray[np.int64] | None = None
+    """(N,) the same for the clean cloud."""
 
     @property
     def epsilon(self) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from core.attacks import State
+from core.evaluation.critical_points import critical_channels
 from core.events import Cancel, Done, Event, Step
 from core.live.predictions import Array, clean_batch, gradient_lengths, predict_all
 from core.live.scene import Scene, Setup
@@ -46,7 +47,7 @@ def begin(setup: Setup) -> Scene:
         bool(model.typical.unlike(confidence.max()[None], latent[None])[0]) if model.typical else None
         for model, confidence, latent in zip(setup.models, confidences, latents, strict=True)
     )
-    return Scene(
+    scene = Scene(
         setup=setup,
         state=state,
         clean_confidence=confidences,
@@ -57,8 +58,8 @@ def begin(setup: Setup) -> Scene:
         distances=distance,
         loss=loss,
         unlike_training=unlike_training,
-        gradient=gradient_lengths(setup, x, y) if setup.gradients else None,
     )
+    return _with_colours(scene, x)
 
 
 def advance(scene: Scene) -> Scene:
@@ -106,7 +107,7 @@ def show(scene: Scene, state: State) -> Scene:
         loss = float(-np.log(max(confidence, 1e-38)))
     else:
         loss = float(evaluation.loss)
-    return replace(
+    scene = replace(
         scene,
         state=state,
         adversarial_confidence=confidences,
@@ -114,8 +115,20 @@ def show(scene: Scene, state: State) -> Scene:
         points=adversarial[0].numpy(force=True),
         distances=distance,
         loss=loss,
-        gradient=gradient_lengths(setup, adversarial, state.label) if setup.gradients else None,
     )
+    return _with_colours(scene, adversarial)
+
+
+def _with_colours(scene: Scene, adversarial: torch.Tensor) -> Scene:
+    """The scene with what its setup wants for the colours of points; adversarial (1, N, 3) is its cloud."""
+    setup, gradient, critical, clean_critical = scene.setup, None, None, scene.clean_critical
+    model = setup.models[setup.primary].module
+    if setup.colouring == "gradient":
+        gradient = gradient_lengths(setup, adversarial, scene.state.label)
+    if setup.colouring == "critical":
+        critical = critical_channels(model, adversarial)
+        clean_critical = critical_channels(model, scene.state.clean) if clean_critical is None else clean_critical
+    return replace(scene, gradient=gradient, critical=critical, clean_critical=clean_critical)
 
 
 def traces(states: Sequence[State]) -> tuple[Array, Array]:

@@ -54,9 +54,9 @@ def test_forty_classes_differ_in_colour_or_marker_and_neighbours_in_both(scheme,
 
 
 @SCHEMES
-def test_the_displacement_map_is_perceptually_uniform_from_unmoved_to_adversarial(scheme, qapp):
+def test_the_map_of_values_is_perceptually_uniform_from_unmoved_to_adversarial(scheme, qapp):
     theme.apply(qapp, "dark" if scheme.dark else "light")
-    colours = theme.displacement_map().map(np.linspace(0, 1, 17), mode="qcolor")
+    colours = theme.value_map().map(np.linspace(0, 1, 17), mode="qcolor")
     assert (colours[0], colours[-1]) == (scheme.unmoved, scheme.adv)
     lab = np.array([pg.functions.colorCIELab(colour) for colour in colours])
     steps = np.linalg.norm(np.diff(lab, axis=0), axis=1)

@@ -394,7 +394,7 @@ def test_a_key_colours_the_points_by_the_gradient_and_says_how_many_have_none(pe
     shot(person.window, "window-gradients")
     none = int((person.store.scene.gradient == 0).sum())
     assert 0.3 < none / 1024 < 1
-    assert view._corner_note() == f"no gradient at {none} of 1,024 points"
+    assert view._corner_note() == f"no gradient at {none} of 1,024"
     person.press(Qt.Key.Key_R)
     person.wait_until(lambda: person.store.scene.step == 0, "the clean cloud")
     assert person.store.scene.gradient is not None, "stepping shows those of each step"

@@ -1,6 +1,5 @@
 """Workspaces, drawers and the Stage in the window, by mouse and keys; what is kept until the next start."""
 
-
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt

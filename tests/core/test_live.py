@@ -254,7 +254,7 @@ def test_an_attack_that_a_rule_stops_is_over_and_shows_its_result(models: tuple[
 def test_asked_for_gradients_a_scene_tells_those_of_its_loss(models: tuple[LoadedModel, ...]) -> None:
     given = setup(models, preset("pgd", steps=3))
     assert attacked(given, 0.1).scene.gradient is None
-    given = replace(given, gradients=True)
+    given = replace(given, colouring="gradient")
     clean, scene = live.begin(given), attacked(given, 0.1).scene
     for shown in (clean, scene, live.refit(scene, 0.05), live.show(scene, attacked(given, 0.1).states[1])):
         points = torch.from_numpy(shown.points)[None].requires_grad_()
@@ -265,7 +265,9 @@ def test_asked_for_gradients_a_scene_tells_those_of_its_loss(models: tuple[Loade
 
 def test_of_a_pointnet_most_points_have_no_gradient() -> None:
     model = load_model(builtin_models()["pointnet-simple"])
-    given = live.Setup((model,), 0, preset("square"), Cloud(make_shape("chair", [1, 1]), "chair", 4), gradients=True)
+    given = live.Setup(
+        (model,), 0, preset("square"), Cloud(make_shape("chair", [1, 1]), "chair", 4), colouring="gradient"
+    )
     gradient = live.begin(given).gradient
     assert gradient is not None
     assert 0.3 < (gradient == 0).mean() < 1
@@ -282,7 +284,7 @@ def test_a_model_without_gradients_is_attacked_by_queries_and_has_a_gradient_at_
 
     torch.manual_seed(0)
     foreign = replace(model("foreign", 0), module=Adapter(Detached(), Call("BN3")))
-    given = replace(setup((foreign,), preset("square", steps=3)), gradients=True)
+    given = replace(setup((foreign,), preset("square", steps=3)), colouring="gradient")
     scene = attacked(given, 0.1).scene
     assert scene.gradient is not None
     assert not scene.gradient.any()

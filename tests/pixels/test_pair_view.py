@@ -8,7 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.shell import theme
-from app.views.pair import PairView
+from app.views.pair import PairView, PointValues
 from tests.app.mouse import move_mouse
 from tests.pixels.pictures import drawn, pixels, scene
 
@@ -185,7 +185,7 @@ def test_coloured_by_gradient_points_without_one_are_faint_and_counted(pair, cha
     plain = picture(pair.adversarial)
     gradient = np.zeros(len(chair), np.float32)
     gradient[: len(chair) // 10] = np.linspace(0.01, 0.1, len(chair) // 10)
-    pair.set_pair(chair, attacked, gradient=gradient)
+    pair.set_pair(chair, attacked, values=PointValues("‖∇‖", gradient, "no gradient at many points"))
     shot(pair, "pair-gradient")
     middle = scene(pair.adversarial.grab().toImage())
     canvas = np.array(theme.current().canvas.getRgb()[:3], float)
@@ -195,6 +195,7 @@ def test_coloured_by_gradient_points_without_one_are_faint_and_counted(pair, cha
         return np.abs(pixels(picture)[seen] - canvas).sum(axis=-1)
 
     faint = contrast(middle)
+    assert pair.adversarial._corner_note() == "no gradient at many points"
     pair.set_pair(chair, attacked)
     assert np.median(faint) < 0.5 * np.median(contrast(scene(pair.adversarial.grab().toImage())))
     assert faint.max() > 2 * np.median(faint), "the points with a gradient stand out"
