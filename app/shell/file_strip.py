@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
-from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QKeySequence, QPixmap, QShortcut
+from PySide6.QtWidgets import QListWidgetItem, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, number
 from app.stage.orientation import OrientationController
 from app.store import FileSource, Store
-from app.views.thumbnails import SIZE, thumbnail
+from app.views.thumbnail_list import DATA, Thumbnail, ThumbnailList
+from app.views.thumbnails import thumbnail
 from core.runtime.files import readable
-
-_PATH = Qt.ItemDataRole.UserRole
 
 
 class FileStrip(QWidget):
@@ -25,16 +23,7 @@ class FileStrip(QWidget):
         super().__init__(parent)
         self._store, self._orientation = store, orientation
         self._pictures: dict[FileSource, QPixmap] = {}
-        self.list = QListWidget()
-        self.list.setViewMode(QListView.ViewMode.IconMode)
-        self.list.setMovement(QListView.Movement.Static)
-        self.list.setFlow(QListView.Flow.LeftToRight)
-        self.list.setWrapping(False)
-        self.list.setUniformItemSizes(True)
-        self.list.setAccessibleName("My files")
-        self.list.setIconSize(QSize(SIZE, SIZE))
-        self.list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(SIZE + 3 * theme.SPACE_M)
+        self.list = ThumbnailList("My files")
         self.list.currentItemChanged.connect(self._choose)
         self.list.itemClicked.connect(self._choose)
         remove = QShortcut(QKeySequence(Qt.Key.Key_Delete), self.list, self._remove)
@@ -53,15 +42,11 @@ class FileStrip(QWidget):
 
     def _fill(self) -> None:
         known, self._pictures = self._pictures, {}
-        with QSignalBlocker(self.list):
-            self.list.clear()
-            for source in self._store.files:
-                picture = known.get(source) or self._thumbnail(source)
-                self._pictures[source] = picture
-                item = QListWidgetItem(QIcon(picture), "", self.list)
-                set_tooltip(item, readable(str(source.path)))
-                item.setData(Qt.ItemDataRole.AccessibleTextRole, readable(source.path.name))
-                item.setData(_PATH, source.path)
+        for source in self._store.files:
+            self._pictures[source] = known.get(source) or self._thumbnail(source)
+        self.list.set_thumbnails(
+            [Thumbnail(picture, each.path, readable(str(each.path))) for each, picture in self._pictures.items()]
+        )
         self.setVisible(bool(self._store.files))
         self._show_current()
 
@@ -90,11 +75,11 @@ class FileStrip(QWidget):
         self.facts.setText(f"{readable(source.path.name)}: {points}; box {box} in its own units.")
 
     def _choose(self, item: QListWidgetItem | None, *_: object) -> None:
-        source = next((each for each in self._store.files if item is not None and each.path == item.data(_PATH)), None)
+        source = next((each for each in self._store.files if item is not None and each.path == item.data(DATA)), None)
         if source is not None and (self._store.source is None or self._store.source.path != source.path):
             self._orientation.show_file(source)
 
     def _remove(self) -> None:
         item = self.list.currentItem()
         if item is not None:
-            self._store.remove_file(item.data(_PATH))
+            self._store.remove_file(item.data(DATA))

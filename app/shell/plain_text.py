@@ -6,8 +6,8 @@ Labels and buttons are created in ``app/shell/widgets.py``, tooltips set by ``se
 
 from html import escape
 
-from PySide6.QtCore import QPoint
-from PySide6.QtGui import QAction, QStandardItem, Qt
+from PySide6.QtCore import QBuffer, QIODevice, QPoint
+from PySide6.QtGui import QAction, QPixmap, QStandardItem, Qt
 from PySide6.QtWidgets import QListWidgetItem, QToolTip, QWidget
 
 from core.runtime.text import printable
@@ -39,6 +39,21 @@ def tooltip_text(text: str, *, wrap: bool = False) -> str:
 def set_tooltip(target: QWidget | QAction | QListWidgetItem | QStandardItem, text: str, *, wrap: bool = False) -> None:
     """Set a tooltip; ``wrap`` breaks a long text into lines."""
     target.setToolTip(tooltip_text(text, wrap=wrap))
+
+
+def show_picture_tooltip(position: QPoint, picture: QPixmap | None, text: str, widget: QWidget) -> None:
+    """Show a tooltip with a picture before the text; None for no picture."""
+    if picture is None or not text:
+        show_tooltip(position, text, widget)
+        return
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    picture.save(buffer, "PNG")
+    size, data = picture.deviceIndependentSize().toSize(), bytes(buffer.data().toBase64().data()).decode("ascii")
+    image = f'<img src="data:image/png;base64,{data}" width="{size.width()}" height="{size.height()}">'
+    words = escape(multi_line(text)).replace("\n", "<br>")
+    cells = f'<td>{image}</td><td style="padding-left: 8px; white-space: nowrap">{words}</td>'
+    QToolTip.showText(position, f"<table><tr>{cells}</tr></table>", widget)
 
 
 def show_tooltip(position: QPoint, text: str, widget: QWidget) -> None:

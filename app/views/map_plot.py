@@ -1,11 +1,12 @@
-"""The plot of the latent map, with the names of the classes and the marker of the shown cloud, and its legend."""
+"""The plot of the latent map, with the names of the classes, the shown cloud's marker and trail, and a lasso."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import ceil
 
 import pyqtgraph as pg
 from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QBrush,
     QColor,
@@ -17,20 +18,17 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPixmap,
-    QResizeEvent,
+    QPolygonF,
 )
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout
 
 from app.shell import theme
-from app.shell.plain_text import show_tooltip
 from app.shell.widgets import Label
 from app.views import annotations
-from app.views.painting import draw_text, plot_pen, translucent
+from app.views.painting import plot_pen, translucent
 from core.runtime.text import printable
 
 POINT_SIZE = 7  # in pixels
-ROW_HEIGHT, SYMBOL_WIDTH = 20, 16  # of the legend, in pixels
-MAX_NAME_WIDTH = 200  # of a class in the legend, in pixels; longer ones end in an ellipsis
 DISC_RADIUS = 14  # in pixels, of the disc behind the star of the shown cloud
 
 PointStyle = tuple[str, QBrush, QPen]  # marker, fill, outline
@@ -50,20 +48,31 @@ def point_style(marker: str, colour: QColor, adversarial: bool) -> PointStyle:
 
 
 class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
-    """The points without axes, which have no meaning on a t-SNE map; names and marker are painted over them."""
+    """The points without axes, which have no meaning on a t-SNE map; all else is painted over them.
 
-    def __init__(self, hint: str, tip: Callable[[QPointF], str]) -> None:
+    A drag moves the map; with Shift, or while ``lasso_on``, it draws a lasso.
+    """
+
+    lassoed = Signal(object)
+    """The outline (QPolygonF) that was drawn, in the coordinates of the map."""
+
+    def __init__(self, hint: str, show_tip: Callable[[QPointF, QPoint], None]) -> None:
         super().__init__()
-        self._hint, self._tip = hint, tip
+        self._hint, self._show_tip = hint, show_tip
+        self.lasso_on = False
+        self._lasso: list[QPointF] = []  # on the screen, while it is drawn
+        self._trail: list[QPointF] = []  # earlier positions of the shown cloud, the last first
+        self._links: list[QPointF] = []  # a point, then those that it is linked to
         self._names: list[tuple[str, QPointF]] = []
         self._outlined_texts: dict[str, QPixmap] = {}
         self._marker: list[QPointF] = []  # position of the shown cloud, then of its clean original
-        self.busy, self.stale = _note_label("chip"), _note_label("chip-warn")
+        self.busy, self.stale, self.caption = (_note_label(role) for role in ("chip", "chip-warn", "caption"))
         corner = QVBoxLayout(self.viewport())
         corner.setContentsMargins(theme.SPACE_S, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
         for note in (self.stale, self.busy):
             corner.addWidget(note, 0, Qt.AlignmentFlag.AlignLeft)
         corner.addStretch()
+        corner.addWidget(self.caption, 0, Qt.AlignmentFlag.AlignLeft)
         self.box = pg.ViewBox(lockAspect=True, enableMenu=False)
         self.setCentralItem(self.box)
         self.box.sigRangeChanged.connect(lambda: self.viewport().update())  # names and marker move with the points
@@ -78,26 +87,53 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._names = names
         self.viewport().update()
 
-    def set_marker(self, places: list[QPointF]) -> None:
+    def set_marker(self, places: list[QPointF], trail: list[QPointF]) -> None:
         dirty = self._marker_area()
-        self._marker = places
+        self._marker, self._trail = places, trail
         self.viewport().update(dirty.united(self._marker_area()))
+
+    def set_links(self, places: list[QPointF]) -> None:
+        """Join the first place to the others by lines."""
+        self._links = places
+        self.viewport().update()
 
     def _on_screen(self, place: QPointF) -> QPointF:
         return self.box.mapViewToScene(place)
 
     def _marker_area(self) -> QRect:
         area = QRectF()
-        for place in map(self._on_screen, self._marker):
+        for place in map(self._on_screen, (*self._marker, *self._trail)):
             reach = DISC_RADIUS + 2
             area = area.united(QRectF(place.x() - reach, place.y() - reach, 2 * reach, 2 * reach))
         return area.toAlignedRect()
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent):
-            show_tooltip(event.globalPos(), self._tip(self.mapToScene(event.pos())), self)
+            self._show_tip(self.mapToScene(event.pos()), event.globalPos())
             return True
         return super().viewportEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if event.button() == Qt.MouseButton.LeftButton and (self.lasso_on or shift):
+            self._lasso = [event.position()]
+        else:
+            super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._lasso:
+            self._lasso.append(event.position())
+            self.viewport().update()
+        else:
+            super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._lasso:
+            outline, self._lasso = [*self._lasso, event.position()], []
+            self.viewport().update()
+            self.lassoed.emit(QPolygonF([self.box.mapSceneToView(self.mapToScene(at.toPoint())) for at in outline]))
+        else:
+            super().mouseReleaseEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.box.enableAutoRange()
@@ -106,16 +142,21 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         super().paintEvent(event)
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_links(painter)
         self._paint_names(painter)
         self._paint_marker(painter)
+        self._paint_lasso(painter)
         if not self._names and self.busy.isHidden():
             annotations.empty(painter, self.viewport().rect(), "No map yet", self._hint)
 
     def _paint_names(self, painter: QPainter) -> None:
         pictures = [self._name_image(name) for name, _ in self._names]
         boxes = [QRectF(QPointF(), picture.deviceIndependentSize()) for picture in pictures]
+        width = self.viewport().width()
         for box, (_, place) in zip(boxes, self._names, strict=True):
             box.moveCenter(self._on_screen(place))
+            if 0 < box.center().x() < width:  # a name at the edge is moved inside
+                box.moveLeft(max(0.0, min(box.left(), width - box.width())))
         for box, picture in zip(separated(boxes), pictures, strict=True):
             painter.drawPixmap(box.topLeft(), picture)
 
@@ -125,9 +166,30 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             picture = self._outlined_texts[name] = _outlined_text(name, ratio)
         return picture
 
+    def _paint_links(self, painter: QPainter) -> None:
+        now, places = theme.current(), [self._on_screen(place) for place in self._links]
+        for place in places[1:]:
+            painter.setPen(QPen(now.text, 1))
+            painter.drawLine(places[0], place)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for at, place in enumerate(places):
+            painter.setPen(QPen(now.text, 1 if at else 2))
+            painter.drawEllipse(place, *(2 * [POINT_SIZE - 1 if at else POINT_SIZE + 2]))
+
+    def _paint_lasso(self, painter: QPainter) -> None:
+        if self._lasso:
+            accent = theme.current().accent
+            painter.setPen(QPen(accent, 1.5, Qt.PenStyle.DashLine))
+            painter.setBrush(translucent(accent, 0.12))
+            painter.drawPolygon(QPolygonF(self._lasso))
+
     def _paint_marker(self, painter: QPainter) -> None:
         """A star for the shown cloud and a dot for its clean original, each on a disc of the background colour."""
         now, places = theme.current(), [self._on_screen(place) for place in self._marker]
+        trail = [self._on_screen(place) for place in self._trail]
+        for share, (start, end) in enumerate(pairwise(reversed(trail)), start=1):
+            painter.setPen(QPen(translucent(now.adv, 0.2 + 0.7 * share / len(trail)), 2))
+            painter.drawLine(start, end)
         if len(places) == 2:
             for colour, width in ((now.canvas, 5), (now.text, 2)):
                 painter.setPen(QPen(colour, width))
@@ -137,42 +199,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             painter.setPen(QPen(now.text, 1.5))
             painter.setBrush(now.canvas)
             painter.drawEllipse(place, radius, radius)
-            _draw_symbol(painter, place, size, (symbol, QBrush(colour), QPen(Qt.PenStyle.NoPen)))
-
-
-class MapLegend(QWidget):
-    """The meaning of outlines, colours and markers, in as many columns as the height requires."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._entries: list[tuple[str, PointStyle]] = []
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Ignored)
-
-    def set_entries(self, entries: list[tuple[str, PointStyle]]) -> None:
-        self._entries = entries
-        self._update_layout()
-        self.update()
-
-    def _update_layout(self) -> None:
-        metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
-        widest = max((metrics.horizontalAdvance(printable(name)) for name, _ in self._entries), default=0)
-        widest = min(widest, MAX_NAME_WIDTH)
-        self._rows, self._column = max(1, self.height() // ROW_HEIGHT), SYMBOL_WIDTH + widest + theme.SPACE_M
-        self.setFixedWidth(self._column * -(-len(self._entries) // self._rows))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        self._update_layout()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        font = theme.font(theme.CAPTION_PX)
-        for at, (name, style) in enumerate(self._entries):
-            column, row = divmod(at, self._rows)
-            box = QRect(column * self._column, row * ROW_HEIGHT, self._column, ROW_HEIGHT)
-            centre = QPointF(box.left() + SYMBOL_WIDTH / 2 - 2, box.center().y() + 0.5)
-            _draw_symbol(painter, centre, POINT_SIZE + 1, style)
-            draw_text(painter, box.adjusted(SYMBOL_WIDTH, 0, 0, 0), name, font, theme.current().text)
+            draw_symbol(painter, place, size, (symbol, QBrush(colour), QPen(Qt.PenStyle.NoPen)))
 
 
 def separated(boxes: Sequence[QRectF]) -> list[QRectF]:
@@ -217,7 +244,7 @@ def _outlined_text(text: str, ratio: float) -> QPixmap:
     return picture
 
 
-def _draw_symbol(painter: QPainter, place: QPointF, size: float, style: PointStyle) -> None:
+def draw_symbol(painter: QPainter, place: QPointF, size: float, style: PointStyle) -> None:
     marker, inside, ring = style
     painter.save()
     painter.translate(place)

@@ -1,126 +1,128 @@
 """The latent map: latents of clean and adversarial clouds in the plane, and the position of the shown cloud."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
-from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QPen
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QKeyEvent, QPen, QPixmap, QPolygonF
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip
+from app.shell.plain_text import set_tooltip, show_picture_tooltip
 from app.shell.widgets import Label, tool_button
-from app.views.map_plot import POINT_SIZE, MapLegend, MapPlot, PointStyle, class_point_style, point_style
+from app.views.map_legend import LegendEntry, MapLegend
+from app.views.map_plot import POINT_SIZE, MapPlot, PointStyle, class_point_style, point_style
+from app.views.map_points import HELP, HINT, NO_POINTS, MapPoints
 from app.views.painting import plot_pen, translucent
-from core.runtime.text import printable
 
 CLICK_RADIUS = 8  # in pixels: the largest distance of the mouse from a point that it selects
+FADED = 0.12  # opacity of points that were not found
+MOST_TRAIL = 200  # positions of the shown cloud that its trail keeps
 STALE_NOTE = "settings changed – run again"
 MARKER_CAPTION = "★ the current cloud, placed in a fixed map"
-
-
-def medoid(points: NDArray[np.floating]) -> int:
-    """Index of the point (of (n, 2)) whose summed distance to all others is smallest."""
-    places = points @ (1, 1j)
-    return int(np.abs(places[:, None] - places).sum(axis=1).argmin())
 
 
 class MapView(QWidget):
     """Points in the plane, drawn in their `class_point_style`, with the name of each class at its medoid.
 
-    Drag and wheel move and zoom, a double click shows everything again.
+    Drag and wheel move and zoom, a double click shows everything again. Kinds and classes can be hidden; points that
+    are outside a lasso, or that a search does not find, are faded.
 
     Parameters
     ----------
     empty
         Sentence shown while there is no map.
+    picture
+        Returns a picture of the cloud of a point, for its tooltip; None for none.
     """
 
     picked = Signal(int)
-    """Index of the clicked point."""
+    """Index of the point that was clicked, or found and then opened with Enter."""
+    lassoed = Signal(object)
+    """Indices (m,) of the points in a new lasso; none if it was taken away."""
 
-    def __init__(self, empty: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        empty: str = "",
+        picture: Callable[[int], QPixmap | None] = lambda _: None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._xy = np.empty((0, 2))
-        self._labels = np.empty(0, int)
-        self._adversarial = np.empty(0, bool)
-        self._classes: list[str] = []
+        self._picture = picture
+        self.points = NO_POINTS
+        self._in_lasso = np.empty(0, bool)
+        self._hidden: set[int] = set()
+        """Classes that are not shown."""
+        self._marker: list[QPointF] = []
+        self._trail: list[QPointF] = []
         self._styles: list[tuple[PointStyle, PointStyle]] = []
         """Of clean and adversarial points of each class; cached, because creating them is slow."""
-        self._plot = MapPlot(empty, self._tip)
+        self._plot = MapPlot(empty, self._show_tip)
         self._legend = MapLegend()
         self._pairs = pg.PlotCurveItem(connect="pairs")
-        self._points = (pg.ScatterPlotItem(size=POINT_SIZE), pg.ScatterPlotItem(size=POINT_SIZE))  # clean, adversarial
-        for depth, item in enumerate((self._pairs, *self._points)):
+        self._items = tuple(pg.ScatterPlotItem(size=POINT_SIZE) for _ in range(4))
+        """Faded clean and adversarial points, then those that are not faded."""
+        for depth, item in enumerate((self._pairs, *self._items)):
             item.setZValue(depth)
             self._plot.box.addItem(item)
+        for item in self._items[:2]:
+            item.setOpacity(FADED)
         self._toggles = tuple(_toggle(text) for text in ("clean", "adversarial", "pairs"))
         self._toggles[2].setChecked(False)
         set_tooltip(self._toggles[2], "Join each clean point with its adversarial one")
+        self.lasso = _toggle("lasso")
+        self.lasso.setChecked(False)
+        set_tooltip(self.lasso, "Draw around points to list their clouds (or drag with Shift; Esc takes it away)")
+        self.search = QLineEdit(placeholderText=HINT, clearButtonEnabled=True)
+        self.search.setAccessibleName("Find points of the map")
+        set_tooltip(self.search, HELP, wrap=True)
+        theme.set_icon(self.search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition), "search", "muted")
+        self._count, self._opened = Label(role="caption"), -1
+        """The point that Enter opened last."""
         self._plot.stale.setText(STALE_NOTE)
-        self._caption = Label(role="caption")
-        bar, body, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
-        for toggle in self._toggles:
-            toggle.toggled.connect(self._apply_toggles)
-            bar.addWidget(toggle)
-        bar.addStretch()
-        bar.addWidget(self._caption)
-        body.setSpacing(theme.SPACE_M)
-        body.addWidget(self._plot, 1)
-        body.addWidget(self._legend)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(theme.SPACE_XS)
-        layout.addLayout(bar)
-        layout.addLayout(body, 1)
-        self._plot.scene().sigMouseClicked.connect(self._click)
-        theme.notifier.changed.connect(self._apply_theme)
+        self._plot.caption.setText(MARKER_CAPTION)
+        self._lay_out()
+        self._connect()
         self.setAccessibleName("Map of the latents")
         self._draw()
 
-    def set_map(self, xy: ArrayLike, labels: ArrayLike, adversarial: ArrayLike, classes: Sequence[str]) -> None:
-        """Show a map, or its next iteration while it is being fitted.
-
-        Parameters
-        ----------
-        xy
-            (n, 2) positions.
-        labels
-            (n,) true classes.
-        adversarial
-            (n,) whether a point is of an adversarial cloud. If there are as many as clean points, the k-th adversarial
-            point belongs to the k-th clean one, and a line can be drawn between them.
-        classes
-            Names of all classes.
-
-        Raises
-        ------
-        ValueError
-            If the lengths differ, a position is not finite, or a label is not that of a class.
-        """
-        xy, labels, adversarial = np.asarray(xy, float), np.asarray(labels, int), np.asarray(adversarial, bool)
-        if xy.ndim != 2 or xy.shape[1] != 2 or labels.shape != (len(xy),) or adversarial.shape != (len(xy),):
-            raise ValueError(
-                f"a map of shape {xy.shape} with labels {labels.shape} and adversarial marks {adversarial.shape} was "
-                "given; (n, 2), (n,) and (n,) are needed"
-            )
-        if not np.isfinite(xy).all():
-            raise ValueError("the map has a position that is not finite")
-        if labels.size and not 0 <= labels.min() <= labels.max() < len(classes):
-            raise ValueError(f"labels from {labels.min()} to {labels.max()} do not fit {len(classes)} classes")
-        self._xy, self._labels, self._adversarial, self._classes = xy, labels, adversarial, list(classes)
+    def set_map(self, points: MapPoints) -> None:
+        """Show a map, or its next iteration while it is being fitted."""
+        if len(points.xy) != len(self.points.xy) or points.classes != self.points.classes:
+            self._in_lasso = np.zeros(len(points.xy), bool)
+            self._hidden.clear()
+        self.points = points
+        self._plot.set_links([])
         self._draw()
 
     def set_marker(self, xy: ArrayLike | None, xy_clean: ArrayLike | None = None) -> None:
         """Draw the star of the shown cloud at `xy`, and a line to it from `xy_clean`, that of its clean original.
 
-        Both are (2,). The map itself stays the same. None removes the star.
+        Both are (2,). The map itself stays the same. While the clean original stays where it is, the star leaves a
+        trail. None removes the star.
         """
         places = [QPointF(*np.asarray(place, float)) for place in (xy, xy_clean) if place is not None]
-        self._caption.setText(MARKER_CAPTION if places else "")
-        self._plot.set_marker(places)
+        if len(places) != 2 or self._marker[1:] != places[1:]:
+            self._trail = []
+        if places and self._trail[:1] != places[:1]:
+            self._trail = [places[0], *self._trail][:MOST_TRAIL]
+        self._marker = places
+        self._plot.caption.setVisible(bool(places))
+        self._plot.set_marker(places, self._trail)
+
+    def set_links(self, index: int, others: ArrayLike) -> None:
+        """Join a point to others by lines, until the next map; without others there are none."""
+        ends = np.asarray(others, int)
+        self._plot.set_links([QPointF(*self.points.xy[at]) for at in (index, *ends)] if len(ends) else [])
+
+    def clear_lasso(self) -> None:
+        """Take the lasso away, so that no point is faded because of it."""
+        if self._in_lasso.any():
+            self._in_lasso[:] = False
+            self._draw()
 
     def set_busy(self, text: str | None) -> None:
         """Show the progress of fitting over the map, such as "iteration 250 of 750 · KL 1.84"; None when it is done."""
@@ -136,66 +138,142 @@ class MapView(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(640, 360)
 
+    # --- layout ----------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        bar, body, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
+        for button in (*self._toggles, self.lasso):
+            bar.addWidget(button)
+        bar.addWidget(self.search, 1)
+        bar.addWidget(self._count)
+        body.setSpacing(theme.SPACE_M)
+        body.addWidget(self._plot, 1)
+        body.addWidget(self._legend)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE_XS)
+        layout.addLayout(bar)
+        layout.addLayout(body, 1)
+
+    def _connect(self) -> None:
+        for toggle in self._toggles:
+            toggle.toggled.connect(self._draw)
+        self.lasso.toggled.connect(lambda on: setattr(self._plot, "lasso_on", on))
+        self._plot.lassoed.connect(self._take_lasso)
+        self._plot.scene().sigMouseClicked.connect(self._click)
+        self._legend.toggled.connect(lambda label: self._hide_classes(self._hidden ^ {label}))
+        self._legend.singled.connect(self._single)
+        self.search.textChanged.connect(self._draw)
+        self.search.returnPressed.connect(self._open_next)
+        theme.notifier.changed.connect(self._apply_theme)
+
     # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _apply_theme(self) -> None:
         self._styles.clear()
         self._draw()
 
+    def _shown(self) -> NDArray[np.bool_]:
+        """(n,) whether a point is shown, full or faded."""
+        clean, adversarial = (toggle.isChecked() for toggle in self._toggles[:2])
+        kind = np.where(self.points.adversarial, adversarial, clean)
+        return kind & ~np.isin(self.points.labels, list(self._hidden))
+
+    def _found(self) -> NDArray[np.bool_]:
+        """(n,) whether a point is shown, in the lasso if there is one, and found by the search."""
+        found = self._shown() & self.points.matching(self.search.text())
+        return found & self._in_lasso if self._in_lasso.any() else found
+
     def _draw(self) -> None:
-        missing = range(len(self._styles), len(self._classes))
+        points, classes = self.points, self.points.classes
+        missing = range(len(self._styles), len(classes))
         self._styles += [(class_point_style(k, False), class_point_style(k, True)) for k in missing]
-        present = [int(k) for k in np.unique(self._labels)]
-        for item, adversarial in zip(self._points, (False, True), strict=True):
-            mask = self._adversarial == adversarial
+        shown, found = self._shown(), self._found()
+        kinds = ((False, False), (True, False), (False, True), (True, True))
+        for item, (adversarial, in_full) in zip(self._items, kinds, strict=True):
+            mask = shown & (points.adversarial == adversarial) & (found == in_full)
             styles = [pair[adversarial] for pair in self._styles]
-            labels = self._labels[mask]
+            labels = points.labels[mask]
             item.setData(
-                pos=self._xy[mask],
+                pos=points.xy[mask],
                 symbol=[styles[k][0] for k in labels],
                 brush=[styles[k][1] for k in labels],
                 pen=styles[0][2] if styles else None,
             )
-        self._draw_pairs()
-        self._plot.set_names([(self._classes[k], QPointF(*self._label_position(k))) for k in present])
+        self._draw_pairs(found)
+        named = [k for k in points.present if k not in self._hidden]
+        self._plot.set_names([(classes[k], QPointF(*points.xy[points.medoid(k)])) for k in named])
+        self._legend.set_entries(self._legend_entries())
+        self._count.setText("" if np.array_equal(shown, found) else f"{found.sum():,} of {shown.sum():,}")
+        clean, adversarial = (~points.adversarial).sum(), points.adversarial.sum()
+        text = f"{clean} clean and {adversarial} adversarial clouds of {len(points.present)} classes"
+        self.setAccessibleDescription(text + (f"; {self._count.text()} found" if self._count.text() else ""))
+
+    def _legend_entries(self) -> list[LegendEntry]:
         neutral = theme.current().unmoved
-        kinds = [("clean", point_style("o", neutral, False)), ("adversarial", point_style("o", neutral, True))]
-        classes = [(self._classes[k], (*self._styles[k][0][:2], QPen(Qt.PenStyle.NoPen))) for k in present]
-        self._legend.set_entries(kinds + classes if present else [])
-        clean, adversarial = (~self._adversarial).sum(), self._adversarial.sum()
-        self.setAccessibleDescription(f"{clean} clean and {adversarial} adversarial clouds of {len(present)} classes")
+        kinds = [LegendEntry(name, point_style("o", neutral, name != "clean")) for name in ("clean", "adversarial")]
+        entries = []
+        for k in self.points.present:
+            symbol, brush, _ = self._styles[k][0]
+            style = symbol, brush, QPen(Qt.PenStyle.NoPen)
+            entries.append(LegendEntry(self.points.classes[k], style, k, k not in self._hidden))
+        return kinds + entries if entries else []
 
-    def _draw_pairs(self) -> None:
-        clean, adversarial = self._xy[~self._adversarial], self._xy[self._adversarial]
-        paired = 0 < len(adversarial) == len(clean)
-        ends = np.stack([clean, adversarial], axis=1).reshape(-1, 2) if paired else np.empty((0, 2))
+    def _draw_pairs(self, found: NDArray[np.bool_]) -> None:
+        """Lines between points of which both are found."""
+        pairs = self.points.pairs
+        self._toggles[2].setEnabled(len(pairs) > 0)
+        pairs = pairs[found[pairs].all(axis=1)] if self._toggles[2].isChecked() else pairs[:0]
+        ends = self.points.xy[pairs.ravel()]
         self._pairs.setData(*ends.T, pen=plot_pen(translucent(theme.current().muted, 0.35), 1))
-        self._toggles[2].setEnabled(paired)
-        self._apply_toggles()
 
-    def _label_position(self, k: int) -> NDArray[np.floating]:
-        """Position of the name of class ``k``: the medoid of its clean points, or of all if it has no clean ones."""
-        of_class = self._labels == k
-        clean = of_class & ~self._adversarial
-        points = self._xy[clean if clean.any() else of_class]
-        return points[medoid(points)]
+    # --- classes, lasso, search ------------------------------------------------------------------------------------
 
-    def _apply_toggles(self) -> None:
-        """Show the points and lines whose buttons are checked."""
-        for item, toggle in zip((*self._points, self._pairs), self._toggles, strict=True):
-            item.setVisible(toggle.isChecked() and toggle.isEnabled())
+    def _hide_classes(self, hidden: set[int]) -> None:
+        self._hidden = hidden
+        self._draw()
+
+    def _single(self, label: int) -> None:
+        """Show one class alone; if it is alone already, all."""
+        others = set(self.points.present) - {label}
+        self._hide_classes(set() if self._hidden >= others else others)
+
+    def _take_lasso(self, outline: QPolygonF) -> None:
+        rule = Qt.FillRule.OddEvenFill
+        shown = np.flatnonzero(self._shown())
+        inside = [at for at in shown if outline.containsPoint(QPointF(*self.points.xy[at]), rule)]
+        self._in_lasso = np.zeros(len(self.points.xy), bool)
+        self._in_lasso[inside] = True
+        self._draw()
+        self.lassoed.emit(np.array(inside, int))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape takes away the search, else the lasso."""
+        if event.key() != Qt.Key.Key_Escape:
+            super().keyPressEvent(event)
+        elif self.search.text():
+            self.search.clear()
+        else:
+            self.clear_lasso()
+            self.lassoed.emit(np.empty(0, int))
+
+    def _open_next(self) -> None:
+        """Open the cloud of the point after the one that was opened last, among those that were found."""
+        found = np.flatnonzero(self._found())
+        if found.size:
+            later = found[found > self._opened]
+            self._opened = int(later[0] if later.size else found[0])
+            self.picked.emit(self._opened)
 
     # --- the mouse -------------------------------------------------------------------------------------------------
 
     def _nearest(self, place: QPointF) -> int | None:
         """Index of the visible point nearest to a position in the scene; None if it is too far away."""
-        clean, adversarial = (item.isVisible() for item in self._points)
-        shown = np.flatnonzero(np.where(self._adversarial, adversarial, clean))
+        shown = np.flatnonzero(self._shown())
         if not shown.size:
             return None
         box = self._plot.box
         at = box.mapSceneToView(place)
-        distances = np.linalg.norm((self._xy[shown] - (at.x(), at.y())) / box.viewPixelSize(), axis=1)
+        distances = np.linalg.norm((self.points.xy[shown] - (at.x(), at.y())) / box.viewPixelSize(), axis=1)
         return int(shown[distances.argmin()]) if distances.min() <= CLICK_RADIUS else None
 
     def _click(self, event: MouseClickEvent) -> None:
@@ -203,12 +281,10 @@ class MapView(QWidget):
         if event.button() == Qt.MouseButton.LeftButton and not event.double() and index is not None:
             self.picked.emit(index)
 
-    def _tip(self, place: QPointF) -> str:
+    def _show_tip(self, place: QPointF, position: QPoint) -> None:
         index = self._nearest(place)
-        if index is None:
-            return ""
-        kind = "adversarial" if self._adversarial[index] else "clean"
-        return f"{printable(self._classes[self._labels[index]])}, {kind}\npoint {index}"
+        picture = None if index is None else self._picture(index)
+        show_picture_tooltip(position, picture, "" if index is None else self.points.tip(index), self)
 
 
 def _toggle(text: str) -> QToolButton:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.jobs import JobList
 from app.store import SPLIT, Store
+from app.views.map_points import NO_POINTS, MapPoints
 from app.views.scatter import MapView
 from app.workspaces.base import Workspace
+from app.workspaces.latent_picks import LatentPicks
 from core.clouds import SHOWN
 from core.datasets import DatasetError
 from core.datasets.matching import matched, presence
@@ -65,11 +68,20 @@ class LatentsPanel(Workspace):
         self._running_request: _MapRequest | None = None
         self._shown: tuple[LatentMap, _MapRequest] | None = None
         """The map on the screen and its request; while a map is being fitted, its latest iteration."""
-        self.map = MapView()
-        self.map.picked.connect(self._open)
+        self.picks = LatentPicks()
+        self.picks.chosen.connect(self._open)
+        self.picks.closed.connect(self._close_picks)
+        self.map = MapView(picture=self.picks.picture)
+        self.map.picked.connect(self._pick)
+        self.map.lassoed.connect(self._show_lasso)
 
         self.set_exports({"Figure…": self._choose_figure, "Coordinates…": self._choose_coordinates})
-        self._lay_out(self.map, 260)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.map, 1)
+        column.addWidget(self.picks)
+        self._lay_out(content, 260)
         store.sceneChanged.connect(self._update_marker)
         for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged):
             changed.connect(self._update)
@@ -210,7 +222,8 @@ class LatentsPanel(Workspace):
             self._update_marker(self._store.scene)
         else:
             self._shown = None
-            self.map.set_map(np.empty((0, 2)), (), (), ())
+            self.picks.set_map(None, None, ())
+            self.map.set_map(NO_POINTS)
         self._update()
 
     def _on_failed(self, _: str) -> None:
@@ -222,7 +235,12 @@ class LatentsPanel(Workspace):
         self._placer = None
         self.marker_position = None
         self.map.set_marker(None)
-        self.map.set_map(result.map.xy, result.labels, result.adversarial, self.classes)
+        self.picks.set_map(result, request.dataset.split(SPLIT), self.classes)
+        self.map.set_map(
+            MapPoints(
+                result.map.xy, result.labels, result.adversarial, result.predicted, result.rows, classes=self.classes
+            )
+        )
 
     def _update_marker(self, scene: Scene | None) -> None:
         """Place the latents of the shown cloud in the fixed map, and move the marker there."""
@@ -234,6 +252,21 @@ class LatentsPanel(Workspace):
             return
         self.marker_position, clean = self._placer.place(np.stack([scene.adversarial_latent, scene.clean_latent]))
         self.map.set_marker(self.marker_position, clean)
+
+    def _pick(self, index: int) -> None:
+        """Open the cloud of a point, and show its nearest neighbours."""
+        self._open(index)
+        self.map.clear_lasso()
+        self.map.set_links(index, self.picks.show_neighbours(index))
+
+    def _show_lasso(self, indices: NDArray[np.int64]) -> None:
+        self.map.set_links(0, ())
+        self.picks.show_lasso(indices)
+
+    def _close_picks(self) -> None:
+        self.map.clear_lasso()
+        self.map.set_links(0, ())
+        self.picks.hide()
 
     def _open(self, index: int) -> None:
         """Open the cloud of a point of the map."""

@@ -60,6 +60,16 @@ class LatentMap:
         correct = self.predicted == self.labels
         return float(correct[~self.adversarial].mean()), float(correct[self.adversarial].mean())
 
+    def neighbours(self, index: int, count: int) -> tuple[NDArray[np.int64], Floats]:
+        """Indices and Euclidean distances, both (count,), of the latents nearest to that of a point, without itself.
+
+        Fewer if the map has no more points.
+        """
+        distances = np.linalg.norm(self.latents - self.latents[index], axis=1)
+        distances[index] = np.inf
+        nearest = np.argsort(distances, kind="stable")[: min(count, len(distances) - 1)]
+        return nearest, distances[nearest]
+
 
 def latent_map(
     model: Classifier,

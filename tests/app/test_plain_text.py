@@ -28,7 +28,8 @@ from app.views.box_plot import BoxPlotView
 from app.views.confidence import HEADER_HEIGHT, ROW_HEIGHT, ConfidenceView
 from app.views.curves import CurveView
 from app.views.groove import OutcomeCurves
-from app.views.map_plot import MAX_NAME_WIDTH, MapLegend
+from app.views.map_legend import MAX_NAME_WIDTH, MapLegend
+from app.views.map_points import MapPoints
 from app.views.matrix import MatrixView
 from app.views.pager import Pager
 from app.views.painting import draw_text
@@ -217,21 +218,26 @@ def test_the_confidence_bars_show_names_literally(qtbot):
     assert (pixels(view) == literal).all()
 
 
+def map_points(classes):
+    labels = np.array([0, 1])
+    return MapPoints(np.array([[0.0, 0.0], [1.0, 1.0]]), labels, labels > 1, labels, labels, tuple(classes))
+
+
 def test_map_legend_and_names_are_literal(qtbot):
     view = MapView()
     qtbot.addWidget(view)
     view.resize(900, 400)
-    view.set_map(np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 1], [False, False], [MARKUP, CONTROL])
+    view.set_map(map_points([MARKUP, CONTROL]))
     with qtbot.waitExposed(view):
         view.show()
     legend = view.findChild(MapLegend)
     assert legend.width() > MAX_NAME_WIDTH, "the names are longer than the space for them"
     literal = pixels(view)
-    view.set_map(np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 1], [False, False], [MARKUP, SHOWN_CONTROL])
+    view.set_map(map_points([MARKUP, SHOWN_CONTROL]))
     assert (pixels(view) == literal).all()
     place = view._plot._on_screen(QPointF(0.0, 0.0)).toPoint()
-    assert effective(tooltip(view._plot.viewport(), place)) == f"{MARKUP}, clean\npoint 0"
-    view.set_map(np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 1], [False, False], ["bold", SHOWN_CONTROL])
+    assert effective(tooltip(view._plot.viewport(), place)) == f"{MARKUP} #0, clean\nclean: predicted {MARKUP}"
+    view.set_map(map_points(["bold", SHOWN_CONTROL]))
     assert (pixels(view) != literal).any()
 
 

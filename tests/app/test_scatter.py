@@ -4,13 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtGui import QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.shell import theme
 from app.views.map_plot import separated
-from app.views.scatter import MARKER_CAPTION, MapView, medoid
+from app.views.map_points import MapPoints, medoid
+from app.views.scatter import MARKER_CAPTION, MapView
 from tests.app.inspection import pixels, tooltip, where
 from tests.app.mouse import move_mouse
 
@@ -21,6 +23,16 @@ HUBS = [[5, 1], [5, 3.5], [5, 6.5], [5, 9]]  # two of three points of a class ar
 XY = np.array(CORNERS + HUBS + HUBS + INSIDE + HUBS + HUBS, float)
 LABELS = np.tile([0, 1, 2, 3], 6)
 ADVERSARIAL = np.arange(24) >= 12  # the inside, numbers 12 to 15, and the hubs once more
+PREDICTED = np.where(ADVERSARIAL & (np.arange(24) < 16), (LABELS + 1) % 4, LABELS)  # all of the inside are wrong
+ROWS = np.tile(np.arange(100, 112), 2)
+
+
+def points(xy=XY, labels=LABELS, adversarial=ADVERSARIAL, predicted=None, rows=None, classes=CLASSES) -> MapPoints:
+    """Points with correct predictions and rows in their order, unless others are given."""
+    xy, labels = np.asarray(xy, float), np.asarray(labels, int)
+    predicted = labels if predicted is None else predicted
+    rows = np.arange(len(labels)) if rows is None else rows
+    return MapPoints(xy, labels, np.asarray(adversarial, bool), predicted, rows, tuple(classes))
 
 
 @pytest.fixture
@@ -28,7 +40,7 @@ def view(qtbot: QtBot) -> MapView:
     view = MapView("Press Compute.")
     qtbot.addWidget(view)
     view.resize(700, 460)
-    view.set_map(XY, LABELS, ADVERSARIAL, CLASSES)
+    view.set_map(points(predicted=PREDICTED, rows=ROWS))
     with qtbot.waitExposed(view):
         view.show()
     QApplication.processEvents()
@@ -97,16 +109,28 @@ def test_hidden_points_cannot_be_selected(view: MapView) -> None:
     assert tooltip(plot(view), inside) == ""
 
 
-def test_the_tooltip_names_class_kind_and_index_of_a_point(view: MapView) -> None:
-    assert tooltip(plot(view), place(view, 1)) == "bag, clean\npoint 1"
-    assert tooltip(plot(view), place(view, 14)) == "cap, adversarial\npoint 14"
+def test_the_tooltip_names_class_and_both_predictions_of_a_cloud(view: MapView) -> None:
+    both = "clean: predicted bag\nadversarial: predicted cap"
+    assert tooltip(plot(view), place(view, 1)) == f"bag #101, clean\n{both}"
+    assert tooltip(plot(view), place(view, 13)) == f"bag #101, adversarial\n{both}"
+
+
+def test_the_tooltip_shows_the_cloud(view: MapView) -> None:
+    asked: list[int] = []
+    picture = QPixmap(8, 8)
+    picture.fill(Qt.GlobalColor.red)
+    view._picture = lambda index: asked.append(index) or picture
+    text = tooltip(plot(view), place(view, 2))
+    assert asked == [2]
+    assert "data:image/png;base64" in text
+    assert "cap #102, clean<br>clean: predicted cap" in text
 
 
 def test_lines_join_pairs_if_every_point_has_a_partner(view: MapView) -> None:
     before = pixels(plot(view))
     press(view, "pairs")
     assert (pixels(plot(view)) != before).any()
-    view.set_map(XY[:20], LABELS[:20], ADVERSARIAL[:20], CLASSES)
+    view.set_map(points(XY[:20], LABELS[:20], ADVERSARIAL[:20]))
     assert not toggle(view, "pairs").isEnabled()
 
 
@@ -128,10 +152,10 @@ def test_the_star_moves_and_the_map_stays(view: MapView) -> None:
 
 def test_the_next_frame_moves_the_points(view: MapView) -> None:
     corner = place(view, 0)
-    assert tooltip(plot(view), corner) == "airplane, clean\npoint 0"
-    view.set_map(XY[::-1], LABELS[::-1], ADVERSARIAL[::-1], CLASSES)
+    assert tooltip(plot(view), corner).startswith("airplane #100, clean")
+    view.set_map(points(XY[::-1], LABELS[::-1], ADVERSARIAL[::-1]))
     QApplication.processEvents()
-    assert tooltip(plot(view), corner) == "airplane, clean\npoint 23"
+    assert tooltip(plot(view), corner).startswith("airplane #23, clean")
 
 
 def test_progress_and_staleness_are_shown_over_the_map(view: MapView) -> None:
@@ -157,7 +181,7 @@ def test_a_double_click_shows_everything_again(view: MapView) -> None:
     assert tooltip(plot(view), corner) == ""
     QTest.mouseDClick(plot(view), Qt.MouseButton.LeftButton, pos=middle)
     QApplication.processEvents()
-    assert tooltip(plot(view), corner) == "airplane, clean\npoint 0"
+    assert tooltip(plot(view), corner).startswith("airplane #100, clean")
 
 
 def test_without_a_map_the_view_says_what_to_do(qtbot: QtBot) -> None:
@@ -181,14 +205,14 @@ def test_the_colours_follow_the_theme(view: MapView, qapp: QApplication) -> None
     ("xy", "labels", "words"),
     [
         (XY[:, :1], LABELS, r"a map of shape \(24, 1\)"),
-        (XY, LABELS[:3], r"labels \(3,\)"),
+        (XY, LABELS[:3], r"shapes \(3,\), \(24,\)"),
         (XY + np.inf, LABELS, "not finite"),
-        (XY, LABELS + 1, "labels from 1 to 4 do not fit 4 classes"),
+        (XY, LABELS + 1, "labels from 0 to 4 do not fit 4 classes"),
     ],
 )
-def test_inconsistent_arguments_are_an_error(view: MapView, xy: np.ndarray, labels: np.ndarray, words: str) -> None:
+def test_inconsistent_points_are_an_error(xy: np.ndarray, labels: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        view.set_map(xy, labels, ADVERSARIAL, CLASSES)
+        MapPoints(xy, labels, ADVERSARIAL, LABELS, ROWS, tuple(CLASSES))
 
 
 @given(arrays(float, st.tuples(st.integers(1, 30), st.just(2)), elements=st.floats(-100, 100)))
@@ -212,10 +236,138 @@ def test_separated_boxes_do_not_overlap_and_move_as_little_as_possible(boxes: li
 
 
 def test_two_names_at_one_place_are_both_readable(view: MapView) -> None:
-    view.set_map(np.zeros((2, 2)), [0, 3], [False, False], CLASSES)
+    view.set_map(points(np.zeros((2, 2)), [0, 3], [False, False]))
     both = where(plot(view), theme.current().text)
-    view.set_map(np.zeros((2, 2)), [0, 3], [False, False], ["airplane", "bag", "cap", ""])
+    view.set_map(points(np.zeros((2, 2)), [0, 3], [False, False], classes=["airplane", "bag", "cap", ""]))
     alone = where(plot(view), theme.current().text)
-    view.set_map(np.zeros((2, 2)), [0, 3], [False, False], ["", "bag", "cap", "car"])
+    view.set_map(points(np.zeros((2, 2)), [0, 3], [False, False], classes=["", "bag", "cap", "car"]))
     other = where(plot(view), theme.current().text)
     assert both.sum() == pytest.approx(alone.sum() + other.sum(), rel=0.02)
+
+
+# --- classes, search, lasso, neighbours, trail --------------------------------------------------------------------
+
+
+def legend_row(view: MapView, k: int) -> QPoint:
+    """The middle of a class's line in the legend, which begins with the two kinds."""
+    return view._legend._box(2 + k).center()
+
+
+def click_legend(view: MapView, k: int, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    QTest.mouseClick(view._legend, Qt.MouseButton.LeftButton, modifier, legend_row(view, k))
+    QApplication.processEvents()
+
+
+def seen(view: MapView) -> list[bool]:
+    """Whether the colour of each class is on the map."""
+    return [bool(where(plot(view), theme.class_style(k)[0]).any()) for k in range(4)]
+
+
+def test_a_click_in_the_legend_hides_a_class_and_shows_it_again(view: MapView) -> None:
+    click_legend(view, 1)
+    assert seen(view) == [True, False, True, True]
+    assert view._legend.accessibleDescription() == "hidden: bag"
+    assert tooltip(plot(view), place(view, 0)) != ""
+    click_legend(view, 1)
+    assert all(seen(view))
+
+
+def test_with_ctrl_a_class_is_shown_alone_and_then_all_again(view: MapView) -> None:
+    click_legend(view, 2, Qt.KeyboardModifier.ControlModifier)
+    assert seen(view) == [False, False, True, False]
+    click_legend(view, 2, Qt.KeyboardModifier.ControlModifier)
+    assert all(seen(view))
+
+
+def test_classes_are_hidden_with_the_keyboard_too(view: MapView) -> None:
+    view._legend.setFocus()
+    for _ in range(3):
+        QTest.keyClick(view._legend, Qt.Key.Key_Down)
+    QTest.keyClick(view._legend, Qt.Key.Key_Space)
+    assert seen(view) == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("bag", [1, 5, 9, 13, 17, 21]),
+        ("BAG wrong", [13]),
+        ("wrong", [12, 13, 14, 15]),
+        ("=cap wrong", [13]),
+        ("clean #103", [3]),
+        ("adversarial right car", [19, 23]),
+        ("#103", [3, 15]),
+        ("nothing", []),
+        ("", list(range(24))),
+    ],
+)
+def test_words_find_points(text: str, found: list[int]) -> None:
+    assert np.flatnonzero(points(predicted=PREDICTED, rows=ROWS).matching(text)).tolist() == found
+
+
+def test_a_search_fades_the_others_and_enter_opens_one_after_the_other(view: MapView) -> None:
+    picked: list[int] = []
+    view.picked.connect(picked.append)
+    view.search.setFocus()
+    QTest.keyClicks(view.search, "wrong")
+    assert view._count.text() == "4 of 24"
+    assert not any(seen(view)), "all clean points are faded"
+    for _ in range(5):
+        QTest.keyClick(view.search, Qt.Key.Key_Return)
+    assert picked == [12, 13, 14, 15, 12]
+    QTest.keyClick(view.search, Qt.Key.Key_Escape)
+    assert view.search.text() == ""
+    assert all(seen(view))
+
+
+def drag_around(view: MapView, middle: QPoint, reach: int, modifier: Qt.KeyboardModifier) -> None:
+    """Draw a square around a place."""
+    corners = [middle + QPoint(x * reach, y * reach) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    QTest.mousePress(plot(view), Qt.MouseButton.LeftButton, modifier, corners[0])
+    for corner in corners[1:]:
+        move_mouse(plot(view), corner)
+    QTest.mouseRelease(plot(view), Qt.MouseButton.LeftButton, modifier, corners[3])
+    QApplication.processEvents()
+
+
+@pytest.mark.parametrize("how", ["button", "shift"])
+def test_a_lasso_tells_the_points_in_it_and_fades_the_others(view: MapView, how: str) -> None:
+    told: list[list[int]] = []
+    view.lassoed.connect(lambda indices: told.append(indices.tolist()))
+    modifier = Qt.KeyboardModifier.ShiftModifier if how == "shift" else Qt.KeyboardModifier.NoModifier
+    corner = place(view, 1)
+    before = view._plot.box.viewRange()
+    if how == "button":
+        QTest.mouseClick(view.lasso, Qt.MouseButton.LeftButton)
+    drag_around(view, corner, 30, modifier)
+    assert told == [[1]]
+    assert view._plot.box.viewRange() == before, "the map stays where it is"
+    assert seen(view) == [False, True, False, False]
+    view.setFocus()
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    assert told[1:] == [[]]
+    assert all(seen(view))
+
+
+def test_lines_lead_to_the_neighbours_of_a_point(view: MapView) -> None:
+    before = pixels(plot(view))
+    view.set_links(0, [1, 2])
+    linked = (pixels(plot(view)) != before).any(axis=2)
+    edge = (place(view, 0) + place(view, 1)) / 2
+    ratio = plot(view).devicePixelRatioF()
+    row, column = round(edge.y() * ratio), round(edge.x() * ratio)
+    assert linked[row - 2 : row + 3, column].any(), "a line to the point on the right"
+    view.set_links(0, [])
+    assert (pixels(plot(view)) == before).all()
+
+
+def test_the_star_leaves_a_trail_until_another_cloud_is_shown(view: MapView) -> None:
+    for x in (1, 3, 5, 7):
+        view.set_marker((x, 2), (0, 5))
+    assert [place.x() for place in view._trail] == [7, 5, 3, 1]
+    with_trail = pixels(plot(view))
+    view.set_marker((7, 2), (0, 5.5))
+    assert len(view._trail) == 1
+    assert (abs(pixels(plot(view)).astype(int) - with_trail) > 30).any()
+    view.set_marker(None)
+    assert view._trail == []

@@ -11,6 +11,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from app.shell.progress import Status
+from app.store import SPLIT
+from app.views.thumbnail_list import DATA
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
 from tests.app.window_fixtures import person, shapes, shared_window
@@ -199,3 +201,81 @@ def test_a_perplexity_that_is_too_large_gives_a_message(person):
     (text,) = person.pop_errors()
     assert "perplexity" in text.lower()
     person.type_option(panel.form, "perplexity", "5")
+
+
+# --- picked clouds ------------------------------------------------------------------------------------------------
+
+
+def screen(panel, index):
+    """Position of a point of the map on the plot."""
+    return panel.map._plot._on_screen(QPointF(*panel.result.map.xy[index])).toPoint()
+
+
+def lonely(panel):
+    """Index of a point with no other near it on the screen."""
+    places = np.array([(at.x(), at.y()) for at in (screen(panel, k) for k in range(2 * CLOUDS))])
+    apart = np.linalg.norm(places[:, None] - places, axis=2) + 1e9 * np.eye(len(places))
+    return int(apart.min(axis=1).argmax())
+
+
+def test_a_picked_point_shows_its_nearest_neighbours_and_they_open(person, shot):
+    result, panel = made(person), person.window.workspaces["latents"]
+    index = lonely(panel)
+    person.click(panel.map._plot.viewport(), screen(panel, index))
+    assert panel.picks.isVisible()
+    distances = np.linalg.norm(result.latents - result.latents[index], axis=1)
+    expected = np.argsort(distances, kind="stable")
+    expected = expected[expected != index][:8]
+    row = panel.picks.list
+    assert [row.item(at).data(DATA) for at in range(row.count())] == expected.tolist()
+    assert len(panel.map._plot._links) == 9
+    shot(person.window, "window-neighbours")
+    person.wait_for_scene()
+    person.click(row.viewport(), row.visualItemRect(row.item(0)).center())
+    split = person.store.dataset.split(SPLIT)
+    opened = split.points[int(result.rows[expected[0]])][: len(person.store.cloud.points)]
+    assert np.allclose(person.store.cloud.points, opened, atol=1e-6)
+    person.click(person.find(QToolButton, "Close the picked clouds"))
+    assert not panel.picks.isVisible()
+    assert panel.map._plot._links == []
+
+
+def test_a_lasso_lists_its_clouds_and_the_search_finds_some(person):
+    result, panel = made(person), person.window.workspaces["latents"]
+    plot = panel.map._plot.viewport()
+    QTest.mouseDClick(plot, Qt.MouseButton.LeftButton, pos=plot.rect().center())
+    person.wait_until(lambda: all(plot.rect().contains(screen(panel, at)) for at in range(2 * CLOUDS)), "the whole map")
+    inside = plot.rect().adjusted(3, 3, -3, -3)
+    corners = [inside.topLeft(), inside.topRight(), inside.bottomRight(), inside.bottomLeft()]
+    shift = Qt.KeyboardModifier.ShiftModifier
+    QTest.mousePress(plot, Qt.MouseButton.LeftButton, shift, corners[0])
+    for corner in corners[1:]:
+        move_mouse(plot, corner)
+    QTest.mouseRelease(plot, Qt.MouseButton.LeftButton, shift, corners[3])
+    wrong = int((result.predicted != result.labels).sum())
+    assert panel.picks.title.text().startswith(
+        f"In the lasso: {CLOUDS} clean, {CLOUDS} adversarial; {wrong} wrong; the first 60 are shown"
+    )
+    assert panel.picks.list.count() == 60
+    panel.map.search.setFocus()
+    QTest.keyClicks(panel.map.search, "wrong")
+    assert panel.map._count.text() == f"{wrong} of {2 * CLOUDS}"
+    for _ in range(2):
+        QTest.keyClick(panel.map.search, Qt.Key.Key_Escape)
+    assert not panel.picks.isVisible()
+    assert panel.map._count.text() == ""
+
+
+def test_the_star_leaves_a_trail_while_the_slider_moves(person):
+    made(person)
+    panel = person.window.workspaces["latents"]
+    person.wait_for_scene()
+    person.press_slider(0.02)
+    for epsilon in (0.02, 0.1, 0.2, 0.3):
+        person.drag_slider(epsilon)
+    moved = len(panel.map._trail)
+    person.release_slider()
+    assert moved >= 2
+    person.window.library.list.setCurrentIndex(person.window.library.shapes.index(1))
+    person.wait_for_scene()
+    assert len(panel.map._trail) <= 2, "another cloud begins anew"

@@ -9,11 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
 from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
 
+from app.store import SPLIT
+from app.views.map_points import MapPoints
+from app.views.scatter import MapView
+from app.workspaces.latents import LatentsPanel, _MapRequest
 from core import live
+from core.evaluation.latents import LatentMap
+from core.evaluation.tsne import Map, TsneOptions
 from core.runtime import threads
 from tests.app.window_fixtures import Person, person, shapes, shared_window
 from tests.bench.conftest import Record
@@ -124,6 +132,50 @@ def test_slider_and_heartbeat_while_a_training_runs(
     record("heartbeat of the window while training", {OURS: beats}, bars={OURS: "p95 ≤ 25 ms"})
     panel.job.cancel()  # type: ignore[union-attr]
     person.wait_until(lambda: panel.job is None, "the end")
+
+
+def test_slider_beside_a_map_of_1024_clouds(person: Person, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The star follows the slider; the latents of the map are random, because only their number takes time."""
+    panel = person.show_workspace("latents")
+    assert isinstance(panel, LatentsPanel)
+    split, random = person.store.dataset.split(SPLIT), np.random.default_rng(0)  # type: ignore[union-attr]
+    clouds = 1024
+    latents = random.normal(size=(2 * clouds, 1024)).astype(np.float32)
+    fitted = Map(random.normal(size=(2 * clouds, 2)).astype(np.float32), 1.0, 750, TsneOptions(), None, None, True)
+    rows = np.tile(np.arange(clouds) % len(split.labels), 2)
+    labels, adversarial = np.asarray(split.labels)[rows], np.arange(2 * clouds) >= clouds
+    settings = panel._current_settings()
+    assert settings is not None
+    assert person.store.dataset is not None
+    panel._running_request = _MapRequest(settings, person.store.dataset, person.store.epsilon)
+    panel._on_finished(LatentMap(fitted, latents, labels, adversarial, rows, labels))
+    drags = Drags(person, monkeypatch)
+    drags.drag(20)
+    drags.frames.clear()
+    for _ in range(5):
+        drags.drag(20)
+    assert panel.marker_position is not None
+    record("slider beside a map of 1,024 clouds, models: 3", {OURS: drags.frames}, bars={OURS: "p95 ≤ 50 ms"})
+
+
+def test_panning_a_map_of_2000_clouds(qtbot: QtBot, record: Record) -> None:
+    random, clouds = np.random.default_rng(0), 2000
+    labels = np.tile(random.integers(0, 40, clouds), 2)
+    xy = random.normal(size=(2 * clouds, 2)) + 20 * np.stack([np.cos(labels), np.sin(2 * labels)], axis=1)
+    view = MapView()
+    qtbot.addWidget(view)
+    view.resize(900, 800)
+    with qtbot.waitExposed(view):
+        view.show()
+    names = tuple(f"class {k}" for k in range(40))
+    view.set_map(MapPoints(xy, labels, np.arange(2 * clouds) >= clouds, labels, np.tile(np.arange(clouds), 2), names))
+    frames = []
+    for _ in range(60):
+        start = time.perf_counter()
+        view._plot.box.translateBy(x=0.3, y=0.1)
+        view._plot.viewport().repaint()
+        frames.append(1000 * (time.perf_counter() - start))
+    record("a pan of a map of 2,000 clouds, 4,000 points", {OURS: frames[10:]}, bars={OURS: "p95 ≤ 33 ms"})
 
 
 START = """

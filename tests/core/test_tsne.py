@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from core.evaluation.placement import Placer
 from core.evaluation.separation import separation
+from core.evaluation.latents import LatentMap
 from core.evaluation.tsne import FRAME_ITERATIONS, Map, TsneOptions, tsne
 from core.events import Cancel, Done, Note, Progress, Step, result
 
@@ -195,3 +196,14 @@ def test_separation_of_a_single_class_has_no_silhouette(latents: np.ndarray) -> 
 def test_latents_that_give_no_map_are_refused_in_one_sentence(bad: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         list(tsne(bad))
+
+
+def test_neighbours_are_the_nearest_other_latents_and_no_more_than_there_are() -> None:
+    points = np.array([[0.0], [10.0], [1.0], [4.0]], np.float32)
+    half = np.array([False, False, True, True])
+    empty = Map(np.zeros((4, 2), np.float32), 0.0, 1, QUICK, None, None, True)
+    found = LatentMap(empty, points, np.zeros(4, np.int64), half, np.arange(4), np.zeros(4, np.int64))
+    indices, distances = found.neighbours(2, 2)
+    assert indices.tolist() == [0, 3]
+    assert distances.tolist() == [1.0, 3.0]
+    assert found.neighbours(1, 9)[0].tolist() == [3, 2, 0]
