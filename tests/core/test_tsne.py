@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
 
+from core.evaluation.latents import LatentMap
 from core.evaluation.placement import Placer
 from core.evaluation.separation import separation
-from core.evaluation.latents import LatentMap
 from core.evaluation.tsne import FRAME_ITERATIONS, Map, TsneOptions, tsne
 from core.events import Cancel, Done, Note, Progress, Step, result
 
