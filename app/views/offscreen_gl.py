@@ -25,6 +25,8 @@ class OffscreenGLWidget(QWidget):
         self._framebuffer: QOpenGLFramebufferObject | None = None
         self._image = QImage()
         self._scene_current = False
+        self.ratio = self.devicePixelRatioF()
+        """Pixels of the image per logical pixel, while it is rendered."""
 
     # --- for subclasses --------------------------------------------------------------------------------------------
 
@@ -60,11 +62,23 @@ class OffscreenGLWidget(QWidget):
         """Schedule painting the annotations again over the last image."""
         super().update()
 
+    def picture(self, ratio: float) -> QImage:
+        """The scene and its annotations, with so many pixels per logical pixel; null where there is no OpenGL."""
+        self.ratio = ratio
+        image = self._render(self.size() * ratio)
+        image.setDevicePixelRatio(ratio)
+        if not image.isNull():
+            painter = QPainter(image)
+            self.paint_annotations(painter)
+            painter.end()
+        return image
+
     # --- internals -------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         size = self.size() * self.devicePixelRatioF()
         if render := not (self._scene_current and self._image.size() == size):
+            self.ratio = self.devicePixelRatioF()
             self._image = self._render(size)
             self._image.setDevicePixelRatio(self.devicePixelRatioF())
             self._scene_current = True

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QImage, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -154,6 +154,22 @@ class PairView(QWidget):
             )
         elif self.clean.values is not None or not np.array_equal(points, self.clean.points):
             self.clean.set_points(points)
+
+    def picture(self, scale: float) -> QImage:
+        """Both views side by side, ``scale`` times as large as on the screen; null where there is no OpenGL."""
+        ratio = scale * self.devicePixelRatioF()
+        left, right = self.clean.picture(ratio), self.adversarial.picture(ratio)
+        if left.isNull() or right.isNull():
+            return QImage()
+        size = QSize(self.clean.width() + 1 + self.adversarial.width(), self.clean.height())
+        image = QImage(size * ratio, QImage.Format.Format_RGB32)
+        image.setDevicePixelRatio(ratio)
+        image.fill(theme.current().border)
+        painter = QPainter(image)
+        painter.drawImage(0, 0, left)
+        painter.drawImage(self.clean.width() + 1, 0, right)
+        painter.end()
+        return image
 
     def clear(self) -> None:
         """Empty both views."""

@@ -91,7 +91,7 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         background = view.opts["bgcolor"]
         program.setUniformValue(program.uniformLocation("background"), QVector3D(*background[:3]))
         for name, value in (
-            ("pixels", view.pixels_per_unit(1.0) * view.devicePixelRatioF()),
+            ("pixels", view.pixels_per_unit(1.0) * view.ratio),
             ("radius", self.radius),
             ("scene_distance", view.opts["distance"]),
             ("fog", _FOG),

@@ -119,16 +119,19 @@ def test_points_without_values_have_the_colour_of_the_view(view):
     assert tint[2] > tint[1] > tint[0]  # clean is blue
 
 
-def test_points_with_values_are_coloured_from_unmoved_to_adversarial(view, chair):
-    def warmth(value):
+@pytest.mark.parametrize(("token", "sign"), [("adv", 1), ("clean", -1)])
+def test_points_with_values_are_coloured_from_unmoved_to_the_colour_of_the_view(qtbot, chair, token, sign):
+    view = make(qtbot, chair, token=token)
+
+    def tinge(value):
         view.set_points(chair, values=np.full(len(chair), value), limits=(0.0, 0.2))
         picture = scene(view.grab().toImage())
         tint = pixels(picture)[drawn(picture, theme.current().canvas)].mean(axis=0)
-        return tint[0] - tint[2]
+        return sign * (tint[0] - tint[2])
 
-    still, half, full = warmth(0.0), warmth(0.1), warmth(0.2)
+    still, half, full = tinge(0.0), tinge(0.1), tinge(0.2)
     assert still < half < full
-    assert warmth(0.5) == full
+    assert tinge(0.5) == full
 
 
 def test_fewer_points_replace_more_points_completely(view, qtbot, chair):
@@ -136,7 +139,8 @@ def test_fewer_points_replace_more_points_completely(view, qtbot, chair):
     assert np.array_equal(pixels(view.grab().toImage()), pixels(make(qtbot, chair[:300]).grab().toImage()))
 
 
-def test_nearer_points_hide_farther_ones(view):
+def test_nearer_points_hide_farther_ones(qtbot, chair):
+    view = make(qtbot, chair, token="adv")
     view.set_camera({**view.camera(), "azimuth": 0.0, "elevation": 0.0})
     view.set_points([[-0.8, 0.0, 0.0], [0.8, 0.0, 0.0]], values=[0.0, 1.0])
     centre = place(view, [0.8, 0.0, 0.0])

@@ -219,3 +219,23 @@ def test_an_attack_that_drops_points_is_shown_without_vectors(pair, chair):
     assert np.array_equal(picture(pair.adversarial), plain)
     QTest.mouseClick(pair.overlay, LEFT)
     assert not np.array_equal(picture(pair.adversarial), plain)
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_picture_of_any_size_shows_what_the_screen_shows(pair, chair, attacked):
+    pair.set_pair(chair, attacked)
+    pair.set_adversarial_verdict("table", 0.9, False)
+    QApplication.processEvents()
+    before = picture(pair.adversarial)
+    once, twice = pair.picture(1), pair.picture(2)
+    assert twice.size() == 2 * once.size()
+    width = pair.clean.width()
+    ratio = pair.devicePixelRatioF()
+    assert once.width() == round((2 * width + 1) * ratio) or once.width() > 2 * width * ratio
+    screen = pixels(pair.clean.grab().toImage()).astype(int)
+    saved = pixels(once)[:, : screen.shape[1]].astype(int)
+    assert (abs(saved - screen).max(axis=2) < 12).mean() > 0.999
+    halved = twice.scaled(once.size(), Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    difference = abs(pixels(halved).astype(int) - pixels(once).astype(int)).max(axis=2)
+    assert (difference < 60).mean() > 0.97, "the spheres grow with the picture"
+    assert np.array_equal(picture(pair.adversarial), before), "the screen stays as it is"
