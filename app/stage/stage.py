@@ -5,6 +5,7 @@ One widget that is there in every workspace, so that camera, epsilon and verdict
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from PySide6.QtCore import Qt
@@ -17,6 +18,7 @@ from app.stage.models import ModelsPanel
 from app.stage.verdict import VerdictPanel
 from app.store import Store
 from app.views.chips import VerdictChips
+from app.views.model_list import ModelRow
 from app.views.pair import PairView
 
 UNLIMITED = 16_777_215  # pixels, Qt's largest size of a widget
@@ -81,7 +83,7 @@ class Stage(QWidget):
         for layout in (self._foot, column, whole):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(0)
-        self.models.rowsChanged.connect(self.chips.set_rows)
+        self.models.rowsChanged.connect(self._show_chips)
         self.models.currentModelChanged.connect(self.verdict.show_model)
         self.models.currentModelChanged.connect(self._scroll_to_current_row)
         self.arrange(Arrangement.WIDE)
@@ -94,6 +96,7 @@ class Stage(QWidget):
         self.pair.setVisible(not bar)
         self.strip.show_options(large)
         self.chips.setVisible(not large)
+        self._show_chips(self.models.list.rows)
         self._foot.setStretch(0, int(bar))
         self._foot.setDirection(QBoxLayout.Direction.LeftToRight if bar else QBoxLayout.Direction.TopToBottom)
         margin = theme.SPACE_M
@@ -106,6 +109,11 @@ class Stage(QWidget):
         low, high = COLUMN_WIDTHS if column else (0, UNLIMITED)
         self.setMinimumWidth(low)
         self.setMaximumWidth(high)
+
+    def _show_chips(self, rows: Sequence[ModelRow]) -> None:
+        """Hidden they are left as they are, because they would cost time at each move of the slider."""
+        if not self.chips.isHidden():
+            self.chips.set_rows(rows)
 
     def set_sizes(self, sizes: dict[str, list[int]]) -> None:
         """Give the parts sizes as in ``sizes``; what makes no sense is ignored."""
