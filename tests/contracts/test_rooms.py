@@ -56,7 +56,16 @@ def test_that(rule: str) -> None:
     assert not found, "\n".join(found)
 
 
-SHARED = {"base", "comparison", "run_curves", "run_list", "training_work", "transfer_results", "transfer_setup"}
+SHARED = {
+    "base",
+    "comparison",
+    "latent_picks",
+    "run_curves",
+    "run_list",
+    "training_work",
+    "transfer_results",
+    "transfer_setup",
+}
 """What workspaces are made of."""
 
 
