@@ -6,6 +6,7 @@
 # make fuzz       read damaged files of every kind for MINUTES minutes (3), and print how it went
 # make chaos      kill the program KILLS times (40) at random moments, and print what was lost: 10 minutes on two quiet cores
 # make monkey     use the window at random, ACTIONS times (6000) from SEED (0): no exception, no warning, no growing memory
+# make pictures   every workspace, empty, busy and full, in four sizes and two themes: pictures/, to look for faults
 # make lint       the quick checks alone             make clean  remove everything that was made
 
 PYTHON ?= python3
@@ -28,7 +29,7 @@ export PYTHON
 # or every program that a test starts would compile all of ours again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-long test-gpu lint bench fuzz chaos monkey clean
+.PHONY: run test test-long test-gpu lint bench fuzz chaos monkey pictures clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp
@@ -74,6 +75,9 @@ chaos: .venv/test.stamp
 monkey: .venv/test.stamp
 	MONKEY_ACTIONS=$(ACTIONS) MONKEY_SEED=$(SEED) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long tests/app/test_monkey.py
 
+pictures: .venv/test.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.pictures --out pictures
+
 .venv/bin/python:
 	@packaging/system-packages.sh
 	$(PYTHON) -m venv .venv
@@ -98,5 +102,5 @@ monkey: .venv/test.stamp
 	@touch $@ .venv/run.stamp
 
 clean:
-	rm -rf .venv tour tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json coverage.json core/models/fast/_peaks*
+	rm -rf .venv tour pictures tests/shots build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks bench.json coverage.json core/models/fast/_peaks*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

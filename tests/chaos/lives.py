@@ -207,11 +207,11 @@ def _is_mapped(path: Path) -> bool:
 
 
 @contextmanager
-def x_server() -> Iterator[str]:
+def x_server(size: str = "1600x1000") -> Iterator[str]:
     """The name of a display of an Xvfb of our own."""
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"],
         pass_fds=(write,),
         stderr=subprocess.DEVNULL,
     )

@@ -1,0 +1,1 @@
+"""Pictures of every workspace in every state, for a person who looks for faults of the layout."""
