@@ -51,7 +51,7 @@ class CloudView(View3D):
         self._vectors = gl.GLLinePlotItem(mode="lines", glOptions="translucent", antialias=True)
         for item in (self._spheres, self._origin_spheres, self._vectors):
             self.addItem(item)
-        self.setMinimumSize(200, 160)
+        self.setMinimumSize(180, 160)  # two of them fit into the narrowest column of the Stage
         self.setAccessibleName(f"{title.capitalize()} point cloud")
         theme.notifier.changed.connect(self._redraw)
         self._redraw()
