@@ -38,7 +38,7 @@ class ModelsPanel(QWidget):
         self.list.shownToggled.connect(store.set_shown)
         self.list.currentModelChanged.connect(self.currentModelChanged)
         self.list.menuRequested.connect(lambda name, place: self.menu(name).popup(place))
-        self.empty = Label("None yet: open one below, or train one.", "caption", wrap=True)
+        self.empty = Label("They are being loaded.", "caption", wrap=True)
         self.defense = DefenseChoice(store)
         below = QHBoxLayout()
         below.setSpacing(theme.SPACE_S)
@@ -54,7 +54,7 @@ class ModelsPanel(QWidget):
         store.modelsChanged.connect(self._on_models)
         store.sceneChanged.connect(self._show)
         self._attacked = ""
-        self._on_models()
+        self._show()
 
     def menu(self, name: str) -> QMenu:
         """The context menu of a model."""
@@ -95,6 +95,7 @@ class ModelsPanel(QWidget):
                 rename_run(model.path.parent, title)
 
     def _on_models(self) -> None:
+        self.empty.setText("None yet: open one below, or train one.")
         self._show()
         primary = self._store.primary
         if primary != self._attacked:
