@@ -88,7 +88,7 @@ def numbered(attack: Attack, step: int) -> tuple[str, str]:
     """Number of a step within its start, and of that start; a step is counted over all, 0 is the clean cloud."""
     start = min(max(step - 1, 0) // attack.steps, attack.restarts)
     of_start = step - attack.steps * start
-    text = f"step {of_start}/{max(of_start, attack.steps)}"
+    text = f"step {of_start:,}/{max(of_start, attack.steps):,}"
     return text, f"start {start + 1}/{1 + attack.restarts}" if attack.restarts else ""
 
 
