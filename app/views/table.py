@@ -12,6 +12,8 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from core.runtime.text import printable
 
+MISSING = "–"
+"""In place of a number that is not there."""
 MAX_WIDTH = 220  # of a column, in pixels; a longer text ends in an ellipsis and is whole in its tooltip
 _VALUE, _KEY, _COLOUR = (Qt.ItemDataRole.UserRole + place for place in range(3))
 
@@ -118,8 +120,9 @@ class ResultTable(QTableView):
 
     def _append(self, cells: Sequence[Cell], key: Any) -> None:
         items = [self._item(cell) for cell in cells]
-        for column, item in enumerate(items):
-            self._model.horizontalHeaderItem(column).setTextAlignment(item.textAlignment())
+        for column, (cell, item) in enumerate(zip(cells, items, strict=True)):
+            if cell.text:  # an empty cell says nothing of its column
+                self._model.horizontalHeaderItem(column).setTextAlignment(item.textAlignment())
         items[0].setData(key, _KEY)
         self._model.appendRow(items)
 
@@ -147,7 +150,8 @@ class ResultTable(QTableView):
     def _item(self, cell: Cell) -> QStandardItem:
         item = QStandardItem(printable(cell.text))
         set_tooltip(item, cell.text, wrap=True)
-        side = Qt.AlignmentFlag.AlignRight if isinstance(cell.value, float | int) else Qt.AlignmentFlag.AlignLeft
+        is_number = isinstance(cell.value, float | int) or cell.text == MISSING
+        side = Qt.AlignmentFlag.AlignRight if is_number else Qt.AlignmentFlag.AlignLeft
         item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
         item.setFont(theme.tabular())
         item.setData(cell.value, _VALUE)

@@ -15,7 +15,7 @@ from app.jobs import LatestRequestWorker
 from app.shell import settings
 from app.shell.notify import ask, error_message
 from app.shell.widgets import Label
-from app.views.table import Cell, ResultTable
+from app.views.table import MISSING, Cell, ResultTable
 from core.runtime.files import readable
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def _cells(run: RunSummary) -> list[Cell]:
 
 def _percent(run: RunSummary, name: str, colour: str) -> Cell:
     value = run.best.get(f"validation_{name}")
-    return Cell(f"{100 * value:.1f}", value, colour) if value is not None else Cell("–", None, "muted")
+    return Cell(f"{100 * value:.1f}", value, colour) if value is not None else Cell(MISSING, None, "muted")
 
 
 def _day(begun: datetime) -> str:
