@@ -132,23 +132,19 @@ def evaluate_busy(studio: Studio) -> Iterator[None]:
 
 @contextmanager
 def evaluate_full(studio: Studio) -> Iterator[None]:
-    """Seven models, in the figure that is shown at first."""
-    studio.load()
-    studio.load_models(7)
-    evaluate(studio, clouds=160)
-    yield
+    """The table of seven models."""
+    with _evaluated(studio, "table"):
+        yield
 
 
 @contextmanager
 def _evaluated(studio: Studio, figure: str) -> Iterator[None]:
-    """The result of ``evaluate_full`` in another figure."""
-    with evaluate_full(studio):
-        panel = studio.show_workspace("evaluate")
-        assert isinstance(panel, EvaluationPanel)
-        first = panel.view.key
-        QTest.mouseClick(panel.view.figures[figure], Qt.MouseButton.LeftButton)
-        yield
-        QTest.mouseClick(panel.view.figures[first], Qt.MouseButton.LeftButton)
+    """A figure of seven models."""
+    studio.load()
+    studio.load_models(7)
+    panel = evaluate(studio, clouds=160)
+    panel.view.figures[figure].setChecked(True)
+    yield
 
 
 @contextmanager
@@ -163,7 +159,7 @@ def evaluate_forty(studio: Studio) -> Iterator[None]:
     store.set_cloud(store.dataset.cloud("test", 0, 1024))
     studio.wait_for_outcome()
     panel = evaluate(studio, clouds=400)
-    QTest.mouseClick(panel.view.figures["confusion"], Qt.MouseButton.LeftButton)
+    panel.view.figures["confusion"].setChecked(True)
     yield
     store.remove_model(store.primary)
     opener.open_dataset("shapes16")
@@ -195,7 +191,7 @@ def latents_empty(studio: Studio) -> Iterator[None]:
 def latents_busy(studio: Studio) -> Iterator[None]:
     studio.load()
     panel = make_map(studio, clouds=200, iterations=100_000)
-    studio.wait_until(lambda: panel.job.meter.rate and panel.job.meter.fraction > 0.003, "iterations")
+    studio.wait_until(lambda: panel.classes and panel.job.meter.fraction > 0.003, "300 iterations")
     with studio.suspended_jobs():
         yield
     studio.stop_jobs()
