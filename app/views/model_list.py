@@ -16,7 +16,16 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPen, QPolygonF
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFontMetrics,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPen,
+    QPolygonF,
+)
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.shell import theme
@@ -264,7 +273,7 @@ class _Delegate(QStyledItemDelegate):
         inside = box.adjusted(MARK_WIDTH, 0, -MARK_WIDTH, 0)
         bars = QRect(inside.right() - BAR_WIDTH, inside.top(), BAR_WIDTH, inside.height())
         texts = inside.width() - BAR_WIDTH - theme.SPACE_S
-        name = QRect(inside.left(), inside.top(), round(0.34 * texts), inside.height())
+        name = QRect(inside.left(), inside.top(), _name_width(view.rows, texts), inside.height())
         verdict = name.translated(name.width() + theme.SPACE_S, 0)
         verdict.setWidth(texts - name.width() - theme.SPACE_S)
         colour = now.text if row.fits else now.disabled
@@ -278,6 +287,12 @@ class _Delegate(QStyledItemDelegate):
                 bar = QRectF(bars.left(), top + line * (BAR_HEIGHT + 1), value * bars.width(), BAR_HEIGHT)
                 painter.fillRect(bar, shade)
         painter.restore()
+
+
+def _name_width(rows: Sequence[ModelRow], most: int) -> int:
+    """That of the longest title, if it leaves enough of ``most`` for verdicts; these change while the slider is moved."""
+    metrics = QFontMetrics(theme.font(semibold=True))
+    return min(max(metrics.horizontalAdvance(printable(row.title)) for row in rows), round(0.45 * most))
 
 
 def _mark_boxes(row: QRect) -> tuple[QRect, QRect]:

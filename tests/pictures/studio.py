@@ -64,16 +64,19 @@ class Studio(UiDriver):
 
     def wait_for_outcome(self) -> None:
         """Wait until the attack, its verdicts and the curve over epsilon are those of what is chosen."""
-        store = self.window.store
-        self.wait_until(
-            lambda: (
+        store, controller = self.window.store, self.window.controller
+
+        def is_there() -> bool:
+            scene, setup = store.scene, controller.current_setup()
+            return (
                 self.settled(store.epsilon)
-                and store.scene.setup.models == store.verdict_models
+                and scene.setup.same_attack(setup)
+                and scene.setup.models == setup.models
                 and store.outcome is not None
-                and store.outcome.exact
-            ),
-            "the outcome over epsilon",
-        )
+                and store.outcome.holds_for(scene)
+            )
+
+        self.wait_until(is_there, "the outcome over epsilon")
 
     def show_stage(self) -> None:
         """Show the Attack workspace."""
