@@ -99,6 +99,8 @@ class ModelListView(QListView):
     def __init__(self) -> None:
         super().__init__()
         self._rows = _Rows()
+        self.title_width = 0
+        """That of the longest title, in pixels."""
         self._pressed: tuple[str, str] | None = None
         """Model and mark on which the mouse was pressed."""
         self.setModel(self._rows)
@@ -123,6 +125,9 @@ class ModelListView(QListView):
     def set_rows(self, rows: Sequence[ModelRow]) -> None:
         """Show these; the same model stays the current one, otherwise the first."""
         names, before = [row.name for row in rows], self.current
+        if [row.title for row in rows] != [row.title for row in self.rows]:
+            metrics = QFontMetrics(theme.font(semibold=True))
+            self.title_width = max((metrics.horizontalAdvance(printable(row.title)) for row in rows), default=0)
         if names == [row.name for row in self.rows]:
             self._rows.update(rows)
             return
@@ -273,7 +278,7 @@ class _Delegate(QStyledItemDelegate):
         inside = box.adjusted(MARK_WIDTH, 0, -MARK_WIDTH, 0)
         bars = QRect(inside.right() - BAR_WIDTH, inside.top(), BAR_WIDTH, inside.height())
         texts = inside.width() - BAR_WIDTH - theme.SPACE_S
-        name = QRect(inside.left(), inside.top(), _name_width(view.rows, texts), inside.height())
+        name = QRect(inside.left(), inside.top(), min(view.title_width, round(0.45 * texts)), inside.height())
         verdict = name.translated(name.width() + theme.SPACE_S, 0)
         verdict.setWidth(texts - name.width() - theme.SPACE_S)
         colour = now.text if row.fits else now.disabled
@@ -287,12 +292,6 @@ class _Delegate(QStyledItemDelegate):
                 bar = QRectF(bars.left(), top + line * (BAR_HEIGHT + 1), value * bars.width(), BAR_HEIGHT)
                 painter.fillRect(bar, shade)
         painter.restore()
-
-
-def _name_width(rows: Sequence[ModelRow], most: int) -> int:
-    """That of the longest title, if it leaves enough of ``most`` for verdicts; these change while the slider is moved."""
-    metrics = QFontMetrics(theme.font(semibold=True))
-    return min(max(metrics.horizontalAdvance(printable(row.title)) for row in rows), round(0.45 * most))
 
 
 def _mark_boxes(row: QRect) -> tuple[QRect, QRect]:
