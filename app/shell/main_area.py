@@ -40,7 +40,7 @@ class MainArea(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.library, self.stage, self._panels, self._actions = library, stage, panels, actions
+        self.library, self.stage, self.strip, self._panels, self._actions = library, stage, strip, panels, actions
         saved = settings.load()
         self.workspace = saved.workspace if saved.workspace in panels else ATTACK
         self._stage_widths = dict(saved.stage_widths)
@@ -71,6 +71,12 @@ class MainArea(QWidget):
         for layout in (right, whole):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(0)
+
+    @property
+    def tab_order(self) -> tuple[QWidget, ...]:
+        """The parts in the order in which the Tab key goes through them."""
+        stage = self.stage
+        return self.rail, self.library, stage.side, stage.pair, stage.strip, self.work, self.strip
 
     def show_workspace(self, key: str) -> None:
         """Show another workspace; the Stage goes on as it is."""

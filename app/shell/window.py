@@ -22,6 +22,7 @@ from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.session import Session
 from app.shell.undo import UndoHistory
+from app.shell.tab_order import move_focus
 from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
@@ -344,6 +345,9 @@ class Window(QMainWindow):
         self.toasts.show(Severity.ERROR, text)
 
     # --- Qt ---
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return move_focus((*self.area.tab_order, self._corner), forward)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():

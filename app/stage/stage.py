@@ -56,10 +56,11 @@ class Stage(QWidget):
         self.sizes: dict[str, list[int]] = {}
         """Of the two parts, by the name of the arrangement in which they were dragged."""
         upper, content = QWidget(), QWidget()
-        self._side = QScrollArea(widgetResizable=True)  # in a low window the shapes keep their space
-        self._side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._side.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._side.setWidget(content)
+        self.side = QScrollArea(widgetResizable=True)  # in a low window the shapes keep their space
+        """The models and what they say."""
+        self.side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.side.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.side.setWidget(content)
         theme.set_role(content, "content")
         self._foot = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._foot.addWidget(self.chips)
@@ -74,8 +75,8 @@ class Stage(QWidget):
         below.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         self._parts = QSplitter(Qt.Orientation.Horizontal)
         self._parts.setChildrenCollapsible(False)
-        self._side.setMinimumWidth(content.minimumSizeHint().width())
-        for part in (upper, self._side):
+        self.side.setMinimumWidth(content.minimumSizeHint().width())
+        for part in (upper, self.side):
             self._parts.addWidget(part)
         self._parts.splitterMoved.connect(self._on_dragged)
         whole = QVBoxLayout(self)
@@ -101,7 +102,7 @@ class Stage(QWidget):
         self._foot.setDirection(QBoxLayout.Direction.LeftToRight if bar else QBoxLayout.Direction.TopToBottom)
         margin = theme.SPACE_M
         self._foot.setContentsMargins(*((0, 0, 0, 0) if large else (margin, theme.SPACE_S, 0 if bar else margin, 0)))
-        self._side.setVisible(large)
+        self.side.setVisible(large)
         self._parts.setOrientation(Qt.Orientation.Vertical if column else Qt.Orientation.Horizontal)
         self._parts.setStretchFactor(0, 1)
         self._parts.setStretchFactor(1, int(column))
@@ -142,7 +143,7 @@ class Stage(QWidget):
     def _scroll_to_current_row(self) -> None:
         models = self.models.list
         row = models.visualRect(models.currentIndex())
-        content = self._side.widget()
+        content = self.side.widget()
         assert content is not None
         centre = models.viewport().mapTo(content, row.center())
-        self._side.ensureVisible(centre.x(), centre.y(), 0, row.height())
+        self.side.ensureVisible(centre.x(), centre.y(), 0, row.height())

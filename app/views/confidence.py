@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFontMetrics,
+    QHelpEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
@@ -12,7 +22,7 @@ from app.shell.plain_text import show_tooltip
 from app.shell.widgets import Label, tool_button
 from app.views import annotations
 from app.views.confidence_table import ConfidenceTable
-from app.views.painting import draw_text, translucent
+from app.views.painting import draw_focus_frame, draw_text, translucent
 from core.runtime.text import printable
 
 TOP_CLASSES = 6  # rows unless all classes are shown
@@ -147,8 +157,16 @@ class _Bars(QAbstractScrollArea):
 
     # --- painting --------------------------------------------------------------------------------------------------
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self.viewport().update()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, view = QPainter(self.viewport()), self.viewport().rect()
+        if self.hasFocus():
+            draw_focus_frame(painter, view)
         if not self.table.clouds:
             annotations.empty(painter, view, "No verdicts yet", EMPTY_HINT)
             return

@@ -269,12 +269,16 @@ class CurveView(QWidget):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self._update_marker()
+        self._show_focus()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._update_marker()
+        self._show_focus()
         self.hovered.emit(None)
+
+    def _show_focus(self) -> None:
+        self._update_marker()
+        self._plot.viewport().update()  # its frame
 
     def _set_cursor(self, x: float | None) -> None:
         self._cursor = x

@@ -58,6 +58,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def __init__(self, hint: str, show_tip: Callable[[QPointF, QPoint], None]) -> None:
         super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the view around it takes the keys
         self._hint, self._show_tip = hint, show_tip
         self.lasso_on = False
         self._lasso: list[QPointF] = []  # on the screen, while it is drawn

@@ -3,7 +3,7 @@
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPen
 
-from app.shell.theme import contrast
+from app.shell.theme import contrast, current
 from core.runtime.text import printable
 
 
@@ -42,6 +42,13 @@ def draw_text(
     painter.setPen(colour)
     shown = QFontMetrics(font).elidedText(printable(text), Qt.TextElideMode.ElideRight, box.width())
     painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
+
+
+def draw_focus_frame(painter: QPainter, area: QRect) -> None:
+    """Draw the frame, along the inside of an area, of a view that has the keyboard focus."""
+    painter.setPen(QPen(current().accent, 2.0))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRect(area.adjusted(1, 1, -1, -1))
 
 
 def ink(ground: QColor) -> QColor:

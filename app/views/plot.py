@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QGraphicsScene, QWidget
 from app.shell import theme
 from app.shell.plain_text import show_tooltip
 from app.views import annotations
-from app.views.painting import draw_text, plot_pen
+from app.views.painting import draw_focus_frame, draw_text, plot_pen
 from core.runtime.text import printable
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
@@ -22,6 +22,8 @@ AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
 
 class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     """The plot, a cursor line under the mouse, and a hint while there is nothing to plot.
+
+    A frame shows that the view of which it is a part has the keyboard focus.
 
     Not pyqtgraph's PlotWidget, which brings a menu and a panel of controls of its own for each plot.
     """
@@ -130,8 +132,10 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
+        painter = QPainter(self.viewport())
+        if (view := self.parentWidget()) is not None and view.hasFocus():
+            draw_focus_frame(painter, self.viewport().rect())
         if self._empty and self._hint:
-            painter = QPainter(self.viewport())
             annotations.empty(painter, self.viewport().rect(), "Nothing yet", self._hint)
 
 

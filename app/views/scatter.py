@@ -86,6 +86,7 @@ class MapView(QWidget):
         self._plot.caption.setText(MARKER_CAPTION)
         self._lay_out()
         self._connect()
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # so that Escape is heard after a lasso
         self.setAccessibleName("Map of the latents")
         self._draw()
 

@@ -17,7 +17,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPen,
     QResizeEvent,
     QVector3D,
     QWheelEvent,
@@ -27,6 +26,7 @@ from PySide6.QtWidgets import QWidget
 from app.shell import theme
 from app.shell.widgets import Label
 from app.views.offscreen_gl import OffscreenGLWidget
+from app.views.painting import draw_focus_frame
 from app.views.spheres import ORTHOGRAPHIC_DEPTH
 
 Floats = NDArray[np.float32]
@@ -235,8 +235,7 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
     def paint_annotations(self, painter: QPainter) -> None:
         self.annotate(painter)
         if self._focus_ring:
-            painter.setPen(QPen(theme.current().accent, 2.0))
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+            draw_focus_frame(painter, self.rect())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

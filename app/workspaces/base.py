@@ -63,6 +63,7 @@ class Workspace(QWidget):
         self.job: Job | None = None
         self._form_area = QScrollArea(widgetResizable=True)
         self._form_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._form_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its fields take the focus, and scroll it
         self.start = button("Start", icon, lambda: self.begin(), role="primary")
         self.pause = button("Pause", "pause", self._pause)
         self.stop = button("Stop and keep", "stop", self._stop, tip=stop_tip)

@@ -303,12 +303,12 @@ def test_at_the_smallest_size_the_work_is_large_and_the_whole_stage_in_sight(per
 def test_the_layout_is_reset(person):
     window, area = person.window, person.window.area
     window.pair.views.setSizes([100, 900])
-    side = window.stage._side.width()
+    side = window.stage.side.width()
     assert side == pytest.approx(340, abs=3)
     drag_handle(area._parts, 2, 60)
     drag_handle(window.stage._parts, 1, -60)
     assert window.library.width() > 280
-    assert window.stage._side.width() == pytest.approx(side + 60, abs=3)
+    assert window.stage.side.width() == pytest.approx(side + 60, abs=3)
     person.show_workspace("train")
     drag_handle(area._parts, 2, -100)
     person.press(Qt.Key.Key_F8)
@@ -323,7 +323,7 @@ def test_the_layout_is_reset(person):
     assert area.stage.width() == pytest.approx(0.297 * window.width(), abs=3)
     person.show_workspace(ATTACK)
     QApplication.processEvents()
-    assert window.stage._side.width() == pytest.approx(side, abs=3)
+    assert window.stage.side.width() == pytest.approx(side, abs=3)
     assert window.library.width() == pytest.approx(LIBRARY_WIDTH, abs=3)
 
 
@@ -331,7 +331,7 @@ def test_workspace_widths_and_drawers_are_there_at_the_next_start(shapes, tmp_pa
     with open_window(shapes, tmp_path) as person:
         drag_handle(person.window.area._parts, 2, 60)
         drag_handle(person.window.stage._parts, 1, -60)
-        library, side = person.window.library.width(), person.window.stage._side.width()
+        library, side = person.window.library.width(), person.window.stage.side.width()
         person.show_workspace("latents")
         QApplication.processEvents()
         drag_handle(person.window.area._parts, 2, -80)
@@ -346,7 +346,7 @@ def test_workspace_widths_and_drawers_are_there_at_the_next_start(shapes, tmp_pa
         person.show_workspace(ATTACK)
         QApplication.processEvents()
         assert window.library.width() == pytest.approx(library, abs=3)
-        assert window.stage._side.width() == pytest.approx(side, abs=3)
+        assert window.stage.side.width() == pytest.approx(side, abs=3)
         person.press(Qt.Key.Key_F8)
     with open_window(shapes, tmp_path) as person:
         assert not person.window.library.isVisible()

@@ -1,0 +1,69 @@
+"""Where the Tab key goes: through the parts of the window in their order, and within each part as it is laid out.
+
+Qt's own order is that in which the widgets were made, which no person can foresee: forms are made last of all.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QLayout, QScrollArea, QSplitter, QWidget
+
+
+def move_focus(parts: Sequence[QWidget], forward: bool) -> bool:
+    """Give the focus to the next widget that can have it, or to the one before; after the last comes the first.
+
+    Returns whether there is any. The present focus may be in a widget that was just hidden or disabled.
+    """
+    widgets = [widget for part in parts for widget in _as_laid_out(part)]
+    focused = QApplication.focusWidget()
+    step = 1 if forward else -1
+    start = widgets.index(focused) if focused in widgets else -1 if forward else len(widgets)
+    for distance in range(1, len(widgets) + 1):
+        widget = widgets[(start + step * distance) % len(widgets)]
+        if _can_have_focus(widget):
+            widget.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+            _scroll_to(widget)
+            return True
+    return False
+
+
+def _can_have_focus(widget: QWidget) -> bool:
+    by_tab = widget.focusPolicy().value & Qt.FocusPolicy.TabFocus.value
+    return bool(by_tab) and widget.focusProxy() is None and widget.isVisible() and widget.isEnabled()
+
+
+def _scroll_to(widget: QWidget) -> None:
+    """Bring a widget into sight, in every area that scrolls it."""
+    parent = widget.parentWidget()
+    while parent is not None:
+        if isinstance(parent, QScrollArea):
+            parent.ensureWidgetVisible(widget)
+        parent = parent.parentWidget()
+
+
+def _as_laid_out(widget: QWidget) -> Iterator[QWidget]:
+    """A widget and all in it; what is in no layout comes last, windows of their own do not come."""
+    yield widget
+    ordered = list(_in_splitter(widget) if isinstance(widget, QSplitter) else _in_layout(widget.layout()))
+    others = [each for each in widget.children() if isinstance(each, QWidget) and each not in ordered]
+    for child in (*ordered, *others):
+        if not child.isWindow():
+            yield from _as_laid_out(child)
+
+
+def _in_splitter(splitter: QSplitter) -> Iterator[QWidget]:
+    for place in range(splitter.count()):
+        if (widget := splitter.widget(place)) is not None:
+            yield widget
+
+
+def _in_layout(layout: QLayout | None) -> Iterator[QWidget]:
+    if layout is None:
+        return
+    for place in range(layout.count()):
+        item = layout.itemAt(place)
+        assert item is not None
+        if (widget := item.widget()) is not None:
+            yield widget
+        else:
+            yield from _in_layout(item.layout())
