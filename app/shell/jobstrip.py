@@ -47,6 +47,8 @@ class JobStrip(QFrame):
 
     ended = Signal(str)
     """How a job has ended that a person may have left to itself."""
+    changed = Signal()
+    """Another job is shown, or it has another status."""
 
     def __init__(self, jobs: JobList) -> None:
         super().__init__()
@@ -100,6 +102,21 @@ class JobStrip(QFrame):
         if self._chosen in self._jobs.jobs:
             return self._chosen
         return next(iter(sorted(self._jobs.jobs, key=lambda job: not job.immediate)), None)
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether the current job can be paused or resumed."""
+        return self.current is not None and self.current.status in (Status.RUNNING, Status.PAUSED)
+
+    @property
+    def can_end(self) -> bool:
+        """Whether there is a job that is not about to end."""
+        return self.current is not None and self.current.status is not Status.STOPPING
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether the current job can end with a partial result."""
+        return self.can_end and self.current is not None and self.current.keeps_partial
 
     def pause(self) -> None:
         """Pause or resume the current job."""
@@ -159,6 +176,7 @@ class JobStrip(QFrame):
         text = printable(self._last_message if job is None else _status_line(job))
         self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, TEXT_WIDTH))
         set_tooltip(self._text, text)
+        self.changed.emit()
         if job is None:
             self._timer.stop()
             return
@@ -172,9 +190,9 @@ class JobStrip(QFrame):
         self._rate.setText("" if meter.rate is None or not running else rate(meter.rate, job.unit))
         self._left.setText("" if meter.seconds_left is None or not running else time_left(meter.seconds_left))
         self._show_pause(job.status is Status.PAUSED)
-        self._pause.setEnabled(job.status in (Status.RUNNING, Status.PAUSED))
+        self._pause.setEnabled(self.can_pause)
         for button in (self._stop, self._cancel):
-            button.setEnabled(job.status is not Status.STOPPING)
+            button.setEnabled(self.can_end)
 
     def _show_pause(self, paused: bool) -> None:
         if paused != (self._pause.text() == "Resume"):

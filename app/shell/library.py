@@ -154,6 +154,11 @@ class LibraryPanel(QWidget):
         store.cloudChanged.connect(self._show_cloud)
         self._show_dataset(store.dataset)
 
+    @property
+    def can_move(self) -> bool:
+        """Whether the list has another shape than the current one."""
+        return self.shapes.rowCount() > int(self.list.currentIndex().isValid())
+
     def move_by(self, rows: int) -> None:
         """Choose the shape ``rows`` after the current one; after the last comes the first."""
         count = self.shapes.rowCount()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -29,6 +29,9 @@ DRAWERS = ("library", "options")
 
 class MainArea(QWidget):
     """Shows one workspace at a time. The Stage is always there, and each workspace keeps its widths and drawers."""
+
+    arranged = Signal()
+    """What is shown may be another."""
 
     def __init__(
         self,
@@ -78,6 +81,21 @@ class MainArea(QWidget):
         stage = self.stage
         return self.rail, self.library, stage.side, stage.pair, stage.strip, self.work, self.strip
 
+    @property
+    def has_work(self) -> bool:
+        """Whether this workspace has something beside the Stage."""
+        return self.workspace in self._panels
+
+    @property
+    def only_pair(self) -> bool:
+        """Whether all but the pair view and the slider is hidden."""
+        return self._actions["focus_pair"].isChecked()
+
+    @property
+    def maximised(self) -> bool:
+        """Whether the work has the space of the pair view, too."""
+        return self._actions["maximise_work"].isChecked() and self.has_work and not self.only_pair
+
     def show_workspace(self, key: str) -> None:
         """Show another workspace; the Stage goes on as it is."""
         self._actions["focus_pair"].setChecked(False)
@@ -99,17 +117,11 @@ class MainArea(QWidget):
         """Show and hide the parts as the workspace, its drawers, and the two actions for more space want it."""
         if self._drawers_start_open is None:
             self._drawers_start_open = self.window().width() >= DRAWERS_OPEN_FROM
-        panel = self._panels.get(self.workspace)
-        only_pair = self._actions["focus_pair"].isChecked()
-        maximised = self._actions["maximise_work"].isChecked() and panel is not None and not only_pair
+        panel, only_pair, maximised = self._panels.get(self.workspace), self.only_pair, self.maximised
         beside = panel is not None and not maximised and not only_pair
         self._actions[action_key(self.workspace)].setChecked(True)
         for drawer in DRAWERS:
             self._actions[drawer].setChecked(self._is_open(drawer))
-        for key in ("options", "maximise_work"):
-            self._actions[key].setEnabled(panel is not None and not only_pair)
-        self._actions["library"].setEnabled(not only_pair and not maximised)
-        self._actions["choose_target"].setEnabled(not only_pair and not maximised)
         self.rail.setVisible(not only_pair)
         self.library.setVisible(self._is_open("library") and not only_pair and not maximised)
         self.work.setVisible(panel is not None and not only_pair)
@@ -129,6 +141,7 @@ class MainArea(QWidget):
             self._parts.setSizes([0, UNLIMITED, 0])  # the Stage takes its smallest height
         else:
             self._set_widths(beside)
+        self.arranged.emit()
 
     def reset(self) -> None:
         """Give every part the size and place of the first start."""
@@ -155,7 +168,7 @@ class MainArea(QWidget):
     # --- internals ---
 
     def _is_open(self, drawer: str) -> bool:
-        if drawer == "options" and self.workspace not in self._panels:
+        if drawer == "options" and not self.has_work:
             return False
         by_default = bool(self._drawers_start_open) and (drawer == "options" or self.workspace == ATTACK)
         return self._open[drawer].get(self.workspace, by_default)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QMainWindow, Q
 
 from app.jobs import Job, JobList
 from app.shell import actions, export, help, settings, theme
+from app.shell.availability import Availability
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
 from app.shell.main_area import DRAWERS, MainArea
@@ -21,8 +22,8 @@ from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.session import Session
-from app.shell.undo import UndoHistory
 from app.shell.tab_order import move_focus
+from app.shell.undo import UndoHistory
 from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
@@ -257,6 +258,7 @@ class Window(QMainWindow):
         self.session.restored.connect(self.undo.begin)
         self.undo.changed.connect(self._show_undo)
         self._show_undo()
+        Availability(self)
         self.session.saving.connect(self._save_layout)
         self.session.info.connect(self._show_info)
         self.session.watch(self.actions_, self)
@@ -328,11 +330,9 @@ class Window(QMainWindow):
         return ask(self, f"Stop {what} and close?", kept, "Stop and keep", "Stay")
 
     def _show_undo(self) -> None:
-        """Say in the menu what Undo and Redo will change; they are disabled while there is nothing."""
+        """Say in the menu what Undo and Redo will change."""
         for key, what in (("undo", self.undo.next_undo), ("redo", self.undo.next_redo)):
-            action = self.actions_[key]
-            action.setText(f"{key.capitalize()} {what}".rstrip())
-            action.setEnabled(bool(what))
+            self.actions_[key].setText(f"{key.capitalize()} {what}".rstrip())
 
     def _on_job_ended(self, text: str) -> None:
         if self.isVisible() and not self.isActiveWindow():

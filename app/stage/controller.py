@@ -192,6 +192,7 @@ class AttackController(QObject):
         for ended in (job.finished_ok, job.stopped):
             ended.connect(partial(self._job_ended, token))
         job.failed.connect(partial(self._on_failure, Request.ATTACK, token))
+        self.busyChanged.emit(True)  # a job makes it now
 
     def _job_ended(self, token: object, attack_result: AttackResult | None) -> None:
         """Show the result, which may be partial; without one (cancelled) leave what is shown."""
@@ -314,6 +315,11 @@ class AttackController(QObject):
         self._set_busy(False)
 
     # --- internals ---
+
+    @property
+    def made_by_job(self) -> bool:
+        """Whether a job makes the attack, which takes long: its steps can't be shown yet."""
+        return self._job is not None
 
     @property
     def planned_steps(self) -> int:

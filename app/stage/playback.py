@@ -22,6 +22,22 @@ class Playback(QObject):
         controller.interrupted.connect(self.stop)
         controller.stateShown.connect(self._play_on)
 
+    @property
+    def can_seek(self) -> bool:
+        """Whether the steps of the attack can be gone through: not while a job makes them."""
+        return self._store.scene is not None and bool(self._store.history) and not self._controller.made_by_job
+
+    @property
+    def can_step(self) -> bool:
+        """Whether there is a step after the shown one, or one can be made."""
+        history = self._store.history
+        return self.can_seek and (self._store.position + 1 < len(history) or not history[-1].ended)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the last step is shown, and no planned one is missing."""
+        return self._store.position >= max(self._controller.planned_steps, len(self._store.history) - 1)
+
     def step_back(self) -> None:
         self.stop()
         self._controller.seek(self._store.position - 1)
@@ -43,20 +59,17 @@ class Playback(QObject):
             self.stop()
         elif self._store.history and not self._controller.busy:
             self._set_playing(True)
-            if self._at_end():
+            if self.at_end:
                 self._controller.seek(0)
             else:
                 self._frame_timer.start()
 
     def _play_on(self) -> None:
         if self.playing:
-            if self._at_end():
+            if self.at_end:
                 self.stop()
             else:
                 self._frame_timer.start()
-
-    def _at_end(self) -> bool:
-        return self._store.position >= max(self._controller.planned_steps, len(self._store.history) - 1)
 
     def stop(self) -> None:
         """End the playing."""
