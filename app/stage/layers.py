@@ -59,6 +59,7 @@ class LayersDialog(QDialog):
         column.addWidget(area, 1)
         column.addLayout(foot)
         self._worker = LatestRequestWorker(parent=self)
+        self._worker.start()  # with the window, as it ends with it
         self._worker.ready.connect(lambda _key, _number, result: self._show_result(result))
         self._worker.failed.connect(lambda _key, _number, sentence, _trace: self._show_text(sentence))
         self._timer = QTimer(self, singleShot=True, interval=DELAY_MS)

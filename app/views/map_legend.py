@@ -53,12 +53,12 @@ class MapLegend(QWidget):
         self._entries: Sequence[LegendEntry] = ()
         self._current = 0
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Ignored)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Classes of the map")
         set_tooltip(self, "Click: hide or show a class. Ctrl+click: show it alone, or all again.")
 
     def set_entries(self, entries: Sequence[LegendEntry]) -> None:
         self._entries = entries
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if entries else Qt.FocusPolicy.NoFocus)
         hidden = [entry.name for entry in entries if not entry.shown]
         self.setAccessibleDescription(f"hidden: {', '.join(hidden)}" if hidden else "all are shown")
         self._update_layout()

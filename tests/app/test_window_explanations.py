@@ -73,12 +73,6 @@ def test_a_model_that_pools_centres_says_that_it_has_none(person, critical):
 # --- layers -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", autouse=True)
-def thread(shared_window: Person):
-    """The dialog's thread begins with its first request, and ends with the window."""
-    shared_window.window.layers._worker.start()
-
-
 @pytest.fixture
 def layers(person: Person):
     """The dialog, opened by its key, with its first result."""

@@ -158,7 +158,7 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "everything can be done with the keyboard, and the focus is seen": {
         "app/test_window.py": ("test_every_input_has_an_accessible_name",),
-        "app/test_window_keyboard.py": ("test_tab_goes_through_the_regions_in_their_order",),
+        "app/test_window_keyboard.py": ("test_tab_goes_through_the_parts_in_their_order_and_shift_tab_back",),
         "pixels/test_cloud_view.py": ("test_keyboard_focus_is_shown_by_a_frame",),
         "app/test_actions.py": ("test_that_the_shortcut_page_lists_every_key_and_gesture",),
     },
