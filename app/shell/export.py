@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from app.shell import settings
 from app.shell.notify import ask
 from app.store import SPLIT
 from core.runtime.files import atomic_path
@@ -36,11 +37,10 @@ def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = Non
     from core.clouds.files import write_cloud
     from core.results.records import write_provenance
 
-    name_filter = "Clouds (*.ply *.xyz *.npy *.npz)"
-    name, _ = QFileDialog.getSaveFileName(parent, "Export adversarial cloud", "adversarial.ply", name_filter)
-    if not name:
+    title = "Export adversarial cloud"
+    path = _ask_for_path(parent, title, "adversarial.ply", "Clouds (*.ply *.xyz *.npy *.npz)")
+    if path is None:
         return None
-    path = Path(name)
     clean = path.with_stem(f"{path.stem}-clean")
     if clean.exists() and not ask(parent, f"Replace {clean.name}?", "The clean cloud goes there.", "Replace", "Keep"):
         return None
@@ -53,6 +53,7 @@ def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = Non
         origin = {"file": str(source.path), "up": source.orientation.up, "turn": source.orientation.turn}
     for written, which in ((path, "adversarial"), (clean, "clean")):
         write_provenance(written, scene.provenance(which=which, **origin))
+    settings.save_export_folder(title, path.parent)
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 
@@ -102,6 +103,8 @@ def _draw(scene: Scene | None, up: Up, path: Path) -> None:
 def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Callable[[Path], None]) -> str | None:
     """Ask for a file, with ``name`` suggested, and call ``write`` with its path.
 
+    Exports of one ``title`` are of one kind: the next is offered in the folder of the last.
+
     Returns a message, None if the person cancelled.
 
     Raises
@@ -109,11 +112,19 @@ def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Cal
     OSError, ValueError
         Those of ``write``.
     """
-    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, name_filter)
-    if not chosen:
+    path = _ask_for_path(parent, title, name, name_filter)
+    if path is None:
         return None
-    write(Path(chosen))
-    return f"Saved {chosen}."
+    write(path)
+    settings.save_export_folder(title, path.parent)
+    return f"Saved {path}."
+
+
+def _ask_for_path(parent: QWidget, title: str, name: str, name_filter: str) -> Path | None:
+    """Open a save dialog in the folder of the last export of this title; None if the person cancelled."""
+    place = str(Path(settings.export_folder(title), name))
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, place, name_filter)
+    return Path(chosen) if chosen else None
 
 
 def origin(scene: Scene, store: Store) -> list[str]:

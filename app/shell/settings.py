@@ -33,6 +33,7 @@ class Preferences(Options):
     theme: Literal["system", "dark", "light"] = option("system", "Colours of the window.")
     all_classes: bool = option(False, "Whether the confidence bars show every class.")
     folder: str = option("", "Where the last file was opened or saved.")
+    export_folders: dict[str, str] = option({}, "For kinds of exports: where one was saved last.")
     workspace: str = option("attack", "Workspace of the last session.")
     stage_widths: dict[str, int] = option({}, "For workspaces: width in pixels of the Stage beside the work.")
     stage_parts: dict[str, list[int]] = option(
@@ -90,6 +91,17 @@ def add_recent(path: Path) -> None:
     newest = str(path.absolute())
     others = [name for name in load().recent if name != newest]
     save(recent=(newest, *others)[:MAX_RECENT], folder=str(path.absolute().parent))
+
+
+def export_folder(kind: str) -> str:
+    """Where an export of a kind was saved last, or else the last file; empty if neither folder is there any more."""
+    saved = load()
+    return next((name for name in (saved.export_folders.get(kind), saved.folder) if name and Path(name).is_dir()), "")
+
+
+def save_export_folder(kind: str, folder: Path) -> None:
+    """Let the next export of a kind be offered in this folder."""
+    save(export_folders=load().export_folders | {kind: str(folder.absolute())})
 
 
 def orientation_of(folder: Path) -> Orientation:

@@ -72,6 +72,22 @@ def test_that_recent_files_are_newest_first_without_repeats_and_at_most_ten(tmp_
     assert settings.load().folder == str(tmp_path)
 
 
+def test_that_each_kind_of_export_has_its_folder_while_that_exists(tmp_path):
+    for name in ("clouds", "figures", "files"):
+        (tmp_path / name).mkdir()
+    assert settings.export_folder("figure") == ""
+    settings.add_recent(tmp_path / "files" / "chair.ply")
+    settings.save_export_folder("cloud", tmp_path / "clouds")
+    settings.save_export_folder("figure", tmp_path / "figures")
+    folders = [settings.export_folder(kind) for kind in ("cloud", "figure", "table")]
+    assert folders == [str(tmp_path / name) for name in ("clouds", "figures", "files")]
+    (tmp_path / "figures").rmdir()
+    assert settings.export_folder("figure") == str(tmp_path / "files")
+    (tmp_path / "files").rmdir()
+    assert settings.export_folder("figure") == ""
+    assert settings.export_folder("cloud") == str(tmp_path / "clouds")
+
+
 def test_that_geometry_and_splitter_of_the_window_are_restored(qtbot):
     window, splitter = make_window(qtbot)
     window.setGeometry(40, 50, 500, 300)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication, QInputDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog
 
 from app.shell import opening, settings
 from app.shell.window import Window
@@ -122,6 +122,26 @@ def test_after_a_kill_everything_is_as_it_was(shapes, home):
         assert scene.setup.cloud.name == person.store.dataset.split(SPLIT).names[7]
         assert person.window.library.list.currentIndex().row() == 7
         assert person.window.area.workspace == "evaluate", "the layout too"
+
+
+def test_an_export_is_offered_where_the_last_of_its_kind_was_saved_also_at_the_next_start(shapes, home, monkeypatch):
+    folder, places = home / "clouds", []
+    folder.mkdir()
+
+    def dialog(parent, title, place, name_filter):
+        places.append(Path(place))
+        return (str(folder / "a.ply") if len(places) == 1 else ""), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", dialog)
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.press(Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+        assert (folder / "a-clean.ply").is_file()
+    with open_window(shapes, home) as person:
+        wait_for_session(person)
+        person.press(Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+        person.press(Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    assert places == [Path("adversarial.ply"), folder / "adversarial.ply", Path("pair.png")]
 
 
 def test_a_file_is_opened_again_with_the_class_that_was_given(shapes, home):
