@@ -6,13 +6,13 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtGui import QFocusEvent, QFontMetrics, QKeyEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.shell import theme
 from app.shell.widgets import Label
-from app.views.painting import plot_pen, translucent
-from app.views.plot import Plot
+from app.views.painting import folded, plot_pen, translucent
+from app.views.plot import AXIS_HEIGHT, Plot
 from core.runtime.text import printable
 
 SIDES = ("clean", "adversarial")
@@ -81,6 +81,7 @@ class BoxPlotView(QWidget):
         self.setAccessibleName("Box plots")
         self.set_stale = self._plot.set_stale
         self._plot.clicked.connect(self._click)
+        self._plot.box.sigResized.connect(self._name_groups)
         theme.notifier.changed.connect(self._draw)
         self._draw()
 
@@ -127,18 +128,27 @@ class BoxPlotView(QWidget):
             of_side = [box for (_, its), box in boxes if its == side]
             places = np.concatenate([np.empty((0, 2)), *(_outliers(box) for box in of_side)])
             dots.setData(*places.T, brush=translucent(colour, 0.6))
-        self._plot.bottom.setTicks([[(group, self._caption(group)) for group in range(len(self._names))]])
+        self._name_groups()
         spare = (max(len(self._names), MIN_GROUPS) - len(self._names)) / 2
         self._plot.box.setXRange(-0.5 - spare, len(self._names) - 0.5 + spare, padding=0)
         everything = np.concatenate([[0.0, 1.0], *(box.values for _, box in boxes)])
         self._plot.box.setYRange(everything.min(), everything.max(), padding=0.04)
         self.setAccessibleDescription("; ".join(self._box_text(*key).replace("\n", ", ") for key in self._boxes))
 
-    def _caption(self, group: int) -> str:
+    def _name_groups(self) -> None:
+        """Write names and counts under the groups: each name in the width of its group, in two lines if need be."""
+        metrics = QFontMetrics(theme.font(theme.CAPTION_PX))
+        width = int(self._plot.box.width() / max(len(self._names), MIN_GROUPS)) - theme.SPACE_XS
+        names = [folded(printable(name), metrics, width) for name in self._names]
+        tallest = max((name.count("\n") for name in names), default=0)
+        self._plot.bottom.setHeight(AXIS_HEIGHT + tallest * metrics.height())
+        self._plot.bottom.setTicks([[(group, f"{name}\n{self._counts(group)}") for group, name in enumerate(names)]])
+
+    def _counts(self, group: int) -> str:
         counts = dict.fromkeys(
             str(len(self._boxes[group, side].values)) if (group, side) in self._boxes else "0" for side in (0, 1)
         )
-        return f"{printable(self._names[group])}\nn = {', '.join(counts)}"
+        return f"n = {', '.join(counts)}"
 
     def _box_text(self, group: int, side: int) -> str:
         box = self._boxes[group, side]

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil, log2
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,8 +15,8 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
 from app.shell.widgets import tool_button
-from app.views.painting import plot_pen
-from app.views.plot import Plot, ValueLegend
+from app.views.painting import blend, plot_pen
+from app.views.plot import MARKERS, LegendRow, Plot, ValueLegend
 
 Style = Literal["solid", "dash", "dot", "dashdot"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -26,6 +27,8 @@ _PENS = dict(
         strict=True,
     )
 )
+SHADES = (0.0, 0.5, -0.3)
+"""Shades of a colour that stay that colour and are told apart, see ``CurveView.set_series``."""
 FRAME_MS = 100  # points that arrive within one frame are drawn together
 _ARROWS: dict[int, tuple[int, int]] = {
     Qt.Key.Key_Left: (-1, 0),
@@ -36,14 +39,22 @@ _ARROWS: dict[int, tuple[int, int]] = {
 """Arrow key -> step to another point of the line, and to another line."""
 _SELECT_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 CLICK_RADIUS = 10  # in pixels: the largest distance of a click from the point that it selects
-MAX_DOTS = 40  # a line of more points is drawn without dots
+MAX_MARKERS = 20  # a line of more points has markers on every second point, every fourth ...
+
+
+def line_look(index: int) -> tuple[Style, str, float]:
+    """Line style, marker and shade of line ``index`` among lines of one colour; no two of the first 84 are the same."""
+    return STYLES[index % len(STYLES)], [*MARKERS][index % len(MARKERS)], SHADES[index % len(SHADES)]
 
 
 @dataclass
 class _Series:
     colour_role: str
     style: Style
+    marker: str
+    shade: float
     line: pg.PlotDataItem
+    markers: pg.ScatterPlotItem
     x: "array[float]" = field(default_factory=lambda: array("d"))
     y: "array[float]" = field(default_factory=lambda: array("d"))
 
@@ -55,7 +66,9 @@ class _Series:
         return self.x[at], self.y[at]
 
     def pen(self) -> QPen:
-        return plot_pen(getattr(theme.current(), self.colour_role), 1.5, _PENS[self.style])
+        now = theme.current()
+        colour = blend(getattr(now, self.colour_role), now.text if self.shade > 0 else now.canvas, abs(self.shade))
+        return plot_pen(colour, 1.5, _PENS[self.style])
 
 
 class CurveView(QWidget):
@@ -128,7 +141,14 @@ class CurveView(QWidget):
         self._apply_theme()
 
     def set_series(
-        self, name: str, x: ArrayLike = (), y: ArrayLike = (), colour_role: str = "accent", style: Style = "solid"
+        self,
+        name: str,
+        x: ArrayLike = (),
+        y: ArrayLike = (),
+        colour_role: str = "accent",
+        style: Style = "solid",
+        marker: str = "o",
+        shade: float = 0.0,
     ) -> None:
         """Add the line `name`, or replace it.
 
@@ -138,11 +158,15 @@ class CurveView(QWidget):
             (n,) numbers; a y that is not finite leaves a gap.
         colour_role
             Name of a colour of the theme, such as "clean" or "adv".
+        marker
+            One of ``MARKERS``.
+        shade
+            From 0 to 1 how much of the colour of text is mixed in, from 0 to -1 how much of the ground's.
 
         Raises
         ------
         ValueError
-            If x and y differ in length, or there is no such colour or style.
+            If x and y differ in length, or there is no such colour, style or marker.
         """
         xs, ys = np.asarray(x, float), np.asarray(y, float)
         if xs.ndim != 1 or xs.shape != ys.shape:
@@ -150,11 +174,11 @@ class CurveView(QWidget):
                 f'the line "{name}" has x of shape {xs.shape} and y of {ys.shape}; two equal lists are needed'
             )
         colour_exists = isinstance(getattr(theme.current(), colour_role, None), QColor)
-        if not colour_exists or style not in STYLES:
-            raise ValueError(f'the line "{name}" asks for {colour_role} and {style}, which the theme does not have')
+        if not colour_exists or style not in STYLES or marker not in MARKERS:
+            raise ValueError(f'the line "{name}" asks for {colour_role}, {style} and {marker}; one of them is unknown')
         old = self._series.get(name)
-        line = old.line if old else self._plot.add_line()
-        self._series[name] = _Series(colour_role, style, line, array("d", xs), array("d", ys))
+        line, markers = (old.line, old.markers) if old else self._plot.add_line()
+        self._series[name] = _Series(colour_role, style, marker, shade, line, markers, array("d", xs), array("d", ys))
         self._redraw()
 
     def append(self, name: str, x: float, y: float) -> None:
@@ -174,9 +198,9 @@ class CurveView(QWidget):
 
     def clear(self) -> None:
         """Remove all lines."""
-        self._removed = [series.line for series in self._series.values()]  # a repaint that is due may still use them
-        for line in self._removed:
-            self._plot.box.removeItem(line)
+        self._removed = [item for series in self._series.values() for item in (series.line, series.markers)]
+        for item in self._removed:  # they are kept because a repaint that is due may still use them
+            self._plot.box.removeItem(item)
         self._series.clear()
         self._redraw()
 
@@ -204,15 +228,18 @@ class CurveView(QWidget):
     def _redraw(self) -> None:
         logarithmic = self._log.isChecked()
         self._plot.left.setLogMode(x=False, y=logarithmic)
-        for series in self._series.values():
-            y = np.array(series.y)
+        for place, series in enumerate(self._series.values()):
+            x, y = np.array(series.x), np.array(series.y)
             if logarithmic:
                 y = np.log10(y, out=np.full_like(y, np.nan), where=y > 0)  # values without a logarithm are left out
-            dots = len(y) <= MAX_DOTS
             pen = series.pen()
-            series.line.setData(
-                np.array(series.x), y, pen=pen, symbol="o" if dots else None, symbolBrush=pen.color(), symbolPen=None
-            )
+            series.line.setData(x, y, pen=pen)
+            step = 1 if len(y) <= MAX_MARKERS else 2 ** ceil(log2(len(y) / MAX_MARKERS))
+            marked = slice(place * step // len(self._series), None, step)  # lines that coincide have them side by side
+            finite = np.isfinite(y[marked])
+            series.markers.setSymbol(series.marker)
+            series.markers.setSize(MARKERS[series.marker])
+            series.markers.setData(x[marked][finite], y[marked][finite], brush=pen.color())
         filled = any(series.x for series in self._series.values())
         self._plot.set_empty(not filled)
         self._log.setVisible(self._loggable and filled)
@@ -285,14 +312,14 @@ class CurveView(QWidget):
         self._plot.set_cursor(x)
         self._legend.update()
 
-    def _legend_rows(self) -> Iterator[tuple[str, QPen, str]]:
-        """Name, pen and value of each line at the cursor, then the cursor's x."""
+    def _legend_rows(self) -> Iterator[LegendRow]:
+        """Each line with its value at the cursor, then the cursor's x."""
         for name, series in self._series.items():
             near = series.near(self._cursor)
-            yield name, series.pen(), "" if near is None else _short(near[1])
+            yield LegendRow(name, "" if near is None else _short(near[1]), series.pen(), series.marker)
         samples = [near for series in self._series.values() if (near := series.near(self._cursor))]
         if samples:
-            yield self._x_label, QPen(Qt.PenStyle.NoPen), f"{max(x for x, _ in samples):.6g}"
+            yield LegendRow(self._x_label, f"{max(x for x, _ in samples):.6g}")
 
     def _accessible_text(self) -> str:
         """The last value of each line, for a screen reader."""

@@ -51,6 +51,17 @@ def draw_focus_frame(painter: QPainter, area: QRect) -> None:
     painter.drawRect(area.adjusted(1, 1, -1, -1))
 
 
+def folded(text: str, metrics: QFontMetrics, width: int) -> str:
+    """A text in at most two lines of ``width`` pixels, broken between words; with an ellipsis where it is too long."""
+    words = text.split(" ")
+    fitting = [count for count in range(1, len(words)) if metrics.horizontalAdvance(" ".join(words[:count])) <= width]
+    if metrics.horizontalAdvance(text) <= width or not fitting:
+        lines = [text]
+    else:
+        lines = [" ".join(words[: fitting[-1]]), " ".join(words[fitting[-1] :])]
+    return "\n".join(metrics.elidedText(line, Qt.TextElideMode.ElideRight, width) for line in lines)
+
+
 def ink(ground: QColor) -> QColor:
     """Black or white, whichever is more legible on any opaque ground: it has a contrast of at least 4.5:1."""
     return max((QColor("black"), QColor("white")), key=lambda colour: contrast(colour, ground))

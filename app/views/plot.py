@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from html import escape
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
+from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QBrush, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QGraphicsScene, QWidget
 
 from app.shell import theme
@@ -18,6 +21,9 @@ from app.views.painting import draw_focus_frame, draw_text, plot_pen
 from core.runtime.text import printable
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
+MARKERS = {"o": 8, "s": 7, "t1": 9, "d": 11, "t": 9, "+": 10, "star": 12}
+"""pyqtgraph's circle, square, triangle, diamond, triangle on its tip, plus and star -> pixels, so that all look
+equally large."""
 
 
 class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
@@ -76,12 +82,16 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             axis.setTickFont(theme.tabular(theme.font(theme.CAPTION_PX)))
             axis.setLabel(escape(text), **{"color": now.muted.name(), "font-size": f"{theme.CAPTION_PX}px"})
 
-    def add_line(self) -> pg.PlotDataItem:
-        line = pg.PlotDataItem(connect="finite", symbolSize=5, autoDownsample=True, downsampleMethod="peak")
+    def add_line(self) -> tuple[pg.PlotDataItem, pg.ScatterPlotItem]:
+        """Add a line, and the markers of some of its points, which lie over all lines."""
+        line = pg.PlotDataItem(connect="finite", autoDownsample=True, downsampleMethod="peak")
         line.opts["autoDownsampleFactor"] = 1.0
         line.setClipToView(True)
-        self.box.addItem(line)
-        return line
+        markers = pg.ScatterPlotItem(pen=None)
+        markers.setZValue(1)
+        for item in (line, markers):
+            self.box.addItem(item)
+        return line, markers
 
     def set_cursor(self, x: float | None) -> None:
         self._cursor_line.setVisible(x is not None)
@@ -146,24 +156,36 @@ class _IntegerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
         return [level for level in super().tickSpacing(low, high, size) if level[0] >= 1] or [(1, 0)]
 
 
-LINE_WIDTH = 18 + theme.SPACE_XS
+SAMPLE_WIDTH = 26
 """Width in pixels of the sample of a line in a legend."""
 SHORTEST_NAME = 16
 """Width in pixels to which the name of a line is shortened at most."""
+MOST_ROWS = 8
+"""Rows of a legend from which names are shortened rather than that it gets another one."""
+
+
+class LegendRow(NamedTuple):
+    """What a legend has of a line, or of x, which has no pen."""
+
+    name: str
+    value: str
+    pen: QPen | None = None
+    marker: str = ""
 
 
 class ValueLegend(QWidget):
     """Names and values of the lines; values have a fixed width, so that nothing moves while they change."""
 
-    def __init__(self, rows: Callable[[], Iterator[tuple[str, QPen, str]]], widest: str) -> None:
-        """``rows``: gives name, pen and value of each line; ``widest``: the longest value."""
+    def __init__(self, rows: Callable[[], Iterator[LegendRow]], widest: str) -> None:
+        """``widest`` is the longest value."""
         super().__init__()
         self._rows, self._widest = rows, widest
         self.setFixedHeight(theme.CONTROL_HEIGHT)
 
     def fit(self) -> None:
         """Take as many rows as the lines need; called when lines or the width have changed."""
-        rows = -(-len(list(self._rows())) // self._most_in_a_row)
+        names = [row.name for row in self._rows()]
+        rows = ceil(len(names) / len(self._name_widths(names))) if names else 1
         self.setFixedHeight(max(theme.CONTROL_HEIGHT, rows * theme.CONTROL_HEIGHT // 2))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -178,35 +200,48 @@ class ValueLegend(QWidget):
     def _number_width(self) -> int:
         return self._metrics.horizontalAdvance(self._widest) + theme.SPACE_S
 
-    @property
-    def _most_in_a_row(self) -> int:
-        """How many lines fit in a row with the shortest names."""
-        return max(1, (self.width() - theme.SPACE_S) // (LINE_WIDTH + self._number_width + SHORTEST_NAME))
+    def _name_widths(self, names: list[str]) -> list[int]:
+        """Widths in pixels of the columns of names: in the fewest rows in which none is shortened, or ``MOST_ROWS``."""
+        widths = [self._metrics.horizontalAdvance(printable(name)) + 2 for name in names]
+        beside = SAMPLE_WIDTH + 2 * theme.SPACE_XS + self._number_width
+        room = self.width() - theme.SPACE_S
+        for rows in range(1, MOST_ROWS + 1):
+            count = ceil(len(widths) / rows)
+            columns = [max(widths[column::count]) for column in range(count)]
+            if sum(columns) + count * beside <= room:
+                return columns
+        columns = columns[: max(1, room // (beside + SHORTEST_NAME))]  # more rows, if need be
+        longest = max(columns)
+        while longest > SHORTEST_NAME and sum(min(width, longest) for width in columns) > room - len(columns) * beside:
+            longest -= 1  # shorten the longest names, never the values
+        return [min(width, longest) for width in columns]
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        rows = [(printable(name), pen, number) for name, pen, number in self._rows()]
-        font, number_width = theme.tabular(theme.font(theme.CAPTION_PX)), self._number_width
-        widths = [self._metrics.horizontalAdvance(name) + 2 for name, _, _ in rows]
-        line_and_number = LINE_WIDTH + number_width
-        fits = theme.SPACE_S + sum(widths) + line_and_number * len(rows) <= self.width()
-        per_row = len(rows) if fits else min(-(-len(rows) // 2), self._most_in_a_row)
-        height = self.height() if fits else theme.CONTROL_HEIGHT // 2
-        for start in range(0, len(rows), max(1, per_row)):
-            row = slice(start, start + per_row)
-            top = start // per_row * height
-            available = self.width() - theme.SPACE_S - line_and_number * len(widths[row])
-            longest = max(widths[row])
-            while longest > SHORTEST_NAME and sum(min(width, longest) for width in widths[row]) > available:
-                longest -= 1  # shorten the longest names, never the values
-            left = theme.SPACE_S
-            for width, (name, pen, number) in zip(widths[row], rows[row], strict=True):
-                if pen.style() != Qt.PenStyle.NoPen:
-                    painter.setPen(QPen(pen.color(), 2, pen.style()))
-                    painter.drawLine(left, top + height // 2, left + 14, top + height // 2)
-                    left += 18
-                shown = min(width, longest)
-                draw_text(painter, QRect(left, top, shown, height), name, font, theme.current().muted)
-                left += shown + theme.SPACE_XS
-                draw_text(painter, QRect(left, top, number_width, height), number, font, theme.current().text)
-                left += number_width
+        rows, now = list(self._rows()), theme.current()
+        if not rows:
+            return
+        painter, font = QPainter(self), theme.tabular(theme.font(theme.CAPTION_PX))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        widths, number_width = self._name_widths([row.name for row in rows]), self._number_width
+        height = self.height() // ceil(len(rows) / len(widths))
+        for place, row in enumerate(rows):
+            column = place % len(widths)
+            left = theme.SPACE_S + sum(widths[:column]) + column * (SAMPLE_WIDTH + 2 * theme.SPACE_XS + number_width)
+            top = place // len(widths) * height
+            if row.pen is not None:
+                _paint_sample(painter, QRect(left, top, SAMPLE_WIDTH, height), row.pen, row.marker)
+            left += SAMPLE_WIDTH + theme.SPACE_XS
+            draw_text(painter, QRect(left, top, widths[column], height), row.name, font, now.muted)
+            left += widths[column] + theme.SPACE_XS
+            draw_text(painter, QRect(left, top, number_width, height), row.value, font, now.text)
+
+
+def _paint_sample(painter: QPainter, area: QRect, pen: QPen, marker: str) -> None:
+    """A piece of a line with its marker in the middle."""
+    middle = QPointF(area.left() + area.width() / 2, area.top() + area.height() / 2)
+    painter.setPen(QPen(pen.color(), 1.5, pen.style()))
+    painter.drawLine(QPointF(area.left(), middle.y()), QPointF(area.right(), middle.y()))
+    painter.save()
+    painter.translate(middle)
+    drawSymbol(painter, marker, MARKERS[marker], QPen(Qt.PenStyle.NoPen), QBrush(pen.color()))
+    painter.restore()

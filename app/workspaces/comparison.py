@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +25,7 @@ from app.shell import theme
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, add_item, tool_button
 from app.views.box_plot import BoxPlotView
-from app.views.curves import STYLES, CurveView
+from app.views.curves import CurveView, line_look
 from app.views.matrix import MatrixView
 from app.views.pager import Pager
 from core.runtime.text import printable
@@ -70,7 +69,6 @@ class ComparisonView(QSplitter):
         self.table.setAccessibleName("Measurements of every model")
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setFixedHeight(ROW + theme.SPACE_S)
-        self.table.verticalHeader().hide()
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.table.verticalHeader().setMinimumSectionSize(ROW)
         self.table.verticalHeader().setDefaultSectionSize(ROW)
@@ -129,12 +127,13 @@ class ComparisonView(QSplitter):
         self._show_chosen()
 
     def _laid_out_figures(self) -> QWidget:
-        head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
+        head, which, pair, whole, group = QHBoxLayout(), QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
         row = QHBoxLayout(pair)
         row.setContentsMargins(0, 0, 0, 0)
         for curves in self.top_k:
             row.addWidget(curves)
-        head.setSpacing(theme.SPACE_XS)
+        for layout in (head, which):
+            layout.setSpacing(theme.SPACE_XS)
         self.figures["table"].setChecked(True)
         self._view_of = dict(zip(FIGURES, (self.table, pair, self.boxes, self.sweep, self.matrix), strict=True))
         for key, view in self._view_of.items():
@@ -147,11 +146,13 @@ class ComparisonView(QSplitter):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             combo.setMinimumWidth(80)  # a long entry must not widen the panel
             combo.currentIndexChanged.connect(self._draw)
-            head.addWidget(combo)
+            which.addWidget(combo)
+        which.addStretch()
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, theme.SPACE_S, 0, 0)
         column.setSpacing(theme.SPACE_XS)
         column.addLayout(head)
+        column.addLayout(which)
         column.addWidget(self._views, 1)
         column.addWidget(self.pager)
         return whole
@@ -199,9 +200,10 @@ class ComparisonView(QSplitter):
 
         assert self.comparison is not None
         measured = {each.model.card.title: each for each in self.comparison.measurements}
+        clouds = len(self.comparison.rows)
         match self.key:
             case "top-k":
-                return figures.top_k({title: tuple(each.report.top_k()) for title, each in measured.items()})
+                return figures.top_k({title: tuple(each.report.top_k()) for title, each in measured.items()}, clouds)
             case "confidence":
                 values = {title: each.confidences(self.definition.currentData())[0] for title, each in measured.items()}
                 clean, adversarial = ({title: pair[side] for title, pair in values.items()} for side in (0, 1))
@@ -212,7 +214,7 @@ class ComparisonView(QSplitter):
                     raise ValueError("There is no sweep to export: it was left out or stopped.")
                 lines = {name: curve.accuracies for name, curve in swept.items()}
                 words = self.comparison.attack.epsilon_scale.words
-                return figures.robustness_curves(next(iter(swept.values())).epsilons, lines, words)
+                return figures.robustness_curves(next(iter(swept.values())).epsilons, lines, clouds, words)
             case _:
                 before, after = measured[self.model.currentData()].report.sides
                 return figures.confusion_pair(before.confusion(), after.confusion(), self.comparison.classes)
@@ -226,17 +228,16 @@ class ComparisonView(QSplitter):
         colours, table = theme.current(), self.comparison.table()
         names = [name.replace("Adversarial", "Adv.") for name in table.columns[1:]]
         self.table.setRowCount(len(names))
-        self.table.setColumnCount(1 + len(table.rows))
-        self.table.setHorizontalHeaderLabels(["", *(printable(str(row[0])) for row in table.rows)])
+        self.table.setColumnCount(len(table.rows))
+        self.table.setVerticalHeaderLabels(names)  # they stay where they are while the models are scrolled
+        self.table.setHorizontalHeaderLabels([printable(str(row[0])) for row in table.rows])
         set_tooltip(self.table, table.note, wrap=True)
-        for line, cells in enumerate(zip(names, *(row[1:] for row in table.rows), strict=True)):
+        for line, cells in enumerate(zip(*(row[1:] for row in table.rows), strict=True)):
             for place, cell in enumerate(cells):
                 item = QTableWidgetItem(_cell_text(cell))
-                colour = colours.clean if names[line].startswith("Clean") else colours.adv
-                item.setForeground(colour if place else colours.muted)
+                item.setForeground(colours.clean if names[line].startswith("Clean") else colours.adv)
                 item.setFont(theme.tabular())
-                side = Qt.AlignmentFlag.AlignRight if place else Qt.AlignmentFlag.AlignLeft
-                item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(line, place, item)
 
     def _show_chosen(self) -> None:
@@ -256,9 +257,10 @@ class ComparisonView(QSplitter):
             case "top-k":
                 for side, (curves, colour) in enumerate(zip(self.top_k, dict(SIDES).values(), strict=True)):
                     curves.clear()
-                    for each, style in zip(measured, cycle(STYLES)):
+                    for place, each in enumerate(measured):
                         rates = 100 * each.report.top_k()[side]
-                        curves.set_series(each.model.card.title, np.arange(1, len(rates) + 1), rates, colour, style)
+                        ks = np.arange(1, len(rates) + 1)
+                        curves.set_series(each.model.card.title, ks, rates, colour, *line_look(place))
             case "confidence":
                 values = [each.confidences(self.definition.currentData())[0] for each in measured]
                 clean, adversarial = zip(*values, strict=True)
@@ -268,11 +270,10 @@ class ComparisonView(QSplitter):
             case "sweep":
                 self.sweep.clear()
                 self.sweep.set_x_label(f"Epsilon ({self.comparison.attack.epsilon_scale.unit})")
-                for each, style in zip(measured, cycle(STYLES)):
+                for place, each in enumerate(measured):
                     if each.sweep is not None:
-                        self.sweep.set_series(
-                            _curve_name(each), each.sweep.epsilons, 100 * each.sweep.accuracies, "adv", style
-                        )
+                        rates = 100 * each.sweep.accuracies
+                        self.sweep.set_series(_curve_name(each), each.sweep.epsilons, rates, "adv", *line_look(place))
             case "confusion":
                 before, after = measured[self.model.currentIndex()].report.sides
                 self.matrix.set_matrices(self.comparison.classes, before.confusion(), after.confusion())

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app.shell import theme
 from app.shell.widgets import Label
 from app.views.curves import STYLES, CurveView, Style
+from app.views.plot import MARKERS
 
 if TYPE_CHECKING:
     from core.training import RunSummary
@@ -27,7 +28,7 @@ ACCURACIES: dict[str, tuple[str, str, Style]] = {
 }
 """Metric of the training engine -> name in the legend, colour, line style."""
 COMPARED = ("validation_clean", "validation_adversarial")
-"""Accuracies that are drawn of several runs, each with a line style of its own."""
+"""Accuracies that are drawn of several runs, each with a line style and a marker of its own."""
 LETTERS = "ABCD"
 """Short names of the runs that are compared; there is a line style for each."""
 
@@ -60,11 +61,11 @@ class RunCurves(QWidget):
         self.letters.setVisible(compared)
         for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
             view.clear()
-            for run, letter, style in zip(runs, LETTERS, STYLES, strict=False):
+            for run, letter, style, marker in zip(runs, LETTERS, STYLES, MARKERS, strict=False):
                 for key, (name, colour, own_style) in table.items():
                     epochs = [int(line["epoch"]) for line in run.history if key in line]
                     if not epochs or (compared and view is self.accuracy and key not in COMPARED):
                         continue
                     values = [scale * line[key] for line in run.history if key in line]
                     label = name if not compared else f"{letter}′" if colour == "adv" else letter
-                    view.set_series(label, epochs, values, colour, style if compared else own_style)
+                    view.set_series(label, epochs, values, colour, *((style, marker) if compared else (own_style,)))

@@ -11,11 +11,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from core.figures.style import ADVERSARIAL, CLEAN, FAINT, MARKERS, PAGE, PETROFF, styled
+from core.figures.style import ADVERSARIAL, CLEAN, FAINT, INK, PAGE, PETROFF, styled
 
 SIDES = (("Clean", CLEAN), ("Adversarial", ADVERSARIAL))
 DASHES = ("-", "--", "-.", ":")
-OTHERS = [PETROFF[index] for index in (4, 8, 2, 5, 9, 7)]  # purple, slate, red, brown, cyan, khaki
+LINE_MARKERS = {"o": 3, "s": 3, "^": 3.3, "D": 2.8, "v": 3.3, "P": 4, "*": 5}
+"""Circle, square, triangle, diamond, triangle on its tip, plus and star -> points, so that all look equally large."""
+OTHERS = [*(PETROFF[index] for index in (4, 8, 2, 5, 9, 7)), INK]  # purple, slate, red, brown, cyan, khaki, ink
 
 
 @styled
@@ -97,13 +99,19 @@ def draw_bars(axes: Axes, places: NDArray[Any], values: NDArray[Any], height: fl
 
 
 def look(index: int, points: int) -> dict[str, Any]:
-    """Colour, dash and, where there are few points, marker of curve ``index``; no two of the first 20 are the same."""
+    """Colour, dash and marker of curve ``index``; no two of the first 28 are the same.
+
+    Of more than 12 points some are marked, of each curve others, so that curves that coincide show both markers.
+    """
+    step = max(1, -(-points // 12))
+    marker, size = [*LINE_MARKERS.items()][index % len(LINE_MARKERS)]
     return {
         "color": OTHERS[index % len(OTHERS)],
         "linestyle": DASHES[index % len(DASHES)],
         "linewidth": 1.2,
-        "marker": MARKERS[index % len(MARKERS)] if points <= 12 else None,
-        "markersize": 3,
+        "marker": marker,
+        "markersize": size,
+        "markevery": (3 * index % step, step),
     }
 
 

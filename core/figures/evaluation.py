@@ -16,13 +16,15 @@ Bins = tuple[ArrayLike, ArrayLike, ArrayLike]
 
 
 @styled
-def top_k(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], width: float = PAGE) -> Figure:
+def top_k(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], clouds: int, width: float = PAGE) -> Figure:
     """Top-k accuracies of every model, clean beside adversarial, as Fig. 4 of Defense-PointNet.
 
     Parameters
     ----------
     curves : mapping
         From a model's name to its accuracies for k = 1..K, clean (K,) and adversarial (K,), 0 to 1.
+    clouds : int
+        How many were measured.
     width : float
         Inches.
     """
@@ -36,13 +38,17 @@ def top_k(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], width: float = PAGE
         axes.set(xlabel="k", xticks=range(1, last + 1, -(-last // 10)))
         ground(axes)
     panels[0].set_ylabel("Top-k accuracy (%)")
-    legend(figure, {name: look(index, last) for index, name in enumerate(percents)})
+    legend(figure, {name: look(index, last) for index, name in enumerate(percents)}, f"n = {clouds:,} clouds")
     return figure
 
 
 @styled
 def robustness_curves(
-    epsilons: ArrayLike, curves: Mapping[str, ArrayLike], unit: str = "unit-sphere radii", width: float = COLUMN
+    epsilons: ArrayLike,
+    curves: Mapping[str, ArrayLike],
+    clouds: int,
+    unit: str = "unit-sphere radii",
+    width: float = COLUMN,
 ) -> Figure:
     """Accuracy of every model over the budget of an attack.
 
@@ -52,6 +58,8 @@ def robustness_curves(
         Rising.
     curves : mapping
         From a model's name to its accuracies (E,), 0 to 1.
+    clouds : int
+        How many were measured.
     unit : str
         What epsilon is measured in.
     width : float
@@ -65,7 +73,7 @@ def robustness_curves(
         axes.plot(budgets, 100 * np.asarray(values, dtype=np.float64), **looks[name])
     axes.set(xlabel=f"Epsilon ({unit})", ylabel="Accuracy (%)", ylim=(0, 101))
     ground(axes)
-    legend(figure, looks)
+    legend(figure, looks, f"n = {clouds:,} clouds")
     return figure
 
 
@@ -221,7 +229,7 @@ def confusion_pair(clean: ArrayLike, adversarial: ArrayLike, classes: Sequence[s
         totals = matrix.sum(axis=1, keepdims=True)
         shares = 100 * matrix / np.maximum(totals, 1)  # a class without clouds has an empty row
         image = axes.imshow(shares, cmap="Purples", vmin=0, vmax=100)
-        axes.set_title(title, weight="bold", color=colour)
+        axes.set_title(f"{title}, n = {matrix.sum():,}", weight="bold", color=colour)
         axes.set_xticks(range(number), classes, rotation=90)
         axes.set_yticks(range(number), classes)
         axes.tick_params(length=0)

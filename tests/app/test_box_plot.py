@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel
 
@@ -60,6 +61,34 @@ def test_clean_boxes_are_left_and_blue_adversarial_ones_right_and_orange(view):
     assert not moved[left - 5 : left + 6].any()
     assert moved[right - 5 : right + 6].any()
     assert not where(plot(view).viewport(), theme.DARK.adv, 60)[:, place(view, 1, 1, 0.5).x()].any(), "it has no value"
+
+
+def test_seven_names_are_beside_each_other_and_broken_or_shortened_to_the_width_of_their_boxes(view):
+    names = [
+        "simple",
+        "adversarial training",
+        "defense, thirty epochs",
+        "pgd",
+        "incomparably robust",
+        "a b c d e f g",
+        "x",
+    ]
+    view.set_boxes(names, 7 * [CLEAN], 7 * [MOVED], "Confidence")
+    for width in (900, 500):
+        view.resize(width, 300)
+        QApplication.processEvents()
+        axis, metrics = plot(view).bottom, QFontMetrics(theme.font(theme.CAPTION_PX))
+        (captions,) = axis._tickLevels
+        room = place(view, 1, 0, 0.5).x() - place(view, 0, 0, 0.5).x()
+        for (group, caption), name in zip(captions, names, strict=True):
+            *lines, count = caption.split("\n")
+            assert count == "n = 7, 9"
+            assert len(lines) <= 2
+            assert max(map(metrics.horizontalAdvance, lines)) <= room
+            assert " ".join(lines) == name or "…" in caption
+            text = where(plot(view).viewport(), theme.DARK.muted, 40)[place(view, 0, 0, 0).y() + 12 :]
+            middle = (place(view, group, 0, 0.5).x() + place(view, group, 1, 0.5).x()) // 2
+            assert text[:, middle - room // 2 : middle + room // 2].any(), f"{name} at {width}"
 
 
 def test_whisker_rule_and_numbers_of_clouds_are_shown(view):

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -6,8 +8,9 @@ from PySide6.QtWidgets import QApplication, QGraphicsView, QToolButton, QVBoxLay
 from pytestqt.qtbot import QtBot
 
 from app.shell import theme
-from app.views.curves import CurveView
-from tests.app.inspection import where
+from app.views.curves import MAX_MARKERS, CurveView, line_look
+from app.views.plot import MARKERS, SAMPLE_WIDTH
+from tests.app.inspection import pixels, where
 from tests.app.mouse import move_mouse
 
 
@@ -191,6 +194,72 @@ def test_without_points_the_view_says_what_to_do(view: CurveView) -> None:
     assert not where(plot(view), theme.DARK.text).any()
 
 
+def test_each_marker_is_another_picture_in_the_plot_and_in_the_legend(view: CurveView) -> None:
+    plane, half = view.findChild(QGraphicsView), 7
+    in_plot, in_legend = [], []
+    for marker in MARKERS:
+        view.set_series("clean", [0, 1, 2], [1.0, 1.0, 1.0], "clean", marker=marker)
+        QApplication.processEvents()
+        at = plane.mapFromScene(plane.box.mapViewToScene(QPointF(1, 1)))
+        drawn = where(plot(view), theme.DARK.clean, 60)
+        around = np.s_[at.y() - half : at.y() + half, at.x() - half : at.x() + half]
+        in_plot.append(pixels(plot(view))[around].astype(int))
+        in_legend.append(pixels(view._legend)[:, theme.SPACE_S : theme.SPACE_S + SAMPLE_WIDTH].astype(int))
+        line = drawn[:, at.x() - 20 : at.x() - half].any(axis=1).sum()
+        assert drawn[around].any(axis=1).sum() >= line + 5, "a marker is more than the line"
+    for pictures in (in_plot, in_legend):
+        for one, other in combinations(pictures, 2):
+            assert (abs(one - other).max(axis=2) > 50).sum() >= 6
+
+
+def test_a_line_of_many_points_has_markers_on_some_of_them(view: CurveView) -> None:
+    view.set_series("clean", np.arange(101), np.ones(101), "clean", marker="s")
+    QApplication.processEvents()
+    thick = (where(plot(view), theme.DARK.clean, 40).sum(axis=0) >= 5).astype(int)
+    assert MAX_MARKERS / 2 <= (np.diff(thick) == 1).sum() <= MAX_MARKERS
+
+
+def test_lines_that_coincide_show_the_markers_of_both(view: CurveView) -> None:
+    for name, role in (("clean", "clean"), ("adversarial", "adv")):
+        view.set_series(name, np.arange(101), np.ones(101), role, marker="s")
+    QApplication.processEvents()
+    clean, adversarial = (
+        where(plot(view), colour, 40).sum(axis=0) >= 5 for colour in (theme.DARK.clean, theme.DARK.adv)
+    )
+    assert clean.sum() > 30
+    assert adversarial.sum() > 30
+    assert not (clean & adversarial).any()
+
+
+def test_the_looks_of_lines_differ_and_stand_out_in_both_themes(view: CurveView, qapp: QApplication) -> None:
+    assert len({line_look(index) for index in range(84)}) == 84
+    assert len({line_look(index)[1] for index in range(7)}) == 7
+    for index in range(3):
+        for role in ("clean", "adv"):
+            view.set_series(f"{index} {role}", [0, 1], [1.0, 2.0], role, *line_look(index))
+    for scheme, colours in (("light", theme.LIGHT), ("dark", theme.DARK)):
+        theme.apply(qapp, scheme)
+        pens = [row.pen.color() for row in view._legend_rows() if row.pen is not None]
+        assert len({pen.name() for pen in pens}) == 6
+        assert min(theme.contrast(pen, colours.canvas) for pen in pens) >= 3
+        for pen, side in zip(pens, 3 * ("clean", "adv"), strict=True):
+            bluer = pen.blue() > pen.red()
+            assert bluer == (side == "clean")
+
+
+def test_seven_long_names_are_whole_in_the_legend_of_a_narrow_plot(view: CurveView) -> None:
+    names = [f"adversarial training {number}" for number in range(7)]
+    view.resize(280, 400)
+    for name in names:
+        view.set_series(name, [0, 1], [1.0, 2.0], "clean")
+    QApplication.processEvents()
+    widest = max(view._legend.fontMetrics().horizontalAdvance(name) for name in names)
+    assert view._legend.height() == 8 * theme.CONTROL_HEIGHT // 2, "and one row for x"
+    text = where(view._legend, theme.DARK.muted, 40).any(axis=0)
+    last_of_name = np.flatnonzero(text)[-1] - theme.SPACE_S - SAMPLE_WIDTH
+    assert last_of_name > 0.7 * widest, "it ends with its number, not with an ellipsis"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -198,6 +267,7 @@ def test_without_points_the_view_says_what_to_do(view: CurveView) -> None:
         ({"colour_role": "pink"}, "asks for pink"),
         ({"colour_role": "dark"}, "asks for dark"),
         ({"style": "wavy"}, "wavy"),
+        ({"marker": "heart"}, "heart"),
     ],
 )
 def test_inconsistent_arguments_are_an_error(view: CurveView, given: dict, words: str) -> None:

@@ -388,7 +388,7 @@ def test_a_dataset_with_strange_names_is_listed_and_evaluated(person, tmp_path, 
         person.type_option(panel.form, field, str(value))
     person.click(panel.start)
     person.wait_until(lambda: panel.job is None, "the evaluation")
-    assert panel.view.table.horizontalHeaderItem(1).text() == MARKUP
+    assert panel.view.table.horizontalHeaderItem(0).text() == MARKUP
     assert panel.view.model.itemText(0) == MARKUP
     panel.view.figures["confusion"].click()
     assert panel.view.figure() is not None, "the model is found by its title"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsVie
 from app.shell import theme
 from app.shell.progress import Status
 from app.views.box_plot import OFFSET
-from app.workspaces.comparison import WIDE
-from tests.app.inspection import where
+from app.workspaces.comparison import ROW, WIDE
+from tests.app.inspection import pixels, where
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
 from tests.app.window_fixtures import person, shapes, shared_window
@@ -84,9 +85,9 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
     assert panel.start.hasFocus()
     result, table = panel.result, panel.view.table
     titles = [model.card.title for model in person.store.models]
-    assert [table.horizontalHeaderItem(k).text() for k in range(4)] == ["", *titles]
-    lines = {table.item(line, 0).text(): line for line in range(table.rowCount())}
-    for column, measured in enumerate(result.measurements, 1):
+    assert [table.horizontalHeaderItem(k).text() for k in range(table.columnCount())] == titles
+    lines = {table.verticalHeaderItem(line).text(): line for line in range(table.rowCount())}
+    for column, measured in enumerate(result.measurements):
         clean, moved = measured.report.sides
         assert len(clean.label) == CLOUDS
         shown = float(table.item(lines["Clean accuracy (%)"], column).text())
@@ -106,11 +107,11 @@ def test_finished_models_are_shown_while_the_evaluation_goes_on(person):
     panel.view.comparison = panel.result = None
     job = begin(person)
     person.wait_until(lambda: panel.view.comparison is not None, "the first model")
-    first = panel.view.table.horizontalHeaderItem(1).text()
+    first = panel.view.table.horizontalHeaderItem(0).text()
     assert first == person.store.models[0].card.title
     person.wait_until(lambda: panel.job is None, "the evaluation")
     assert job.status is Status.DONE
-    assert panel.view.table.columnCount() == 4
+    assert panel.view.table.columnCount() == 3
 
 
 def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
@@ -131,6 +132,37 @@ def test_every_figure_is_drawn_in_the_colours_of_its_sides(person, shot):
     assert view.matrix.accessibleDescription().startswith("clean: ")
     assert where(view.matrix, now.clean, 40).any()
     shot(person.window, "evaluate-confusion")
+
+
+def test_each_model_has_the_same_line_and_marker_in_all_curves_and_another_than_the_others(person):
+    made(person)
+    view = person.window.workspaces["evaluate"].view
+    show(person, "Top-k")
+    show(person, "Sweep")
+    looks = [
+        [(row.marker, row.pen.style()) for row in curves._legend_rows() if row.pen is not None]
+        for curves in (*view.top_k, view.sweep)
+    ]
+    assert looks[0] == looks[1] == looks[2]
+    for each in zip(*looks[0], strict=True):
+        assert len(set(each)) == 3
+
+
+def test_the_names_of_the_rows_stay_beside_the_table_while_it_is_scrolled(person):
+    made(person)
+    view = person.window.workspaces["evaluate"].view
+    person.click(view.figures["table"])
+    names, bar = view.table.verticalHeader(), view.table.horizontalScrollBar()
+    before, header = pixels(names), view.table.horizontalHeader()
+    usual = header.minimumSectionSize()
+    header.setMinimumSectionSize(view.table.viewport().width() // 2)
+    person.wait_until(lambda: bar.maximum() > 0, "something to scroll")
+    bar.setValue(bar.maximum())
+    QApplication.processEvents()
+    assert view.table.columnAt(0) > 0, "the first model is not visible any more"
+    shown = pixels(names)
+    assert np.array_equal(shown[: 11 * ROW], before[: 11 * ROW]), "the scroll bar takes from the empty space below"
+    header.setMinimumSectionSize(usual)
 
 
 def test_the_definition_of_confidence_can_be_chosen(person):
@@ -293,6 +325,33 @@ def test_table_and_records_are_exported(person, tmp_path, monkeypatch):
         assert made_with["dataset"] == person.store.dataset.card.fingerprint
 
 
+def test_each_kind_of_export_opens_its_dialog_where_the_last_of_its_kind_was_saved(person, tmp_path, monkeypatch):
+    made(person)
+    places: list[Path] = []
+    answers: list[str] = []
+
+    def dialog(parent, title, place, name_filter):
+        places.append(Path(place))
+        return answers.pop(), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", dialog)
+    show(person, "Sweep")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "tables").mkdir()
+    for entry, path in (
+        ("Figure shown…", tmp_path / "figures" / "one.png"),
+        ("Table…", tmp_path / "tables" / "one.csv"),
+        ("Figure shown…", ""),
+        ("Table…", tmp_path / "two.doc"),
+        ("Table…", ""),
+    ):
+        answers.append(str(path))
+        choose_in_menu(person, entry)
+    assert places[2:] == [tmp_path / "figures" / "sweep.pdf", *2 * [tmp_path / "tables" / "evaluation.csv"]]
+    (text,) = person.pop_errors()
+    assert "wo.doc" in text, "what was not saved has no folder"
+
+
 def test_a_file_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
     made(person)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "table.doc"), ""))
@@ -370,7 +429,7 @@ def test_stopping_keeps_the_models_that_are_finished(person):
     person.wait_until(lambda: panel.job is None, "the end")
     assert 1 <= len(panel.result.measurements) < 3
     assert panel.export.isEnabled()
-    assert panel.view.table.columnCount() == 1 + len(panel.result.measurements)
+    assert panel.view.table.columnCount() == len(panel.result.measurements)
 
 
 def test_cancelling_keeps_the_previous_result(person):

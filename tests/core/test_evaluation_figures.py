@@ -83,8 +83,8 @@ def traded(models: int = 3, **options: Any) -> Figure:
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    **{f"top-k, {models} models": lambda models=models: top_k(shares(models)) for models in (1, 3, 6)},
-    "top-k in a column": lambda: top_k(shares(), width=COLUMN),
+    **{f"top-k, {models} models": lambda models=models: top_k(shares(models), 400) for models in (1, 3, 6)},
+    "top-k in a column": lambda: top_k(shares(), 400, width=COLUMN),
     **{f"boxes, {models} models": lambda models=models: boxes(models) for models in (1, 3, 6)},
     "boxes in a column": lambda: boxes(width=COLUMN),
     **{f"bars, {models} models": lambda models=models: bars(models) for models in (1, 6)},
@@ -135,7 +135,7 @@ def words(figure: Figure) -> list[str]:
 
 def test_top_k_shows_percent_over_whole_k_and_a_model_looks_the_same_on_both_sides() -> None:
     given_rates = shares(6)
-    figure = top_k(given_rates)
+    figure = top_k(given_rates, 400)
     clean, adversarial = figure.axes
     assert (clean.get_title(), adversarial.get_title()) == ("Clean", "Adversarial")
     assert clean.get_ylim() == adversarial.get_ylim()
@@ -149,6 +149,8 @@ def test_top_k_shows_percent_over_whole_k_and_a_model_looks_the_same_on_both_sid
         assert to_rgb(look[0]) not in (CLEAN, ADVERSARIAL)  # not even for "Adversarial training"
         looks.add(look)
     assert len(looks) == 6
+    assert len({marker for _, _, marker in looks}) == 6
+    assert figure.legends[0].get_title().get_text() == "n = 400 clouds"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == MODELS
 
 
@@ -255,6 +257,7 @@ def test_confusion_shows_shares_of_the_true_class_and_counts_but_no_zeros() -> N
     assert {text.get_position(): text.get_text() for text in left.texts} == {(0, 0): "8", (1, 0): "2", (1, 1): "4"}
     assert {text.get_position(): text.get_text() for text in right.texts} == {(2, 0): "10", (0, 1): "1", (1, 1): "3"}
     assert bar.get_ylabel() == "Share of the true class (%)"
+    assert (left.get_title(), right.get_title()) == ("Clean, n = 14", "Adversarial, n = 14")
     assert [axes.images[0].get_clim() for axes in (left, right)] == [(0, 100)] * 2
     assert [label.get_text() for label in left.get_yticklabels() + left.get_xticklabels()] == 2 * CLASSES[:3]
     assert (left.get_ylabel(), left.get_xlabel()) == ("True class", "Predicted class")

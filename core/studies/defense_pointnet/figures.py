@@ -59,7 +59,8 @@ def _top_k(findings: Findings) -> Plate:
     tops = {label: each.fgsm.top_k() for label, each in findings.first.items()}
     curves = {label: (clean, moved) for label, (clean, moved) in tops.items()}
     caption = f"Fig. 4. Top-k accuracy on clean and on adversarial test clouds ({made_with(findings)})."
-    return Plate("figure-4", figures.top_k(curves), caption)
+    clouds = len(findings.measured[0].fgsm.row)
+    return Plate("figure-4", figures.top_k(curves, clouds), caption)
 
 
 def _confidences(findings: Findings) -> Iterator[Plate]:
@@ -177,13 +178,14 @@ def _sweep(findings: Findings) -> Plate:
         label: np.mean([each.sweep.correct.mean(axis=1) for each in group], axis=0)
         for label, group in findings.groups.items()
     }
-    figure = figures.robustness_curves(findings.measured[0].sweep.epsilons, lines)
+    first = findings.measured[0]
+    figure = figures.robustness_curves(first.sweep.epsilons, lines, len(first.fgsm.row))
     most = max(len(group) for group in findings.groups.values())
     return Plate(
         "sweep",
         figure,
         f"Accuracy under FGSM {findings.attack.direction}, made on each model, over the budget; "
-        f"{len(findings.measured[0].fgsm.row):,} clouds of {findings.evaluation.points:,} points"
+        f"{len(first.fgsm.row):,} clouds of {findings.evaluation.points:,} points"
         + (f", means over up to {most} training seeds." if most > 1 else "."),
     )
 
