@@ -261,7 +261,11 @@ def test_plots_and_pager_show_model_names_literally(qtbot):
         with qtbot.waitExposed(widget):
             widget.show()
     boxes.set_boxes([MARKUP + CONTROL], [[0.1, 0.2]], [[0.3, 0.4]], "<b>Confidence</b>")
-    assert boxes._caption(0).splitlines() == [MARKUP + SHOWN_CONTROL, "n = 2"]
+    ((_, caption),) = boxes._plot.bottom._tickLevels[0]
+    *name, count = caption.splitlines()
+    start, _, rest = " ".join(name).partition("…")
+    assert (start, rest, count) == ((MARKUP + SHOWN_CONTROL)[: len(start)], "", "n = 2")
+    assert len(start) > len(MARKUP)
     assert boxes._plot.left.label.toPlainText().strip() == "<b>Confidence</b>"
     curves.set_series(MARKUP, [0, 1], [1.0, 2.0], "clean")
     literal = pixels(curves._legend)
