@@ -84,6 +84,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Ctrl+Shift+C",
         "copy",
     ),
+    ActionInfo(
+        "copy_picture",
+        "Edit",
+        "copy",
+        "Copy picture",
+        "Copy both clouds as a picture, twice as large as on the screen.",
+        "Ctrl+Alt+C",
+        "copy",
+    ),
     ActionInfo("copy_command", "Edit", "copy", "Copy as command", "Copy the command line that repeats this attack."),
     *(
         ActionInfo(

@@ -71,6 +71,7 @@ def _rules(window: Window) -> dict[str, Callable[[], bool]]:
         "undo": lambda: bool(undo.next_undo),
         "redo": lambda: bool(undo.next_redo),
         "copy_numbers": attacked,
+        "copy_picture": attacked,
         "copy_command": attacked,
         "library": shows_all_of_the_stage,
         "options": has_work,

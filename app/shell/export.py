@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.shell import settings
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from app.store import FileSource, Store
     from core.figures.clouds import Up
     from core.live import Scene
+
+
+PICTURES = {
+    "Picture as on the screen (*.png)": 1,
+    "Picture twice as large (*.png)": 2,
+    "Picture four times as large (*.png)": 4,
+}
+"""Filter of the dialog -> how many times as large as on the screen."""
 
 
 def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = None) -> str | None:
@@ -38,7 +47,7 @@ def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = Non
     from core.results.records import write_provenance
 
     title = "Export adversarial cloud"
-    path = _ask_for_path(parent, title, "adversarial.ply", "Clouds (*.ply *.xyz *.npy *.npz)")
+    path, _ = _ask_for_path(parent, title, "adversarial.ply", "Clouds (*.ply *.xyz *.npy *.npz)")
     if path is None:
         return None
     clean = path.with_stem(f"{path.stem}-clean")
@@ -57,8 +66,10 @@ def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = Non
     return f"Saved {path.name} and {clean.name} in {path.parent}."
 
 
-def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) -> str | None:
-    """Ask for a file; save a PNG of ``view``, or a PDF or SVG figure of both clouds and all confidences.
+def export_picture(parent: QWidget, picture: Callable[[float], QImage], scene: Scene | None, up: Up) -> str | None:
+    """Ask for a file; save a PNG of both clouds, or a PDF or SVG figure of them and all confidences.
+
+    ``picture`` returns what is on the screen so many times as large; the filter of the dialog says how large.
 
     Returns a message, None if the person cancelled.
 
@@ -68,23 +79,27 @@ def export_picture(parent: QWidget, view: QWidget, scene: Scene | None, up: Up) 
         If the file cannot be written, or there is no scene to draw.
     """
 
-    def write(path: Path) -> None:
-        from core.figures import check_ending
-        from core.results.records import plain
+    from core.figures import check_ending
+    from core.results.records import plain
 
-        check_ending(path)
-        if path.suffix.lower() != ".png":
-            _draw(scene, up, path)
-            return
-        image = view.grab().toImage()
-        if scene is not None:
-            image.setText("Title", scene.caption)
-            image.setText("Description", json.dumps(plain(scene.provenance())))
-        with atomic_path(path) as partial_path:
-            if not image.save(str(partial_path)):
-                raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
-
-    return save_as(parent, "Export picture", "pair.png", "Pictures (*.png *.pdf *.svg)", write)
+    title, filters = "Export picture", (*PICTURES, "Figure with all confidences (*.pdf *.svg)")
+    path, chosen = _ask_for_path(parent, title, "pair.png", ";;".join(filters))
+    if path is None:
+        return None
+    check_ending(path)
+    if path.suffix.lower() != ".png":
+        _draw(scene, up, path)
+        return _saved(title, path)
+    image = picture(PICTURES.get(chosen, 1))
+    if image.isNull():
+        raise ValueError("There is no picture to save: this display draws no shapes.")
+    if scene is not None:
+        image.setText("Title", scene.caption)
+        image.setText("Description", json.dumps(plain(scene.provenance())))
+    with atomic_path(path) as partial_path:
+        if not image.save(str(partial_path)):
+            raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
+    return _saved(title, path)
 
 
 def _draw(scene: Scene | None, up: Up, path: Path) -> None:
@@ -112,19 +127,27 @@ def save_as(parent: QWidget, title: str, name: str, name_filter: str, write: Cal
     OSError, ValueError
         Those of ``write``.
     """
-    path = _ask_for_path(parent, title, name, name_filter)
+    path, _ = _ask_for_path(parent, title, name, name_filter)
     if path is None:
         return None
     write(path)
+    return _saved(title, path)
+
+
+def _ask_for_path(parent: QWidget, title: str, name: str, name_filter: str) -> tuple[Path | None, str]:
+    """Open a save dialog in the folder of the last export of this title.
+
+    Returns path and chosen filter; None for the path if the person cancelled.
+    """
+    place = str(Path(settings.export_folder(title), name))
+    chosen, chosen_filter = QFileDialog.getSaveFileName(parent, title, place, name_filter)
+    return Path(chosen) if chosen else None, chosen_filter
+
+
+def _saved(title: str, path: Path) -> str:
+    """Note the folder of an export, and say where it is."""
     settings.save_export_folder(title, path.parent)
     return f"Saved {path}."
-
-
-def _ask_for_path(parent: QWidget, title: str, name: str, name_filter: str) -> Path | None:
-    """Open a save dialog in the folder of the last export of this title; None if the person cancelled."""
-    place = str(Path(settings.export_folder(title), name))
-    chosen, _ = QFileDialog.getSaveFileName(parent, title, place, name_filter)
-    return Path(chosen) if chosen else None
 
 
 def origin(scene: Scene, store: Store) -> list[str]:

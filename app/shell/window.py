@@ -134,7 +134,7 @@ class Window(QMainWindow):
     def _export_picture(self) -> None:
         store = self.store
         up = "z" if store.dataset is None else store.dataset.card.drawn_up
-        self._save(lambda: export.export_picture(self, self.pair.views, store.scene, up))
+        self._save(lambda: export.export_picture(self, self.pair.picture, store.scene, up))
 
     def _copy_command(self) -> None:
         scene, attack = self.store.scene, self.store.attack
@@ -278,6 +278,7 @@ class Window(QMainWindow):
             "quit": self.close,
             "undo": lambda: self.undo.undo(),
             "redo": lambda: self.undo.redo(),
+            "copy_picture": lambda: QGuiApplication.clipboard().setImage(self.pair.picture(2)),
             "copy_numbers": lambda: self.stage.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -161,13 +161,12 @@ class PairView(QWidget):
         left, right = self.clean.picture(ratio), self.adversarial.picture(ratio)
         if left.isNull() or right.isNull():
             return QImage()
-        size = QSize(self.clean.width() + 1 + self.adversarial.width(), self.clean.height())
-        image = QImage(size * ratio, QImage.Format.Format_RGB32)
+        image = QImage(self.views.size() * ratio, QImage.Format.Format_RGB32)
         image.setDevicePixelRatio(ratio)
         image.fill(theme.current().border)
         painter = QPainter(image)
-        painter.drawImage(0, 0, left)
-        painter.drawImage(self.clean.width() + 1, 0, right)
+        painter.drawImage(self.clean.pos(), left)
+        painter.drawImage(self.adversarial.pos(), right)
         painter.end()
         return image
 

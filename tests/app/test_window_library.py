@@ -20,6 +20,7 @@ from core.models import build
 from core.models.checkpoints import ModelCard, builtin_models, load_model, save_model
 from tests.app.window_fixtures import open_window, person, shapes, shared_window
 from tests.figure_metadata import figure_metadata
+from tests.pixels.pictures import pixels
 
 __all__ = ["person", "shapes", "shared_window"]
 
@@ -437,6 +438,7 @@ def test_a_cloud_that_cannot_be_written_gives_a_message(person, tmp_path, monkey
 
 
 @pytest.mark.usefixtures("gl")
+@pytest.mark.usefixtures("gl")
 def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
     path = tmp_path / "pair.png"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
@@ -451,6 +453,29 @@ def test_the_picture_of_the_pair_is_exported(person, tmp_path, monkeypatch):
         (text,) = person.pop_errors()
         assert "figures are saved as .png, .svg or .pdf" in text
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("gl")
+def test_a_larger_picture_is_chosen_in_the_dialog(person, tmp_path, monkeypatch):
+    path, asked = tmp_path / "pair.png", []
+
+    def choose(*arguments):
+        asked.append(arguments[-1])
+        return str(path), "Picture four times as large (*.png)"
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    person.press(Qt.Key.Key_E, CTRL)
+    assert person.pop_errors() == []
+    assert "Picture four times as large (*.png)" in asked[0].split(";;")
+    assert QImage(str(path)).size() == 4 * person.window.pair.views.size()
+
+
+@pytest.mark.usefixtures("gl")
+def test_the_picture_of_the_pair_is_copied(person):
+    person.press(Qt.Key.Key_C, CTRL | Qt.KeyboardModifier.AltModifier)
+    copied = QGuiApplication.clipboard().image()
+    assert copied.size() == 2 * person.window.pair.views.size()
+    assert pixels(copied).std() > 5, "something is drawn"
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])
