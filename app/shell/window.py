@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QMainWindow, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import actions, export, help, settings, theme
 from app.shell.availability import Availability
+from app.shell.dropping import DropTarget, Kind
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
 from app.shell.main_area import DRAWERS, MainArea
@@ -56,7 +57,6 @@ class Window(QMainWindow):
     def __init__(self) -> None:
         super().__init__()
         self.setWindowTitle("Pointward")
-        self.setAcceptDrops(True)
         self.setMinimumSize(1280, 720)
         self.resize(1600, 1000)
         self.preferences = settings.load()
@@ -202,6 +202,8 @@ class Window(QMainWindow):
         self.strip = JobStrip(self.jobs)
         self.area = MainArea(self.library, self.stage, self.workspaces, self.strip, self.actions_)
         self.setCentralWidget(self.area)
+        taking: dict[Kind, QWidget] = {"cloud": self.pair, "model": self.stage.side, "folder": self.library}
+        self.drop_target = DropTarget(self, self.opener, self.area, taking)
 
         self.device = Label(role="caption")
         self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
@@ -262,6 +264,7 @@ class Window(QMainWindow):
         self.session.saving.connect(self._save_layout)
         self.session.info.connect(self._show_info)
         self.session.watch(self.actions_, self)
+        self.drop_target.failed.connect(self._show_error)
         for source in (opener, self.orientation, self.attack_table):
             source.failed.connect(self._show_error)
             source.info.connect(self._show_info)
@@ -349,17 +352,6 @@ class Window(QMainWindow):
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus((*self.area.tab_order, self._corner), forward)
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.opener.open_path(Path(url.toLocalFile()))
-            else:
-                self._show_error("Only files and folders of this machine can be dropped here.")
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first if that ends what the person has started."""
