@@ -42,7 +42,7 @@ def make(
     from app.shell.window import Window
 
     window = Window()
-    sys.excepthook = ExceptionHook(window.toasts, window.log.show)
+    sys.excepthook = ExceptionHook(window.toasts, window.log.open)
     # Not before the window is painted: importing torch holds the interpreter lock for long.
     window.pair.clean.painted.connect(
         lambda: QTimer.singleShot(0, window, lambda: window.start_loading(paths, orientation)),

@@ -1,6 +1,6 @@
 """The strip at the lower edge of the window: the current job, its progress, and buttons to pause, stop or cancel it."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QToolButton
 
 from app.jobs import Job, JobList
@@ -95,6 +95,11 @@ class JobStrip(QFrame):
         jobs.added.connect(self._show)
         jobs.removed.connect(self._on_removed)
         self._show()
+
+    @property
+    def message_place(self) -> QRect:
+        """Where messages are shown, in pixels of the window: over all but the buttons of the job."""
+        return QRect(self.mapTo(self.window(), QPoint()), QSize(self._pause.x() - theme.SPACE_S, self.height()))
 
     @property
     def current(self) -> Job | None:

@@ -1,4 +1,4 @@
-"""Messages to the person: toasts, the log window, unexpected errors, and questions.
+"""Messages to the person: toasts, unexpected errors, and questions.
 
 A toast tells what happened and what to do, and needs no answer; details go to the log. A dialog opens only for a
 decision.
@@ -11,14 +11,12 @@ from enum import Enum
 from types import TracebackType
 
 from pydantic import ValidationError
-from PySide6.QtCore import QAbstractAnimation, QEvent, QObject, QPropertyAnimation, Qt, QTimer, Signal
+from PySide6.QtCore import QAbstractAnimation, QEvent, QObject, QPropertyAnimation, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QEnterEvent,
-    QFontDatabase,
     QGuiApplication,
-    QTextOption,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -27,27 +25,25 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMessageBox,
-    QPlainTextEdit,
+    QSizePolicy,
     QSystemTrayIcon,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
 from app.shell.plain_text import button_text, multi_line
-from app.shell.widgets import Label, button, tool_button
+from app.shell.widgets import Label, tool_button
 from core.options import explain
 from core.runtime.files import readable
 from core.runtime.memory import out_of_memory
 from core.runtime.text import printable
 
 MAX_TOASTS = 3
-TOAST_WIDTH = 380
 TOAST_CHARACTERS = 320
-TOAST_MS = 6000
+LOG_HAS_ALL = "… (the log has all of it)"
+TOAST_MS, ERROR_MS = 6000, 12_000  # for which a message is shown
 FADE_MS = 120
-STRIP_HEIGHT = 28  # of the job strip, which toasts do not cover
-LOG_LINES = 1000
+STRIP_HEIGHT = 28  # in pixels: of the job strip, over which toasts are
 DESKTOP_MS = 10_000  # for which the desktop shows a message
 
 _log = logging.getLogger(__name__)
@@ -107,21 +103,33 @@ class Severity(Enum):
 
 
 class Toasts(QObject):
-    """Up to three messages in the lower right corner of a window, the newest lowest. Errors stay until closed."""
+    """Up to three messages side by side in one row, the newest at the right. Each goes by itself after some time.
+
+    Parameters
+    ----------
+    window : whose children the messages are.
+    place : where the row is, in pixels of the window, at the moment.
+    """
 
     shown = Signal(object, str)
     """Severity and text of each message."""
+    unreadChanged = Signal(int)
+    """Number of the errors that have gone by themselves or are still shown, and were not looked up in the log."""
 
-    def __init__(self, window: QWidget) -> None:
+    def __init__(self, window: QWidget, place: Callable[[], QRect]) -> None:
         super().__init__(window)
-        self._window = window
+        self._window, self._place = window, place
         self.visible: list[Toast] = []
+        self.unread: list[str] = []
+        """Texts of these errors, the oldest first."""
         window.installEventFilter(self)
 
     def show(self, severity: Severity, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
         """Show and log a message, with a button for ``action`` (text, handler). A repeated message is only counted."""
         self.shown.emit(severity, text)
         _log.log(severity.value[2], "%s", multi_line(text))  # the log goes to a terminal, too
+        if severity is Severity.ERROR and text not in self.unread:
+            self._set_unread([*self.unread, text])
         for toast in self.visible:
             if toast.message == (severity, text):
                 toast.repeat()
@@ -130,30 +138,47 @@ class Toasts(QObject):
             self.visible[0].dismiss()
         toast = Toast(self._window, severity, text, action)
         toast.closed.connect(self._on_closed)
+        toast.read.connect(lambda: self._set_unread([each for each in self.unread if each != text]))
         self.visible.append(toast)
         self._position()
         toast.appear()
 
+    def mark_read(self) -> None:
+        """The person has looked at the log, which has all errors."""
+        self._set_unread([])
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize:
-            self._position()
+        if event.type() == QEvent.Type.Resize and self.visible:
+            QTimer.singleShot(0, self, self._position)  # once the window is laid out again
         return super().eventFilter(watched, event)
+
+    def _set_unread(self, unread: list[str]) -> None:
+        self.unread = unread
+        self.unreadChanged.emit(len(unread))
 
     def _on_closed(self, toast: "Toast") -> None:
         self.visible.remove(toast)
         self._position()
 
     def _position(self) -> None:
-        bottom = self._window.height() - STRIP_HEIGHT - theme.SPACE_M
-        for toast in reversed(self.visible):
-            toast.move(self._window.width() - toast.width() - theme.SPACE_L, bottom - toast.height())
-            bottom -= toast.height() + theme.SPACE_S
+        """Give each message the width of its text, or an equal share of what others leave."""
+        area, gap = self._place(), theme.SPACE_XS
+        space, widths = area.width() - gap * (len(self.visible) - 1), {}
+        for others, toast in enumerate(sorted(self.visible, key=lambda each: each.needed_width)):
+            widths[toast] = min(toast.needed_width, space // (len(self.visible) - others))
+            space -= widths[toast]
+        left = area.left()
+        for toast in self.visible:
+            toast.set_place(QRect(left, area.top(), widths[toast], area.height()))
+            left += widths[toast] + gap
 
 
 class Toast(QFrame):
-    """One message of ``Toasts``."""
+    """One message of ``Toasts``, in one line; under the mouse it is as high as its text needs, and waits."""
 
     closed = Signal(object)
+    read = Signal()
+    """The person has closed it, or used its button."""
 
     def __init__(
         self, parent: QWidget, severity: Severity, text: str, action: tuple[str, Callable[[], object]] | None
@@ -162,32 +187,30 @@ class Toast(QFrame):
         self.message = severity, text
         self.setAccessibleName(text)
         theme.set_role(self, "card")
+        self._place = QRect()
         self._icon = Label()
         theme.notifier.changed.connect(self._update_icon)
         self._update_icon()
-        shown = text if len(text) <= TOAST_CHARACTERS else text[:TOAST_CHARACTERS] + "… (the log has all of it)"
-        message = Label(shown, wrap=True)
+        self._shown = printable(text if len(text) <= TOAST_CHARACTERS else text[:TOAST_CHARACTERS] + LOG_HAS_ALL)
+        self._text = Label()
+        self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._count, self._repeats = Label(role="caption"), 1
-        close = tool_button(icon="close", colour="muted", role="flat", name="Close message")
-        close.clicked.connect(self.dismiss)
+        close = tool_button(icon="close", colour="muted", role="toast", name="Close message")
+        close.clicked.connect(self._close)
 
-        column = QVBoxLayout()
-        column.setSpacing(theme.SPACE_S)
-        column.addWidget(message)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.SPACE_M, 1, theme.SPACE_XS, 1)
+        row.setSpacing(theme.SPACE_S)
+        row.addWidget(self._icon)
+        row.addWidget(self._text, 1)
+        row.addWidget(self._count)
         if action is not None:
             label, run = action
-            action_button = button(label, "", self.dismiss)
+            action_button = tool_button(label, role="toast")
+            action_button.clicked.connect(self._close)
             action_button.clicked.connect(lambda: run())
-            column.addWidget(action_button, alignment=Qt.AlignmentFlag.AlignLeft)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_S, theme.SPACE_S)
-        row.setSpacing(theme.SPACE_M)
-        row.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignTop)
-        row.addLayout(column, 1)
-        row.addWidget(self._count, alignment=Qt.AlignmentFlag.AlignTop)
-        row.addWidget(close, alignment=Qt.AlignmentFlag.AlignTop)
-        self.setFixedWidth(TOAST_WIDTH)
-        self.setFixedHeight(row.heightForWidth(TOAST_WIDTH))
+            row.addWidget(action_button)
+        row.addWidget(close)
 
         self._effect = QGraphicsOpacityEffect(self)
         self.setGraphicsEffect(self._effect)
@@ -196,13 +219,40 @@ class Toast(QFrame):
         self._fade.setStartValue(0.0)
         self._fade.setEndValue(1.0)
         self._fade.finished.connect(self._on_faded)
-        self._timer = QTimer(self, singleShot=True, interval=TOAST_MS)
-        self._timer.timeout.connect(self.dismiss)
+        self._timer = QTimer(self, singleShot=True, interval=ERROR_MS if severity is Severity.ERROR else TOAST_MS)
+        self._timer.timeout.connect(self._on_timeout)
         self._closing = False
+
+    @property
+    def needed_width(self) -> int:
+        """In pixels, for all of the text in one line."""
+        row = self.layout()
+        assert row is not None
+        beside = row.totalSizeHint().width()  # which has no width for the text, by its size policy
+        return beside + self._text.fontMetrics().horizontalAdvance(self._shown) + theme.SPACE_XS
+
+    def set_place(self, place: QRect) -> None:
+        """Show the message in this line of its parent; it may be higher, upwards, while the mouse is over it."""
+        self._place = place
+        self._lay_out(self.underMouse())
+
+    def _lay_out(self, whole: bool) -> None:
+        """Show the ``whole`` text, or what fits into one line of it."""
+        row = self.layout()
+        assert row is not None
+        self.setGeometry(self._place)
+        row.activate()
+        line = self._text.fontMetrics().elidedText(self._shown, Qt.TextElideMode.ElideRight, self._text.width())
+        higher = whole and line != self._shown
+        self._text.setWordWrap(higher)
+        self._text.setText(self._shown if higher else line)
+        if higher:
+            height = max(self._place.height(), row.totalHeightForWidth(self._place.width()) + theme.SPACE_S)
+            self.setGeometry(self._place.adjusted(0, self._place.height() - height, 0, 0))
 
     def _update_icon(self) -> None:
         name, token, _ = self.message[0].value
-        self._icon.setPixmap(theme.icon(name, token).pixmap(20))
+        self._icon.setPixmap(theme.icon(name, token).pixmap(16))
 
     def appear(self) -> None:
         self.show()
@@ -215,6 +265,7 @@ class Toast(QFrame):
         """Count the same message once more and restart its timeout."""
         self._repeats += 1
         self._count.setText(f"×{self._repeats}")
+        self._lay_out(self.underMouse())
         self._start_timeout()
 
     def dismiss(self) -> None:
@@ -228,15 +279,30 @@ class Toast(QFrame):
 
     def enterEvent(self, event: QEnterEvent) -> None:
         self._timer.stop()
+        self._lay_out(True)
+        self.raise_()
         super().enterEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:
+        self._lay_out(False)
         self._start_timeout()
         super().leaveEvent(event)
 
+    def _close(self) -> None:
+        self.read.emit()
+        self.dismiss()
+
     def _start_timeout(self) -> None:
-        if self.message[0] is not Severity.ERROR and not self._closing:
+        if not (self._closing or self.underMouse()):
             self._timer.start()
+
+    def _on_timeout(self) -> None:
+        """Go, but not while the keyboard is on one of its buttons."""
+        focused = QApplication.focusWidget()
+        if focused is not None and self.isAncestorOf(focused):
+            self._timer.start()
+        else:
+            self.dismiss()
 
     def _on_faded(self) -> None:
         self._effect.setEnabled(False)  # text is sharper and painting cheaper without the effect
@@ -244,49 +310,7 @@ class Toast(QFrame):
             self.deleteLater()
 
 
-# --- the log ------------------------------------------------------------------------------------------------------
-
-
-class LogPanel(QWidget):
-    """The last thousand log lines since this widget was created, with a button that copies them."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Log")
-        self.resize(760, 420)
-        self._text = QPlainTextEdit(readOnly=True, maximumBlockCount=LOG_LINES)
-        self._text.setAccessibleName("Log")
-        self._text.setPlaceholderText("Nothing has been logged. Messages and errors appear here.")
-        self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        copy = button("Copy all", "copy", lambda: QGuiApplication.clipboard().setText(self.text))
-        column = QVBoxLayout(self)
-        column.addWidget(self._text)
-        column.addWidget(copy, alignment=Qt.AlignmentFlag.AlignRight)
-        handler = _Handler()
-        handler.relay.line.connect(self._text.appendPlainText)
-        logging.getLogger().addHandler(handler)
-        self.destroyed.connect(lambda: logging.getLogger().removeHandler(handler))
-
-    @property
-    def text(self) -> str:
-        return self._text.toPlainText()
-
-
-class _Relay(QObject):
-    line = Signal(str)
-
-
-class _Handler(logging.Handler):
-    """Sends log records of any thread to the GUI thread. Not a QObject itself: logging keeps handlers until exit."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
-        self.relay = _Relay()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.relay.line.emit(multi_line(self.format(record)))
+# --- unexpected errors -----------------------------------------------------------------------------------------
 
 
 class ExceptionHook(QObject):

@@ -185,7 +185,7 @@ def set_role(widget: QWidget, name: str) -> None:
     """Set the property `role`, by which the style sheet selects the widget, and apply the style again.
 
     QLabel: "title", "section", "caption", "clean", "adv", "error", "warning", "chip", "chip-warn".
-    QPushButton: "primary". QToolButton: "flat", "rail". QLineEdit, QAbstractSpinBox: "invalid".
+    QPushButton: "primary". QToolButton: "flat", "rail", "toast". QLineEdit, QAbstractSpinBox: "invalid".
     QFrame: "card". QWidget: "panel", and "content" inside of a scroll area. "" removes the role.
     """
     if widget.property("role") != name:

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QMainWindow, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QWidget
 
 from app.jobs import Job, JobList
 from app.shell import actions, export, help, settings, theme
 from app.shell.availability import Availability
+from app.shell.corner import Corner
 from app.shell.dropping import DropTarget, Kind
 from app.shell.jobstrip import JobStrip
 from app.shell.library import LibraryPanel
+from app.shell.log import LogPanel
 from app.shell.main_area import DRAWERS, MainArea
-from app.shell.notify import LogPanel, Severity, Toasts, ask, error_message, tell_desktop
+from app.shell.notify import Severity, Toasts, ask, error_message, tell_desktop
 from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import title_text
 from app.shell.session import Session
 from app.shell.tab_order import move_focus
 from app.shell.undo import UndoHistory
-from app.shell.widgets import Label, tool_button
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
 from app.stage.controller import AttackController
@@ -66,7 +67,7 @@ class Window(QMainWindow):
         self.playback = Playback(self.store, self.controller, self)
         self.orientation = OrientationController(self.store, self.jobs, self)
         self.opener = Opener(self.store, self.jobs, self.orientation, self)
-        self.toasts = Toasts(self)
+        self.toasts = Toasts(self, lambda: self.strip.message_place)
         self.log = LogPanel(self)
         self.log.setWindowFlag(Qt.WindowType.Tool)
         self._paths_to_open: list[Path] = []
@@ -110,8 +111,8 @@ class Window(QMainWindow):
         self.opener.submit("loading models", lambda _: startup()).finished_ok.connect(self._on_loaded)
 
     def _on_loaded(self, start: Startup) -> None:
-        self.device.setText(start.device)
-        self.menuBar().setCornerWidget(self._corner)  # lays it out again
+        self.menu_corner.device.setText(start.device)
+        self.menuBar().setCornerWidget(self.menu_corner)  # lays it out again
         self.store.set_shipped(start.models)
         for panel in self.workspaces.values():
             panel.build_forms()
@@ -205,19 +206,8 @@ class Window(QMainWindow):
         taking: dict[Kind, QWidget] = {"cloud": self.pair, "model": self.stage.side, "folder": self.library}
         self.drop_target = DropTarget(self, self.opener, self.area, taking)
 
-        self.device = Label(role="caption")
-        self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
-        find = tool_button("Find an action…   Ctrl+Shift+P")
-        find.setAutoRaise(True)
-        find.setMinimumWidth(find.fontMetrics().horizontalAdvance(find.text()) + theme.SPACE_XL)
-        find.clicked.connect(self.actions_["find_action"].trigger)
-        self._corner = corner = QWidget(self)
-        row = QHBoxLayout(corner)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.SPACE_M)
-        row.addWidget(find)
-        row.addWidget(self.device)
-        self.menuBar().setCornerWidget(corner)
+        self.menu_corner = Corner(self)
+        self.menuBar().setCornerWidget(self.menu_corner)
         for key, button in (
             ("vectors", self.pair.vectors),
             ("overlay", self.pair.overlay),
@@ -252,6 +242,10 @@ class Window(QMainWindow):
         self.orientation.datasetTurned.connect(opener.open_dataset)
         self.attack_table.taken.connect(self.attack.take)
         self.strip.ended.connect(self._on_job_ended)
+        self.toasts.unreadChanged.connect(self.menu_corner.show_errors)
+        self.menu_corner.logRequested.connect(self.log.open)
+        self.menu_corner.paletteRequested.connect(self.actions_["find_action"].trigger)
+        self.log.opened.connect(self.toasts.mark_read)
         for panel in self.workspaces.values():
             panel.modelReady.connect(opener.open_path)
             panel.cloudMade.connect(self.attack.show_made)
@@ -320,7 +314,7 @@ class Window(QMainWindow):
             "find_action": lambda: command_palette(self, self.actions_).popup(),
             "first_steps": lambda: help.first_steps(self),
             "shortcuts": lambda: help.shortcuts(self),
-            "show_log": self.log.show,
+            "show_log": self.log.open,
             "diagnostics": lambda: help.diagnostics(self, settings.cache_dir()),
             "about": lambda: help.about(self),
         }
@@ -351,7 +345,7 @@ class Window(QMainWindow):
     # --- Qt ---
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        return move_focus((*self.area.tab_order, self._corner), forward)
+        return move_focus((*self.area.tab_order, self.menu_corner, *self.toasts.visible), forward)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first if that ends what the person has started."""

@@ -159,7 +159,7 @@ def test_a_message_shows_a_name_literally_in_one_line(qtbot):
     qtbot.addWidget(window)
     window.resize(900, 600)
     window.show()
-    toasts = Toasts(window)
+    toasts = Toasts(window, window.rect)
     toasts.show(Severity.ERROR, f"{CONTROL}: {MARKUP} can't be read.")
     (text,) = (label for label in toasts.visible[0].findChildren(QLabel) if label.text())
     assert text.text() == f"{SHOWN_CONTROL}: {MARKUP} can't be read."

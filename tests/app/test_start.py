@@ -27,7 +27,7 @@ def painted():
 def ready():
     seen["at the end"] = "torch" in sys.modules
     seen["models"] = len(window.store.models)
-    seen["device"] = window.device.text()
+    seen["device"] = window.menu_corner.device.text()
     application.quit()
 
 from PySide6.QtCore import Qt

@@ -13,7 +13,6 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, QSettin
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 
-from app.shell.notify import Severity
 from app.shell.window import Window
 from app.stage.controller import Request
 from app.views.groove import MARGIN, Groove
@@ -200,14 +199,15 @@ class Person:
         return [toast.message[1] for toast in self.window.toasts.visible]
 
     def pop_errors(self) -> list[str]:
-        """Texts of the shown error messages; closes all messages."""
-        texts = [toast.message[1] for toast in self.window.toasts.visible if toast.message[0] is Severity.ERROR]
+        """Texts of the error messages since the last call; closes all messages."""
+        texts = self.window.toasts.unread
         self.close_messages()
         return texts
 
     def close_messages(self) -> None:
         for toast in list(self.window.toasts.visible):
             toast.dismiss()
+        self.window.toasts.mark_read()
 
     # --- mouse and keys ---
 
