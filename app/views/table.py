@@ -121,7 +121,7 @@ class ResultTable(QTableView):
     def _append(self, cells: Sequence[Cell], key: Any) -> None:
         items = [self._item(cell) for cell in cells]
         for column, (cell, item) in enumerate(zip(cells, items, strict=True)):
-            if cell.text:  # an empty cell says nothing of its column
+            if cell.value is not None:  # or it says nothing of its column
                 self._model.horizontalHeaderItem(column).setTextAlignment(item.textAlignment())
         items[0].setData(key, _KEY)
         self._model.appendRow(items)
