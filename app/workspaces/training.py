@@ -68,8 +68,9 @@ class TrainingPanel(Workspace):
         content.setChildrenCollapsible(False)
         content.addWidget(self.curves)
         content.addWidget(self.runs)
-        for place in range(2):
-            content.setStretchFactor(place, 1)
+        for place, share in enumerate((3, 2)):
+            content.setStretchFactor(place, share)
+        content.setSizes([300, 200])  # their shares; else twelve runs are a strip of three under the curves
         self._lay_out(content, 300, self.queue, self.cancel, self.load, self.resume, self.probe)
         store.datasetChanged.connect(self._update)
         self._update()
