@@ -53,7 +53,7 @@ class TrainingPanel(Workspace):
             "and adversarial clouds apart? 50 % is what a coin has",
         )
         self.load = button("Load this model", "plus", self._load_selected, role="primary")
-        self.status.setText("Choose a regime and train. The window stays free while it runs.")
+        self.status.setText("Choose a regime in the options (F9) and train. The window stays free while it runs.")
         self.curves = RunCurves()
         self.runs = RunList()
         self.runs.runsSelected.connect(self._show_selected)
