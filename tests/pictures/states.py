@@ -142,7 +142,7 @@ def _evaluated(studio: Studio, figure: str) -> Iterator[None]:
     """A figure of seven models."""
     studio.load()
     studio.load_models(7)
-    panel = evaluate(studio, clouds=160)
+    panel = evaluate(studio, clouds=96)
     panel.view.figures[figure].setChecked(True)
     yield
 
@@ -158,7 +158,7 @@ def evaluate_forty(studio: Studio) -> Iterator[None]:
     studio.wait_until(lambda: len(store.classes) == 40, "the model of forty classes")
     store.set_cloud(store.dataset.cloud("test", 0, 1024))
     studio.wait_for_outcome()
-    panel = evaluate(studio, clouds=400)
+    panel = evaluate(studio, clouds=320)
     panel.view.figures["confusion"].setChecked(True)
     yield
     store.remove_model(store.primary)
@@ -170,7 +170,7 @@ def evaluate(studio: Studio, clouds: int) -> EvaluationPanel:
     """Evaluate all models that fit the dataset, unless what is shown is that already."""
     panel = studio.show_workspace("evaluate")
     assert isinstance(panel, EvaluationPanel)
-    panel.form.set_value(panel.form.value().changed(clouds=clouds, points=256))
+    panel.form.set_value(panel.form.value().changed(clouds=clouds, points=128))
     if panel.result is None or panel.is_stale:
         QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         studio.wait_until(lambda: panel.job is None and not panel.is_stale, "the evaluation")
