@@ -319,6 +319,6 @@ class TransferPanel(Workspace):
             self.results.empty.setText(
                 problem
                 or ("The models are measured and the attacks calibrated first." if running else "")
-                or "Tick surrogates, victims and attacks in the options (F9) and press Start. Clouds are attacked through "
-                "each surrogate, and each victim says what it sees in them: a cell is how often it is fooled."
+                or "Tick surrogates, victims and attacks in the options (F9) and press Start. Clouds are attacked "
+                "through each surrogate, and each victim says what it sees in them: a cell is how often it is fooled."
             )
