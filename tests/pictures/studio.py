@@ -90,7 +90,8 @@ class Studio(UiDriver):
     def load_models(self, count: int) -> None:
         """Load prepared runs until there are so many models, and show all; the first one is attacked."""
         store, first = self.window.store, self.window.store.models[0].name
-        for folder in prepared.tuned(self.home)[: count - len(store.models)]:
+        loaded = {model.path.parent for model in store.models}
+        for folder in [each for each in prepared.tuned(self.home) if each not in loaded][: count - len(store.models)]:
             self.window.opener.open_path(folder)
             self.wait_until(lambda: not self.window.jobs.jobs, f"the model of {folder.name}")
         store.set_shown_models(model.name for model in store.models)
