@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from app.shell import theme
 from app.shell.plain_text import button_text, set_tooltip, tooltip_text
-from core.runtime.text import printable
+from core.runtime.text import printable, shortened
 
 
 class Label(QLabel):
@@ -83,7 +83,7 @@ def tool_button(
 
 
 def check_box(text: str = "", *, checked: bool = False, enabled: bool = True, tip: str = "") -> QCheckBox:
-    made = QCheckBox(button_text(text))
+    made = QCheckBox(button_text(shortened(text, LONGEST_CHECK_BOX)))
     made.setChecked(checked)
     made.setEnabled(enabled)
     set_tooltip(made, tip)
@@ -115,6 +115,8 @@ def swap_visible(hidden: QWidget, shown: QWidget) -> None:
 
 
 MINIMUM_WIDTH = 72  # of a combo box, in pixels: the beginning of a word can still be read
+LONGEST_CHECK_BOX = 28
+"""Most characters; a longer text would make the drawer's fields wider than the drawer."""
 
 
 class ElidedComboBox(QComboBox):
