@@ -77,8 +77,8 @@ class EvaluationPanel(Workspace):
         self._lay_out(self.view, 260)
         for changed in (store.datasetChanged, store.modelsChanged):
             changed.connect(self._list_models)
-        for changed in (store.attackChanged, store.epsilonChanged):
-            changed.connect(self._update)
+        store.attackChanged.connect(self._update)
+        store.epsilonChanged.connect(self._show_attack)
         self._update()
 
     @property
@@ -256,19 +256,10 @@ class EvaluationPanel(Workspace):
 
     def _update(self, *_: object) -> None:
         super()._update()
-        running = self.job is not None
         self.view.set_stale(self.is_stale)
-        present = self._store.attack
-        budget = present.epsilon_scale.text(self._store.epsilon) if present is not None else ""
-        name = self._store.preset.upper() if self.attack.currentIndex() == 0 else self.attack.currentText()
-        attack = f"{name} at ε {budget}"
-        if self.result is not None and not running:
+        if self.result is not None and self.job is None:
             self.status.setText(self._title)
-            set_tooltip(self.start, f"Measure anew, with {attack}")
-        else:
-            set_tooltip(self.start, f"Measure, with {attack}")
-            if not running:
-                self.status.setText(f"Attack: {attack}.")
+        self._show_attack()
         if not self._store.models:
             self.view.empty.setText("Open a model first: the button is below the list of models.")
         elif self._store.dataset is None:
@@ -287,6 +278,16 @@ class EvaluationPanel(Workspace):
             self.view.empty.setText(
                 "Tick the models to compare and press Evaluate. Each is attacked through its own gradients."
             )
+
+    def _show_attack(self, *_: object) -> None:
+        """Say with which attack the next evaluation is made; alone, because it is told at each move of the slider."""
+        present = self._store.attack
+        budget = present.epsilon_scale.text(self._store.epsilon) if present is not None else ""
+        name = self._store.preset.upper() if self.attack.currentIndex() == 0 else self.attack.currentText()
+        has_title = self.result is not None and self.job is None
+        set_tooltip(self.start, f"Measure{' anew' if has_title else ''}, with {name} at ε {budget}")
+        if self.result is None and self.job is None:
+            self.status.setText(f"Attack: {name} at ε {budget}.")
 
     # --- the result ---
 
