@@ -174,6 +174,7 @@ class Job(QThread):
                     self.text = text
                 case Step(index, total):
                     self.meter.add(index, total, at)
+                    self.text = ""  # what was noted before the first step is over
                 case Note(text):
                     self.text = text
                 case Done():

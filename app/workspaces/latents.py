@@ -71,7 +71,9 @@ class LatentsPanel(Workspace):
         self.picks = LatentPicks()
         self.picks.chosen.connect(self._open)
         self.picks.closed.connect(self._close_picks)
-        self.map = MapView(picture=self.picks.picture)
+        self.map = MapView(
+            "Choose a model on the right and press “Make the map”. F9 has its options.", self.picks.picture
+        )
         self.map.picked.connect(self._pick)
         self.map.lassoed.connect(self._show_lasso)
 
@@ -147,7 +149,7 @@ class LatentsPanel(Workspace):
         attack, split = attack.at(store.epsilon), dataset.split(SPLIT)
         self._running_request, cancel = _MapRequest(settings, dataset, store.epsilon), Cancel()
         job = self._jobs.submit(
-            "t-SNE map",
+            "Latent map",
             lambda: latent_map(model.module, split, attack, options, tsne_options, cancel),
             cancel,
             unit="iterations",
@@ -202,9 +204,9 @@ class LatentsPanel(Workspace):
             match event:
                 case Step(index, total, result):
                     self._draw(result, self._running_request)
-                    self.map.set_busy(f"iteration {index} of {total} · KL {result.map.kl:.3f} nat")
+                    self.map.set_busy(f"iteration {index:,} of {total:,} · KL {result.map.kl:.3f} nat")
                 case Progress(done, total, text):
-                    self.map.set_busy(f"{done} of {total} {text}" if done else text)
+                    self.map.set_busy(f"{done:,} of {total:,} {text}" if done else text)
                 case Note(text):
                     self.map.set_busy(text)
 
@@ -284,7 +286,7 @@ class LatentsPanel(Workspace):
             clean_share, adversarial_share = (100 * share for share in result.accuracy)
             request = self._result_request
             budget = request.settings.attack.epsilon_scale.text(request.epsilon)
-            text = f"{len(result.labels) // 2} clouds, ε {budget} · "
+            text = f"{len(result.labels) // 2:,} clouds, ε {budget} · "
             text += f"accuracy {clean_share:.1f} % clean, {adversarial_share:.1f} % adversarial"
             classes = self._result_request.dataset.card.classes
             if len(np.unique(result.labels)) < len(classes):
