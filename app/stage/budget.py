@@ -74,7 +74,6 @@ class BudgetPopup(QFrame):
             title, field, note = Label(name), NumberField(number), Label(role="caption")
             title.setBuddy(field)
             field.setDecimals(12)
-            field.setMaximum(1e6)  # beyond the end of the slider, which clips it: a limit here would refuse keys
             field.setStepType(NumberField.StepType.AdaptiveDecimalStepType)
             field.setSuffix(f" {unit}")
             field.setMinimumWidth(112)
@@ -118,7 +117,9 @@ class BudgetPopup(QFrame):
         self._points.setText(f"Largest values within ε; {points:,} points, in radii of the bounding sphere")
         exact = {bounded: "bounded by ε", "diameter": "of the diameter"}
         for key, factor in self._factors.items():
+            highest = factor * RADII.highest
             with QSignalBlocker(self._fields[key]):
+                self._fields[key].setMaximum(max(highest, float(f"{highest:.3g}")))  # also as it is written
                 self._fields[key].setValue(factor * self._store.epsilon)
             self._notes[key].setText(exact.get(key, "at most"))
 

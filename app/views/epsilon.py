@@ -1,7 +1,6 @@
 """The epsilon slider, with a number field; the outcome over epsilon is drawn in its groove."""
 
 from collections.abc import Callable
-from typing import cast
 
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QValidator, QWheelEvent
@@ -18,8 +17,8 @@ EXTRA_DECIMALS = 3
 class NumberField(QDoubleSpinBox):
     """A number field with a decimal point in every locale; a typed comma is replaced by a point.
 
-    Its value changes when a number is finished, by Enter or by leaving the field, and with each step. A number outside
-    the limits changes nothing, and a tooltip says what is accepted.
+    Its value changes when a number, in any notation, is finished, by Enter or by leaving the field, and with each step.
+    What is no number within the limits changes nothing, and a tooltip says what is accepted.
 
     Parameters
     ----------
@@ -35,20 +34,22 @@ class NumberField(QDoubleSpinBox):
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._refused = ""
-        """What is typed, if it is a number outside the limits."""
+        """What is typed, if it is no number within the limits."""
 
     def textFromValue(self, value: float) -> str:
         return self._text(value)
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         text = text.replace(",", ".")
-        state, _, place = cast(tuple[QValidator.State, str, int], super().validate(text, position))
-        typed = text.removesuffix(self.suffix()).strip()
-        outside = _is_number(typed) and not self.minimum() <= float(typed) <= self.maximum()
-        self._refused = typed if outside else ""
-        if outside:  # it can be typed, and is refused when it is finished: Qt would swallow the key without a word
-            state = QValidator.State.Intermediate
-        return state, text, place
+        number = self._number_in(text)
+        accepted = number is not None and self.minimum() <= number <= self.maximum()
+        self._refused = "" if accepted else self._typed(text)
+        # all can be typed, and is refused when it is finished: Qt would swallow the key without a word
+        return (QValidator.State.Acceptable if accepted else QValidator.State.Intermediate), text, position
+
+    def valueFromText(self, text: str) -> float:
+        number = self._number_in(text)
+        return self.value() if number is None else round(number, self.decimals())
 
     def fixup(self, text: str) -> str:
         """Say what is accepted; Qt calls it with what is typed, before it shows the last number again."""
@@ -58,19 +59,20 @@ class NumberField(QDoubleSpinBox):
             show_tooltip(self.mapToGlobal(self.rect().bottomLeft()), said, self)
         return text
 
+    def _typed(self, text: str) -> str:
+        return text.removesuffix(self.suffix()).strip()
+
+    def _number_in(self, text: str) -> float | None:
+        try:
+            return float(self._typed(text))
+        except ValueError:
+            return None
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
             super().wheelEvent(event)
         else:
             event.ignore()  # the panel scrolls
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 class EpsilonSlider(QWidget):

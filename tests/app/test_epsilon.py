@@ -183,8 +183,17 @@ def test_a_typed_number_may_be_finer_than_the_sliders_steps(
     assert (slider.value, number.text()) == (0.019, "0.019 r")
 
 
-@pytest.mark.parametrize("typed", ["0.5", "-1", "12"])
-def test_a_number_outside_the_scale_is_refused_with_what_is_accepted(
+@pytest.mark.parametrize("typed", ["5e-2", "5E-2", ".05", "0.0500000000001"])
+def test_a_number_may_be_in_any_notation(slider: EpsilonSlider, number: QDoubleSpinBox, typed: str) -> None:
+    number.setFocus()
+    number.selectAll()
+    QTest.keyClicks(number, typed)
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert (slider.value, number.text()) == (0.05, "0.050 r")
+
+
+@pytest.mark.parametrize("typed", ["0.5", "-1", "12", "1e-", "0.1.2", "nan", "ten"])
+def test_what_is_no_number_of_the_scale_is_refused_with_what_is_accepted(
     slider: EpsilonSlider, number: QDoubleSpinBox, typed: str
 ) -> None:
     slider.setValue(0.1)

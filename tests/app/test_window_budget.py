@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDoubleSpinBox, QToolButton
+from PySide6.QtWidgets import QDoubleSpinBox, QToolButton, QToolTip
 
 from app.stage.budget import BudgetPopup
 from app.stage.verdict import NUMBERS
@@ -91,11 +91,13 @@ def test_enter_in_an_unchanged_field_changes_nothing_and_an_arrow_key_steps(pers
     closed(person, popup)
 
 
-def test_more_than_the_slider_offers_is_its_end(person, button):
+def test_more_than_the_slider_offers_is_refused_with_what_is_accepted(person, button):
     popup = opened(person, button)
     typed(popup, "l2", "99999")
-    assert person.wait_for_scene().epsilon == person.window.attack.epsilon.scale.highest
-    assert field(popup, "l2").value() == pytest.approx(0.3 * ROOT)
+    assert QToolTip.text() == "99999 is not accepted, only 0 to 16.6 r."
+    assert person.store.epsilon == 0.1
+    typed(popup, "l2", "16.6")
+    assert person.wait_for_scene().epsilon == pytest.approx(0.3, rel=0.005)
     closed(person, popup)
 
 
