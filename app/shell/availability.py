@@ -56,6 +56,9 @@ def _rules(window: Window) -> dict[str, Callable[[], bool]]:
     def attacked() -> bool:
         return store.scene is not None
 
+    def shown() -> bool:
+        return store.cloud is not None
+
     def can_turn() -> bool:
         return orientation.has_subject and orientation.expected is not None
 
@@ -67,11 +70,11 @@ def _rules(window: Window) -> dict[str, Callable[[], bool]]:
 
     return {
         "export_clouds": attacked,
-        "export_picture": attacked,
+        "export_picture": shown,
         "undo": lambda: bool(undo.next_undo),
         "redo": lambda: bool(undo.next_redo),
         "copy_numbers": attacked,
-        "copy_picture": attacked,
+        "copy_picture": shown,
         "copy_command": attacked,
         "library": shows_all_of_the_stage,
         "options": has_work,

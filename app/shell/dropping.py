@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ def _kind(path: Path) -> Kind | None:
     """What a path is opened as; None for a file that can't be opened."""
     from core.clouds.files import READABLE as CLOUDS
 
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir raises without permission
         return "folder"
     if path.suffix.lower() in CLOUDS:
         return "cloud"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.shell import settings
@@ -29,6 +29,7 @@ PICTURES = {
     "Picture four times as large (*.png)": 4,
 }
 """Filter of the dialog -> how many times as large as on the screen."""
+FIGURE = "Figure with all confidences (*.pdf *.svg *.png)"
 
 
 def export_clouds(parent: QWidget, scene: Scene, source: FileSource | None = None) -> str | None:
@@ -82,17 +83,15 @@ def export_picture(parent: QWidget, picture: Callable[[float], QImage], scene: S
     from core.figures import check_ending
     from core.results.records import plain
 
-    title, filters = "Export picture", (*PICTURES, "Figure with all confidences (*.pdf *.svg)")
+    title, filters = "Export picture", (*PICTURES, FIGURE)
     path, chosen = _ask_for_path(parent, title, "pair.png", ";;".join(filters))
     if path is None:
         return None
     check_ending(path)
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() != ".png" or chosen == FIGURE:
         _draw(scene, up, path)
         return _saved(title, path)
-    image = picture(PICTURES.get(chosen, 1))
-    if image.isNull():
-        raise ValueError("There is no picture to save: this display draws no shapes.")
+    image = _drawn(picture(PICTURES.get(chosen, 1)))
     if scene is not None:
         image.setText("Title", scene.caption)
         image.setText("Description", json.dumps(plain(scene.provenance())))
@@ -100,6 +99,24 @@ def export_picture(parent: QWidget, picture: Callable[[float], QImage], scene: S
         if not image.save(str(partial_path)):
             raise ValueError(f"{path} could not be written. Check the folder, its permissions and the free space.")
     return _saved(title, path)
+
+
+def copy_picture(picture: QImage) -> str:
+    """Put a picture of both clouds on the clipboard. Returns a message.
+
+    Raises
+    ------
+    ValueError
+        If it is null, because there is no OpenGL.
+    """
+    QGuiApplication.clipboard().setImage(_drawn(picture))
+    return "Copied the picture of both shapes."
+
+
+def _drawn(picture: QImage) -> QImage:
+    if picture.isNull():
+        raise ValueError("There is no picture: this display offers no OpenGL 2.1, so it draws no shapes.")
+    return picture
 
 
 def _draw(scene: Scene | None, up: Up, path: Path) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Index = QModelIndex | QPersistentModelIndex
 
 WIDTH = 236
-"""Minimum width in pixels: the two combo boxes fit side by side."""
+"""Minimum width in pixels: the title and the name of a dataset fit side by side."""
 
 
 class _ShapeListModel(QAbstractListModel):

@@ -140,7 +140,7 @@ class Toasts(QObject):
         toast.closed.connect(self._on_closed)
         toast.read.connect(lambda: self._set_unread([each for each in self.unread if each != text]))
         self.visible.append(toast)
-        self._position()
+        self.position()
         toast.appear()
 
     def mark_read(self) -> None:
@@ -149,7 +149,7 @@ class Toasts(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and self.visible:
-            QTimer.singleShot(0, self, self._position)  # once the window is laid out again
+            QTimer.singleShot(0, self, self.position)  # once the window is laid out again
         return super().eventFilter(watched, event)
 
     def _set_unread(self, unread: list[str]) -> None:
@@ -158,9 +158,9 @@ class Toasts(QObject):
 
     def _on_closed(self, toast: "Toast") -> None:
         self.visible.remove(toast)
-        self._position()
+        self.position()
 
-    def _position(self) -> None:
+    def position(self) -> None:
         """Give each message the width of its text, or an equal share of what others leave."""
         area, gap = self._place(), theme.SPACE_XS
         space, widths = area.width() - gap * (len(self.visible) - 1), {}

@@ -251,6 +251,7 @@ class Window(QMainWindow):
             panel.cloudMade.connect(self.attack.show_made)
             panel.failed.connect(self._show_error)
             panel.info.connect(self._show_info)
+        self.area.arranged.connect(self.toasts.position, Qt.ConnectionType.QueuedConnection)  # once it is laid out
         self.session.restored.connect(self.undo.begin)
         self.undo.changed.connect(self._show_undo)
         self._show_undo()
@@ -275,7 +276,7 @@ class Window(QMainWindow):
             "quit": self.close,
             "undo": lambda: self.undo.undo(),
             "redo": lambda: self.undo.redo(),
-            "copy_picture": lambda: QGuiApplication.clipboard().setImage(self.pair.picture(2)),
+            "copy_picture": lambda: self._save(lambda: export.copy_picture(self.pair.picture(2))),
             "copy_numbers": lambda: self.stage.verdict.copy_numbers(),
             "copy_command": self._copy_command,
             "overlay": lambda on: self.pair.overlay.setChecked(on),

@@ -128,6 +128,8 @@ class AttackController(QObject):
         """Compute the colours of the shown scene where they are wanted and missing; whether that was requested."""
         scene, colouring = self.store.scene, self.store.colouring
         waits = self._pending.keys() - {Request.OUTCOME, Request.SWEEP}  # the outcome over epsilon can take seconds
+        if self.made_by_job:
+            waits -= {Request.ATTACK}
         if scene is None or waits or colouring in ("displacement", scene.setup.colouring):
             return False
         from core import live
@@ -203,12 +205,14 @@ class AttackController(QObject):
         assert self._requested_setup is not None
         if attack_result is None:
             self._set_busy(False)
+            self._request_colours()
             return
         self._discard(Request.BEGIN)  # the job may have ended before the clean cloud was shown
         if attack_result.scene.setup.models != self._requested_setup.models:
             self._start_attack(self._requested_setup, attack_result.states, end=True)
         else:
             self._on_attack_result(attack_result)
+        self._request_colours()
 
     def step(self) -> None:
         """One step forward: show the next state, or compute it."""

@@ -15,6 +15,7 @@ from app.shell.widgets import Label, button
 from app.stage.controller import AttackController
 from app.store import Store
 from app.views.layer_bars import LayerBars
+from core.events import Cancel
 
 if TYPE_CHECKING:
     from core.evaluation.layers import LayerDifferences
@@ -36,7 +37,7 @@ class LayersDialog(QDialog):
         self.resize(620, 640)
         self._store, self._controller = store, controller
         self._scene: Scene | None = None
-        """The scene that is shown or being computed."""
+        """The scene whose layers are compared."""
         self.differences: LayerDifferences | None = None
         self.headline = Label(role="title", wrap=True)
         self.bars = LayerBars()
@@ -62,46 +63,55 @@ class LayersDialog(QDialog):
         self._worker.start()  # with the window, as it ends with it
         self._worker.ready.connect(lambda _key, _number, result: self._show_result(result))
         self._worker.failed.connect(lambda _key, _number, sentence, _trace: self._show_text(sentence))
+        self._cancel = Cancel()
+        """Of the present request."""
         self._timer = QTimer(self, singleShot=True, interval=DELAY_MS)
         self._timer.timeout.connect(self._compute)
         store.sceneChanged.connect(self._follow)
         controller.busyChanged.connect(self._follow)
+        self.finished.connect(self._stop)
 
     def close_threads(self) -> bool:
         """End the worker thread, before the application quits. Returns whether it has ended."""
+        self._stop()
         return self._worker.close()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._compute()
 
+    def _stop(self) -> None:
+        """End what is computed, and show none of it."""
+        self._cancel.request()
+        self._worker.discard("layers")
+
     def _follow(self) -> None:
         if self.isVisible():
+            self._stop()  # the slider needs the processor
             self._timer.start()
 
     def _compute(self) -> None:
         """Compare the activations for the shown clouds, once they are those of the slider's epsilon."""
         scene = self._store.scene
-        if not self.isVisible() or (scene is not None and scene is self._scene):
+        if not self.isVisible() or self._controller.busy or self._controller.dragging:
             return
-        if scene is None or self._controller.busy or self._controller.dragging:
-            if scene is None:
-                self._show_text("Nothing is attacked yet.")
+        if scene is None:
+            self._show_text("Nothing is attacked yet.")
             return
-        self._scene = scene
-        if not scene.displacement.any() and len(scene.points) == len(scene.setup.cloud.points):
+        if not scene.displacement.any():
             self._show_text("The two clouds are the same: attack the shape first.")
             return
         from core.evaluation.layers import layer_differences
 
-        model, state = scene.setup.models[scene.setup.primary].module, scene.state
-        finished = scene.setup.attack.over(state)
-        adversarial = state.adversarial if finished else state.current
-        self._worker.submit("layers", layer_differences, model, state.clean, adversarial)
+        self._scene, self._cancel = scene, Cancel()
+        setup, state = scene.setup, scene.state
+        adversarial = state.adversarial if setup.attack.over(state) else state.current
+        model = setup.models[setup.primary].module
+        self._worker.submit("layers", layer_differences, model, state.clean, adversarial, setup.seed, self._cancel)
 
     def _show_text(self, text: str) -> None:
         """Show a sentence and no layers."""
-        self._worker.discard("layers")
+        self._stop()
         self.differences = None
         self.headline.setText(text)
         self.bars.set_layers((), (), np.empty((1, 0)))
@@ -113,7 +123,7 @@ class LayersDialog(QDialog):
             return
         title = scene.setup.models[scene.setup.primary].card.title
         if result is None:
-            self._show_text(f"The layers of {title} cannot be watched: it is a graph, not code.")
+            self._show_text(f"{title} has no layers that can be watched: it is a graph or a function.")
             return
         self.differences = result
         if result.parting is None:
@@ -122,9 +132,8 @@ class LayersDialog(QDialog):
             )
         else:
             name, ratio = result.names[result.parting], result.ratio[-1]
-            text = (
-                f"In {title} the clouds part at {name}. Its last layer differs {ratio:.1f} times as much as for noise."
-            )
+            much = "where noise changes nothing" if np.isnan(ratio) else f"{ratio:.1f} times as much as for noise"
+            text = f"In {title} the clouds part at {name}. Its last layer differs {much}."
         self.headline.setText(text)
         self.bars.set_layers(result.names, result.adversarial, result.noise, result.parting)
         self.copy.setEnabled(True)

@@ -14,7 +14,7 @@ from app.views.pair import PairView, PointValues
 if TYPE_CHECKING:
     from core.live import Colouring, Scene
 
-NO_MAXIMUM = "takes no maximum over points"
+NO_MAXIMUM = "critical points are not known here"
 STALE_MS = 200  # after so long without the frame of the slider's epsilon the picture is dimmed and labelled
 
 

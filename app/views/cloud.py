@@ -4,7 +4,7 @@ import numpy as np
 import pyqtgraph.opengl as gl
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, QPoint, QPointF, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
@@ -167,6 +167,15 @@ class CloudView(View3D):
         reach = np.maximum(self._spheres.radius * self.pixels_at(depth), 4.0)
         hit = np.flatnonzero(np.hypot(across - x, down - y) <= reach)
         return int(hit[np.argmin(depth[hit])]) if len(hit) else -1
+
+    def picture(self, ratio: float) -> QImage:
+        focus, self._focus_ring = self._focus_ring, False
+        try:
+            self._vectors.setData(width=ratio)
+            return super().picture(ratio)
+        finally:
+            self._vectors.setData(width=self.devicePixelRatioF())
+            self._focus_ring = focus
 
     # --- drawing ---------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the view around it takes the keys
         self._hint, self._show_tip = hint, show_tip
+        self.is_empty = True
         self.lasso_on = False
         self._lasso: list[QPointF] = []  # on the screen, while it is drawn
         self._trail: list[QPointF] = []  # earlier positions of the shown cloud, the last first
@@ -147,7 +148,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._paint_names(painter)
         self._paint_marker(painter)
         self._paint_lasso(painter)
-        if not self._names and self.busy.isHidden():
+        if self.is_empty and self.busy.isHidden():
             annotations.empty(painter, self.viewport().rect(), "No map yet", self._hint)
 
     def _paint_names(self, painter: QPainter) -> None:

@@ -66,6 +66,7 @@ class OffscreenGLWidget(QWidget):
         """The scene and its annotations, with so many pixels per logical pixel; null where there is no OpenGL."""
         self.ratio = ratio
         image = self._render(self.size() * ratio)
+        self._framebuffer = None  # it may be sixteen times as large as the view needs
         image.setDevicePixelRatio(ratio)
         if not image.isNull():
             painter = QPainter(image)

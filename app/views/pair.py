@@ -69,7 +69,9 @@ class PairView(QWidget):
             "Colour points by the gradient of the loss; points that the attacked model does not see are faint",
         )
         self.critical = _tool_button(
-            "critical", "Colour points by the number of channels whose maximum they attain in the attacked model"
+            "critical",
+            "Colour points by the number of channels whose maximum they attain in the attacked model; not for models "
+            "without a maximum over all points, for graphs, and behind a defence",
         )
         self.blink = _tool_button("eye", "Show the clean shape on the right while held down (B)", checkable=False)
         self.magnification = QComboBox()

@@ -56,6 +56,8 @@ class MapView(QWidget):
         self._in_lasso = np.empty(0, bool)
         self._hidden: set[int] = set()
         """Classes that are not shown."""
+        self._linked: tuple[int, NDArray[np.int64]] | None = None
+        """A point, and those to which lines lead from it."""
         self._marker: list[QPointF] = []
         self._trail: list[QPointF] = []
         self._styles: list[tuple[PointStyle, PointStyle]] = []
@@ -94,10 +96,11 @@ class MapView(QWidget):
         """Show a map, or its next iteration while it is being fitted."""
         if len(points.xy) != len(self.points.xy) or points.classes != self.points.classes:
             self._in_lasso = np.zeros(len(points.xy), bool)
+            self._linked = None
             self._hidden.clear()
         self.points = points
-        self._plot.set_links([])
         self._draw()
+        self._draw_links()
 
     def set_marker(self, xy: ArrayLike | None, xy_clean: ArrayLike | None = None) -> None:
         """Draw the star of the shown cloud at `xy`, and a line to it from `xy_clean`, that of its clean original.
@@ -115,9 +118,13 @@ class MapView(QWidget):
         self._plot.set_marker(places, self._trail)
 
     def set_links(self, index: int, others: ArrayLike) -> None:
-        """Join a point to others by lines, until the next map; without others there are none."""
-        ends = np.asarray(others, int)
-        self._plot.set_links([QPointF(*self.points.xy[at]) for at in (index, *ends)] if len(ends) else [])
+        """Join a point to others by lines, which follow them while the map is fitted; without others there are none."""
+        self._linked = (index, np.asarray(others, np.int64)) if np.size(others) else None
+        self._draw_links()
+
+    def _draw_links(self) -> None:
+        places = [] if self._linked is None else [self._linked[0], *self._linked[1]]
+        self._plot.set_links([QPointF(*self.points.xy[at]) for at in places])
 
     def clear_lasso(self) -> None:
         """Take the lasso away, so that no point is faded because of it."""
@@ -201,6 +208,7 @@ class MapView(QWidget):
                 pen=styles[0][2] if styles else None,
             )
         self._draw_pairs(found)
+        self._plot.is_empty = len(points.xy) == 0
         named = [k for k in points.present if k not in self._hidden]
         self._plot.set_names([(classes[k], QPointF(*points.xy[points.medoid(k)])) for k in named])
         self._legend.set_entries(self._legend_entries())

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QPixmap
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QListWidgetItem, QVBoxLayout, QWidget
 
 from app.shell import theme
@@ -54,9 +54,8 @@ class LatentPicks(QWidget):
         self.hide()
 
     def set_map(self, result: LatentMap | None, split: Split | None, classes: tuple[str, ...]) -> None:
-        """The map that is shown, the clouds it is of, and their classes; nothing of it is picked."""
+        """The map that is shown, the clouds it is of, and their classes."""
         self._map, self._split, self._classes = result, split, classes
-        self.hide()
 
     def show_neighbours(self, index: int) -> NDArray[np.int64]:
         """Show the nearest latents of a point; returns their indices."""
@@ -86,6 +85,12 @@ class LatentPicks(QWidget):
             return None
         points = self._split.points[int(self._map.rows[index])]
         return thumbnail(np.asarray(points, np.float32), self.devicePixelRatioF())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+        else:
+            super().keyPressEvent(event)
 
     def _fill(self, thumbnails: list[Thumbnail]) -> None:
         self.list.set_thumbnails(thumbnails)

@@ -225,6 +225,7 @@ class LatentsPanel(Workspace):
         else:
             self._shown = None
             self.picks.set_map(None, None, ())
+            self._close_picks()
             self.map.set_map(NO_POINTS)
         self._update()
 
@@ -233,6 +234,8 @@ class LatentsPanel(Workspace):
 
     def _draw(self, result: LatentMap, request: _MapRequest | None) -> None:
         assert request is not None
+        if self._shown is None or self._shown[1] is not request:
+            self._close_picks()
         self._shown = result, request
         self._placer = None
         self.marker_position = None
@@ -258,7 +261,6 @@ class LatentsPanel(Workspace):
     def _pick(self, index: int) -> None:
         """Open the cloud of a point, and show its nearest neighbours."""
         self._open(index)
-        self.map.clear_lasso()
         self.map.set_links(index, self.picks.show_neighbours(index))
 
     def _show_lasso(self, indices: NDArray[np.int64]) -> None:

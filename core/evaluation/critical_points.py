@@ -23,10 +23,10 @@ _POOLS = ("max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2
 
 
 def critical_channels(model: Classifier, cloud: Tensor) -> NDArray[np.int64] | None:
-    """Count the channels whose maximum over points each point attains, in the last maximum that the model takes.
+    """Count the channels whose maximum over points each point attains, in the maximum that makes the latent.
 
-    That is the one that makes the latent of PointNet, DGCNN and GDANet. It is found by watching the maxima that are
-    computed, so it works for models of other projects too.
+    That of PointNet, DGCNN and GDANet has one. It is found by watching the maxima that are computed, so it works for
+    models of other projects too; of one whose latent is not known the last maximum is taken.
 
     Parameters
     ----------
@@ -34,18 +34,23 @@ def critical_channels(model: Classifier, cloud: Tensor) -> NDArray[np.int64] | N
 
     Returns
     -------
-    (N,), whose sum is the number of channels; of points that attain one maximum together the first counts. None for a
-    model that takes no maximum over all points (PointNet++ takes it over chosen centres), for a graph, whose operations
-    cannot be watched, and behind a defence, where the model sees other points than these.
+    (N,); of points that attain one maximum together the first counts, and a channel with one value at all points counts
+    for none. None for a model that takes no maximum over all points (PointNet++ takes it over chosen centres), for a
+    graph, whose operations cannot be watched, and behind a defence, where the model sees other points than these.
     """
     points = cloud.shape[1]
     if points < 2 or _is_defended(model):
         return None
     with evaluating(model), torch.no_grad(), _WatchMaxima(points) as watch:
-        model(cloud)
-    if not watch.winners:
-        return None
-    return np.bincount(watch.winners[-1].numpy(force=True), minlength=points)
+        latent = model(cloud).latent
+    found = [winners for winners, maxima in watch.maxima if not latent.numel() or _make_up(maxima, latent[0])]
+    return np.bincount(found[-1].numpy(force=True), minlength=points) if found else None
+
+
+def _make_up(maxima: Tensor, latent: Tensor) -> bool:
+    """Whether maxima (C,) are at least half of a latent (D,), also if a ReLU follows them."""
+    same = torch.isin(latent, maxima) | (torch.isin(latent, maxima.relu()) & (latent > 0))
+    return int(same.sum()) * 2 >= len(latent)
 
 
 def _is_defended(model: Classifier) -> bool:
@@ -54,13 +59,13 @@ def _is_defended(model: Classifier) -> bool:
 
 
 class _WatchMaxima(TorchFunctionMode):
-    """Notes the index of each maximum over a dimension of N values, for N points of a single cloud."""
+    """Notes each maximum over a dimension of N values, for N points of a single cloud."""
 
     def __init__(self, points: int) -> None:
         super().__init__()
         self._points = points
-        self.winners: list[Tensor] = []
-        """For each maximum (C,), the index of the point that attains it in each of C channels."""
+        self.maxima: list[tuple[Tensor, Tensor]] = []
+        """For each, the index of the point that attains it in each channel whose values differ, and (C,) all maxima."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -79,4 +84,6 @@ class _WatchMaxima(TorchFunctionMode):
     def _note(self, values: Tensor, dim: Any) -> None:
         dim = dim[0] if isinstance(dim, tuple | list) and len(dim) == 1 else dim
         if isinstance(dim, int) and values.dim() > 1 and values.shape[dim] == self._points:
-            self.winners.append(values.detach().movedim(dim, 0).flatten(1).max(0).indices)
+            rows = values.detach().movedim(dim, 0).flatten(1)
+            maxima, winners = rows.max(0)
+            self.maxima.append((winners[maxima > rows.amin(0)], maxima))

@@ -6,17 +6,20 @@ of neighbours and chosen centres even a small displacement changes their order.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from core.defenses.defended import Defended
+from core.events import Cancel
 from core.models import Classifier
 from core.models.port import drawn, evaluating
 
@@ -55,21 +58,22 @@ class LayerDifferences:
         return first if first < len(self.names) else None
 
 
-def layer_differences(model: Classifier, clean: Tensor, adversarial: Tensor, seed: int = 0) -> LayerDifferences | None:
+def layer_differences(
+    model: Classifier, clean: Tensor, adversarial: Tensor, seed: int = 0, cancel: Cancel | None = None
+) -> LayerDifferences | None:
     """Compare the activations of every layer for two clouds of the same points.
 
-    Layers whose activations have other shapes for the two clouds are left out; a layer that is called several times
-    counts each time. Behind a defence the layers are those of the model, for the clouds that the defence gives it; a
-    random one has one draw for all clouds.
+    A layer that is called several times counts each time; a linear layer with its batch norm is one. Behind a defence
+    the layers are those of the model, for the clouds that the defence gives it; a random one has one draw for all.
 
     Parameters
     ----------
-    clean, adversarial : Tensor (1, N, 3) and (1, M, 3). Where M is not N, points were added or dropped: the noise then
-        has the root mean square of the displacements of the first min(M, N) points.
+    clean, adversarial : Tensor (1, N, 3).
 
     Returns
     -------
-    None for a model without layers that can be watched, such as a graph, or that is no ``torch.nn.Module``.
+    None for a model without layers that can be watched, such as a graph, or that is no ``torch.nn.Module``; and after
+    ``cancel``.
     """
     model, generator = drawn(model, seed), torch.Generator().manual_seed(seed)
     clouds = [clean, adversarial, *(_displaced(clean, adversarial, generator) for _ in range(DRAWS))]
@@ -77,61 +81,61 @@ def layer_differences(model: Classifier, clean: Tensor, adversarial: Tensor, see
         clouds, model = [model.purified(each) for each in clouds], model.model
     if not isinstance(model, nn.Module):
         return None
-    at_clean, at_adversarial, *at_noise = (_activations(model, each) for each in clouds)
-    names = [
-        name
-        for name, values in at_clean.items()
-        if all(name in other and other[name].shape == values.shape for other in (at_adversarial, *at_noise))
-        and values.norm() > 0
-    ]
+    at_clean: dict[str, Tensor] = {}
+    _watch(model, clouds[0], lambda name, output: at_clean.update({name: output.clone()}))  # later ones may be in place
+    names = [name for name in _without_parts(model, at_clean) if at_clean[name].norm() > 0]
+    rows = []
+    for cloud in clouds[1:]:
+        differences: dict[str, float] = {}
+
+        def compare(name: str, output: Tensor, differences: dict[str, float] = differences) -> None:
+            if name in at_clean:
+                before = at_clean[name]
+                differences[name] = float((output - before).norm() / before.norm().clamp_min(1e-30))
+
+        _watch(model, cloud, compare)
+        if cancel is not None and cancel.requested:
+            return None
+        rows.append([differences[name] for name in names])
     if not names:
         return None
-    of_adversarial = np.array([_difference(at_clean[name], at_adversarial[name]) for name in names])
-    of_noise = np.array([[_difference(at_clean[name], other[name]) for name in names] for other in at_noise])
-    return LayerDifferences(_without_common_start(names), of_adversarial, of_noise)
+    table = np.array(rows, np.float64)
+    return LayerDifferences(_without_common_start(names), table[0], table[1:])
 
 
 def _displaced(clean: Tensor, adversarial: Tensor, generator: torch.Generator) -> Tensor:
     """The clean cloud with each point displaced as far as its adversarial one, in a random direction."""
-    shared = min(clean.shape[1], adversarial.shape[1])
-    lengths = (adversarial[:, :shared] - clean[:, :shared]).norm(dim=2, keepdim=True)
-    if shared < clean.shape[1] or shared < adversarial.shape[1]:
-        lengths = lengths.square().mean().sqrt().expand(1, clean.shape[1], 1)
+    lengths = (adversarial - clean).norm(dim=2, keepdim=True)
     directions = torch.randn(clean.shape, generator=generator).to(clean)
     return clean + lengths * directions / directions.norm(dim=2, keepdim=True).clamp_min(1e-12)
 
 
-def _difference(clean: Tensor, other: Tensor) -> float:
-    return float((other - clean).norm() / clean.norm())
-
-
-def _activations(model: nn.Module, cloud: Tensor) -> dict[str, Tensor]:
-    """The output of each layer for a cloud (1, N, 3), in float64, by name, in the order of computing."""
-    found: dict[str, Tensor] = {}
-    with evaluating(model), torch.no_grad(), _watched(model, found):
+def _watch(model: nn.Module, cloud: Tensor, note: Callable[[str, Tensor], object]) -> None:
+    """Run the model on a cloud (1, N, 3), and give ``note`` the name and the output of each layer, in their order."""
+    with evaluating(model), torch.no_grad(), _hooks(model, note):
         model(cloud)
-    blocks = {f"{name}." for name, module in model.named_modules() if name in found and _is_block(module)}
-    return {name: values for name, values in found.items() if not any(name.startswith(block) for block in blocks)}
 
 
 @contextmanager
-def _watched(model: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
-    """Inside the block the outputs of the model's layers in this thread are added to ``found``."""
-    thread, latest = threading.get_ident(), {"output": torch.empty(0)}
+def _hooks(model: nn.Module, note: Callable[[str, Tensor], object]) -> Iterator[None]:
+    """Inside the block the outputs of the model's layers in this thread are noted."""
+    thread, calls, latest = threading.get_ident(), dict[str, int](), [torch.empty(0)]
 
-    def note(name: str, output: Any) -> None:
+    def on_output(name: str, module: nn.Module, _: Any, output: Any) -> None:
         if threading.get_ident() != thread or not isinstance(output, Tensor) or not output.is_floating_point():
             return
-        if output is latest["output"]:  # a container gives what its last layer gave
+        if (
+            output is latest[0] and next(module.children(), None) is not None
+        ):  # a container gives what its last layer gave
             return
-        latest["output"] = output
-        calls = sum(known == name or known.startswith(f"{name} (") for known in found)
-        found[name if not calls else f"{name} ({calls + 1})"] = output.detach().double().flatten()
+        latest[0] = output
+        calls[name] = calls.get(name, 0) + 1
+        note(name if calls[name] == 1 else f"{name} ({calls[name]})", output)
 
     handles = [
-        layer.register_forward_hook(lambda _module, _input, output, name=name: note(name, output))
+        layer.register_forward_hook(partial(on_output, name))
         for name, layer in model.named_modules()
-        if name and not isinstance(layer, nn.Dropout | nn.Identity | torch.jit.ScriptModule)
+        if name and not isinstance(layer, _DropoutNd | nn.Identity | torch.jit.ScriptModule)
     ]
     try:
         yield
@@ -140,10 +144,16 @@ def _watched(model: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
             handle.remove()
 
 
+def _without_parts(model: nn.Module, names: dict[str, Tensor]) -> list[str]:
+    """The names but for those inside a block: a module that was noted too, with one layer of weights and its norm."""
+    blocks = tuple(f"{name}." for name, module in model.named_modules() if name in names and _is_block(module))
+    return [name for name in names if not name.startswith(blocks)]
+
+
 def _is_block(module: nn.Module) -> bool:
-    """Whether a module is one layer with its parts, such as linear with batch norm, and no list of layers."""
     parts = list(module.children())
-    return bool(parts) and not isinstance(module, nn.Sequential) and not any(list(part.children()) for part in parts)
+    weights = [any(weight.dim() > 1 for weight in part.parameters()) for part in parts]
+    return bool(parts) and not isinstance(module, nn.Sequential) and sum(weights) <= 1
 
 
 def _without_common_start(names: list[str]) -> tuple[str, ...]:

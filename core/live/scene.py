@@ -82,7 +82,7 @@ class Scene:
     critical: NDArray[np.int64] | None = None
     """(N,) number of channels whose maximum each point of the adversarial cloud attains; see ``critical_channels``."""
     clean_critical: NDArray[np.int64] | None = None
-    """(N,) the same for the clean cloud."""
+    """The same for each point of the clean cloud, which has fewer where the attack adds points."""
 
     @property
     def epsilon(self) -> float:

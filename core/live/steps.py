@@ -59,7 +59,7 @@ def begin(setup: Setup) -> Scene:
         loss=loss,
         unlike_training=unlike_training,
     )
-    return _with_colours(scene, x)
+    return _with_colours(scene, state.clean)
 
 
 def advance(scene: Scene) -> Scene:
@@ -127,7 +127,8 @@ def _with_colours(scene: Scene, adversarial: torch.Tensor) -> Scene:
         gradient = gradient_lengths(setup, adversarial, scene.state.label)
     if setup.colouring == "critical":
         critical = critical_channels(model, adversarial)
-        clean_critical = critical_channels(model, scene.state.clean) if clean_critical is None else clean_critical
+        if critical is not None and clean_critical is None:
+            clean_critical = critical_channels(model, clean_batch(setup))
     return replace(scene, gradient=gradient, critical=critical, clean_critical=clean_critical)
 
 

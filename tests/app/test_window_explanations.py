@@ -70,6 +70,16 @@ def test_a_model_that_pools_centres_says_that_it_has_none(person, critical):
     assert critical.clean.values is None
 
 
+def test_points_that_an_attack_adds_are_coloured_too(person, critical):
+    person.choose(person.window.attack.preset, "ADD")
+    scene = person.wait_for_scene()
+    person.wait_until(lambda: person.store.scene.critical is not None, "the critical points")
+    scene = person.store.scene
+    assert len(scene.points) > len(scene.setup.cloud.points)
+    assert len(critical.adversarial.values) == len(scene.points)
+    assert len(critical.clean.values) == len(scene.setup.cloud.points)
+
+
 # --- layers -------------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +145,7 @@ def test_closed_it_computes_nothing(person, layers, monkeypatch):
     person.activate()
     person.window.controller.release(0.03)
     person.wait_for_scene()
-    QTest.qWait(300)  # longer than the dialog's delay
+    assert not layers._timer.isActive()
     assert not asked
 
 
