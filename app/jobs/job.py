@@ -61,7 +61,7 @@ class Job(QThread):
         self.title, self.unit = title, unit
         self.immediate, self.keeps_partial, self.silent = immediate, keeps_partial, silent
         self.status = Status.QUEUED
-        self.text = ""  # of the last Progress or Note
+        self.text = ""  # of the last Progress or Note, until the next Step
         self.meter = Meter()
         self.suspended = False  # whether a pause or hold has taken effect: the thread waits between two events
         self._work, self._cancel = work, cancel

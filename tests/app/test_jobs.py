@@ -226,7 +226,7 @@ def test_that_notes_and_steps_update_text_and_meter(qtbot, begin):
 
     job, _ = begin("t-SNE", work, Cancel())
     qtbot.waitUntil(ended(job))
-    assert job.text == "loading data…"
+    assert job.text == "", "loading is over with the first step"
     assert job.meter.fraction == 0.75
 
 

@@ -137,13 +137,16 @@ class Person:
             "a cloud of the attack itself": scene is not None and not scene.exact,
             "the end of a timer": any(timer.isActive() for timer in timers),
             f"results of {sorted(controller._pending)}": bool(controller._pending.keys() - later),
-            "the end of a job": self.busy(),
+            f"the end of {[job.title for job in self.window.jobs.jobs]}": self.busy(),
         }
         return [what for what, is_missing in missing.items() if is_missing]
 
     def busy(self) -> bool:
-        """Whether a job is running for whose result the person waits, such as the search which way is up."""
-        return any(job.immediate for job in self.window.jobs.jobs)
+        """Whether a job is running for whose result the person waits, such as the search which way is up.
+
+        Nobody waits for silent ones, such as the timing of a batch in the Transfer workspace, or knows of them.
+        """
+        return any(job.immediate and not job.silent for job in self.window.jobs.jobs)
 
     def wait_for_scene(self) -> Scene:
         self.wait_until(self.settled, "the verdicts")
