@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QWidget,
 )
+from shiboken6 import isValid
 
 from app.views.view3d import View3D
 from tests.app.window_fixtures import open_window, shapes
@@ -86,7 +87,9 @@ class Monkey:
         target = self.random.choice(found)
         if isinstance(target, QAbstractButton):
             self.note(f"click {target.text() or target.accessibleName()!r}")
-            QTest.mouseClick(target, Qt.MouseButton.LeftButton)
+            QTest.mousePress(target, Qt.MouseButton.LeftButton)
+            if isValid(target):  # such as the button of a message that goes at this moment
+                QTest.mouseRelease(target, Qt.MouseButton.LeftButton)
             return
         area = target.viewport()
         place = QPoint(self.random.randrange(max(1, area.width())), self.random.randrange(max(1, area.height())))
