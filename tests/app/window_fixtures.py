@@ -142,11 +142,8 @@ class Person:
         return [what for what, is_missing in missing.items() if is_missing]
 
     def busy(self) -> bool:
-        """Whether a job is running for whose result the person waits, such as the search which way is up.
-
-        Nobody waits for silent ones, such as the timing of a batch in the Transfer workspace, or knows of them.
-        """
-        return any(job.immediate and not job.silent for job in self.window.jobs.jobs)
+        """Whether a job is running that the window starts by itself, such as the search which way is up."""
+        return any(job.immediate for job in self.window.jobs.jobs)
 
     def wait_for_scene(self) -> Scene:
         self.wait_until(self.settled, "the verdicts")
