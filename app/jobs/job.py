@@ -33,7 +33,8 @@ class Job(QThread):
     title : what is being done, as shown on the screen: "training defense".
     work : makes the generator; called in the job's thread.
     cancel : the token that ``work`` checks; requested by ``stop_and_keep``.
-    unit : what ``Progress`` counts: "clouds", "iterations".
+    unit : what ``Progress`` counts: "clouds", "parts".
+    step_unit : what ``Step`` counts, where it is not that.
     immediate : starts at once instead of waiting in the queue, because a person waits for its result.
     keeps_partial : whether ``stop_and_keep`` delivers a partial result; otherwise it cancels.
     silent : whether the job strip does not report its end, because the person did not start it or chose another.
@@ -51,6 +52,7 @@ class Job(QThread):
         work: Work,
         cancel: Cancel,
         unit: str = "",
+        step_unit: str = "",
         *,
         immediate: bool = False,
         keeps_partial: bool = True,
@@ -59,6 +61,7 @@ class Job(QThread):
     ) -> None:
         super().__init__(parent)
         self.title, self.unit = title, unit
+        self._units = {Progress: unit, Step: step_unit or unit}
         self.immediate, self.keeps_partial, self.silent = immediate, keeps_partial, silent
         self.status = Status.QUEUED
         self.text = ""  # of the last Progress or Note, until the next Step
@@ -168,6 +171,7 @@ class Job(QThread):
     def _deliver_events(self) -> None:
         batch = [self._queue.popleft() for _ in range(len(self._queue))]
         for at, event in batch:
+            self.unit = self._units.get(type(event), self.unit)
             match event:
                 case Progress(done, total, text):
                     self.meter.add(done, total, at)

@@ -31,13 +31,14 @@ class JobList(QObject):
         work: Work,
         cancel: Cancel,
         unit: str = "",
+        step_unit: str = "",
         **options: bool,
     ) -> Job:
         """Queue a job, with the options of ``Job``, and start it as soon as one more may run.
 
         What is connected right away misses no event.
         """
-        job = Job(title, work, cancel, unit, **options, parent=self)
+        job = Job(title, work, cancel, unit, step_unit, **options, parent=self)
         for _ in range(self._holds):
             job.hold()
         self.jobs.append(job)

@@ -170,6 +170,18 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         self._show_rows()
 
 
+def align_fields(*forms: OptionsForm[Any]) -> None:
+    """Let the fields of forms that are above each other begin at the same place."""
+    titles = [
+        row.widgets[0].sizeHint().width()
+        for form in forms
+        for row in form._rows.values()
+        if len(row.widgets) > 1 and not row.advanced
+    ]
+    for form in forms:
+        form._grid.setColumnMinimumWidth(0, max(titles, default=0))
+
+
 # --- words --------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Labels, buttons and combo boxes, which show every text literally: see ``app/shell/plain_text.py``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
@@ -97,11 +97,21 @@ def add_item(combo: QComboBox, text: str, data: Any = None, tip: str = "") -> No
         combo.setItemData(combo.count() - 1, tooltip_text(tip), Qt.ItemDataRole.ToolTipRole)
 
 
-def splitter(orientation: Qt.Orientation, name: str) -> QSplitter:
-    """A splitter whose sizes are saved under ``name``."""
-    made = QSplitter(orientation)
-    made.setObjectName(name)
-    return made
+class Splitter(QSplitter):
+    """A splitter whose sizes are saved under ``name``; each part begins with its share of the space."""
+
+    def __init__(self, orientation: Qt.Orientation, name: str, parts: Mapping[QWidget, int]) -> None:
+        super().__init__(orientation)
+        self.setObjectName(name)
+        self.setChildrenCollapsible(False)
+        self._shares = list(parts.values())
+        for part, share in parts.items():
+            self.addWidget(part)
+            self.setStretchFactor(self.indexOf(part), share)
+        self.reset_sizes()
+
+    def reset_sizes(self) -> None:
+        self.setSizes([SHARE * share for share in self._shares])
 
 
 def swap_visible(hidden: QWidget, shown: QWidget) -> None:
@@ -114,6 +124,7 @@ def swap_visible(hidden: QWidget, shown: QWidget) -> None:
     hidden.setVisible(False)
 
 
+SHARE = 100  # pixels of one share of a splitter; Qt scales the sum to the space that there is
 MINIMUM_WIDTH = 72  # of a combo box, in pixels: the beginning of a word can still be read
 LONGEST_CHECK_BOX = 28
 """Most characters; a longer text would make the drawer's fields wider than the drawer."""

@@ -242,7 +242,7 @@ class Window(QMainWindow):
         self.orientation.datasetTurned.connect(opener.open_dataset)
         self.attack_table.taken.connect(self.attack.take)
         self.strip.ended.connect(self._on_job_ended)
-        self.toasts.unreadChanged.connect(self.menu_corner.show_errors)
+        self.toasts.unreadChanged.connect(self._show_unread)
         self.menu_corner.logRequested.connect(self.log.open)
         self.menu_corner.paletteRequested.connect(self.actions_["find_action"].trigger)
         self.log.opened.connect(self.toasts.mark_read)
@@ -332,6 +332,13 @@ class Window(QMainWindow):
         """Say in the menu what Undo and Redo will change."""
         for key, what in (("undo", self.undo.next_undo), ("redo", self.undo.next_redo)):
             self.actions_[key].setText(f"{key.capitalize()} {what}".rstrip())
+
+    def _show_unread(self, count: int) -> None:
+        """Count the errors at the top right, unless the log is open, which has them."""
+        if count and self.log.isVisible():
+            self.toasts.mark_read()
+        else:
+            self.menu_corner.show_errors(count)
 
     def _on_job_ended(self, text: str) -> None:
         if self.isVisible() and not self.isActiveWindow():

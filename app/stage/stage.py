@@ -123,7 +123,7 @@ class Stage(QWidget):
 
     def reset_sizes(self) -> None:
         """Give the parts the sizes of the first start."""
-        self.pair.views.setSizes([1, 1])
+        self.pair.views.reset_sizes()
         self.set_sizes({})
 
     def _set_part_sizes(self) -> None:

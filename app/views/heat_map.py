@@ -186,6 +186,8 @@ class HeatMap(QWidget):
         font = theme.tabular(theme.font(theme.BODY_PX))
         centre = Qt.AlignmentFlag.AlignHCenter
         if self._void[row, column]:
+            painter.setPen(now.border)
+            painter.drawLine(box.bottomLeft(), box.topRight())
             return
         if np.isnan(rate):
             painter.fillRect(box, translucent(now.border, 0.25))

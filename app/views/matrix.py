@@ -30,7 +30,7 @@ SIDES = ("clean", "adversarial")
 TITLE, GAP = 20, theme.SPACE_L  # in pixels: height of the title above a matrix, space between the two
 MIN_CELL, MAX_CELL = 11, 34  # side of a cell in pixels
 LEGIBLE_CELL = 15  # side in pixels from which a name is beside its row without touching the next
-MAX_NAME_WIDTH = 96  # of a class, in pixels
+MIN_NAME_WIDTH, MAX_NAME_WIDTH = 48, 96  # of a class, in pixels
 ARROWS: dict[int, tuple[int, int, int]] = {
     Qt.Key.Key_Up: (0, -1, 0),
     Qt.Key.Key_Down: (0, 1, 0),
@@ -108,12 +108,13 @@ class _Cells(QWidget):
         self._names = min(max(widest, corner), MAX_NAME_WIDTH) + theme.SPACE_M
         count = max(1, len(self._classes))
         wide, high = (self.width() - self._names - GAP) // (2 * count), (self.height() - TITLE) // count
-        under = (self.height() - TITLE - self._names) // count
+        self._below = min(self._names, self.height() - TITLE - count * MIN_CELL)  # length of the columns' names
+        under = (self.height() - TITLE - self._below) // count
         self.single = wide < LEGIBLE_CELL
         if self.single:
             totals = max((metrics.horizontalAdvance(text) for text in self._totals(0)), default=0)
             wide = (self.width() - self._names - totals - 2 * theme.SPACE_M) // count
-        self._columns_named = under >= MIN_CELL  # otherwise the title names the current cell
+        self._columns_named = self._below >= MIN_NAME_WIDTH  # otherwise the title names the current cell
         self._cell = max(MIN_CELL, min(MAX_CELL, wide, under if self._columns_named else high))
         smallest = QSize(self._names + count * MIN_CELL, TITLE + count * MIN_CELL)
         if smallest != self.minimumSize():
@@ -220,7 +221,7 @@ class _Cells(QWidget):
             painter.save()
             painter.translate(area.left() + column * self._cell, area.bottom() + theme.SPACE_XS)
             painter.rotate(90)
-            box = QRect(0, -self._cell, self._names - theme.SPACE_S, self._cell)
+            box = QRect(0, -self._cell, self._below - theme.SPACE_S, self._cell)
             font = theme.font(theme.CAPTION_PX, semibold=highlighted)
             draw_text(painter, box, name, font, now.text if highlighted else now.muted)
             painter.restore()

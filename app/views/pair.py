@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.widgets import Label, splitter, tool_button
+from app.shell.widgets import Label, Splitter, tool_button
 from app.views.cloud import CloudView
 from app.views.view3d import VIEWPOINTS
 
@@ -83,14 +83,11 @@ class PairView(QWidget):
         for name in VIEWPOINTS:
             self.viewpoints.addAction(name)
 
-        self.views = views = splitter(Qt.Orientation.Horizontal, "pair")
-        views.setChildrenCollapsible(False)
-        for view in (self.clean, self.adversarial):
-            views.addWidget(view)
+        self.views = Splitter(Qt.Orientation.Horizontal, "pair", {self.clean: 1, self.adversarial: 1})
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(views, 1)
+        column.addWidget(self.views, 1)
         column.addWidget(self._make_toolbar())
         self._connect()
 

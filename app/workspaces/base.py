@@ -14,7 +14,7 @@ from app.jobs import Job, JobList
 from app.shell import export, theme
 from app.shell.notify import error_message
 from app.shell.progress import Status
-from app.shell.widgets import Label, button, splitter, swap_visible
+from app.shell.widgets import Label, Splitter, button, swap_visible
 from app.store import Store
 
 if TYPE_CHECKING:
@@ -131,11 +131,7 @@ class Workspace(QWidget):
         for label in (self.status, self.error):
             column.addWidget(label)
         column.addWidget(content, 1)
-        self._parts = splitter(Qt.Orientation.Horizontal, self._name)
-        self._parts.setChildrenCollapsible(False)
-        self._parts.addWidget(self._form_area)
-        self._parts.addWidget(self._right)
-        self._parts.setStretchFactor(1, 1)
+        self._parts = Splitter(Qt.Orientation.Horizontal, self._name, {self._form_area: 0, self._right: 1})
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self._parts)
@@ -151,8 +147,9 @@ class Workspace(QWidget):
         return options + content.totalMinimumSize().width()
 
     def reset_sizes(self) -> None:
-        """Give the options the width of the first start."""
-        self._parts.setSizes([self._form_area.minimumWidth(), self.width()])
+        """Give the options and the parts of the work the sizes of the first start."""
+        for each in self.findChildren(Splitter):
+            each.reset_sizes()
 
     def set_exports(self, exports: dict[str, Callable[[], None]]) -> None:
         """Fill the menu of the export button: text -> what it does."""

@@ -88,6 +88,8 @@ class ComparisonView(QSplitter):
         self.matrix = MatrixView()
         self.pager = Pager("cloud")
         self._views = QStackedWidget()
+        self._table_left = False
+        """Whether the table was chosen when it got a place of its own."""
         self._lay_out()
 
         for side, view in enumerate(self.top_k):
@@ -119,10 +121,13 @@ class ComparisonView(QSplitter):
             self.insertWidget(0, self.table)
             self.setStretchFactor(1, 1)
             self.setSizes([450, self.width() - 450])
-            if self.key == "table":
+            self._table_left = self.key == "table"
+            if self._table_left:
                 self.figures["top-k"].setChecked(True)
         elif not beside and place < 0:
             self._views.insertWidget(0, self.table)
+            if self._table_left and self.key == "top-k":
+                self.figures["table"].setChecked(True)
         self.figures["table"].setVisible(not beside)
         self._show_chosen()
 

@@ -276,7 +276,7 @@ class EvaluationPanel(Workspace):
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:
             self.view.empty.setText(
-                "Tick the models to compare and press Evaluate. Each is attacked through its own gradients."
+                "Press Evaluate: each ticked model is attacked through its own gradients. F9 has models and options."
             )
 
     def _show_attack(self, *_: object) -> None:

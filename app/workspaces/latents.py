@@ -107,11 +107,12 @@ class LatentsPanel(Workspace):
         return self.job is None and request is not None and self._current_settings() != request.settings
 
     def build_forms(self) -> None:
-        from app.shell.forms import OptionsForm
+        from app.shell.forms import OptionsForm, align_fields
         from core.evaluation.latents import LatentOptions
         from core.evaluation.tsne import TsneOptions
 
         self.clouds_form, self.form = OptionsForm(LatentOptions), OptionsForm(TsneOptions)
+        align_fields(self.clouds_form, self.form)
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
@@ -152,7 +153,8 @@ class LatentsPanel(Workspace):
             "Latent map",
             lambda: latent_map(model.module, split, attack, options, tsne_options, cancel),
             cancel,
-            unit="iterations",
+            unit="clouds",
+            step_unit="iterations",
         )
         job.events.connect(self._on_events)
         self._track(job, self._on_finished, self._on_finished, self._on_failed)

@@ -13,7 +13,7 @@ from app.jobs import JobList
 from app.shell import settings, theme
 from app.shell.notify import error_message
 from app.shell.progress import Status
-from app.shell.widgets import Label, button, splitter
+from app.shell.widgets import Label, Splitter, button
 from app.store import Store
 from app.workspaces.base import Workspace
 from app.workspaces.run_curves import RunCurves
@@ -64,13 +64,8 @@ class TrainingPanel(Workspace):
         self.runs.failed.connect(self.failed)
         self.runs.info.connect(self.info)
 
-        content = splitter(Qt.Orientation.Vertical, "training-runs")
-        content.setChildrenCollapsible(False)
-        content.addWidget(self.curves)
-        content.addWidget(self.runs)
-        for place, share in enumerate((3, 2)):
-            content.setStretchFactor(place, share)
-        content.setSizes([300, 200])  # their shares; else twelve runs are a strip of three under the curves
+        # so that twelve runs are not a strip of three under the curves
+        content = Splitter(Qt.Orientation.Vertical, "training-runs", {self.curves: 3, self.runs: 2})
         self._lay_out(content, 300, self.queue, self.cancel, self.load, self.resume, self.probe)
         store.datasetChanged.connect(self._update)
         self._update()
@@ -121,7 +116,7 @@ class TrainingPanel(Workspace):
         return self.runs.close_worker()
 
     def _show_model_form(self) -> None:
-        from app.shell.forms import OptionsForm
+        from app.shell.forms import OptionsForm, align_fields
         from core.models import ARCHITECTURES
 
         options = self.form.value()
@@ -131,6 +126,7 @@ class TrainingPanel(Workspace):
                 self.model_forms[options.model].changed.connect(self._update)
                 self.model_forms[options.model].changed.connect(self.choicesChanged)
                 self._model_form_area.addWidget(self.model_forms[options.model])
+                align_fields(self.form, *self.model_forms.values())
             self._model_title.setText(f"Options of {options.model}")
             for name, form in self.model_forms.items():
                 form.setVisible(name == options.model)

@@ -58,11 +58,14 @@ class TransferPanel(Workspace):
     @property
     def can_start(self) -> bool:
         wanted = self._wanted()
-        return wanted is not None and not (self._shown_is(wanted) and self._complete)
+        return wanted is not None and not self._is_done(wanted)
 
     @property
     def start_text(self) -> str:
-        return "Continue" if self.setup is not None and self.setup.goes_on() else "Start"
+        wanted = self._wanted()
+        if self.setup is None or not self.setup.goes_on() or (wanted is not None and self._is_done(wanted)):
+            return "Start"
+        return "Continue"
 
     @property
     def has_result(self) -> bool:
@@ -72,6 +75,9 @@ class TransferPanel(Workspace):
     def is_stale(self) -> bool:
         wanted = self._wanted()
         return self.has_result and self.job is None and wanted is not None and not self._shown_is(wanted)
+
+    def _is_done(self, wanted: Experiment) -> bool:
+        return self._shown_is(wanted) and self._complete
 
     def _shown_is(self, wanted: Experiment) -> bool:
         return self.shown is not None and wanted == self.shown

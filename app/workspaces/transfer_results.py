@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.widgets import ElidedComboBox, Label, add_item, number, splitter
+from app.shell.widgets import ElidedComboBox, Label, Splitter, add_item, number
 from app.views.heat_map import HeatMap
 from app.views.pager import Pager
 from app.views.table import Cell, ResultTable
@@ -103,17 +103,13 @@ class TransferResults(QWidget):
         above.addWidget(area, 1)
         below.addWidget(self.title)
         below.addWidget(self.table, 1)
-        both: QSplitter = splitter(Qt.Orientation.Vertical, "transfer-map-and-table")
-        for share, column in ((3, above), (2, below)):
-            part = QWidget()
-            column.setSpacing(theme.SPACE_XS)
-            part.setLayout(column)
-            both.addWidget(part)
-            both.setStretchFactor(both.indexOf(part), share)
+        map_part, table_part = QWidget(), QWidget()
+        for part, layout in ((map_part, above), (table_part, below)):
+            layout.setSpacing(theme.SPACE_XS)
+            part.setLayout(layout)
         above.setContentsMargins(0, 0, 0, theme.SPACE_S)
         below.setContentsMargins(0, theme.SPACE_S, 0, 0)
-        both.setChildrenCollapsible(False)
-        both.setSizes([300, 200])
+        both = Splitter(Qt.Orientation.Vertical, "transfer-map-and-table", {map_part: 3, table_part: 2})
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)

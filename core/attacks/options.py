@@ -72,7 +72,7 @@ class AttackOptions(Options):
 
     @property
     def caption(self) -> str:
-        """The attack with its settings, for titles, such as "sign attack at epsilon 0.1 r, 20 steps"."""
+        """The attack with its settings, for titles, such as "sign attack at epsilon 0.100 r, 20 steps"."""
         steps = self.total_steps
         budget = self.epsilon_scale.text(self.epsilon)
         return f"{self.description} at epsilon {budget}, {steps} step{'s' if steps > 1 else ''}"

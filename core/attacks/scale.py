@@ -1,5 +1,6 @@
 """What epsilon measures under an attack."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -17,8 +18,9 @@ class EpsilonScale:
     """Change by one key press on a slider."""
 
     def text(self, epsilon: float) -> str:
-        """A value with its unit."""
-        return f"{epsilon:.3g} {self.unit}"
+        """A value with its unit, and with the decimals of a step: 0.100 r; more only for three significant digits."""
+        decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
+        return f"{max(f'{epsilon:.{decimals}f}', f'{epsilon:.3g}', key=len)} {self.unit}"
 
 
 MOST = 300.0

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QScrollArea, QToolButton, QVBoxLayou
 
 from app.shell import theme
 from app.shell.fields import CheckBox, ComboBox, NumberBox, PathBox, TextBox
-from app.shell.forms import OptionsForm
+from app.shell.forms import OptionsForm, align_fields
 from core.attacks import GradientAttack
 from core.evaluation.latents import LatentOptions
 from core.evaluation.tsne import TsneOptions
@@ -356,3 +356,16 @@ def test_that_the_form_looks_as_it_should_in_both_schemes(qtbot, qapp, shot, sch
     qtbot.wait(30)
     area.ensureWidgetVisible(editor(form, "precision"))
     shot(page, f"form-more-{scheme}")
+
+
+def test_that_the_fields_of_stacked_forms_begin_at_the_same_place(qtbot):
+    forms, whole = (OptionsForm(LatentOptions), OptionsForm(TsneOptions)), QWidget()
+    column = QVBoxLayout(whole)
+    for each in forms:
+        column.addWidget(each)
+    qtbot.addWidget(whole)
+    align_fields(*forms)
+    with qtbot.waitExposed(whole):
+        whole.show()
+    numbers = [each for each in whole.findChildren(NumberBox) if each.isVisible()]
+    assert len({each.mapTo(whole, QPoint()).x() for each in numbers}) == 1

@@ -43,7 +43,10 @@ def test_a_cell_is_the_more_orange_the_higher_its_rate(heat_map):
     by_rate = [corner(heat_map, *place) for place in ((0, 0), (1, 1), (0, 1), (1, 2))]
     assert sorted(by_rate, key=distance, reverse=True) == by_rate
     assert distance(by_rate[-1]) <= 3
-    assert corner(heat_map, 1, 0) == now.window.getRgb()[:3], "nothing is painted where there never will be a rate"
+    assert corner(heat_map, 1, 0) == now.window.getRgb()[:3], "no rate is painted where there never will be one"
+    box = heat_map.cell(1, 0)
+    inside = pixels(heat_map)[box.top() + 2 : box.bottom() - 2, box.left() + 2 : box.right() - 2]
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) > 1, "but a line that says so"
     assert corner(heat_map, 0, 2) not in (now.window.getRgb()[:3], by_rate[0]), "nor is it a rate where there is none"
 
 

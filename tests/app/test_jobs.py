@@ -78,6 +78,26 @@ def test_that_a_hundred_thousand_events_arrive_in_order_and_the_result_comes_las
     assert not signals.partials
 
 
+def test_that_the_unit_is_that_of_what_was_counted_last(qtbot):
+    gates = [threading.Semaphore(0), threading.Semaphore(0)]
+
+    def work():
+        yield Progress(5, 10)
+        gates[0].acquire()
+        yield Step(1, 500)
+        gates[1].acquire()
+
+    job = Job("map", work, Cancel(), "clouds", "iterations")
+    job.begin()
+    qtbot.waitUntil(lambda: job.meter.total == 10)
+    assert job.unit == "clouds"
+    gates[0].release()
+    qtbot.waitUntil(lambda: job.meter.total == 500)
+    assert job.unit == "iterations"
+    gates[1].release()
+    qtbot.waitUntil(ended(job))
+
+
 def test_that_stop_and_keep_delivers_the_partial_result(qtbot, begin):
     job, signals = begin("counting", lambda: counting(cancel), cancel := Cancel())
     qtbot.waitUntil(lambda: job.meter.done > 10)

@@ -112,6 +112,19 @@ def test_of_forty_classes_one_matrix_is_whole_with_both_axes_named_and_totals(ma
     assert abs(picture[:, :2] - canvas).max() <= 2, "no name is cut off"
 
 
+def test_of_forty_long_names_those_of_the_columns_are_shortened_where_the_work_is_low(many):
+    painted = cells(many)
+    many.resize(820, 520)
+    many.set_matrices([f"a class of a long name {k}" for k in range(40)], np.eye(40, dtype=int), np.eye(40, dtype=int))
+    QApplication.processEvents()
+    assert many.viewport().size() == painted.size(), "nothing has to be scrolled"
+    area, canvas = painted._matrix(0), theme.DARK.canvas.getRgb()[:3]
+    below = pixels(painted).astype(int)[area.bottom() + 3 :, area.left() : area.right()]
+    for column in range(40):
+        assert abs(below[:, column * painted._cell :][:, : painted._cell] - canvas).max() > 60, "it has a name"
+    assert abs(below[-2:] - canvas).max() <= 2, "no name is cut off"
+
+
 def test_the_other_matrix_is_shown_by_a_click_on_its_name_and_by_keys(many):
     painted = cells(many)
     assert painted.shown_sides == (0,)

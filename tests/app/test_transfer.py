@@ -115,7 +115,7 @@ def test_a_sweep_fills_its_map_with_success_rates(person, shot):
     person.wait_until(lambda: panel.job is None, "the experiment")
     assert panel.status.text().startswith("Done.")
     assert panel.shown.folder.parent == settings.transfers_dir()
-    assert (panel.start.text(), panel.start.isEnabled()) == ("Continue", False)
+    assert (panel.start.text(), panel.start.isEnabled()) == ("Start", False)
     for attack in ATTACKS:
         show_map(person, attack)
         assert panel.results.map._rates == pytest.approx(rates(panel.shown, attack))

@@ -557,3 +557,8 @@ def test_table_and_figures_have_the_full_height_each_where_they_are_not_beside_e
     person.press(Qt.Key.Key_F10)
     person.wait_until(lambda: view.width() < WIDE, "less space")
     assert view.key == "confusion"
+    person.click(view.figures["table"])
+    for wide in (True, False):
+        person.press(Qt.Key.Key_F10)
+        person.wait_until(lambda wide=wide: (view.width() >= WIDE) is wide, "the other width")
+    assert view.key == "table", "what was chosen before it had a place of its own"

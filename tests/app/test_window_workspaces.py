@@ -5,7 +5,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QSplitter
 
 from app.shell import theme
 from app.shell.library import WIDTH as LIBRARY_WIDTH
@@ -309,7 +309,11 @@ def test_the_layout_is_reset(person):
     drag_handle(window.stage._parts, 1, -60)
     assert window.library.width() > 280
     assert window.stage.side.width() == pytest.approx(side + 60, abs=3)
-    person.show_workspace("train")
+    panel = person.show_workspace("train")
+    runs = panel.runs.height()
+    content = panel.findChild(QSplitter, "training-runs")
+    content.setSizes([content.height(), 0])
+    assert panel.runs.height() < runs - 50
     drag_handle(area._parts, 2, -100)
     person.press(Qt.Key.Key_F8)
     person.press(Qt.Key.Key_F11)
@@ -320,6 +324,7 @@ def test_the_layout_is_reset(person):
     assert not window.actions_["focus_pair"].isChecked()
     left, right = window.pair.views.sizes()
     assert abs(left - right) <= 1
+    assert panel.runs.height() == pytest.approx(runs, abs=2)
     assert area.stage.width() == pytest.approx(0.297 * window.width(), abs=3)
     person.show_workspace(ATTACK)
     QApplication.processEvents()

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from core.attacks.budget import largest_distances
 from core.attacks.constraint import PROJECTIONS, TANGENT, ConstraintName
 from core.attacks.geometric.neighbours import tangential
+from core.attacks.scale import DEGREES, POINTS, RADII, EpsilonScale
 from core.clouds import distances
 
 BOUNDING = [name for name in get_args(ConstraintName) if name != "none"]
@@ -62,3 +63,18 @@ def test_each_largest_distance_is_reached_by_some_perturbation(
 
 def test_what_bounds_nothing_has_no_largest_distance() -> None:
     assert largest_distances("none", 100) is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "epsilon", "text"),
+    [
+        (RADII, 0.1, "0.100 r"),
+        (RADII, 0.0, "0.000 r"),
+        (RADII, 0.00123, "0.00123 r"),
+        (POINTS, 5.0, "5.0 %"),
+        (DEGREES, 15.0, "15 °"),
+        (DEGREES, 1.25, "1.25 °"),
+    ],
+)
+def test_an_epsilon_is_written_with_the_decimals_of_its_steps(scale: EpsilonScale, epsilon: float, text: str) -> None:
+    assert scale.text(epsilon) == text

@@ -234,7 +234,7 @@ def test_a_map_is_written_as_figure_and_table_with_how_it_was_made(
     assert json.loads((tmp_path / "c.csv.json").read_text()).items() >= report["provenance"].items()
     caption, inside = figure_metadata(figure)
     assert inside == report["provenance"]
-    assert "sign attack at epsilon 0.2 r, 1 step, seed 3. t-SNE: perplexity 8, seed 3, KL " in caption
+    assert "sign attack at epsilon 0.200 r, 1 step, seed 3. t-SNE: perplexity 8, seed 3, KL " in caption
 
     places = np.array([(float(row["x"]), float(row["y"])) for row in rows])
     labels = np.array([CLASSES.index(row["class"]) for row in rows])

@@ -109,7 +109,7 @@ def test_the_table_has_the_numbers_of_the_measures(comparison: Comparison) -> No
         assert line["Adversarial ECE"] == pytest.approx(reliability(moved).error)
         assert measured.sweep is not None
         assert line["Area under sweep"] == pytest.approx(measured.sweep.area)
-    assert table.title == "Toys, test split, 12 clouds of 32 points; sign attack at epsilon 0.1 r, 1 step, seed 0"
+    assert table.title == "Toys, test split, 12 clouds of 32 points; sign attack at epsilon 0.100 r, 1 step, seed 0"
 
 
 def test_it_says_how_it_was_made_and_whether_it_is_whole(
@@ -209,7 +209,7 @@ def test_under_auto_nothing_is_swept(models: tuple[LoadedModel, ...], monkeypatc
     assert done.complete
     assert done.value.measurements[0].sweep is None
     assert done.value.measurements[0].report.sides[1].linf.max() <= 0.1 + 1e-6
-    assert "auto (Auto-PGD, FAB, Square, transfer) at epsilon 0.1 r" in done.value.caption
+    assert "auto (Auto-PGD, FAB, Square, transfer) at epsilon 0.100 r" in done.value.caption
     assert done.value.provenance()["options"]["preset"] == "auto"
 
 
