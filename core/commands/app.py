@@ -5,6 +5,7 @@ Here and in ``console`` nothing may load PyTorch, which takes seconds: the list 
 
 import os
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
@@ -88,6 +89,11 @@ def _set_threads_and_run(
     """Apply the options that every command has, then run the command itself."""
     if threads is not None:
         os.environ[THREADS] = str(threads)
+    if words and words[0] not in cli:  # which would load all commands, and PyTorch with them, to say so
+        names = [name for name in cli if not name.startswith("-")]
+        close = "".join(f' Did you mean "{name}"?' for name in get_close_matches(words[0], names, 1))
+        kind = "option" if words[0].startswith("-") else "command"
+        raise UsageError(f'Unknown {kind} "{words[0]}".{close} The commands are {", ".join(names)}.')
     if _is_command(*words[:1]):
         try:
             set_threads()

@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {name for name in cli if not name.startswith("-")}
 
 WRONG = [
-    (("bogus",), 'Unknown command "bogus"'),
+    (("bogus",), 'Unknown command "bogus". The commands are attack, attacks, '),
+    (("atack", "cloud.xyz"), 'Unknown command "atack". Did you mean "attack"?'),
+    (("--bogus",), 'Unknown option "--bogus"'),
     (("train", "--bogus", "1"), "--bogus"),
     (("attack",), "attack needs a file, or --dataset."),
     (("attacks", "bogus"), "bogus"),
