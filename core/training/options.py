@@ -174,7 +174,15 @@ class TrainOptions(Options):
         return ALL_ARCHITECTURES[info.data["model"]][1].model_validate(value).model_dump(mode="json")
 
     def unused(self) -> frozenset[str]:
-        return frozenset({"decay", "decay_every"}) if self.schedule == "cosine" else frozenset()
+        used = {
+            ("decay", "decay_every"): self.schedule == "steps",
+            ("epsilon_ramp", "attack_mode"): self.regime != "simple",
+            ("attack_random_start",): self.regime in ("pgd", "defense-pgd"),
+            ("updates",): self.regime in ("adversarial", "defense", "defense-pgd"),
+            ("trades_weight",): self.regime == "trades",
+            ("discriminator_width", "feature_weight", "feature_ramp"): self.regime in ("defense", "defense-pgd"),
+        }
+        return frozenset(name for names, are_used in used.items() if not are_used for name in names)
 
     @property
     def attack(self) -> GradientAttack:

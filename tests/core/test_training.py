@@ -1,7 +1,7 @@
 import shutil
 from copy import deepcopy
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -421,6 +421,36 @@ class TestLosses:
             found.append(each.model.pool.linear.weight)
         assert torch.equal(*found) is not random_start
 
+    @pytest.mark.parametrize("regime", get_args(RegimeName))
+    def test_the_options_that_it_says_are_unused_change_nothing_and_the_others_do(self, regime: str) -> None:
+        x, y = toy_batch()
+        torch.manual_seed(0)
+        model = build("pointnet", 3, {"dropout": 0.0})
+        changes = {
+            "epsilon_ramp": 2,
+            "attack_mode": "train",
+            "attack_random_start": False,
+            "updates": "joint",
+            "trades_weight": 1.0,
+            "discriminator_width": 8,
+            "feature_weight": 0.5,
+            "feature_ramp": True,
+        }
+
+        def learned(**options: Any) -> torch.Tensor:
+            chosen = toy_options(regime=regime, attack_steps=2, **options)
+            torch.manual_seed(1)
+            width = chosen.discriminator_width
+            judge = build_discriminator(model, width) if REGIMES[regime].discriminator else None
+            each = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(model), judge, chosen)
+            torch.manual_seed(1)
+            REGIMES[regime].learn(each, x, y)
+            return each.model.pool.linear.weight
+
+        usual = learned()
+        unchanged = {name for name, value in changes.items() if torch.equal(learned(**{name: value}), usual)}
+        assert unchanged == toy_options(regime=regime).unused()
+
     def test_the_budget_can_grow_over_the_first_epochs(self, learner: Learner) -> None:
         chosen = toy_options(epochs=10, epsilon=0.2, epsilon_ramp=4)
         ramped = Learner(Fabric(accelerator="cpu", devices=1), deepcopy(learner.model), None, chosen)
@@ -640,7 +670,7 @@ class TestOptions:
         assert rates[4] == pytest.approx(1e-5)
         assert rates == sorted(rates, reverse=True)
         assert TrainOptions(schedule="cosine", epochs=1).learning_rate_at(1) == 1e-3
-        assert chosen.unused() == {"decay", "decay_every"}
+        assert chosen.unused() - TrainOptions().unused() == {"decay", "decay_every"}
 
     def test_the_learning_rate_halves_every_twenty_epochs(self) -> None:
         rates = [TrainOptions().learning_rate_at(epoch) for epoch in (1, 20, 21, 40, 41)]
