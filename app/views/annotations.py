@@ -12,6 +12,7 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QLinearGradient, QPainter
 
 from app.shell import theme
+from app.views.painting import translucent
 from core.runtime.text import printable
 
 _MARGIN = theme.SPACE_M
@@ -22,7 +23,7 @@ _LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # of the scale bar
 
 def title(painter: QPainter, text: str, colour: QColor) -> None:
     """The name of the view, top left."""
-    _draw_cached(painter, QRect(_MARGIN, _MARGIN, 160, 14), _draw_label, text, True, colour.rgba())
+    _draw_cached(painter, QRect(_MARGIN, _MARGIN, 160, 14), _draw_label, text, True, colour.rgba(), _plate())
 
 
 def verdict(painter: QPainter, text: str, right: bool | None) -> None:
@@ -64,7 +65,7 @@ def scale_bar(painter: QPainter, area: QRect, pixels_per_unit: float) -> None:
     for end in (_MARGIN, _MARGIN + bar_width - 1):
         painter.fillRect(QRect(end, base - 6, 1, 6), colour)
     label = QRect(_MARGIN + bar_width + 8, base - 10, 120, 14)
-    _draw_cached(painter, label, _draw_label, f"{length:g} sphere radii", False, colour.rgba())
+    _draw_cached(painter, label, _draw_label, f"{length:g} sphere radii", False, colour.rgba(), _plate())
 
 
 def colour_bar(
@@ -78,7 +79,7 @@ def colour_bar(
     )
     numbers = (f"≥ {top}" if clipped else top, middle, low)
     rect = QRect(area.width() - _MARGIN - 80, area.height() - _MARGIN - bar_height, 80, bar_height)
-    _draw_cached(painter, rect, _draw_bar, name, numbers, stops, theme.current().muted.rgba())
+    _draw_cached(painter, rect, _draw_bar, name, numbers, stops, theme.current().muted.rgba(), _plate())
 
 
 def ring(painter: QPainter, x: float, y: float, radius: float) -> None:
@@ -101,6 +102,11 @@ def empty(painter: QPainter, area: QRect, headline: str, hint: str) -> None:
 
 
 # --- pieces -------------------------------------------------------------------------------------------------------
+
+
+def _plate() -> int:
+    """What is painted behind a text, so that it can be read over points: the view's ground, not quite opaque."""
+    return translucent(theme.current().canvas, 0.7).rgba()
 
 
 def _pill(painter: QPainter, rect: QRect, text: str, colour: QColor) -> None:
@@ -130,10 +136,16 @@ def _render(draw: Callable[..., None], width: int, height: int, ratio: float, *a
     return picture
 
 
-def _draw_label(painter: QPainter, area: QRect, text: str, semibold: bool, colour: int) -> None:
+def _draw_label(painter: QPainter, area: QRect, text: str, semibold: bool, colour: int, plate: int) -> None:
     painter.setFont(theme.tabular(theme.font(theme.CAPTION_PX, semibold=semibold)))
     painter.setPen(QColor.fromRgba(colour))
-    painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+    _draw_on_plate(painter, area, Qt.AlignmentFlag.AlignLeft, text, plate)
+
+
+def _draw_on_plate(painter: QPainter, area: QRect, side: Qt.AlignmentFlag, text: str, plate: int) -> None:
+    flags = side | Qt.AlignmentFlag.AlignVCenter
+    painter.fillRect(painter.boundingRect(area, flags, text).intersected(area), QColor.fromRgba(plate))
+    painter.drawText(area, flags, text)
 
 
 def _draw_pill(painter: QPainter, area: QRect, text: str, colour: int, background: int) -> None:
@@ -145,7 +157,7 @@ def _draw_pill(painter: QPainter, area: QRect, text: str, colour: int, backgroun
 
 
 def _draw_bar(
-    painter: QPainter, area: QRect, name: str, numbers: tuple[str, ...], stops: tuple[int, ...], colour: int
+    painter: QPainter, area: QRect, name: str, numbers: tuple[str, ...], stops: tuple[int, ...], colour: int, plate: int
 ) -> None:
     bar = QRect(area.right() - 7, area.top() + 22, 8, area.height() - 22)
     gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
@@ -153,10 +165,10 @@ def _draw_bar(
     painter.fillRect(bar, gradient)
     painter.setFont(theme.tabular(theme.font(theme.CAPTION_PX)))
     painter.setPen(QColor.fromRgba(colour))
-    right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-    painter.drawText(QRect(0, 0, area.width(), 16), right, name)
+    right = Qt.AlignmentFlag.AlignRight
+    _draw_on_plate(painter, QRect(0, 0, area.width(), 16), right, name, plate)
     for number, y in zip(numbers, (bar.top() + 5, bar.center().y(), bar.bottom() - 5), strict=True):
-        painter.drawText(QRect(0, y - 8, bar.left() - 6, 16), right, number)
+        _draw_on_plate(painter, QRect(0, y - 8, bar.left() - 6, 16), right, number, plate)
 
 
 def _draw_ring(painter: QPainter, area: QRect, colour: int) -> None:

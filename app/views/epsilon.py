@@ -14,6 +14,10 @@ EXTRA_DECIMALS = 3
 """Decimals that the number may have beyond those of the slider's steps."""
 
 
+AROUND_NUMBER = 44
+"""Pixels beside the text of a number field: its margins and its two buttons."""
+
+
 class NumberField(QDoubleSpinBox):
     """A number field with a decimal point in every locale; a typed comma is replaced by a point.
 
@@ -130,8 +134,8 @@ class EpsilonSlider(QWidget):
             self._number.setSingleStep(scale.step)
             self._number.setMaximum(scale.highest)
             self._number.setSuffix(f" {scale.unit}")
-        room = self._number.fontMetrics().horizontalAdvance("0" * EXTRA_DECIMALS)
-        self._number.setMinimumWidth(self._number.sizeHint().width() + room)
+        longest = f"{scale.highest:.{self._number.decimals()}f}{self._number.suffix()}"
+        self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance(longest) + AROUND_NUMBER)
         self._number.setAccessibleName(f"Epsilon in {scale.words}")
         meaning = ": the cloud's bounding sphere has radius 1" if scale.unit == RADII.unit else ""
         set_tooltip(self._number, f"Epsilon in {scale.words}{meaning}")

@@ -30,7 +30,7 @@ SIDES = ("clean", "adversarial")
 TITLE, GAP = 20, theme.SPACE_L  # in pixels: height of the title above a matrix, space between the two
 MIN_CELL, MAX_CELL = 11, 34  # side of a cell in pixels
 LEGIBLE_CELL = 15  # side in pixels from which a name is beside its row without touching the next
-MIN_NAME_WIDTH, MAX_NAME_WIDTH = 48, 96  # of a class, in pixels
+MIN_NAME_WIDTH, MAX_NAME_WIDTH = 40, 96  # of a class, in pixels
 ARROWS: dict[int, tuple[int, int, int]] = {
     Qt.Key.Key_Up: (0, -1, 0),
     Qt.Key.Key_Down: (0, 1, 0),

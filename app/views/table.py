@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QKeySequence, QShortcut, QStandardItem, QStandardItemModel
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+    QStandardItem,
+    QStandardItemModel,
+)
 from PySide6.QtWidgets import QAbstractItemView, QGraphicsOpacityEffect, QTableView, QWidget
 
 from app.shell import theme
@@ -14,7 +22,8 @@ from core.runtime.text import printable
 
 MISSING = "–"
 """In place of a number that is not there."""
-MAX_WIDTH = 220  # of a column, in pixels; a longer text ends in an ellipsis and is whole in its tooltip
+MIN_FIRST_WIDTH, MAX_WIDTH = 120, 220
+"""Of the first column, and of the others, in pixels; a longer text ends in an ellipsis and is whole in its tooltip."""
 _VALUE, _KEY, _COLOUR = (Qt.ItemDataRole.UserRole + place for place in range(3))
 
 
@@ -53,13 +62,14 @@ class ResultTable(QTableView):
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
         header = self.horizontalHeader()
-        header.setMaximumSectionSize(MAX_WIDTH)
         header.setFixedHeight(theme.CONTROL_HEIGHT + theme.SPACE_S)
         header.setHighlightSections(False)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.CONTROL_HEIGHT)
+        self._first_width = MAX_WIDTH
+        """That the texts of the first column need."""
         self._dimmed = QGraphicsOpacityEffect(self, opacity=0.6)
         self._dimmed.setEnabled(False)
         self.setGraphicsEffect(self._dimmed)
@@ -132,8 +142,21 @@ class ResultTable(QTableView):
         header.setSortIndicatorShown(False)  # it is above the name, and Qt would widen every column for it
         self.resizeColumnsToContents()
         header.setSortIndicatorShown(True)
+        for column in range(1, len(self._columns)):
+            self.setColumnWidth(column, min(self.columnWidth(column), MAX_WIDTH))
+        self._first_width = self.columnWidth(0)
+        self._fit_first_column()
         if header.sortIndicatorSection() >= 0:
             self._model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+
+    def _fit_first_column(self) -> None:
+        """Make it as wide as its texts, if the others leave as much."""
+        left = self.viewport().width() - self.horizontalHeader().length() + self.columnWidth(0)
+        self.setColumnWidth(0, min(self._first_width, max(MIN_FIRST_WIDTH, left)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_first_column()
 
     def set_stale(self, stale: bool) -> None:
         """Dim the table, because it is of something else than what is shown now."""

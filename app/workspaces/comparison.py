@@ -132,13 +132,12 @@ class ComparisonView(QSplitter):
         self._show_chosen()
 
     def _laid_out_figures(self) -> QWidget:
-        head, which, pair, whole, group = QHBoxLayout(), QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
+        head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
         row = QHBoxLayout(pair)
         row.setContentsMargins(0, 0, 0, 0)
         for curves in self.top_k:
             row.addWidget(curves)
-        for layout in (head, which):
-            layout.setSpacing(theme.SPACE_XS)
+        head.setSpacing(theme.SPACE_XS)
         self.figures["table"].setChecked(True)
         self._view_of = dict(zip(FIGURES, (self.table, pair, self.boxes, self.sweep, self.matrix), strict=True))
         for key, view in self._view_of.items():
@@ -151,13 +150,11 @@ class ComparisonView(QSplitter):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             combo.setMinimumWidth(80)  # a long entry must not widen the panel
             combo.currentIndexChanged.connect(self._draw)
-            which.addWidget(combo)
-        which.addStretch()
+            head.addWidget(combo)
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, theme.SPACE_S, 0, 0)
         column.setSpacing(theme.SPACE_XS)
         column.addLayout(head)
-        column.addLayout(which)
         column.addWidget(self._views, 1)
         column.addWidget(self.pager)
         return whole
