@@ -1,7 +1,8 @@
 """The strip at the lower edge of the window: the current job, its progress, and buttons to pause, stop or cancel it."""
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QToolButton
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QSizePolicy, QToolButton
 
 from app.jobs import Job, JobList
 from app.shell import theme
@@ -12,7 +13,7 @@ from app.shell.widgets import Label, tool_button
 from core.runtime.text import printable
 
 REFRESH_MS = 250  # numbers that change more often cannot be read
-TEXT_WIDTH, BAR_WIDTH = 360, 140
+MIN_TEXT_WIDTH, BAR_WIDTH = 360, 140
 ENDINGS = {
     Status.DONE: "is finished.",
     Status.STOPPED: "was stopped; what it had is kept.",
@@ -57,7 +58,8 @@ class JobStrip(QFrame):
         self._last_message = "No job is running."
         self.setFixedHeight(STRIP_HEIGHT)
         self._text = Label()
-        self._text.setFixedWidth(TEXT_WIDTH)
+        self._text.setMinimumWidth(MIN_TEXT_WIDTH)
+        self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._bar = QProgressBar(textVisible=False)
         self._bar.setAccessibleName("Progress of the job")
         self._bar.setFixedWidth(BAR_WIDTH)
@@ -80,13 +82,12 @@ class JobStrip(QFrame):
         row.setSpacing(theme.SPACE_S)
         numbers = (self._bar, self._percent, self._rate, self._left)
         buttons = (self._more, self._pause, self._stop, self._cancel)
-        row.addWidget(self._text)
+        row.addWidget(self._text, 1)
         for widget in (*numbers, *buttons):
             policy = widget.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
             widget.setSizePolicy(policy)
             row.addWidget(widget)
-        row.insertStretch(1 + len(numbers), 1)
         self._job_widgets = (*numbers, *buttons[1:])
         self._pause.setFixedWidth(self._pause.sizeHint().width())
 
@@ -165,6 +166,10 @@ class JobStrip(QFrame):
         self._chosen = job
         self._show()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show()
+
     def _on_removed(self, job: Job) -> None:
         if not job.silent:
             self._last_message = f"{job.title[:1].upper()}{job.title[1:]} {ENDINGS[job.status]}"
@@ -179,7 +184,8 @@ class JobStrip(QFrame):
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
         text = printable(self._last_message if job is None else _status_line(job))
-        self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, TEXT_WIDTH))
+        width = max(MIN_TEXT_WIDTH, self._text.width())
+        self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width))
         set_tooltip(self._text, text)
         self.changed.emit()
         if job is None:

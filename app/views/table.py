@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QGuiApplication,
@@ -24,7 +24,7 @@ MISSING = "–"
 """In place of a number that is not there."""
 MIN_FIRST_WIDTH, MAX_WIDTH = 120, 220
 """Of the first column, and of the others, in pixels; a longer text ends in an ellipsis and is whole in its tooltip."""
-_VALUE, _KEY, _COLOUR = (Qt.ItemDataRole.UserRole + place for place in range(3))
+_VALUE, _KEY, _COLOUR, _COLUMNS = (Qt.ItemDataRole.UserRole + place for place in range(4))
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Cell:
     """By which the column is sorted; None comes last in rising order. Numbers are set to the right."""
     colour: str = "text"
     """Name of a colour of the theme."""
+    columns: int = 1
+    """Number of columns that it takes; a text of several makes none of them wider."""
 
 
 class ResultTable(QTableView):
@@ -66,6 +68,7 @@ class ResultTable(QTableView):
         header.setHighlightSections(False)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+        header.sortIndicatorChanged.connect(self._join_columns)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.CONTROL_HEIGHT)
         self._first_width = MAX_WIDTH
@@ -148,6 +151,15 @@ class ResultTable(QTableView):
         self._fit_first_column()
         if header.sortIndicatorSection() >= 0:
             self._model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+        self._join_columns()
+
+    def _join_columns(self, *_: object) -> None:
+        """Give the cells that take several columns their space, wherever their rows are now."""
+        self.clearSpans()
+        for row in range(self._model.rowCount()):
+            for column in range(len(self._columns)):
+                if (columns := self._model.item(row, column).data(_COLUMNS)) > 1:
+                    self.setSpan(row, column, 1, columns)
 
     def _fit_first_column(self) -> None:
         """Make it as wide as its texts, if the others leave as much."""
@@ -179,6 +191,9 @@ class ResultTable(QTableView):
         item.setFont(theme.tabular())
         item.setData(cell.value, _VALUE)
         item.setData(cell.colour, _COLOUR)
+        item.setData(cell.columns, _COLUMNS)
+        if cell.columns > 1:
+            item.setSizeHint(QSize(0, theme.CONTROL_HEIGHT))
         item.setForeground(_colour(cell.colour))
         return item
 

@@ -239,7 +239,8 @@ def _cells(run: RunSummary) -> list[Cell]:
     """A row of the table."""
     state = Cell(str(run.state), str(run.state), STATE_COLOURS[run.state])
     if run.problem:
-        return [Cell(run.title, run.title), state, *[Cell()] * (len(COLUMNS) - 3), Cell(run.problem, None, "bad")]
+        rest = len(COLUMNS) - 2
+        return [Cell(run.title, run.title), state, Cell(run.problem, None, "bad", rest), *[Cell()] * (rest - 1)]
     begun = run.begun.astimezone() if run.begun is not None else None
     return [
         Cell(run.title, run.title),

@@ -262,7 +262,7 @@ def test_a_damaged_run_says_what_is_wrong_and_can_only_be_removed(panel, person,
     panel.runs.refresh()
     person.wait_until(lambda: any(run.folder == folder for run in panel.runs.runs), "the run")
     assert cells(panel, folder)["State"] == "damaged"
-    assert "is not the record of a training run" in cells(panel, folder)["Begun"]
+    assert "is not the record of a training run" in cells(panel, folder)["Epochs"]
     click(panel, folder)
     assert not choose(panel, "Rename…")
     assert not choose(panel, "Load its model")
