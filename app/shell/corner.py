@@ -4,7 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.widgets import Label, tool_button
+from app.shell.widgets import Label, keep_space, tool_button
 
 MOST_COUNTED = 99  # errors; there is space for two digits
 
@@ -20,9 +20,7 @@ class Corner(QWidget):
         self.errors = tool_button(str(MOST_COUNTED), "error", colour="bad", role="flat", tip="New errors: open the log")
         self.errors.setFixedWidth(self.errors.sizeHint().width())
         self.errors.clicked.connect(self.logRequested)
-        policy = self.errors.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # Qt gives a corner its width only once
-        self.errors.setSizePolicy(policy)
+        keep_space(self.errors)  # Qt gives a corner its width only once
         self.device = Label(role="caption")
         self.device.setContentsMargins(0, 0, theme.SPACE_M, 0)
         find = tool_button("Find an action…   Ctrl+Shift+P")

@@ -9,7 +9,7 @@ from app.shell import theme
 from app.shell.notify import STRIP_HEIGHT, ask
 from app.shell.plain_text import button_text, set_tooltip
 from app.shell.progress import Status
-from app.shell.widgets import Label, tool_button
+from app.shell.widgets import Label, keep_space, tool_button
 from core.runtime.text import printable
 
 REFRESH_MS = 250  # numbers that change more often cannot be read
@@ -84,9 +84,7 @@ class JobStrip(QFrame):
         buttons = (self._more, self._pause, self._stop, self._cancel)
         row.addWidget(self._text, 1)
         for widget in (*numbers, *buttons):
-            policy = widget.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)
-            widget.setSizePolicy(policy)
+            keep_space(widget)
             row.addWidget(widget)
         self._job_widgets = (*numbers, *buttons[1:])
         self._pause.setFixedWidth(self._pause.sizeHint().width())

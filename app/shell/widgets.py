@@ -114,6 +114,13 @@ class Splitter(QSplitter):
         self.setSizes([SHARE * share for share in self._shares])
 
 
+def keep_space(widget: QWidget) -> None:
+    """Let a widget take its space also while it is hidden, so that nothing beside it moves."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)
+
+
 def swap_visible(hidden: QWidget, shown: QWidget) -> None:
     """Show one button in place of another, and pass the keyboard focus on to it."""
     focused = hidden.hasFocus()

@@ -29,7 +29,7 @@ TOP_CLASSES = 6  # rows unless all classes are shown
 ROW_HEIGHT, HEADER_LINE, BAR_HEIGHT = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
 HEADER_HEIGHT = 3 * HEADER_LINE  # predictions on both clouds, scale
 MARK_WIDTH, GAP = 16, 6  # in pixels: for the mark of the true class; between names and bars
-EMPTY_HINT = "Open a cloud and load a model to see how sure it is of each class."
+EMPTY_HINT = "The confidences of a model appear here, once there is one and a shape."
 
 
 class ConfidenceView(QWidget):
@@ -88,7 +88,7 @@ class ConfidenceView(QWidget):
     def _update_labels(self) -> None:
         table, show_all = self._bars.table, self._bars.show_all
         self._all.setVisible(len(table.classes) > TOP_CLASSES)
-        self._all.setText(f"top {TOP_CLASSES}" if show_all else f"all {len(table.classes)}")
+        self._all.setText(f"show top {TOP_CLASSES}" if show_all else f"show all {len(table.classes)}")
         theme.set_icon(self._all, "chevron-down" if show_all else "chevron-right", "muted")
         marks = [("●", "true class", table.true_class), ("○", "target", table.target_class)]
         self._mark_legend.setText("    ".join(f"{mark} {name}" for mark, name, index in marks if index is not None))
@@ -112,14 +112,17 @@ class _Bars(QAbstractScrollArea):
         same_clean_cloud, self.table = table.has_same_clean_cloud(self.table), table
         if not same_clean_cloud:
             self.sort()
-        elif not self.show_all:
-            self._rows = table.keep_rows(self._rows)
+        else:
+            self._rows = self._with_others(table.keep_rows(self._rows[:TOP_CLASSES]))
         self.viewport().update()
 
     def sort(self) -> None:
-        count = len(self.table.classes)
-        self._rows = list(range(count)) if self.show_all else self.table.top(TOP_CLASSES)
+        self._rows = self._with_others(self.table.top(TOP_CLASSES))
         self._lay_out()
+
+    def _with_others(self, top: list[int]) -> list[int]:
+        """The rows to show: these classes and, if all are shown, the others below them in their own order."""
+        return top + [k for k in range(len(self.table.classes)) if k not in top] if self.show_all else top
 
     # --- geometry --------------------------------------------------------------------------------------------------
 

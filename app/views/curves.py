@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shell import theme
-from app.shell.widgets import tool_button
+from app.shell.widgets import number, tool_button
 from app.views.painting import blend, plot_pen
 from app.views.plot import MARKERS, LegendRow, Plot, ValueLegend
 
@@ -115,7 +115,7 @@ class CurveView(QWidget):
         self._chosen: tuple[str, float] = ("", float("nan"))
         """Line and x of the point chosen by arrow keys."""
         self._plot = Plot(empty, integer_x=integer_x)
-        self._legend = ValueLegend(self._legend_rows, "0.00e-00" if y_range is None else "00.00")
+        self._legend = ValueLegend(self._legend_rows, "0.00e-00" if y_range is None else "00.0\u2009%")
         self._log = tool_button("log", role="flat", tip=f"Logarithmic axis for the {y_label}", checkable=True)
         self._redraw_timer = QTimer(self, singleShot=True, interval=FRAME_MS)
         if y_range is not None:
@@ -313,13 +313,14 @@ class CurveView(QWidget):
         self._legend.update()
 
     def _legend_rows(self) -> Iterator[LegendRow]:
-        """Each line with its value at the cursor, then the cursor's x."""
-        for name, series in self._series.items():
-            near = series.near(self._cursor)
-            yield LegendRow(name, "" if near is None else _short(near[1]), series.pen(), series.marker)
+        """The cursor's x, then each line with its value there."""
         samples = [near for series in self._series.values() if (near := series.near(self._cursor))]
         if samples:
-            yield LegendRow(self._x_label, f"{max(x for x, _ in samples):.6g}")
+            yield LegendRow(f"at {self._x_label.lower()} {max(x for x, _ in samples):.6g}:")
+        for name, series in self._series.items():
+            near = series.near(self._cursor)
+            unit = "\u2009%" if self._y_unit == "%" else ""
+            yield LegendRow(name, "" if near is None else _short(near[1]) + unit, series.pen(), series.marker)
 
     def _accessible_text(self) -> str:
         """The last value of each line, for a screen reader."""
@@ -332,5 +333,5 @@ class CurveView(QWidget):
 
 
 def _short(value: float) -> str:
-    """At most eight characters: four significant digits, three beside a power of ten."""
-    return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+    """Three significant digits, in at most eight characters."""
+    return number(value) if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"

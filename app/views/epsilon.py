@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip, show_tooltip
+from app.shell.widgets import Label
 from app.views.groove import RADII, Groove, OutcomeCurves, Scale
 
 EXTRA_DECIMALS = 3
@@ -99,6 +100,10 @@ class EpsilonSlider(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE_S)
+        name = Label("ε")
+        name.setFixedHeight(theme.CONTROL_HEIGHT)
+        name.setBuddy(self._groove)
+        layout.addWidget(name, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self._groove, 1, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self._number, 0, Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -23,10 +23,12 @@ from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import show_tooltip
-from app.views.painting import draw_text, translucent
+from app.views.painting import blend, draw_text, ink, translucent
 from core.runtime.text import printable
 
 SIDES = ("clean", "adversarial")
+CORRECT = "correct"
+"""Above the numbers of clouds whose class is predicted."""
 TITLE, GAP = 20, theme.SPACE_L  # in pixels: height of the title above a matrix, space between the two
 MIN_CELL, MAX_CELL = 11, 34  # side of a cell in pixels
 LEGIBLE_CELL = 15  # side in pixels from which a name is beside its row without touching the next
@@ -112,7 +114,7 @@ class _Cells(QWidget):
         under = (self.height() - TITLE - self._below) // count
         self.single = wide < LEGIBLE_CELL
         if self.single:
-            totals = max((metrics.horizontalAdvance(text) for text in self._totals(0)), default=0)
+            totals = max(metrics.horizontalAdvance(text) for text in (*self._totals(0), CORRECT))
             wide = (self.width() - self._names - totals - 2 * theme.SPACE_M) // count
         self._columns_named = self._below >= MIN_NAME_WIDTH  # otherwise the title names the current cell
         self._cell = max(MIN_CELL, min(MAX_CELL, wide, under if self._columns_named else high))
@@ -133,11 +135,12 @@ class _Cells(QWidget):
     def title(self, side: int) -> QRect:
         """Where the name of a matrix is; a click there shows it."""
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX, semibold=True))
-        width = metrics.horizontalAdvance(SIDES[side].capitalize()) + theme.SPACE_M
-        left = self._matrix(side).left()
-        if self.single and side:
-            left += metrics.horizontalAdvance(SIDES[0].capitalize()) + theme.SPACE_M
-        return QRect(left, 0, width, TITLE)
+        widths = [metrics.horizontalAdvance(self._title_text(each)) + theme.SPACE_M for each in (0, 1)]
+        left = self._matrix(side).left() + (widths[0] if self.single and side else 0)
+        return QRect(left, 0, widths[side], TITLE)
+
+    def _title_text(self, side: int) -> str:
+        return SIDES[side].capitalize() if side in self.shown_sides else f"Show {SIDES[side]}"
 
     def cell(self, side: int, row: int, column: int) -> QRect:
         corner = self._matrix(side).topLeft() + QPoint(column, row) * self._cell
@@ -164,6 +167,7 @@ class _Cells(QWidget):
         painter.setOpacity(self.opacity)
         caption, strong = theme.font(theme.CAPTION_PX), theme.font(theme.CAPTION_PX, semibold=True)
         left = QRect(0, TITLE, self._names - theme.SPACE_S, self._cell)
+        left.adjust(0, -2, 0, 2)  # or a low row cuts off what is below the line
         highlighting = self.hasFocus() or self.underMouse()
         for row, name in enumerate(self._classes):
             highlighted = highlighting and row == self._current[1]
@@ -182,19 +186,18 @@ class _Cells(QWidget):
             draw_text(painter, corner, "predicted →", caption, now.muted, Qt.AlignmentFlag.AlignRight)
         colours = (now.clean, now.adv)
         for side, colour in enumerate(colours):
-            shown = side in self.shown_sides
-            draw_text(painter, self.title(side), SIDES[side].capitalize(), strong, colour if shown else now.muted)
-            if shown:
+            draw_text(painter, self.title(side), self._title_text(side), strong, colour)
+            if side in self.shown_sides:
                 self._paint_cells(painter, side)
                 if self._columns_named:
                     self._paint_columns(painter, side, highlighting)
         if self.single:
             self._paint_totals(painter, self._current[0])
-        if highlighting:  # beside the second title is space for the text of the current cell
-            start = self.title(1).right()
-            end = self._matrix(0).right() if self.single else self.width()
-            beside = QRect(start, 0, end - start, TITLE)
-            draw_text(painter, beside, self._cell_text(*self._current), caption, colours[self._current[0]])
+        if highlighting:  # the text of the current cell is beside the title of its matrix
+            side = self._current[0]
+            start = self.title(1 if self.single else side).right()
+            beside = QRect(start, 0, self._matrix(side).right() - start, TITLE)
+            draw_text(painter, beside, self._cell_text(*self._current), caption, colours[side])
         if highlighting:
             painter.setPen(QPen(now.text, 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -206,12 +209,14 @@ class _Cells(QWidget):
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # a class without clouds has an empty row
         font = theme.tabular(theme.font(theme.CAPTION_PX))
         legible = self._cell >= QFontMetrics(font).horizontalAdvance(str(counts.max(initial=0))) + 4
-        painter.fillRect(self._matrix(side), translucent(now.border, 0.25))
+        ground = blend(now.canvas, now.border, 0.25)
+        painter.fillRect(self._matrix(side), ground)
         for row, column in np.argwhere(counts):
             box, share = self.cell(side, row, column), shares[row, column]
-            painter.fillRect(box.adjusted(0, 0, -1, -1), translucent(colour, 0.2 + 0.8 * share))
+            strength = 0.2 + 0.8 * share
+            painter.fillRect(box.adjusted(0, 0, -1, -1), translucent(colour, strength))
             if legible and self._cell >= 15:
-                text_colour = now.on_accent if share > 0.45 else now.text
+                text_colour = ink(blend(ground, colour, strength))
                 draw_text(painter, box, str(counts[row, column]), font, text_colour, Qt.AlignmentFlag.AlignHCenter)
 
     def _paint_columns(self, painter: QPainter, side: int, highlighting: bool) -> None:
@@ -232,10 +237,12 @@ class _Cells(QWidget):
         box = QRect(area.right() + theme.SPACE_M, 0, self.width() - area.right() - theme.SPACE_M, TITLE)
         if max(map(QFontMetrics(font).horizontalAdvance, totals)) > box.width():
             return
-        draw_text(painter, box, "right", font, theme.current().muted)
+        box.setWidth(max(QFontMetrics(font).horizontalAdvance(text) for text in (*totals, CORRECT)))
+        draw_text(painter, box, CORRECT, font, theme.current().muted, Qt.AlignmentFlag.AlignRight)
         box.setHeight(self._cell)
         for row, text in enumerate(totals):
-            draw_text(painter, box.translated(0, TITLE + row * self._cell), text, font, theme.current().muted)
+            place = box.translated(0, TITLE + row * self._cell)
+            draw_text(painter, place, text, font, theme.current().muted, Qt.AlignmentFlag.AlignRight)
 
     def _totals(self, side: int) -> list[str]:
         counts = self._counts[side]

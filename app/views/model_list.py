@@ -99,8 +99,8 @@ class ModelListView(QListView):
     def __init__(self) -> None:
         super().__init__()
         self._rows = _Rows()
-        self.title_width = 0
-        """That of the longest title, in pixels."""
+        self.title_width = self.verdict_width = 0
+        """Those of the longest title, and of the longest verdict that these models gave, in pixels."""
         self._pressed: tuple[str, str] | None = None
         """Model and mark on which the mouse was pressed."""
         self.setModel(self._rows)
@@ -128,6 +128,9 @@ class ModelListView(QListView):
         if [row.title for row in rows] != [row.title for row in self.rows]:
             metrics = QFontMetrics(theme.font(semibold=True))
             self.title_width = max((metrics.horizontalAdvance(printable(row.title)) for row in rows), default=0)
+            self.verdict_width = 0
+        metrics = QFontMetrics(theme.font())
+        self.verdict_width = max([self.verdict_width, *(metrics.horizontalAdvance(row.verdict) for row in rows)])
         if names == [row.name for row in self.rows]:
             self._rows.update(rows)
             return
@@ -273,12 +276,14 @@ class _Delegate(QStyledItemDelegate):
             painter.fillRect(box, now.hover)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         circle, check = _mark_boxes(box)
-        _draw_circle(painter, circle, row.attacked)
+        _draw_circle(painter, circle, row)
         _draw_check(painter, check, row)
         inside = box.adjusted(MARK_WIDTH, 0, -MARK_WIDTH, 0)
         bars = QRect(inside.right() - BAR_WIDTH, inside.top(), BAR_WIDTH, inside.height())
         texts = inside.width() - BAR_WIDTH - theme.SPACE_S
-        name = QRect(inside.left(), inside.top(), min(view.title_width, round(0.45 * texts)), inside.height())
+        left_by_verdicts = texts - theme.SPACE_S - view.verdict_width
+        name_width = min(view.title_width, max(round(0.45 * texts), left_by_verdicts))
+        name = QRect(inside.left(), inside.top(), name_width, inside.height())
         verdict = name.translated(name.width() + theme.SPACE_S, 0)
         verdict.setWidth(texts - name.width() - theme.SPACE_S)
         colour = now.text if row.fits else now.disabled
@@ -299,13 +304,13 @@ def _mark_boxes(row: QRect) -> tuple[QRect, QRect]:
     return left, QRect(row.right() - MARK_WIDTH + 1, row.top(), MARK_WIDTH, row.height())
 
 
-def _draw_circle(painter: QPainter, box: QRect, on: bool) -> None:
+def _draw_circle(painter: QPainter, box: QRect, row: ModelRow) -> None:
     now, ring = theme.current(), QRectF(0, 0, 14, 14)
     ring.moveCenter(box.center().toPointF())
-    painter.setPen(QPen(now.accent if on else now.muted, 1.25))
-    painter.setBrush(now.accent if on else now.field)
+    painter.setPen(QPen(now.accent if row.attacked else now.muted if row.fits else now.disabled, 1.25))
+    painter.setBrush(now.accent if row.attacked else now.field)
     painter.drawEllipse(ring)
-    if on:
+    if row.attacked:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(now.on_accent)
         painter.drawEllipse(ring.center(), 2.5, 2.5)

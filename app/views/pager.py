@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.widgets import Label, tool_button
+from app.shell.widgets import Label, keep_space, tool_button
 
 
 class Pager(QWidget):
@@ -35,6 +35,7 @@ class Pager(QWidget):
         self.previous = tool_button(icon="chevron-left", name=previous, tip=previous)
         self.next = tool_button(icon="chevron-right", name=following, tip=following)
         for button, step in ((self.previous, -1), (self.next, 1)):
+            keep_space(button)
             button.clicked.connect(lambda _=False, step=step: self._show_item(self._index + step))
             row.addWidget(button)
         self.clear("")
@@ -67,4 +68,4 @@ class Pager(QWidget):
         self._label.setText(text)
         set_tooltip(self._label, text)
         for button in (self.previous, self.next):
-            button.setEnabled(self._count > 1)
+            button.setVisible(self._count > 1)

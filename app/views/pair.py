@@ -59,7 +59,9 @@ class PairView(QWidget):
             "CLEAN", "clean", ("Open a cloud or choose a shape", "Drop a file here, or take a shape from the library.")
         )
         self.adversarial = CloudView(
-            "ADVERSARIAL", "adv", ("Nothing is attacked yet", "Move epsilon to attack the shape on the left.")
+            "ADVERSARIAL",
+            "adv",
+            ("Nothing is attacked yet", "The attacked shape appears here; epsilon says how far its points may move."),
         )
         self.linked = _tool_button("link", "Turn both views together", checked=True)
         self.vectors = _tool_button("vectors", "Draw how far each point was moved")

@@ -21,6 +21,7 @@ from app.views.painting import draw_focus_frame, draw_text, plot_pen
 from core.runtime.text import printable
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
+GRID_OPACITY = 130  # of 255
 MARKERS = {"o": 8, "s": 7, "t1": 9, "d": 11, "t": 9, "+": 10, "star": 12}
 """pyqtgraph's circle, square, triangle, diamond, triangle on its tip, plus and star -> pixels, so that all look
 equally large."""
@@ -58,9 +59,9 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         for axis in (self.left, self.bottom):
             axis.linkToView(self.box)
             axis.enableAutoSIPrefix(False)
-            axis.setZValue(-1)
+            axis.setZValue(-1000)  # the grid is behind the lines: a ViewBox has -100
         self.left.setWidth(AXIS_WIDTH)  # fixed, so that the plot does not move when numbers change
-        self.left.setGrid(40)
+        self.left.setGrid(GRID_OPACITY)
         self.bottom.setHeight(AXIS_HEIGHT)
         self.setCentralItem(self._grid)
         self._cursor_line = pg.InfiniteLine(angle=90)
@@ -165,16 +166,16 @@ MOST_ROWS = 8
 
 
 class LegendRow(NamedTuple):
-    """What a legend has of a line, or of x, which has no pen."""
+    """What a legend has of a line; or the place at which the values are, which has no pen and no value."""
 
     name: str
-    value: str
+    value: str = ""
     pen: QPen | None = None
     marker: str = ""
 
 
 class ValueLegend(QWidget):
-    """Names and values of the lines; values have a fixed width, so that nothing moves while they change."""
+    """Values and names of the lines; values have a fixed width, so that nothing moves while they change."""
 
     def __init__(self, rows: Callable[[], Iterator[LegendRow]], widest: str) -> None:
         """``widest`` is the longest value."""
@@ -202,7 +203,7 @@ class ValueLegend(QWidget):
 
     def _name_widths(self, names: list[str]) -> list[int]:
         """Widths in pixels of the columns of names: in the fewest rows in which none is shortened, or ``MOST_ROWS``."""
-        widths = [self._metrics.horizontalAdvance(printable(name)) + 2 for name in names]
+        widths = [self._metrics.horizontalAdvance(printable(name)) + theme.SPACE_S for name in names]
         beside = SAMPLE_WIDTH + 2 * theme.SPACE_XS + self._number_width
         room = self.width() - theme.SPACE_S
         for rows in range(1, MOST_ROWS + 1):
@@ -230,10 +231,12 @@ class ValueLegend(QWidget):
             top = place // len(widths) * height
             if row.pen is not None:
                 _paint_sample(painter, QRect(left, top, SAMPLE_WIDTH, height), row.pen, row.marker)
-            left += SAMPLE_WIDTH + theme.SPACE_XS
-            draw_text(painter, QRect(left, top, widths[column], height), row.name, font, now.muted)
-            left += widths[column] + theme.SPACE_XS
-            draw_text(painter, QRect(left, top, number_width, height), row.value, font, now.text)
+                number = QRect(left + SAMPLE_WIDTH + theme.SPACE_XS, top, number_width, height)
+                draw_text(painter, number, row.value, font, now.text)
+                name = QRect(number.right() + theme.SPACE_XS, top, widths[column], height)
+            else:
+                name = QRect(left, top, SAMPLE_WIDTH + number_width + widths[column], height)
+            draw_text(painter, name, row.name, font, now.muted)
 
 
 def _paint_sample(painter: QPainter, area: QRect, pen: QPen, marker: str) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import QRect, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -47,7 +47,15 @@ FIGURES = {
 ROW = 20  # height of a row of the table, in pixels
 WIDE = 1000
 """Width in pixels from which the table is beside the figures; otherwise it is one of them, each as high as the work."""
-HINT = "Click a point, a box or a cell to open its clouds in the pair view."
+MARKS = {
+    "top-k": "Click a point to see the clouds whose true class is not among the k most probable.",
+    "confidence": "Click a box or a dot to see its clouds.",
+    "sweep": "Click a point to see the clouds that are misclassified at its epsilon.",
+    "confusion": "Click a cell to see its clouds. The colour is the share of the true class.",
+}
+"""What a click on a mark of each figure does."""
+HIGHEST_TITLE = 200  # in pixels
+HEADER_MARGIN = 2 * theme.SPACE_S  # of a header of the table, in pixels, as in the style sheet
 
 
 class ComparisonView(QSplitter):
@@ -67,8 +75,8 @@ class ComparisonView(QSplitter):
         self.table.setShowGrid(False)
         self.table.setTabKeyNavigation(False)
         self.table.setAccessibleName("Measurements of every model")
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setFixedHeight(ROW + theme.SPACE_S)
+        right, bottom = Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignBottom
+        self.table.horizontalHeader().setDefaultAlignment(right | bottom | Qt.TextFlag.TextWordWrap)
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.table.verticalHeader().setMinimumSectionSize(ROW)
         self.table.verticalHeader().setDefaultSectionSize(ROW)
@@ -79,11 +87,13 @@ class ComparisonView(QSplitter):
         self.definition, self.model = QComboBox(), QComboBox()
         self.definition.setAccessibleName("Meaning of confidence")
         self.model.setAccessibleName("Model of the confusion matrices")
-        self.top_k = [CurveView("k", name, y_unit="%", integer_x=True, y_range=(0, 100)) for name in ("Clean", "Adv.")]
+        self.top_k = [
+            CurveView("k", f"Top-k accuracy, {side}", y_unit="%", integer_x=True, y_range=(0, 100)) for side, _ in SIDES
+        ]
         self.top_k[0].link_x(self.top_k[1])
         self.boxes = BoxPlotView()
         self.sweep = CurveView(
-            "Epsilon", "Accuracy", y_unit="%", y_range=(0, 100), empty="The sweep was left out or stopped."
+            "Epsilon", "Adversarial accuracy", y_unit="%", y_range=(0, 100), empty="The sweep was left out or stopped."
         )
         self.matrix = MatrixView()
         self.pager = Pager("cloud")
@@ -102,7 +112,7 @@ class ComparisonView(QSplitter):
 
     def _lay_out(self) -> None:
         self.table.hide()
-        self.empty = Label(role="caption", wrap=True)
+        self.empty = Label(role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
@@ -181,7 +191,6 @@ class ComparisonView(QSplitter):
             add_item(self.model, title, title)
         self.model.setCurrentIndex(titles.index(before) if before in titles else 0)
         self.model.blockSignals(False)
-        self.pager.clear(HINT)
         self._fill_table()
         self._draw()
 
@@ -228,7 +237,7 @@ class ComparisonView(QSplitter):
         if self.comparison is None:
             return
         colours, table = theme.current(), self.comparison.table()
-        names = [name.replace("Adversarial", "Adv.") for name in table.columns[1:]]
+        names = table.columns[1:]
         self.table.setRowCount(len(names))
         self.table.setColumnCount(len(table.rows))
         self.table.setVerticalHeaderLabels(names)  # they stay where they are while the models are scrolled
@@ -241,6 +250,20 @@ class ComparisonView(QSplitter):
                 item.setFont(theme.tabular())
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(line, place, item)
+        for column, row in enumerate(table.rows):
+            self._fit_column(column, printable(str(row[0])), [_cell_text(cell) for cell in row[1:]])
+
+    def _fit_column(self, column: int, title: str, texts: list[str]) -> None:
+        """Make a column as wide as its numbers and the longest word of its title, which may take several lines."""
+        header, words, numbers = (
+            self.table.horizontalHeader(),
+            *map(QFontMetrics, (theme.font(semibold=True), theme.tabular())),
+        )
+        widths = [words.horizontalAdvance(word) for word in title.split()]
+        widest = max(*widths, *map(numbers.horizontalAdvance, texts))
+        header.resizeSection(column, widest + HEADER_MARGIN + 2)
+        lines = words.boundingRect(QRect(0, 0, widest, HIGHEST_TITLE), Qt.TextFlag.TextWordWrap, title)
+        header.setFixedHeight(max(lines.height() + theme.SPACE_M, header.height() if column else 0))
 
     def _show_chosen(self) -> None:
         self._views.setCurrentWidget(self._view_of[self.key])
@@ -254,6 +277,7 @@ class ComparisonView(QSplitter):
         self._show_chosen()
         if self.comparison is None:
             return
+        self.pager.clear(MARKS.get(self.key, ""))
         measured = self.comparison.measurements
         match self.key:
             case "top-k":

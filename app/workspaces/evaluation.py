@@ -118,6 +118,7 @@ class EvaluationPanel(Workspace):
         inner.setSpacing(theme.SPACE_XS)
         inner.addWidget(Label("Attack", "section"))
         inner.addWidget(self.attack)
+        inner.addSpacing(theme.SPACE_S)
         inner.addWidget(Label("Models", "section"))
         inner.addLayout(self.models)
         column = QVBoxLayout(content)
@@ -276,7 +277,8 @@ class EvaluationPanel(Workspace):
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:
             self.view.empty.setText(
-                "Press Evaluate: each ticked model is attacked through its own gradients. F9 has models and options."
+                f"Press Evaluate to attack {listed([model.card.title for model in self.chosen])}, each through its own "
+                "gradients, and to compare them. Models and options: F9."
             )
 
     def _show_attack(self, *_: object) -> None:

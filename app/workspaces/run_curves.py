@@ -57,7 +57,7 @@ class RunCurves(QWidget):
         """Draw the curves of these runs, the first four of more."""
         compared, runs = len(runs) > 1, runs[: len(LETTERS)]
         named = [f"{letter}  {run.title}" for letter, run in zip(LETTERS, runs, strict=False)]
-        self.letters.setText("     ".join([*named, "′  adversarial"]))
+        self.letters.setText("     ".join([*named, "′  means adversarial"]))
         self.letters.setVisible(compared)
         for view, table, scale in ((self.loss, LOSSES, 1), (self.accuracy, ACCURACIES, 100)):
             view.clear()

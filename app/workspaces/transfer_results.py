@@ -73,13 +73,15 @@ class TransferResults(QWidget):
         add_item(self.attack, MEAN)
         self.map = HeatMap("surrogate", "victim")
         self.map.setAccessibleName("Success rates of surrogates and victims")
-        self.legend = Label("How many of the clouds that both models get right fool the victim", "caption", wrap=True)
+        self.legend = Label(
+            "Share of the clouds that both models get right which fool the victim", "caption", wrap=True
+        )
         self.title = Label(role="section")
         self.table = ResultTable(COLUMNS)
         self.table.setAccessibleName("Attacks on the surrogate")
         self.pager = Pager("sample")
         self.verdicts = Label(role="caption", wrap=True)
-        self.empty = Label(role="caption", wrap=True)
+        self.empty = Label(role="muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._lay_out()
@@ -224,7 +226,7 @@ class TransferResults(QWidget):
             return
         surrogate, attacks = self.surrogate, self.measures.attacks()
         rows = [self._row(surrogate, attack) for attack in attacks]
-        self.title.setText(f"Attacks on {surrogate}")
+        self.title.setText(f"Attacks through the surrogate {surrogate}, mean over its victims")
         if rows != self._rows:
             self._rows = rows
             self.table.set_rows(list(zip(rows, attacks, strict=True)))

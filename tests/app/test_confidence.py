@@ -81,16 +81,19 @@ def test_another_cloud_sorts_the_rows_again(view: ConfidenceView) -> None:
 def test_a_click_shows_all_classes_which_can_be_scrolled(view: ConfidenceView, qtbot: QtBot) -> None:
     view.set_verdicts(CLASSES, sure((9, 0.9)), None, 9, None)
     button = view.findChild(QToolButton)
-    assert button.text() == "all 16"
+    assert button.text() == "show all 16"
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert rows(view)[:4] == CLASSES[:4]
+    assert rows(view)[:7] == ["class 9", *CLASSES[:6]], "the true class first, as before"
     bars = view.findChild(QAbstractScrollArea)
     bars.setFocus()
     for _ in range(40):
         qtbot.keyClick(bars, Qt.Key.Key_Down)
     assert bars.verticalScrollBar().value() == bars.verticalScrollBar().maximum() > 0
     bars.verticalScrollBar().setValue(2 * ROW_HEIGHT)
-    assert rows(view)[0] == "class 2"
+    assert rows(view)[0] == "class 1"
+    bars.verticalScrollBar().setValue(0)
+    view.set_verdicts(CLASSES, sure((9, 0.9)), sure((14, 0.8)), 9, None)
+    assert "class 14" in rows(view)[:6], "a new prediction is not below what can be seen"
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert len(rows(view)) == 6
 
@@ -110,12 +113,12 @@ def test_the_predictions_are_in_the_accessible_description(view: ConfidenceView)
 
 
 def test_without_verdicts_the_view_says_what_to_do(view: ConfidenceView) -> None:
-    assert "load a model" in view.accessibleDescription()
+    assert "once there is one" in view.accessibleDescription()
     view.set_verdicts(["chair"], [1.0], None, 0, None)
     assert where(view, theme.DARK.clean).any()
     view.set_verdicts(["chair"], None, None, 0, None)
     assert not where(view, theme.DARK.clean).any()
-    assert "load a model" in view.accessibleDescription()
+    assert "once there is one" in view.accessibleDescription()
 
 
 def test_the_colours_follow_the_theme(view: ConfidenceView, qapp: QApplication) -> None:

@@ -182,7 +182,7 @@ def test_the_map_and_its_samples_are_reached_by_keys(person):
     for key in (Qt.Key.Key_Up, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down):
         QTest.keyClick(heat_map, key)
     assert heat_map.current == (1, 1)
-    assert panel.results.title.text() == "Attacks on pointnet-pgd"
+    assert panel.results.title.text() == "Attacks through the surrogate pointnet-pgd, mean over its victims"
     QTest.keyClick(heat_map, Qt.Key.Key_Return)
     first, second = panel.results._samples[:2]
     person.wait_for_scene()

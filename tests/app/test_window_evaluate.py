@@ -93,7 +93,7 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
         shown = float(table.item(lines["Clean accuracy (%)"], column).text())
         assert shown == pytest.approx(100 * np.mean(clean.prediction == clean.label), rel=5e-3)
         low, high = moved.accuracy.interval
-        interval = table.item(lines["Adv. 95 % interval"], column).text()
+        interval = table.item(lines["Adversarial 95 % interval"], column).text()
         assert interval == f"{100 * low:.1f}–{100 * high:.1f}"
         assert table.item(lines["Mean L-infinity (r)"], column).text() == "0.100"
         assert table.item(lines["Area under sweep"], column).text() == f"{measured.sweep.area:#.3g}"
