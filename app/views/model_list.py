@@ -130,7 +130,8 @@ class ModelListView(QListView):
             self.title_width = max((metrics.horizontalAdvance(printable(row.title)) for row in rows), default=0)
             self.verdict_width = 0
         metrics = QFontMetrics(theme.font())
-        self.verdict_width = max([self.verdict_width, *(metrics.horizontalAdvance(row.verdict) for row in rows)])
+        widths = [metrics.horizontalAdvance(row.verdict) + 2 for row in rows]  # 2: advances are rounded
+        self.verdict_width = max([self.verdict_width, *widths])
         if names == [row.name for row in self.rows]:
             self._rows.update(rows)
             return

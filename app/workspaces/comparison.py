@@ -252,6 +252,7 @@ class ComparisonView(QSplitter):
                 self.table.setItem(line, place, item)
         for column, row in enumerate(table.rows):
             self._fit_column(column, printable(str(row[0])), [_cell_text(cell) for cell in row[1:]])
+        self.table.horizontalHeader().geometriesChanged.emit()  # its height is another, and Qt does not look
 
     def _fit_column(self, column: int, title: str, texts: list[str]) -> None:
         """Make a column as wide as its numbers and the longest word of its title, which may take several lines."""

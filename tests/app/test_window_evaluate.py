@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsView, QMenu, QToolButton
@@ -97,6 +97,9 @@ def test_all_models_are_measured_and_the_numbers_shown(person, shot):
         assert interval == f"{100 * low:.1f}–{100 * high:.1f}"
         assert table.item(lines["Mean L-infinity (r)"], column).text() == "0.100"
         assert table.item(lines["Area under sweep"], column).text() == f"{measured.sweep.area:#.3g}"
+    header = table.horizontalHeader()
+    assert table.rowViewportPosition(0) == 0
+    assert table.viewport().mapTo(table, QPoint()).y() >= header.geometry().bottom(), "no row is behind the titles"
     assert f"{CLOUDS} clouds" in panel.status.text()
     assert panel.view.empty.isHidden() or not panel.view.empty.isVisible()
     shot(person.window, "evaluate")
