@@ -38,6 +38,8 @@ COLUMNS = (
     f"auto right, {SAMPLE} clouds",
     "hint for upright",
     "hint for others",
+    "hint, up axis given",
+    "the same, turned about it",
 )
 DRAWS = 500
 
@@ -75,6 +77,8 @@ def measure(model: LoadedModel, test: Split, clouds: int) -> list[float]:
     ups = np.array([turn.up for turn in turns])
     other, every = ups != expected, np.arange(len(rows))
     gain = {up: likeness[:, ups != up].max(axis=1) - likeness[:, ups == up].max(axis=1) for up in AXES}
+    upright = likeness[:, ~other]  # the first as it is, the others turned about the up axis
+    further = upright.max(axis=1, keepdims=True) - upright
     rng = np.random.default_rng(0)
     draws = [rng.choice(len(rows), SAMPLE, replace=False) for _ in range(DRAWS)]
     return [
@@ -89,6 +93,8 @@ def measure(model: LoadedModel, test: Split, clouds: int) -> list[float]:
         np.mean([likeness[draw].mean(axis=0).argmax() == 0 for draw in draws]),
         (gain[expected] > HINT_GAIN).mean(),
         np.mean([gain[up] > HINT_GAIN for up in AXES if up != expected]),
+        (further[:, 0] > HINT_GAIN).mean(),
+        (further[:, 1:] > HINT_GAIN).mean(),
     ]
 
 

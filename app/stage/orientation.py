@@ -45,8 +45,8 @@ class OrientationController(QObject):
         self._job: Job | None = None
         self.finding = False
         """Whether the job searches for an orientation to apply; otherwise it searches for a hint."""
-        self._hints: dict[tuple[object, str], Orientation | None] = {}
-        """The hint for each pair of a file or dataset and the name of a model; None if no turn is better."""
+        self._hints: dict[tuple[object, str, Orientation], Orientation | None] = {}
+        """The hint for a file or dataset, the name of a model, and the orientation now; None if no turn is better."""
         for signal in (store.cloudChanged, store.datasetChanged, store.modelsChanged):
             signal.connect(self._on_changed)
 
@@ -83,8 +83,8 @@ class OrientationController(QObject):
 
     @property
     def hint(self) -> Orientation | None:
-        """The orientation in which the attacked model is much surer of the subject, if no orientation was given."""
-        return None if self.orientation.given else self._hints.get(self._subject_and_model())
+        """The orientation in which the subject is much more like the attacked model's training data, if any."""
+        return self._hints.get(self._hint_key())
 
     @property
     def busy(self) -> bool:
@@ -151,10 +151,11 @@ class OrientationController(QObject):
             self.chosen.emit(store.data_root, orientation)
             self.datasetTurned.emit(self.dataset.card.name, store.data_root)
 
-    def _subject_and_model(self) -> tuple[object, str]:
-        """The subject, and the name of the model that gives the hint."""
-        source = self._store.source
-        return source.supplied if source is not None else self.dataset, self._model.name if self._model else ""
+    def _hint_key(self) -> tuple[object, str, Orientation]:
+        """The subject, the name of the model that gives the hint, and the orientation that was given."""
+        source, model = self._store.source, self._model
+        subject = source.supplied if source is not None else self.dataset
+        return subject, model.name if model else "", self.orientation
 
     def _on_changed(self, *_: object) -> None:
         store = self._store
@@ -164,25 +165,20 @@ class OrientationController(QObject):
                 self.show_file(store.source)
                 return
         self._stop()
-        if (
-            self.has_subject
-            and self.expected
-            and not self.orientation.given
-            and self._subject_and_model() not in self._hints
-        ):
+        if self.has_subject and self.expected and not self.orientation.turn and self._hint_key() not in self._hints:
             self._look_for_hint()
         self.changed.emit()
 
     def _look_for_hint(self) -> None:
         """Search for a hint; only a model whose file tells what is typical of its training data can give one."""
-        key, model = self._subject_and_model(), self._model
-        stored = axis_named(self.dataset.card.up_axis) if self.dataset is not None else None
+        key, model, given = self._hint_key(), self._model, self.orientation
+        stored = axis_named(self.dataset.card.up_axis) if self.dataset is not None and not given.given else None
         if stored is not None:
             self._keep_hint(key, Orientation(stored) if stored != self.expected else None)
         elif model is not None and model.typical is not None:
-            self._search("looking which way is up", lambda search: self._keep_hint(key, search.hint()))
+            self._search("looking which way is up", lambda search: self._keep_hint(key, search.hint(given)))
 
-    def _keep_hint(self, key: tuple[object, str], hint: Orientation | None) -> None:
+    def _keep_hint(self, key: tuple[object, str, Orientation], hint: Orientation | None) -> None:
         self._hints[key] = hint
         while len(self._hints) > MAX_HINTS:
             del self._hints[next(iter(self._hints))]
@@ -235,8 +231,8 @@ class OrientationController(QObject):
         best = int(search.scores.argmax())
         turn = f", turned by {search.best.turn:g}°" if search.best.turn else ""
         self.info.emit(
-            f"The attacked model is surest with {search.best.up} up{turn}: its class margin is "
-            f"{search.margins[best]:.1f} logits, and {search.margins[0]:.1f} as it is."
+            f"Found {search.best.up} up{turn}, {search.criterion}: the class margin is {search.margins[best]:.1f} "
+            f"logits there, and {search.margins[0]:.1f} as it is."
         )
         self._set_orientation(search.best)
 

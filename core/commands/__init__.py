@@ -7,7 +7,7 @@ import sys
 import traceback
 import warnings
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 from platformdirs import user_log_path
 from pydantic import ValidationError
 
@@ -60,6 +60,8 @@ def exit_code_and_message(error: Exception) -> tuple[int, str]:
     if (sentence := out_of_memory(error)) is not None:
         return FAILED, sentence
     match error:
+        case UnusedCliTokensError(unused_tokens=tokens):
+            return WRONG_USE, f"More than the command takes: {shortened(' '.join(tokens or ()))}."
         case CycloptsError():
             cause = error.__cause__
             text = explain(cause) if isinstance(cause, ValidationError) else " ".join(str(error).split())

@@ -90,6 +90,8 @@ def _set_threads_and_run(
     if threads is not None:
         os.environ[THREADS] = str(threads)
     if words and words[0] not in cli:  # which would load all commands, and PyTorch with them, to say so
+        if os.path.lexists(words[0]):
+            raise UsageError(f"{words[0]} is no command: for the studio with this file, pointward open {words[0]}")
         names = [name for name in cli if not name.startswith("-")]
         close = "".join(f' Did you mean "{name}"?' for name in get_close_matches(words[0], names, 1))
         kind = "option" if words[0].startswith("-") else "command"

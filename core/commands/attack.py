@@ -34,6 +34,8 @@ from core.models.port import draws_anew
 from core.results.records import write_provenance
 from core.runtime.devices import choose_device
 
+OWN_VERDICT = "the model's own verdict on the clean cloud"
+
 
 def attack(
     file: Annotated[Path | None, validated(check_exists)] = None,
@@ -142,6 +144,7 @@ def attack(
             "points": len(cloud.points),
             **frame,
             "label": classes[scene.label],
+            "label_is": "given" if true_class else "that of the dataset" if dataset else OWN_VERDICT,
             "clean": verdicts[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
             "adversarial": verdicts[1],
             "fooled": scene.fooled()[0],
@@ -153,6 +156,7 @@ def attack(
             **({"provenance": made_with} if as_json else {}),
         },
         as_json,
+        choice.details(chosen),
     )
     return 0
 
@@ -163,10 +167,10 @@ def _of_file(
     """The cloud of a file in the frame that a model expects; a record of that frame; a record of its origin."""
     supplied = read_cloud(file, points, seed)
     file_orientation, hint = orientation.resolve(model, lambda: [supplied.points]), None
+    if not orientation.automatic:
+        hint = look_for_turn(model, "The file", [supplied.points], file_orientation)
     if file_orientation.given:
         supplied = turned(supplied, file_orientation.rotation(expected_up(model.card)))
-    else:
-        hint = look_for_turn(model, "The file", [supplied.points])
     frame = frame_record(model.card.up_axis, "file", file_orientation, found=orientation.automatic)
     return supplied, frame | {"hint": hint}, {"file": str(file)}
 

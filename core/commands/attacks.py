@@ -3,6 +3,7 @@
 from core.attacks import PRESETS
 from core.commands.console import show
 from core.commands.shared import Json
+from core.evaluation.auto import AUTO, AUTO_DESCRIPTION
 
 
 def attacks(*, as_json: Json = False) -> None:
@@ -10,4 +11,4 @@ def attacks(*, as_json: Json = False) -> None:
     if as_json:
         show({name: row.facts() for name, row in PRESETS.items()}, as_json)
         return
-    show({name: row.description for name, row in PRESETS.items()}, as_json)
+    show({AUTO: AUTO_DESCRIPTION, **{name: row.description for name, row in PRESETS.items()}}, as_json)

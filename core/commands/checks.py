@@ -6,6 +6,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -31,7 +32,8 @@ FIGURES = (".pdf", ".png", ".svg")
 def check_attack(name: str) -> None:
     """It is the name of a preset."""
     if name not in (*PRESETS, AUTO):
-        raise ValueError(f"There is no such attack; there are {', '.join((AUTO, *PRESETS))}.")
+        close = "".join(f" Did you mean {match}?" for match in get_close_matches(name, (AUTO, *PRESETS), 1))
+        raise ValueError(f"There is no such attack.{close} There are {', '.join((AUTO, *PRESETS))}.")
 
 
 def check_radii(attack: AnyAttack) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -139,13 +139,17 @@ def _gentle_interrupt(cancel: Cancel) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def show(result: dict[str, Any], as_json: bool) -> None:
-    """Print a result: one JSON object, or a line per entry; the key of a group of facts is a name, printed as it is."""
+def show(result: dict[str, Any], as_json: bool, details: Collection[str] = ()) -> None:
+    """Print a result: one JSON object, or a line per entry; the key of a group of facts is a name, printed as it is.
+
+    The lines leave out what is None, and ``details``: names of entries that few people ask for.
+    """
     from core.results.records import plain
 
     if as_json:
         write(json.dumps(plain(result), indent=2))
         return
+    result = {key: value for key, value in result.items() if value is not None and key not in details}
     width = max(map(len, result), default=0)
     lines = []
     for key, value in result.items():
@@ -155,10 +159,12 @@ def show(result: dict[str, Any], as_json: bool) -> None:
 
 
 def _metrics(values: Any) -> str:
-    return "  ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in values.items())
+    return "  ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in values.items() if value is not None)
 
 
 def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(map(_number, value)) or "none") if isinstance(value, tuple | list) else str(value)

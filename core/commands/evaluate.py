@@ -92,5 +92,5 @@ def evaluate(
         "unlike_training_data": None if unlike is None else int(unlike.sum()),
         "complete": complete,
     }
-    show(shown | {"provenance": made_with} if as_json else shown, as_json)
+    show(shown | {"provenance": made_with} if as_json else shown, as_json, trial.choice.details(attack))
     return 0 if complete else STOPPED

@@ -120,10 +120,10 @@ def success_rates(report: AccuracyReport, attacked: AdversarialSet) -> dict[str,
         **({"fresh_draws": wrong.shape[1], "clean_spread": clean.draws.spread} if clean.draws else {}),
         **({"adversarial_spread": adversarial.draws.spread} if adversarial.draws else {}),
         "success_of_all": Rate(int(wrong.sum()), wrong.size).value,
-        "success_of_known": Rate(int((wrong & known).sum()), int(known.sum())).value,
-        "success_of_known_by_both": Rate(int((wrong & both).sum()), int(both.sum())).value,
-        "known": _cloud_count(known),
-        "known_by_both": _cloud_count(both),
+        "success_of_clean_right": Rate(int((wrong & known).sum()), int(known.sum())).value,
+        "success_of_clean_right_by_both": Rate(int((wrong & both).sum()), int(both.sum())).value,
+        "clean_right": _cloud_count(known),
+        "clean_right_by_both": _cloud_count(both),
     }
 
 

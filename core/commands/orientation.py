@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter, validators
 
 from core.clouds import Points
-from core.clouds.frames import Axis, Orientation, axis_named
+from core.clouds.frames import AS_IT_IS, Axis, Orientation, axis_named
 from core.commands.console import UsageError, follow, note
 from core.evaluation.orientation import TurnSearch, expected_up, search_turn
 from core.models.checkpoints import LoadedModel
 
+UpAxis = Literal[Axis, "auto"]
 Turn = Annotated[float, Parameter(validator=validators.Number(gte=-360, lte=360))]
 
 
@@ -48,12 +49,12 @@ class OrientationChoice:
     ----------
     up
         Axis of the files that points up; the clouds are turned into the frame that the model expects. "auto" tries the
-        24 right-angled turns and takes the one after which the model is surest.
+        24 right-angled turns and takes the one after which the predictions are most like those for the training data.
     turn
         Degrees about the up axis by which they are turned after that, counter-clockwise seen from above.
     """
 
-    up: Annotated[Axis | Literal["auto"] | None, Parameter(allow_leading_hyphen=True)] = None
+    up: Annotated[UpAxis | None, Parameter(allow_leading_hyphen=True)] = None
     turn: Turn = 0.0
 
     @property
@@ -100,13 +101,17 @@ class OrientationChoice:
 AS_SUPPLIED = OrientationChoice()
 
 
-def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> str | None:
-    """Look whether the model knows clouds of unknown orientation much better after a turn, and say so in a note.
+def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points], given: Orientation = AS_IT_IS) -> str | None:
+    """Look whether the model knows clouds much better after a turn, and say so in a note.
 
     Parameters
     ----------
     what
         The clouds in words, as the beginning of the note: "The file".
+    clouds
+        As they are in their files.
+    given
+        Their orientation, if a person gave one; then it is about a further turn.
 
     Returns
     -------
@@ -118,7 +123,12 @@ def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points]) -> st
     search: TurnSearch | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking which way is up")[0]
     if search is None:
         raise KeyboardInterrupt
-    if (turn := search.hint()) is None:
+    if (turn := search.hint(given)) is None:
         return None
+    if given.given:
+        note(
+            f"{what} with {turn.up} up looks turned by {turn.turn - given.turn:g}° to {model.name}: try {turn.words()}."
+        )
+        return turn.words()
     note(f"{what} looks {turn.up} up to {model.name}, which expects {model.card.up_axis} up: try {turn.words()}.")
     return turn.words()

@@ -1,6 +1,7 @@
 """``pointward transfer``."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -24,6 +25,7 @@ from core.commands.shared import (
 from core.models.checkpoints import resolve_model
 from core.options import partial
 from core.runtime.pieces import Engine
+from core.studies.transferability.claims import Verdict
 from core.studies.transferability.options import Protocol, TransferOptions
 from core.studies.transferability.zoo import Role, member_file, members_of
 
@@ -135,9 +137,29 @@ def transfer(
         if not complete:
             note(f"Stopped. What is finished is in {out}; the same command goes on there.")
             break
-    page, claims = report_folder(experiment)
-    show({"report": str(page), "complete": complete, **claims}, as_json)
+    page, rates, claims = report_folder(experiment)
+    if as_json:
+        show({"report": str(page), "complete": complete, "success_rates": rates, **claims}, as_json)
+    else:
+        show({"report": str(page), "complete": complete, **_lines(rates), **_decided(claims)}, as_json)
     return 0 if complete else STOPPED
+
+
+def _lines(rates: Mapping[Protocol, Mapping[str, Mapping[str, float]]]) -> dict[str, str]:
+    """A line for each protocol and surrogate, with the mean success rate on each victim."""
+    return {
+        f"{protocol}, through {surrogate}": "  ".join(f"{victim} {100 * rate:.1f} %" for victim, rate in row.items())
+        for protocol, rows in rates.items()
+        for surrogate, row in rows.items()
+    }
+
+
+def _decided(claims: Mapping[str, Verdict]) -> dict[str, str]:
+    """The claims of the papers that are decided, and the number of the others."""
+    decided: dict[str, str] = {name: verdict for name, verdict in claims.items() if verdict != "undecided"}
+    if undecided := len(claims) - len(decided):
+        decided["undecided"] = f"{undecided} of the papers' {len(claims)} claims, with these models and samples"
+    return decided
 
 
 def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, Path]:

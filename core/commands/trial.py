@@ -9,7 +9,7 @@ from cyclopts import Parameter, Token
 from pydantic import ValidationError
 
 from core.attacks import PRESETS, Attack, preset
-from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation, axis_named, frame_record
+from core.clouds.frames import AS_IT_IS, STANDARD_UP, Orientation, axis_named, frame_record, rotated
 from core.commands.checks import check_attack, check_dataset, check_radii, check_root, is_model, require, validated
 from core.commands.console import UsageError, note
 from core.commands.orientation import AS_SUPPLIED, OrientationChoice, look_for_turn
@@ -74,6 +74,12 @@ class AttackChoice:
             raise UsageError(explain(error)) from None
         except ValueError as error:
             raise UsageError(str(error)) from None
+
+    def details(self, attack: AnyAttack) -> set[str]:
+        """What few people ask for: options that are as usual, hashes, and the axes of which a sentence tells."""
+        usual = (AutoAttack() if self.attack == AUTO else preset(self.attack)).model_dump()
+        unchanged = {name for name, value in attack.model_dump().items() if usual.get(name) == value}
+        return unchanged - {"epsilon", "steps"} | {"expected_up", "given_up", "turn", "weights", "fingerprint"}
 
 
 FGSM = AttackChoice()
@@ -147,7 +153,13 @@ def open_in_frame(
         return data, {}
     frame = frame_record(model.card.up_axis, card.name, card.orientation, known=card.up_axis, found=choice.automatic)
     unknown_up = card.given_up is None and axis_named(card.up_axis) is None
-    frame["hint"] = look_for_turn(model, "The folder", sample_clouds(data, model.card.points)) if unknown_up else None
+    only_up_said = choice.up is not None and not (choice.automatic or choice.turn)
+    frame["hint"] = None
+    if unknown_up or only_up_said:
+        clouds = sample_clouds(data, model.card.points)
+        if orientation.given:
+            clouds = [rotated(points, orientation.rotation(expected).T) for points in clouds]
+        frame["hint"] = look_for_turn(model, "The folder", clouds, orientation)
     return data, frame
 
 

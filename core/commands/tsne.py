@@ -79,7 +79,7 @@ def tsne(
         "coordinates": str(coordinates) if coordinates else None,
         "complete": complete,
     }
-    show(shown | {"provenance": made_with} if as_json else shown, as_json)
+    show(shown | {"provenance": made_with} if as_json else shown, as_json, trial.choice.details(attack))
     return 0 if complete else STOPPED
 
 

@@ -32,6 +32,10 @@ from core.models.predict import Predictions, device_of
 from core.options import Options, option
 
 AUTO = "auto"
+AUTO_DESCRIPTION = (
+    "The minimum per cloud over Auto-PGD on two objectives, FAB, Square and clouds of other models (after Croce and "
+    "Hein 2020), for many clouds: the number to state."
+)
 STAGES: Mapping[str, Mapping[str, Any]] = {
     "apgd-ce": {"steps": 100},
     "apgd-t": {"steps": 100},

@@ -37,8 +37,8 @@ def test_a_set_is_judged_by_any_model(
     clouds, _ = read_set(made)
     assert own["adversarial_accuracy"] == pytest.approx(1 - clouds.success.mean())
     right = clouds.clean_logits.argmax(1) == clouds.label
-    assert own["known"] == own["known_by_both"] == right.sum()
-    assert own["success_of_known"] == pytest.approx(clouds.success[right].mean())
+    assert own["clean_right"] == own["clean_right_by_both"] == right.sum()
+    assert own["success_of_clean_right"] == pytest.approx(clouds.success[right].mean())
     assert report["chamfer_mean"] == pytest.approx(clouds.chamfer.mean())
     assert report["hausdorff_mean"] == pytest.approx(clouds.hausdorff.mean())
     lines = table.read_text().splitlines()

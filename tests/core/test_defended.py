@@ -379,7 +379,7 @@ def test_a_set_is_made_through_a_defence_and_judged_behind_others(
     bare, random = report["pointnet-simple"], report["pointnet-simple+srs:share=0.9"]
     assert random["fresh_draws"] == 4
     assert random["success_of_all"] == pytest.approx(1 - random["adversarial_accuracy"])
-    assert random["known"] == pytest.approx(16 * random["clean_accuracy"])
+    assert random["clean_right"] == pytest.approx(16 * random["clean_accuracy"])
     assert "fresh_draws" not in bare
     with table.open() as file:
         rows = list(csv.DictReader(file))

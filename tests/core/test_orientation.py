@@ -86,7 +86,23 @@ class TestSearch:
         lying = [rotated(points, Orientation("z").rotation("y")) for points in upright]
         search: TurnSearch = result(search_turn(model, lying))
         assert search.hint() == search.best == Orientation("y")
-        assert "--up auto chose --up y: mean class margin" in str(search)
+        said = (
+            "--up auto chose --up y, where the predictions are most like those for the training data: mean class margin"
+        )
+        assert said in str(search)
+
+    def test_of_clouds_whose_up_axis_is_given_those_turned_about_it_get_a_hint(
+        self, model: LoadedModel, shapes: list[tuple[str, np.ndarray]]
+    ) -> None:
+        lying = Orientation("z").rotation("y")
+        upright = [rotated(points[:512], lying) for _, points in shapes[::2]]
+        given = Orientation("y")
+        assert result(search_turn(model, upright)).hint(given) is None
+        turned_away = [rotated(points, Orientation("y", 90).rotation("y").T) for points in upright]
+        search: TurnSearch = result(search_turn(model, turned_away))
+        assert search.hint(given) == Orientation("y", 90)
+        assert search.hint(Orientation("y", 90)) is None
+        assert search.hint(Orientation("y", 30)) is None, "a person has thought about it"
 
     def test_it_can_be_stopped(self, model: LoadedModel, shapes: list[tuple[str, np.ndarray]]) -> None:
         cancel, events = Cancel(), []
@@ -105,6 +121,8 @@ class TestSearch:
         assert np.array_equal(search.scores, search.margins)
         assert search.best == Orientation("y")
         assert search.hint() is None
+        assert search.hint(Orientation("x")) is None
+        assert "where the class margin is largest" in str(search)
 
     def test_a_model_that_does_not_say_what_it_expects_is_named(self, model: LoadedModel, tmp_path: Path) -> None:
         card = model.card.model_copy(update={"up_axis": "unknown"})

@@ -35,12 +35,16 @@ def experiments_there(experiment: Experiment) -> dict[Protocol, Experiment]:
     return found
 
 
-def report_folder(experiment: Experiment) -> tuple[Path, dict[str, Verdict]]:
+SuccessRates = dict[Protocol, dict[str, dict[str, float]]]
+"""By protocol, surrogate and victim: mean over the attacks that are done."""
+
+
+def report_folder(experiment: Experiment) -> tuple[Path, SuccessRates, dict[str, Verdict]]:
     """Write the report on all protocols in the folder of an experiment, finished or not.
 
     Returns
     -------
-    page, answers : its file, and what it says of each claim of the papers.
+    page, rates, answers : its file, the success rates, and what it says of each claim of the papers.
     """
     experiments = experiments_there(experiment)
     findings = {protocol: Stored(each).findings() for protocol, each in experiments.items()}
@@ -63,7 +67,8 @@ def report_folder(experiment: Experiment) -> tuple[Path, dict[str, Verdict]]:
         up=card.drawn_up,
         value_range=(0.0, 1.0) if card.image is None else card.image.value_range,
     )
-    return folder / "report.html", answers
+    rates = {protocol: Measures(each).mean_rates() for protocol, each in findings.items()}
+    return folder / "report.html", rates, answers
 
 
 def _is_whole(findings: TransferFindings) -> bool:

@@ -150,6 +150,17 @@ class Measures:
         predicted, known = self._predicted(surrogate, attack)
         return mean(predicted != self.findings.label[:, None], known & self.among(surrogate, attack, denominator))
 
+    def mean_rates(self) -> dict[str, dict[str, float]]:
+        """Success rates by surrogate and victim, each the mean over the attacks whose samples the victim has judged."""
+        found: dict[str, dict[str, float]] = {}
+        for surrogate in self.findings.surrogates:
+            made = [attack for attack in self.attacks() if (surrogate, attack) in self.findings.made]
+            if made:
+                table = np.stack([self.rates(surrogate, attack)[0] for attack in made])
+                rates = zip(self.victims(surrogate), mean_over(table, 0).tolist(), strict=True)
+                found[surrogate] = {victim: rate for victim, rate in rates if np.isfinite(rate)}
+        return found
+
     def asr(self, surrogate: str, attack: str, denominator: Denominator = "both") -> Floats:
         """Draws of the mean success rate over all victims; NaN until all are judged."""
         key = surrogate, attack, denominator
