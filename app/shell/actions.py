@@ -153,7 +153,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "View",
         "window",
         "More space for the work",
-        "Leave epsilon and the verdicts of the Stage, in one line.",
+        "Leave epsilon and the verdicts, in one line.",
         "F10",
         kind="toggle",
     ),

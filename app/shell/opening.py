@@ -108,7 +108,8 @@ class Opener(QObject):
             settings.save_orientation(path if is_folder else path.parent, replace(orientation, up=up))
         read = _read_folder if is_folder else _read
         job, request_id = self.submit(f"opening {readable(path.name)}", lambda _: read(path)), next(self._request_ids)
-        job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id, recent))
+        told = orientation is None or orientation.given
+        job.finished_ok.connect(lambda opened: self._on_opened(path, opened, request_id, recent, told))
 
     def reopen(self, files: list[Path]) -> None:
         """Read the clouds of files again, and show none of them."""
@@ -136,7 +137,7 @@ class Opener(QObject):
         if menu.isEmpty():
             menu.addAction("nothing yet").setEnabled(False)
 
-    def _on_opened(self, path: Path, opened: Any, request_id: int, recent: bool) -> None:
+    def _on_opened(self, path: Path, opened: Any, request_id: int, recent: bool, told: bool) -> None:
         if opened is None:
             self._importer.begin(str(path))
             return
@@ -154,6 +155,8 @@ class Opener(QObject):
             self._newest_request = request_id
             self._orientation.show_file(sources[0])
             self._find_orientation(path)
+            if sources[0].orientation.given and not told:
+                self.info.emit(_told_before(sources[0]))
 
     def _on_dataset(self, dataset: Dataset, request: tuple[str, Path | None, Orientation]) -> None:
         if self._requested != request:
@@ -220,6 +223,13 @@ Clouds = list[tuple["Path", "Cloud"]]
 def _sources(clouds: Clouds) -> list[FileSource]:
     """The clouds of files, which stand as it was last said of their folders."""
     return [FileSource(path, cloud, settings.orientation_of(path.parent)) for path, cloud in clouds]
+
+
+def _told_before(source: FileSource) -> str:
+    """That a file stands as it was said of another one of its folder."""
+    name, (up, turn) = readable(source.path.name), (source.orientation.up, source.orientation.turn)
+    how = f"{up} up" + (f", turned by {turn:g}°" if turn else "")
+    return f"{name} was opened with {how}, as was said of its folder before: U and Shift+U change it."
 
 
 def _read(path: Path) -> Iterator[Event]:

@@ -23,7 +23,7 @@ from app.shell.main_area import DRAWERS, MainArea
 from app.shell.notify import Severity, Toasts, ask, error_message, tell_desktop
 from app.shell.opening import Opener
 from app.shell.palette import command_palette
-from app.shell.plain_text import title_text
+from app.shell.plain_text import set_tooltip, title_text
 from app.shell.session import Session
 from app.shell.tab_order import move_focus
 from app.shell.undo import UndoHistory
@@ -213,9 +213,10 @@ class Window(QMainWindow):
             ("overlay", self.pair.overlay),
             ("gradients", self.pair.gradients),
             ("critical", self.pair.critical),
+            ("link_cameras", self.pair.linked),
         ):
             button.toggled.connect(self.actions_[key].setChecked)
-        self.pair.linked.toggled.connect(self.actions_["link_cameras"].setChecked)
+            set_tooltip(button, f"{button.accessibleName()} ({self.actions_[key].shortcut().toString()})")
         self.stage.verdict.view.allShown.connect(self.actions_["all_classes"].setChecked)
         self.stage.verdict.view.set_all(self.preferences.all_classes)
         self.actions_["link_cameras"].setChecked(True)

@@ -84,7 +84,7 @@ class AttackPanel(QWidget):
         self.epsilon.released.connect(controller.release)
 
         choices = QHBoxLayout()
-        for widget in (self.preset, self._variant, self._true_class, self._goal, self._more):
+        for widget in (self.preset, self._variant, self._goal, self._more):
             choices.addWidget(widget)
         choices.addStretch(0)
         self._options = QWidget()
@@ -93,6 +93,7 @@ class AttackPanel(QWidget):
         for row in (self._rows, choices):
             row.setSpacing(theme.SPACE_S)
         self._rows.addLayout(choices)
+        self._rows.addWidget(self._true_class)
         self._rows.addWidget(self.steps, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_S)

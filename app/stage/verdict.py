@@ -15,6 +15,7 @@ from app.shell.widgets import Label, number
 from app.store import Store
 from app.views.confidence import ConfidenceView
 from app.views.traces import AttackTraces
+from core.runtime.text import shortened
 
 if TYPE_CHECKING:
     from core.attacks import State
@@ -28,6 +29,8 @@ NUMBERS = (
     ("chamfer", "Chamfer", "Sum of the two mean distances to the nearest point, in unit-sphere radii"),
     ("hausdorff", "Hausdorff", "Largest distance to the nearest point of the other cloud, in unit-sphere radii"),
 )
+TITLE = 22
+"""Most characters of a model's title; more than these are wider than the panel."""
 LOSS = ("loss", "loss", "Cross-entropy to the label, in nats")
 
 
@@ -126,7 +129,8 @@ class VerdictPanel(QWidget):
         titles = [model.card.title for model in models]
         chosen = next((each for each in self._store.models if each.name == self._model), self._store.primary_model)
         place = next((at for at, each in enumerate(models) if each == chosen), None)
-        self._title.setText("Classes" if chosen is None else f"Classes of {chosen.card.title}")
+        self._title.setText("Classes" if chosen is None else f"Classes of {shortened(chosen.card.title, TITLE)}")
+        set_tooltip(self._title, "" if chosen is None else chosen.card.title)
         self._not_shown.setVisible(place is None)
         self.view.setVisible(place is not None)
         if place is not None:

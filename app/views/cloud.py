@@ -236,11 +236,11 @@ class CloudView(View3D):
             annotations.verdict(painter, *self._verdict)
             if self._note:
                 annotations.verdict_note(painter, area, self._verdict[0], self._note)
+        notes = int(bool(self._stale) or bool(self._note))
         if note := self._corner_note():
-            notes = int(bool(self._stale) or bool(self._note))
             annotations.corner_note(painter, area, note, colours.warn, notes)
         elif self._fitting and not self._origin_shown:
-            annotations.corner_note(painter, area, self._fitting, colours.muted)
+            annotations.corner_note(painter, area, self._fitting, colours.muted, notes)
         annotations.scale_bar(painter, area, self.pixels_per_unit(self.opts["distance"]))
         if self._values is not None and not self._origin_shown:
             clipped = bool(self._values.max(initial=0.0) > self._limits[1])

@@ -59,9 +59,9 @@ class ModelRow(NamedTuple):
     """Whether the adversarial cloud is given another class than the label."""
     before: float | None = None
     after: float | None = None
-    """Confidence in the label, for the clean and for the adversarial cloud."""
+    """Confidence in one class, for the clean and for the adversarial cloud."""
     labelled: bool = True
-    """Whether the label is the true class; otherwise it is the attacked model's verdict on the clean cloud."""
+    """Whether that is the true class; where it is unknown, it is the model's own verdict on the clean cloud."""
 
     @property
     def verdict(self) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.evaluation.comparison import Comparison, ComparisonOptions
     from core.models.checkpoints import LoadedModel
 
-PRESENT = "as on the Stage"
+PRESENT = "as under the shapes"
 AUTO_TIP = (
     "Auto-PGD on two objectives, FAB, Square and clouds of other models: what remains right after all of them is the "
     "accuracy to state. Minutes for each model, and no sweep"
@@ -272,7 +272,9 @@ class EvaluationPanel(Workspace):
                 "class folders the names of a model's classes."
             )
         elif self.attack.currentData() is not None and self._current_attack() is None:
-            self.view.empty.setText("AUTO has a budget in radii: choose on the Stage an attack whose ε is one, too.")
+            self.view.empty.setText(
+                "AUTO has a budget in radii: choose under the shapes an attack whose ε is one, too."
+            )
         elif not self.can_start:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:

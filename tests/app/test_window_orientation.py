@@ -113,7 +113,7 @@ def test_up_is_found_by_trying(person: Person, y_up: Path) -> None:
     calm(person)
     assert verdict(person) == "airplane"
     assert panel.up.currentText() == "y up"
-    assert any("surest with y up" in message for message in person.messages())
+    assert any("Found y up" in message for message in person.messages())
 
 
 def test_the_true_class_of_a_file_survives_its_turns_and_the_command_turns_it_too(person: Person, y_up: Path) -> None:
