@@ -11,6 +11,7 @@ from app.shell.actions import SIDES
 
 if TYPE_CHECKING:
     from app.shell.window import Window
+    from core.live import Scene
 
 OF_THE_PAIR = (
     *("overlay", "vectors", "gradients", "critical", "link_cameras", "reset_camera", "orthographic"),
@@ -30,7 +31,6 @@ class Availability(QObject):
             store.cloudChanged,
             store.modelsChanged,
             store.attackChanged,
-            store.sceneChanged,
             store.historyChanged,
             window.controller.busyChanged,
             window.playback.playingChanged,
@@ -41,7 +41,15 @@ class Availability(QObject):
             window.area.arranged,
         ):
             changed.connect(self._update)
+        self._has_scene = False
+        store.sceneChanged.connect(self._on_scene)
         self._update()
+
+    def _on_scene(self, scene: Scene | None) -> None:
+        """There is a new scene with each move of the slider, but only the first and the end of all matter."""
+        if (scene is not None) != self._has_scene:
+            self._has_scene = scene is not None
+            self._update()
 
     def _update(self, *_: object) -> None:
         for key, can in self._rules.items():

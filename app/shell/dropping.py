@@ -65,6 +65,9 @@ def _kind(path: Path) -> Kind | None:
     return "model" if path.name.lower().endswith(tuple(endings)) else None
 
 
+DRAGS = {QEvent.Type.DragEnter, QEvent.Type.DragMove, QEvent.Type.DragLeave, QEvent.Type.Drop}
+
+
 class DropTarget(QWidget):
     """Opens what is dropped on a window. During the drag it is a frame over the part that takes it, with a sentence."""
 
@@ -82,6 +85,8 @@ class DropTarget(QWidget):
         window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() not in DRAGS:
+            return False
         if isinstance(event, QDragEnterEvent) and event.mimeData().hasUrls():
             self._show(event.mimeData())
             event.acceptProposedAction()  # also if nothing can be opened: otherwise Qt does not tell when it leaves

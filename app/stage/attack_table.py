@@ -95,6 +95,7 @@ class AttackTable(QDialog):
         for item in self.attacks.findItems(self._store.preset.upper(), Qt.MatchFlag.MatchExactly):
             item.setCheckState(Qt.CheckState.Checked)
         super().showEvent(event)
+        self._update()
 
     def _lay_out(self) -> None:
         left, head, foot, right = QVBoxLayout(), QHBoxLayout(), QHBoxLayout(), QVBoxLayout()
@@ -217,6 +218,8 @@ class AttackTable(QDialog):
         return f"{store.cloud.name} at ε {budget}, attacked through {store.primary_model.name}"
 
     def _update(self, *_: object) -> None:
+        if not self.isVisible():  # or each move of the slider would have it to do
+            return
         running, possible = self._job is not None, self._current_title
         self.run.setEnabled(bool(possible and self.ticked) and not running)
         self.copy.setEnabled(self._rows > 0)

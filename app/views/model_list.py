@@ -129,9 +129,8 @@ class ModelListView(QListView):
             metrics = QFontMetrics(theme.font(semibold=True))
             self.title_width = max((metrics.horizontalAdvance(printable(row.title)) for row in rows), default=0)
             self.verdict_width = 0
-        metrics = QFontMetrics(theme.font())
-        widths = [metrics.horizontalAdvance(row.verdict) + 2 for row in rows]  # 2: advances are rounded
-        self.verdict_width = max([self.verdict_width, *widths])
+        if [(row.title, row.verdict) for row in rows] != [(row.title, row.verdict) for row in self.rows]:
+            self._widen(rows)
         if names == [row.name for row in self.rows]:
             self._rows.update(rows)
             return
@@ -142,6 +141,14 @@ class ModelListView(QListView):
         self.setFixedHeight(ROW_HEIGHT * min(max(len(names), 1), MOST_ROWS) + 2 * FRAME)
         if self.current != before:
             self.currentModelChanged.emit(self.current)
+
+    def _widen(self, rows: Sequence[ModelRow]) -> None:
+        """Keep as much width for verdicts as the longest that was given needs; where it grows all rows are painted."""
+        metrics = QFontMetrics(theme.font())
+        widest = max((metrics.horizontalAdvance(row.verdict) + 2 for row in rows), default=0)  # advances are rounded
+        if widest > self.verdict_width:
+            self.verdict_width = widest
+            self.viewport().update()
 
     def set_current(self, name: str) -> None:
         """Make the row of a model the current one."""
@@ -243,9 +250,10 @@ class _Rows(QAbstractListModel):
         self.endResetModel()
 
     def update(self, rows: Sequence[ModelRow]) -> None:
-        self.rows = tuple(rows)
-        if rows:
-            self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
+        before, self.rows = self.rows, tuple(rows)
+        for place, (old, new) in enumerate(zip(before, rows, strict=True)):
+            if old != new:  # only those are painted again
+                self.dataChanged.emit(self.index(place), self.index(place))
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self.rows)
