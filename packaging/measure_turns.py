@@ -39,7 +39,7 @@ COLUMNS = (
     "hint for upright",
     "hint for others",
     "hint, up axis given",
-    "the same, turned about it",
+    "hint, turned about it",
 )
 DRAWS = 500
 

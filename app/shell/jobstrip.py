@@ -166,7 +166,7 @@ class JobStrip(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._show()
+        self._show_text()
 
     def _on_removed(self, job: Job) -> None:
         if not job.silent:
@@ -181,10 +181,7 @@ class JobStrip(QFrame):
             widget.setVisible(job is not None and (job.keeps_partial or widget is not self._stop))
         self._more.setVisible(others > 0)
         self._more.setText(f"+{max(1, others)} more")
-        text = printable(self._last_message if job is None else _status_line(job))
-        width = max(MIN_TEXT_WIDTH, self._text.width())
-        self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width))
-        set_tooltip(self._text, text)
+        self._show_text()
         self.changed.emit()
         if job is None:
             self._timer.stop()
@@ -202,6 +199,12 @@ class JobStrip(QFrame):
         self._pause.setEnabled(self.can_pause)
         for button in (self._stop, self._cancel):
             button.setEnabled(self.can_end)
+
+    def _show_text(self) -> None:
+        text = printable(self._last_message if self.current is None else _status_line(self.current))
+        width = max(MIN_TEXT_WIDTH, self._text.width())
+        self._text.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width))
+        set_tooltip(self._text, text)
 
     def _show_pause(self, paused: bool) -> None:
         if paused != (self._pause.text() == "Resume"):

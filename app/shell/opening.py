@@ -155,8 +155,9 @@ class Opener(QObject):
             self._newest_request = request_id
             self._orientation.show_file(sources[0])
             self._find_orientation(path)
-            if sources[0].orientation.given and not told:
-                self.info.emit(_told_before(sources[0]))
+            source = self._store.source
+            if source is not None and source.orientation.given and recent and not told:
+                self.info.emit(_told_before(source))
 
     def _on_dataset(self, dataset: Dataset, request: tuple[str, Path | None, Orientation]) -> None:
         if self._requested != request:

@@ -73,7 +73,9 @@ class OrientationPanel(QWidget):
         elif controller.busy:
             text = "Looking which way is up…"
         elif hint is not None:
-            text = f"Looks {_shown(hint.up)}" + (f" and turned {hint.turn:g}°" if hint.turn else "") + "."
+            how = f"faces another way: turn it by {hint.turn:g}°" if orientation.given else f"looks {_shown(hint.up)}"
+            how += f", then turned by {hint.turn:g}°" if hint.turn and not orientation.given else ""
+            text = f"The {what} {how}."
         elif orientation.given:
             text = _shown(orientation.up) + (f" turned to {_shown(expected)}" if orientation.up != expected else "")
             text += f", then by {orientation.turn:g}°." if orientation.turn else "."

@@ -335,8 +335,8 @@ class Window(QMainWindow):
             self.actions_[key].setText(f"{key.capitalize()} {what}".rstrip())
 
     def _show_unread(self, count: int) -> None:
-        """Count the errors at the top right, unless the log is open, which has them."""
-        if count and self.log.isVisible():
+        """Count the errors at the top right, unless the log is being read, which has them."""
+        if count and self.log.isActiveWindow():
             self.toasts.mark_read()
         else:
             self.menu_corner.show_errors(count)

@@ -277,14 +277,13 @@ class AttackPanel(QWidget):
             return
         setup = outcome.scene.setup
         names = tuple(model.card.title for model in setup.models)
-        label = setup.classes[outcome.scene.label]
         curves = OutcomeCurves(
             outcome.epsilons,
             outcome.confidence,
             outcome.wrong,
             names,
             setup.primary,
-            label,
+            tuple(setup.classes[expected] for expected in outcome.scene.expected),
             min(2, self.epsilon.scale.decimals),
         )
         self.epsilon.set_outcome(curves, "" if outcome.exact else "the attack's result, rescaled")

@@ -88,7 +88,6 @@ class AttackTable(QDialog):
         for changed in (store.cloudChanged, store.modelsChanged, store.epsilonChanged):
             changed.connect(self._update)
         store.attackChanged.connect(self._list_attacks)
-        self._update()
 
     def showEvent(self, event: QShowEvent) -> None:
         """The attack of the strip is ticked whenever the dialog is opened."""

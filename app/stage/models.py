@@ -115,15 +115,14 @@ class ModelsPanel(QWidget):
             if row.shown and scene is not None and model in scene.setup.models:
                 place, classes = scene.setup.models.index(model), scene.setup.classes
                 clean, adversarial = scene.clean_confidence[place], scene.adversarial_confidence[place]
-                true = scene.setup.cloud.label
-                kept = int(clean.argmax()) if true is None else true  # what the model should say of both clouds
+                expected = scene.expected[place]
                 row = row._replace(
                     clean=classes[clean.argmax()],
                     adversarial=classes[adversarial.argmax()],
-                    fooled=bool(adversarial.argmax() != kept),
-                    before=float(clean[kept]),
-                    after=float(adversarial[kept]),
-                    labelled=true is not None,
+                    fooled=scene.fooled()[place],
+                    before=float(clean[expected]),
+                    after=float(adversarial[expected]),
+                    labelled=scene.setup.cloud.label is not None,
                 )
             rows.append(row)
         self.list.set_rows(rows)

@@ -46,7 +46,8 @@ class OrientationController(QObject):
         self.finding = False
         """Whether the job searches for an orientation to apply; otherwise it searches for a hint."""
         self._hints: dict[tuple[object, str, Orientation], Orientation | None] = {}
-        """The hint for a file or dataset, the name of a model, and the orientation now; None if no turn is better."""
+        """For a file or dataset, the name of a model and the orientation that was given: the hint, None if no turn is
+        better. None is looked for once a turn about the up axis was given."""
         for signal in (store.cloudChanged, store.datasetChanged, store.modelsChanged):
             signal.connect(self._on_changed)
 
@@ -108,7 +109,7 @@ class OrientationController(QObject):
             self._set_orientation(self.hint)
 
     def find(self) -> None:
-        """Find and apply the right-angled turn in which the attacked model is surest of the subject."""
+        """Find and apply the right-angled turn in which the attacked model knows the subject best."""
         self._search("finding which way is up", self._on_found, finding=True)
 
     def show_file(self, source: FileSource) -> None:

@@ -29,7 +29,7 @@ TOP_CLASSES = 6  # rows unless all classes are shown
 ROW_HEIGHT, HEADER_LINE, BAR_HEIGHT = 24, 18, 7  # heights in pixels: a class, a line of the header, a bar
 HEADER_HEIGHT = 3 * HEADER_LINE  # predictions on both clouds, scale
 MARK_WIDTH, GAP = 16, 6  # in pixels: for the mark of the true class; between names and bars
-EMPTY_HINT = "The confidences of a model appear here, once there is one and a shape."
+EMPTY_HINT = "With a model and a shape, its confidence in each class is shown here."
 
 
 class ConfidenceView(QWidget):

@@ -316,7 +316,7 @@ class CurveView(QWidget):
         """The cursor's x, then each line with its value there."""
         samples = [near for series in self._series.values() if (near := series.near(self._cursor))]
         if samples:
-            yield LegendRow(f"at {self._x_label.lower()} {max(x for x, _ in samples):.6g}:")
+            yield LegendRow(f"at {self._x_label.lower()} = {max(x for x, _ in samples):.6g}:")
         for name, series in self._series.items():
             near = series.near(self._cursor)
             unit = "\u2009%" if self._y_unit == "%" else ""
@@ -333,5 +333,5 @@ class CurveView(QWidget):
 
 
 def _short(value: float) -> str:
-    """Three significant digits, in at most eight characters."""
+    """Three significant digits, or an integer above 1,000, in at most eight characters."""
     return number(value) if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"

@@ -63,15 +63,15 @@ class OutcomeCurves:
     epsilons
         (E,) rising.
     confidence
-        (M, E) confidence in ``label``, 0 to 1.
+        (M, E) confidence of each model in its class of ``labels``, 0 to 1.
     wrong
         (M, E) whether the prediction is another class.
     names
         Names of the M models.
     primary
         Index of the attacked model.
-    label
-        The class the attack moves away from.
+    labels
+        The class that each model should predict.
     decimals
         Number of decimals of epsilons in texts.
 
@@ -86,7 +86,7 @@ class OutcomeCurves:
     wrong: NDArray[np.bool_]
     names: tuple[str, ...]
     primary: int
-    label: str
+    labels: tuple[str, ...]
     decimals: int = 2
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class OutcomeCurves:
         lines = []
         for model, name in enumerate(self.names):
             confidence = np.interp(epsilon, self.epsilons, self.confidence[model])
-            name_and_class = printable(f"{name}: {self.label}")
+            name_and_class = printable(f"{name}: {self.labels[model]}")
             lines.append(f"{name_and_class} {confidence:.2f}{self._wrong_ranges_text(model)}")
         return "\n".join(lines)
 

@@ -196,7 +196,8 @@ class _Cells(QWidget):
         if highlighting:  # the text of the current cell is beside the title of its matrix
             side = self._current[0]
             start = self.title(1 if self.single else side).right()
-            beside = QRect(start, 0, self._matrix(side).right() - start, TITLE)
+            end = self.title(1).left() if side == 0 and not self.single else self.width()
+            beside = QRect(start, 0, end - start, TITLE)
             draw_text(painter, beside, self._cell_text(*self._current), caption, colours[side])
         if highlighting:
             painter.setPen(QPen(now.text, 2))
@@ -235,9 +236,10 @@ class _Cells(QWidget):
         """How many clouds of each class are right, and how many there are, beside a matrix that is alone."""
         area, font, totals = self._matrix(side), theme.tabular(theme.font(theme.CAPTION_PX)), self._totals(side)
         box = QRect(area.right() + theme.SPACE_M, 0, self.width() - area.right() - theme.SPACE_M, TITLE)
-        if max(map(QFontMetrics(font).horizontalAdvance, totals)) > box.width():
+        widest = max(QFontMetrics(font).horizontalAdvance(text) for text in (*totals, CORRECT))
+        if widest > box.width():
             return
-        box.setWidth(max(QFontMetrics(font).horizontalAdvance(text) for text in (*totals, CORRECT)))
+        box.setWidth(widest)
         draw_text(painter, box, CORRECT, font, theme.current().muted, Qt.AlignmentFlag.AlignRight)
         box.setHeight(self._cell)
         for row, text in enumerate(totals):

@@ -49,6 +49,11 @@ class Pager(QWidget):
         self._count = 0
         self._set_text(text)
 
+    def set_hint(self, text: str) -> None:
+        """Show ``text`` if there are no items."""
+        if not self._count:
+            self._set_text(text)
+
     def set_items(self, description: str, count: int) -> None:
         """Have ``count`` items with a description, and show the first."""
         self._description, self._count = description, count

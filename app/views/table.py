@@ -71,8 +71,8 @@ class ResultTable(QTableView):
         header.sortIndicatorChanged.connect(self._join_columns)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.CONTROL_HEIGHT)
-        self._first_width = MAX_WIDTH
-        """That the texts of the first column need."""
+        self._first_width = self._fitted_width = 0
+        """Width that the texts of the first column need, and that it was given."""
         self._dimmed = QGraphicsOpacityEffect(self, opacity=0.6)
         self._dimmed.setEnabled(False)
         self.setGraphicsEffect(self._dimmed)
@@ -147,7 +147,7 @@ class ResultTable(QTableView):
         header.setSortIndicatorShown(True)
         for column in range(1, len(self._columns)):
             self.setColumnWidth(column, min(self.columnWidth(column), MAX_WIDTH))
-        self._first_width = self.columnWidth(0)
+        self._first_width = self._fitted_width = self.columnWidth(0)
         self._fit_first_column()
         if header.sortIndicatorSection() >= 0:
             self._model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
@@ -162,9 +162,12 @@ class ResultTable(QTableView):
                     self.setSpan(row, column, 1, columns)
 
     def _fit_first_column(self) -> None:
-        """Make it as wide as its texts, if the others leave as much."""
+        """Make it as wide as its texts, if the others leave as much; a width that a person has given stays."""
+        if self.columnWidth(0) != self._fitted_width:
+            return
         left = self.viewport().width() - self.horizontalHeader().length() + self.columnWidth(0)
-        self.setColumnWidth(0, min(self._first_width, max(MIN_FIRST_WIDTH, left)))
+        self._fitted_width = min(self._first_width, max(MIN_FIRST_WIDTH, left))
+        self.setColumnWidth(0, self._fitted_width)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

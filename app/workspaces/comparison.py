@@ -44,6 +44,7 @@ FIGURES = {
     "sweep": ("Sweep", "Accuracy over the budget of the attack"),
     "confusion": ("Confusion", "Clouds by true and predicted class"),
 }
+TABLE_WIDTH = 450  # beside the figures, in pixels
 ROW = 20  # height of a row of the table, in pixels
 WIDE = 1000
 """Width in pixels from which the table is beside the figures; otherwise it is one of them, each as high as the work."""
@@ -99,7 +100,7 @@ class ComparisonView(QSplitter):
         self.pager = Pager("cloud")
         self._views = QStackedWidget()
         self._table_left = False
-        """Whether the table was chosen when it got a place of its own."""
+        """Whether the table was chosen when it got a place of its own, and no figure since."""
         self._lay_out()
 
         for side, view in enumerate(self.top_k):
@@ -130,7 +131,7 @@ class ComparisonView(QSplitter):
         if beside and place >= 0:
             self.insertWidget(0, self.table)
             self.setStretchFactor(1, 1)
-            self.setSizes([450, self.width() - 450])
+            self.reset_sizes()
             self._table_left = self.key == "table"
             if self._table_left:
                 self.figures["top-k"].setChecked(True)
@@ -140,6 +141,9 @@ class ComparisonView(QSplitter):
                 self.figures["table"].setChecked(True)
         self.figures["table"].setVisible(not beside)
         self._show_chosen()
+
+    def _on_figure_chosen(self) -> None:
+        self._table_left = False
 
     def _laid_out_figures(self) -> QWidget:
         head, pair, whole, group = QHBoxLayout(), QWidget(), QWidget(), QButtonGroup(self)
@@ -152,6 +156,7 @@ class ComparisonView(QSplitter):
         self._view_of = dict(zip(FIGURES, (self.table, pair, self.boxes, self.sweep, self.matrix), strict=True))
         for key, view in self._view_of.items():
             self.figures[key].toggled.connect(self._draw)
+            self.figures[key].clicked.connect(self._on_figure_chosen)
             group.addButton(self.figures[key])
             head.addWidget(self.figures[key])
             self._views.addWidget(view)
@@ -191,8 +196,14 @@ class ComparisonView(QSplitter):
             add_item(self.model, title, title)
         self.model.setCurrentIndex(titles.index(before) if before in titles else 0)
         self.model.blockSignals(False)
+        self.pager.clear("")
         self._fill_table()
         self._draw()
+
+    def reset_sizes(self) -> None:
+        """Give the table beside the figures the width of the first time."""
+        if self.table.parent() is self:
+            self.setSizes([TABLE_WIDTH, self.width() - TABLE_WIDTH])
 
     def set_stale(self, stale: bool) -> None:
         """Dim the figures, because the settings have changed since."""
@@ -250,21 +261,13 @@ class ComparisonView(QSplitter):
                 item.setFont(theme.tabular())
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(line, place, item)
+        header, heights = self.table.horizontalHeader(), []
         for column, row in enumerate(table.rows):
-            self._fit_column(column, printable(str(row[0])), [_cell_text(cell) for cell in row[1:]])
-        self.table.horizontalHeader().geometriesChanged.emit()  # its height is another, and Qt does not look
-
-    def _fit_column(self, column: int, title: str, texts: list[str]) -> None:
-        """Make a column as wide as its numbers and the longest word of its title, which may take several lines."""
-        header, words, numbers = (
-            self.table.horizontalHeader(),
-            *map(QFontMetrics, (theme.font(semibold=True), theme.tabular())),
-        )
-        widths = [words.horizontalAdvance(word) for word in title.split()]
-        widest = max(*widths, *map(numbers.horizontalAdvance, texts))
-        header.resizeSection(column, widest + HEADER_MARGIN + 2)
-        lines = words.boundingRect(QRect(0, 0, widest, HIGHEST_TITLE), Qt.TextFlag.TextWordWrap, title)
-        header.setFixedHeight(max(lines.height() + theme.SPACE_M, header.height() if column else 0))
+            width, height = _fitting(printable(str(row[0])), [_cell_text(cell) for cell in row[1:]])
+            header.resizeSection(column, width)
+            heights.append(height)
+        header.setFixedHeight(max(heights))
+        header.geometriesChanged.emit()  # as Qt does for a change that it makes: the rows begin below the titles
 
     def _show_chosen(self) -> None:
         self._views.setCurrentWidget(self._view_of[self.key])
@@ -278,7 +281,7 @@ class ComparisonView(QSplitter):
         self._show_chosen()
         if self.comparison is None:
             return
-        self.pager.clear(MARKS.get(self.key, ""))
+        self.pager.set_hint(MARKS.get(self.key, ""))
         measured = self.comparison.measurements
         match self.key:
             case "top-k":
@@ -350,6 +353,15 @@ class ComparisonView(QSplitter):
         assert self.comparison is not None
         indices, model, epsilon = self._clicked
         self.opened.emit(self.comparison.cloud(int(indices[place])), model, epsilon)
+
+
+def _fitting(title: str, numbers: list[str]) -> tuple[int, int]:
+    """Width of a column, of its numbers and the longest word of its title, and the height of that title, in pixels."""
+    bold, plain = QFontMetrics(theme.font(semibold=True)), QFontMetrics(theme.tabular())
+    words, texts = map(bold.horizontalAdvance, title.split()), map(plain.horizontalAdvance, numbers)
+    widest = max([*words, *texts], default=0)
+    lines = bold.boundingRect(QRect(0, 0, widest, HIGHEST_TITLE), Qt.TextFlag.TextWordWrap, title)
+    return widest + HEADER_MARGIN + 2, lines.height() + theme.SPACE_M
 
 
 def _cell_text(cell: str | float | None) -> str:

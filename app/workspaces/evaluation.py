@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.evaluation.comparison import Comparison, ComparisonOptions
     from core.models.checkpoints import LoadedModel
 
-PRESENT = "as under the shapes"
+PRESENT = "that of the slider"
 AUTO_TIP = (
     "Auto-PGD on two objectives, FAB, Square and clouds of other models: what remains right after all of them is the "
     "accuracy to state. Minutes for each model, and no sweep"
@@ -133,6 +133,10 @@ class EvaluationPanel(Workspace):
     @property
     def forms(self) -> Mapping[str, OptionsForm[Any]]:
         return {"options": self.form} if self._form_area.widget() is not None else {}
+
+    def reset_sizes(self) -> None:
+        super().reset_sizes()
+        self.view.reset_sizes()
 
     def saved_choices(self) -> dict[str, Any]:
         return super().saved_choices() | {"attack": self.attack.currentText(), "left_out": sorted(self._left_out)}
@@ -273,7 +277,7 @@ class EvaluationPanel(Workspace):
             )
         elif self.attack.currentData() is not None and self._current_attack() is None:
             self.view.empty.setText(
-                "AUTO has a budget in radii: choose under the shapes an attack whose ε is one, too."
+                "AUTO has a budget in radii: choose an attack for the slider whose ε is in radii, too."
             )
         elif not self.can_start:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")

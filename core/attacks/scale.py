@@ -20,7 +20,8 @@ class EpsilonScale:
     def text(self, epsilon: float) -> str:
         """A value with its unit, and with the decimals of a step: 0.100 r; more only for three significant digits."""
         decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
-        return f"{max(f'{epsilon:.{decimals}f}', f'{epsilon:.3g}', key=len)} {self.unit}"
+        fixed, short = f"{epsilon:.{decimals}f}", f"{epsilon:.3g}"
+        return f"{fixed if float(f'{float(fixed):.3g}') == float(short) else short} {self.unit}"
 
 
 MOST = 300.0

@@ -91,11 +91,12 @@ def _set_threads_and_run(
         os.environ[THREADS] = str(threads)
     if words and words[0] not in cli:  # which would load all commands, and PyTorch with them, to say so
         if os.path.lexists(words[0]):
-            raise UsageError(f"{words[0]} is no command: for the studio with this file, pointward open {words[0]}")
+            raise UsageError(f"{words[0]} is no command. To open it in the studio: pointward open {words[0]}")
         names = [name for name in cli if not name.startswith("-")]
         close = "".join(f' Did you mean "{name}"?' for name in get_close_matches(words[0], names, 1))
-        kind = "option" if words[0].startswith("-") else "command"
-        raise UsageError(f'Unknown {kind} "{words[0]}".{close} The commands are {", ".join(names)}.')
+        if words[0].startswith("-"):
+            raise UsageError(f'Unknown option "{words[0]}".')
+        raise UsageError(f'Unknown command "{words[0]}".{close} The commands are {", ".join(names)}.')
     if _is_command(*words[:1]):
         try:
             set_threads()

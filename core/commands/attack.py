@@ -144,7 +144,7 @@ def attack(
             "points": len(cloud.points),
             **frame,
             "label": classes[scene.label],
-            "label_is": "given" if true_class else "that of the dataset" if dataset else OWN_VERDICT,
+            "label_is": OWN_VERDICT if cloud.label is None else "given" if true_class else "that of the dataset",
             "clean": verdicts[0] | ({"note": scene.notes[0]} if scene.notes[0] else {}),
             "adversarial": verdicts[1],
             "fooled": scene.fooled()[0],
@@ -167,7 +167,7 @@ def _of_file(
     """The cloud of a file in the frame that a model expects; a record of that frame; a record of its origin."""
     supplied = read_cloud(file, points, seed)
     file_orientation, hint = orientation.resolve(model, lambda: [supplied.points]), None
-    if not orientation.automatic:
+    if orientation.may_have_hint:
         hint = look_for_turn(model, "The file", [supplied.points], file_orientation)
     if file_orientation.given:
         supplied = turned(supplied, file_orientation.rotation(expected_up(model.card)))

@@ -149,7 +149,7 @@ def show(result: dict[str, Any], as_json: bool, details: Collection[str] = ()) -
     if as_json:
         write(json.dumps(plain(result), indent=2))
         return
-    result = {key: value for key, value in result.items() if value is not None and key not in details}
+    result = {key: value for key, value in plain(result).items() if value is not None and key not in details}
     width = max(map(len, result), default=0)
     lines = []
     for key, value in result.items():

@@ -61,6 +61,11 @@ class OrientationChoice:
     def automatic(self) -> bool:
         return self.up == "auto"
 
+    @property
+    def may_have_hint(self) -> bool:
+        """Whether a person has not said, or asked for, all of it: there may be another axis up, or a further turn."""
+        return not (self.automatic or self.turn)
+
     def given_orientation(self) -> Orientation | None:
         """The orientation; None with ``--up auto``, when it has to be found.
 
@@ -76,7 +81,7 @@ class OrientationChoice:
         return None
 
     def resolve(self, model: LoadedModel, clouds: Callable[[], Sequence[Points]]) -> Orientation:
-        """The orientation; with ``--up auto``, the one in which the model is surest of ``clouds``, as their files are.
+        """The orientation; with ``--up auto``, the one that the model knows best, of ``clouds`` as their files are.
 
         Raises
         ------
@@ -120,15 +125,13 @@ def look_for_turn(model: LoadedModel, what: str, clouds: Sequence[Points], given
     """
     if model.typical is None or axis_named(model.card.up_axis) is None:
         return None
-    search: TurnSearch | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking which way is up")[0]
+    search: TurnSearch | None = follow(lambda cancel: search_turn(model, clouds, cancel), "looking how it stands")[0]
     if search is None:
         raise KeyboardInterrupt
     if (turn := search.hint(given)) is None:
         return None
     if given.given:
-        note(
-            f"{what} with {turn.up} up looks turned by {turn.turn - given.turn:g}° to {model.name}: try {turn.words()}."
-        )
+        note(f"{what} with {turn.up} up faces another way to {model.name}: try {turn.words()}.")
         return turn.words()
     note(f"{what} looks {turn.up} up to {model.name}, which expects {model.card.up_axis} up: try {turn.words()}.")
     return turn.words()

@@ -54,6 +54,7 @@ def attack_dataset(
     show(
         {**set_description(record), **frame, **set_measurements(attacked), "complete": complete, "out": str(out)},
         as_json,
+        trial.choice.details(attack),
     )
     return 0 if complete else STOPPED
 

@@ -148,7 +148,9 @@ def transfer(
 def _lines(rates: Mapping[Protocol, Mapping[str, Mapping[str, float]]]) -> dict[str, str]:
     """A line for each protocol and surrogate, with the mean success rate on each victim."""
     return {
-        f"{protocol}, through {surrogate}": "  ".join(f"{victim} {100 * rate:.1f} %" for victim, rate in row.items())
+        f"{protocol}, success through {surrogate}, mean over attacks": "  ".join(
+            f"{victim} {100 * rate:.1f} %" for victim, rate in row.items()
+        )
         for protocol, rows in rates.items()
         for surrogate, row in rows.items()
     }

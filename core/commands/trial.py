@@ -27,6 +27,8 @@ from core.runtime.devices import choose_device
 from core.training import dataset_of_weights
 
 AttackChanges = partial("AttackChanges", *{row.kind: None for row in PRESETS.values()})
+DETAILS = frozenset({"weights", "fingerprint", "expected_up", "given_up", "turn"})
+"""Hashes, and the axes of which the sentence on the frame tells."""
 AttackName = Annotated[str, validated(check_attack)]
 
 
@@ -76,10 +78,10 @@ class AttackChoice:
             raise UsageError(str(error)) from None
 
     def details(self, attack: AnyAttack) -> set[str]:
-        """What few people ask for: options that are as usual, hashes, and the axes of which a sentence tells."""
+        """Names of the entries of a result that few people ask for: options that are as usual, and ``DETAILS``."""
         usual = (AutoAttack() if self.attack == AUTO else preset(self.attack)).model_dump()
         unchanged = {name for name, value in attack.model_dump().items() if usual.get(name) == value}
-        return unchanged - {"epsilon", "steps"} | {"expected_up", "given_up", "turn", "weights", "fingerprint"}
+        return unchanged - {"epsilon", "steps"} | DETAILS
 
 
 FGSM = AttackChoice()
@@ -153,9 +155,8 @@ def open_in_frame(
         return data, {}
     frame = frame_record(model.card.up_axis, card.name, card.orientation, known=card.up_axis, found=choice.automatic)
     unknown_up = card.given_up is None and axis_named(card.up_axis) is None
-    only_up_said = choice.up is not None and not (choice.automatic or choice.turn)
     frame["hint"] = None
-    if unknown_up or only_up_said:
+    if choice.may_have_hint and (unknown_up or choice.up is not None):
         clouds = sample_clouds(data, model.card.points)
         if orientation.given:
             clouds = [rotated(points, orientation.rotation(expected).T) for points in clouds]

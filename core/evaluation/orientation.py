@@ -1,4 +1,4 @@
-"""Search for the orientation of clouds in a file: the right-angled turn after which a model is most confident."""
+"""Search for the orientation of clouds in a file: the right-angled turn that a model knows best."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ class TurnSearch:
     def hint(self, given: Orientation = AS_IT_IS) -> Orientation | None:
         """The best turn, if it raises the score by enough; None without calibration.
 
-        Of clouds whose orientation nobody gave it puts another axis up. Of those with a ``given`` axis up it turns them
-        about that axis.
+        Of clouds whose orientation nobody gave it puts another axis up. Of those with a ``given`` axis up, and no turn
+        about it, it turns them about that axis.
         """
         if not self.calibrated:
             return None
@@ -57,10 +57,8 @@ class TurnSearch:
             upright = np.array([turn.up == self.turns[0].up for turn in self.turns])
             gain, best = self.scores[~upright].max() - self.scores[upright].max(), self.best
         else:
-            same = [place for place, turn in enumerate(self.turns) if turn.up == (given.up or self.turns[0].up)]
-            now = next((place for place in same if self.turns[place].turn == given.turn % 360), None)
-            if now is None:  # it is no right-angled one, so a person has thought about it
-                return None
+            same = [place for place, turn in enumerate(self.turns) if turn.up == given.up]
+            now = next(place for place in same if not self.turns[place].turn)
             place = max(same, key=lambda each: self.scores[each])
             gain, best = self.scores[place] - self.scores[now], self.turns[place]
         return best if gain > HINT_GAIN / self.clouds**0.5 else None

@@ -26,9 +26,9 @@ class Outcome:
     epsilons: Array
     """(E,)"""
     confidence: Array
-    """(M, E) confidence in the scene's label."""
+    """(M, E) confidence in the class that each model should predict, see ``Scene.expected``."""
     wrong: NDArray[np.bool_]
-    """(M, E) whether another class than the label is predicted."""
+    """(M, E) whether another class is predicted."""
 
     def holds_for(self, scene: Scene) -> bool:
         """Whether ``scene`` has the same outcome: the same attack and cloud and, if rescaled, the same perturbation."""
@@ -101,4 +101,6 @@ def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.T
 
 def _outcome(scene: Scene, exact: bool, epsilons: Array, confidences: Array) -> Outcome:
     """The outcome for M models with confidences (M, E, K) at E epsilons."""
-    return Outcome(scene, exact, epsilons, confidences[:, :, scene.label], confidences.argmax(2) != scene.label)
+    expected = np.array(scene.expected)
+    of_expected = np.take_along_axis(confidences, expected[:, None, None], 2)[:, :, 0]
+    return Outcome(scene, exact, epsilons, of_expected, confidences.argmax(2) != expected[:, None])

@@ -116,6 +116,13 @@ class Scene:
         return int(self.clean_confidence[self.setup.primary].argmax()) if true_class is None else true_class
 
     @property
+    def expected(self) -> tuple[int, ...]:
+        """For each model, the class that it should predict: the true one; if that is unknown, its own clean verdict."""
+        true_class = self.setup.cloud.label
+        own = self.clean_confidence.argmax(1).tolist()
+        return tuple(own) if true_class is None else (true_class,) * len(own)
+
+    @property
     def attack_key(self) -> tuple[object, ...]:
         """Models, attack (at epsilon 0), target, seed and label: equal for scenes of one attack and the same models."""
         setup = self.setup
@@ -156,5 +163,6 @@ class Scene:
         return tuple(UNLIKE if unlike else "" for unlike in self.unlike_training)
 
     def fooled(self) -> tuple[bool, ...]:
-        """For each model, whether it predicts another class than ``label`` for the adversarial cloud."""
-        return tuple(bool(predicted != self.label) for predicted in self.adversarial_confidence.argmax(1))
+        """For each model, whether it predicts another class than the ``expected`` one for the adversarial cloud."""
+        predictions = self.adversarial_confidence.argmax(1)
+        return tuple(bool(found != wanted) for found, wanted in zip(predictions, self.expected, strict=True))

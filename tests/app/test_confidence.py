@@ -113,12 +113,12 @@ def test_the_predictions_are_in_the_accessible_description(view: ConfidenceView)
 
 
 def test_without_verdicts_the_view_says_what_to_do(view: ConfidenceView) -> None:
-    assert "once there is one" in view.accessibleDescription()
+    assert "confidence in each class" in view.accessibleDescription()
     view.set_verdicts(["chair"], [1.0], None, 0, None)
     assert where(view, theme.DARK.clean).any()
     view.set_verdicts(["chair"], None, None, 0, None)
     assert not where(view, theme.DARK.clean).any()
-    assert "once there is one" in view.accessibleDescription()
+    assert "confidence in each class" in view.accessibleDescription()
 
 
 def test_the_colours_follow_the_theme(view: ConfidenceView, qapp: QApplication) -> None:

@@ -20,7 +20,7 @@ RIGHT_AGAIN = np.array([np.abs(EPSILONS - 0.125) < 0.028, EPSILONS > 0.295])
 
 
 def outcome(wrong: np.ndarray = WRONG) -> OutcomeCurves:
-    return OutcomeCurves(EPSILONS, CONFIDENCE, wrong, ("simple", "defense"), 0, "chair")
+    return OutcomeCurves(EPSILONS, CONFIDENCE, wrong, ("simple", "defense"), 0, ("chair", "chair"))
 
 
 class SignalLog:
@@ -331,4 +331,4 @@ def test_inconsistent_arguments_are_an_error(
     confidence: np.ndarray, wrong: np.ndarray, primary: int, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        OutcomeCurves(EPSILONS, confidence, wrong, ("simple", "defense"), primary, "chair")
+        OutcomeCurves(EPSILONS, confidence, wrong, ("simple", "defense"), primary, ("chair", "chair"))

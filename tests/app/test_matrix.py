@@ -60,6 +60,20 @@ def test_the_tooltip_has_count_and_share(view):
     assert tooltip(cells(view), QPoint(2, 2)) == ""
 
 
+def test_the_text_of_the_current_cell_has_the_space_up_to_the_next_matrix_or_the_edge(view, qtbot):
+    view.resize(900, 300)
+    view.activateWindow()
+    cells(view).setFocus()
+    qtbot.waitUntil(cells(view).hasFocus)
+    QApplication.processEvents()
+    for _ in range(3):
+        QTest.keyClick(cells(view), Qt.Key.Key_Right)
+    assert cells(view)._current[0] == 1
+    title, edge = cells(view).title(1), cells(view)._matrix(1).right()
+    beside = pixels(cells(view)).astype(int)[: title.height(), edge + 2 :]
+    assert abs(beside - theme.DARK.canvas.getRgb()[:3]).max() > 60, "it goes on beyond the matrix of three classes"
+
+
 def test_arrow_keys_move_between_cells_and_into_the_other_matrix(view, qtbot):
     seen = []
     view.picked.connect(lambda *what: seen.append(what))

@@ -23,6 +23,7 @@ from app.shell import help, theme
 from app.shell.notify import Severity, Toasts, ask
 from app.shell.plain_text import button_text, multi_line, title_text, tooltip_text
 from app.shell.widgets import Label, add_item, button, check_box, tool_button
+from app.stage.verdict import TITLE
 from app.views.annotations import verdict
 from app.views.box_plot import BoxPlotView
 from app.views.confidence import HEADER_HEIGHT, ROW_HEIGHT, ConfidenceView
@@ -38,7 +39,7 @@ from core.datasets.shapes16 import make_shape
 from core.events import Done
 from core.models import build as build_model
 from core.models.checkpoints import ModelCard, save_model
-from core.runtime.text import printable
+from core.runtime.text import printable, shortened
 from tests.app.inspection import pixels, tooltip
 from tests.app.window_fixtures import person, shapes, shared_window
 
@@ -279,7 +280,7 @@ def test_plots_and_pager_show_model_names_literally(qtbot):
 
 def test_the_tooltip_of_the_outcome_has_one_line_for_each_model():
     ones = np.ones((2, 3))
-    outcome = OutcomeCurves(np.linspace(0, 0.3, 3), ones, ones > 2, (MARKUP, CONTROL), 0, FILE)
+    outcome = OutcomeCurves(np.linspace(0, 0.3, 3), ones, ones > 2, (MARKUP, CONTROL), 0, (FILE, FILE))
     assert outcome.text_at(0.1).splitlines() == [
         f"{MARKUP}: {SHOWN_FILE} 1.00",
         f"{SHOWN_CONTROL}: {SHOWN_FILE} 1.00",
@@ -332,7 +333,7 @@ def test_a_model_and_its_classes_are_shown_literally(person, run_folder, shot):
     assert [goal.itemText(k) for k in (2, 3)] == [f"towards {MARKUP}", f"towards {SHOWN_CONTROL[:-4]}"]
     boxes = [each for each in window.workspaces["evaluate"].findChildren(QCheckBox) if MARKUP in displayed(each)]
     assert len(boxes) == 1
-    assert window.stage.verdict._title.text() == f"Classes of {MARKUP}"
+    assert window.stage.verdict._title.text() == f"Classes of {shortened(MARKUP, TITLE)}"
     shot(window, "plain-text")
     check_window(window)
 

@@ -55,5 +55,9 @@ def test_the_first_column_has_what_the_others_leave_and_a_long_text_takes_severa
     assert [table.columnSpan(row, 1) for row in range(2)] == [1, 2]
     table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
     assert [table.columnSpan(row, 1) for row in range(2)] == [2, 1], "it goes with its row"
+    table.setColumnWidth(0, 60)
+    table.resize(500, 200)
+    assert table.columnWidth(0) == 60, "as a person has it"
+    table.set_rows([(good, "good"), (damaged, "bad")])
     table.resize(900, 200)
     assert table.columnWidth(0) > table.fontMetrics().horizontalAdvance(name)

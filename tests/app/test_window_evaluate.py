@@ -473,12 +473,12 @@ def auto(person, monkeypatch):
     person.choose(panel.attack, "AUTO")
     yield panel
     person.show_workspace("evaluate")
-    person.choose(panel.attack, "as under the shapes")
+    person.choose(panel.attack, "that of the slider")
     panel.result = None  # other tests look at FGSM's
 
 
 def test_auto_is_offered_and_no_weaker_than_the_attack_above(person, auto, shot):
-    person.choose(auto.attack, "as under the shapes")
+    person.choose(auto.attack, "that of the slider")
     begin(person)
     person.wait_until(lambda: auto.job is None, "the evaluation under FGSM")
     under_fgsm = auto.result

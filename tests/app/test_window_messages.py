@@ -51,6 +51,7 @@ def test_an_error_that_is_gone_is_counted_until_the_log_is_opened(person):
     assert window.log.isVisible()
     assert "The second went wrong." in window.log.text
     assert not errors.isVisible()
+    person.wait_until(window.log.isActiveWindow, "the log to be read")
     window.toasts.show(Severity.ERROR, "The third went wrong before their eyes.")
     assert not errors.isVisible()
     window.log.close()

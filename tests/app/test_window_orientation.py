@@ -65,7 +65,7 @@ def test_a_file_that_lies_is_pointed_out_and_turned_by_a_click(person: Person, y
     opened(person, supplied)
     assert panel.isVisible()
     assert panel.up.currentText() == "up as it is"
-    assert panel.state.text().startswith("Looks y up")
+    assert panel.state.text().startswith("The file looks y up")
     lying = person.store.cloud.points
     person.click(person.find(QPushButton, "Turn it"))
     calm(person)
@@ -156,7 +156,7 @@ def test_a_folder_that_lies_is_turned_by_a_click_and_opened_so_again(shapes: Pat
         person.wait_until(lambda: store.dataset is not None and store.dataset.card.name == "folder", "the folder")
         assert any("6 of the model's 16 classes present" in message for message in person.messages())
         person.wait_until(lambda: window.orientation.hint is not None, "the hint")
-        assert panel.state.text() == "Looks y up."
+        assert panel.state.text() == "The folder looks y up."
         window.library.list.setCurrentIndex(window.library.shapes.index(4))
         person.wait_for_scene()
         lying = store.cloud

@@ -71,6 +71,8 @@ def test_what_bounds_nothing_has_no_largest_distance() -> None:
         (RADII, 0.1, "0.100 r"),
         (RADII, 0.0, "0.000 r"),
         (RADII, 0.00123, "0.00123 r"),
+        (RADII, 1e-5, "1e-05 r"),
+        (RADII, 0.12345, "0.123 r"),
         (POINTS, 5.0, "5.0 %"),
         (DEGREES, 15.0, "15 °"),
         (DEGREES, 1.25, "1.25 °"),

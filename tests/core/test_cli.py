@@ -217,6 +217,23 @@ def test_a_mesh_never_seen_is_attacked_and_the_file_gives_the_printed_verdict(
     assert record["dataset"] is None
 
 
+def test_lines_say_what_differs_and_json_says_all(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesh = tmp_path / "tetrahedron.off"
+    mesh.write_text("OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 2 1\n3 0 1 3\n3 1 2 3\n3 0 3 2\n")
+    words = ("attack", str(mesh), "--model", str(trained), "--attack", "pgd", "--epsilon", "0.05", "--restarts", "0")
+    report = answer(capsys, *words)
+    assert {"momentum", "rmse_weight", "expected_up", "label_is", "out"} <= report.keys()
+    assert report["label_is"] == "the model's own verdict on the clean cloud"
+    assert run([*words]) == 0
+    lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in capsys.readouterr().out.splitlines()}
+    assert {"epsilon", "steps", "restarts", "label", "label is", "clean", "adversarial", "distances"} <= lines.keys()
+    assert not {"momentum", "rmse weight", "goal", "expected up", "out", "hint"} & lines.keys()
+    assert lines["fooled"] == ("yes" if report["fooled"] else "no")
+    assert answer(capsys, *words, "--true-class", report["label"])["label_is"] == "given"
+
+
 def test_a_map_is_written_as_figure_and_table_with_how_it_was_made(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,7 +134,8 @@ def test_one_shape_of_a_dataset_is_attacked_away_from_its_class(
 
 def test_every_attack_is_listed_with_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
     listed = answer(capsys, "attacks")
-    assert list(listed) == list(PRESETS)
+    assert list(listed) == ["auto", *PRESETS]
+    assert "FAB" in listed.pop("auto")["description"]
     assert all({"description", "bounds", "steps", "gradients_a_step", "options"} <= set(row) for row in listed.values())
     assert run(["attacks"]) == 0
     assert "Goodfellow" in capsys.readouterr().out

@@ -428,6 +428,13 @@ class TestTheCommand:
         assert report["seed"] == 0
         assert set(report["weights"]) == {"one", "two", "three"}
         assert {claim["name"]: claim["verdict"] for claim in report["claims"]}.items() <= shown.items()
+        rates = shown["success_rates"]["equal-loss"]["one"]
+        assert set(rates) == {"two", "three"}
+        assert all(0 <= rate <= 1 for rate in rates.values())
+        assert run([*words, "--protocol", "equal-loss"]) == 0
+        said = capsys.readouterr().out
+        assert f"two {100 * rates['two']:.1f} %  three {100 * rates['three']:.1f} %" in said
+        assert "undecided" in said.splitlines()[-1]
         page = Path(shown["report"]).read_text()
         assert "gaussian" in page
         assert {path.name for path in (tmp_path / "out/report/figures").glob("figure*.png")} == {

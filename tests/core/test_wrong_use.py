@@ -25,7 +25,7 @@ WRONG = [
     (("bogus",), 'Unknown command "bogus". The commands are attack, attacks, '),
     (("atack", "cloud.xyz"), 'Unknown command "atack". Did you mean "attack"?'),
     (("--bogus",), 'Unknown option "--bogus"'),
-    (("cloud.xyz",), "cloud.xyz is no command: for the studio with this file, pointward open cloud.xyz"),
+    (("cloud.xyz",), "cloud.xyz is no command. To open it in the studio: pointward open cloud.xyz"),
     (("train", "--bogus", "1"), "--bogus"),
     (("attack",), "attack needs a file, or --dataset."),
     (("attacks", "bogus"), "bogus"),
@@ -226,7 +226,7 @@ def test_a_wrong_command_line_ends_a_real_process_at_once(words: tuple[str, ...]
 
 
 def assert_nothing_but_progress(said: str) -> None:
-    bars = ("attacking", "looking which way is up", "The file looks ")
+    bars = ("attacking", "looking how it stands", "The file looks ")
     assert all(line.startswith(bars) for line in said.splitlines())
 
 

@@ -36,7 +36,7 @@ def experiments_there(experiment: Experiment) -> dict[Protocol, Experiment]:
 
 
 SuccessRates = dict[Protocol, dict[str, dict[str, float]]]
-"""By protocol, surrogate and victim: mean over the attacks that are done."""
+"""By protocol, surrogate and victim, see ``Measures.mean_rates``."""
 
 
 def report_folder(experiment: Experiment) -> tuple[Path, SuccessRates, dict[str, Verdict]]:

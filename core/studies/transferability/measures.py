@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.evaluation.bootstrap import ROUNDS, Estimate, resamples
-from core.studies.transferability.findings import Booleans, Floats, Integers, TransferFindings
+from core.studies.transferability.findings import OPTIMISERS, OTHERS, Booleans, Floats, Integers, TransferFindings
 
 Denominator = Literal["both", "surrogate", "victim", "all"]
 DENOMINATORS: Mapping[Denominator, str] = {
@@ -151,15 +151,15 @@ class Measures:
         return mean(predicted != self.findings.label[:, None], known & self.among(surrogate, attack, denominator))
 
     def mean_rates(self) -> dict[str, dict[str, float]]:
-        """Success rates by surrogate and victim, each the mean over the attacks whose samples the victim has judged."""
+        """Success rates by surrogate and victim: mean over the attacks, but controls, that all victims have judged."""
         found: dict[str, dict[str, float]] = {}
         for surrogate in self.findings.surrogates:
-            made = [attack for attack in self.attacks() if (surrogate, attack) in self.findings.made]
-            if made:
-                table = np.stack([self.rates(surrogate, attack)[0] for attack in made])
-                rates = zip(self.victims(surrogate), mean_over(table, 0).tolist(), strict=True)
-                found[surrogate] = {victim: rate for victim, rate in rates if np.isfinite(rate)}
-        return found
+            attacks = [attack for attack in self.attacks((*OPTIMISERS, *OTHERS)) if self.done(surrogate, attack)]
+            if attacks:
+                table = np.stack([self.rates(surrogate, attack)[0] for attack in attacks])
+                rates = mean_over(table, 0).tolist()
+                found[surrogate] = dict(zip(self.victims(surrogate), rates, strict=True))
+        return {surrogate: row for surrogate, row in found.items() if row}
 
     def asr(self, surrogate: str, attack: str, denominator: Denominator = "both") -> Floats:
         """Draws of the mean success rate over all victims; NaN until all are judged."""
