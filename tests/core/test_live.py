@@ -93,6 +93,18 @@ def test_an_unknown_class_is_attacked_away_from_the_verdict(models: tuple[Loaded
     assert not scene.fooled()[0]
 
 
+def test_where_the_class_is_unknown_each_model_is_fooled_by_its_own_measure(models: tuple[LoadedModel, ...]) -> None:
+    scene = attacked(setup(models, preset("fgsm"), label=None), 0.3).scene
+    own = scene.clean_confidence.argmax(1)
+    assert scene.expected == tuple(own)
+    assert scene.fooled() == tuple(scene.adversarial_confidence.argmax(1) != own)
+    assert len(set(own)) > 1, "or one class would be that of all"
+    outcome: live.Outcome = result(live.rescaled_outcome(scene, [0.0, 0.3]))
+    assert not outcome.wrong[:, 0].any()
+    assert np.allclose(outcome.confidence[:, 0], scene.clean_confidence.max(1), atol=1e-5)
+    assert attacked(setup(models, preset("fgsm"), label=2), 0.1).scene.expected == (2, 2, 2)
+
+
 def test_a_targeted_attack_raises_the_targets_confidence(models: tuple[LoadedModel, ...]) -> None:
     given = setup(models, preset("pgd", steps=5, goal="targeted"), target=2)
     scene = attacked(given, 0.2).scene
