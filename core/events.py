@@ -76,16 +76,16 @@ def result(events: Iterable[Event]) -> Any:
 
 
 def forward(
-    events: Iterable[Event], *, before: int = 0, weight: int | None = None, total: int = 0, text: str = ""
+    events: Iterable[Event], *, before: float = 0, weight: float | None = None, total: int = 0, text: str = ""
 ) -> Generator[Event, None, Done]:
     """Pass on the events of an operation that is a part of a larger one; its ``Done`` is returned, not passed on.
 
     Parameters
     ----------
     events : iterable of Event
-    before : int
+    before : float
         Pieces of the whole that were finished before this part.
-    weight : int, optional
+    weight : float, optional
         Pieces of the whole that this part stands for. With it, Progress and Step become Progress of the whole, which
         never falls even if the operation counts from 0 several times; without it they are passed on unchanged.
     total : int
@@ -106,7 +106,7 @@ def forward(
             case Progress(done, of) | Step(done, of) if weight is not None:
                 furthest = max(furthest, done / max(of, 1))
                 own = event.text if isinstance(event, Progress) else ""
-                yield Progress(before + round(weight * furthest), total, _with_label(text, own))
+                yield Progress(round(before + weight * furthest), total, _with_label(text, own))
             case Note(sentence):
                 yield Note(_with_label(text, sentence))
             case _:

@@ -10,7 +10,7 @@ in fresh draws. A cloud is attacked until that share is 0, and counts as fooled 
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,14 @@ class Stage:
         return (1 + 2 * self.attack.gradients_a_step) * self.attack.total_steps
 
 
+class _BlockProgress(NamedTuple):
+    """How many clouds were finished before a block, how many there are, and how much work one of them is."""
+
+    before: int
+    total: int
+    passes_per_cloud: int
+
+
 class AutoAttack(Options):
     """The strongest of several attacks on each cloud, within an L-infinity budget."""
 
@@ -102,7 +110,7 @@ class AutoAttack(Options):
     @property
     def caption(self) -> str:
         """Text for a title or caption."""
-        return f"auto (Auto-PGD, FAB, Square, transfer) at epsilon {self.epsilon:.3g} r"
+        return f"auto (Auto-PGD, FAB, Square, transfer) at epsilon {self.epsilon_scale.text(self.epsilon)}"
 
     def at(self, epsilon: float) -> "AutoAttack":
         """The same attack with another budget."""
@@ -162,22 +170,22 @@ def auto_set(
     rows = chosen_clouds(split, options)
     stages = attack.stages(draws_anew(model))
     passes_per_cloud = 1 + sum(stage.passes for stage in stages) + TRANSFER_PASSES * len(surrogates)
-    total = len(rows) * passes_per_cloud
     finished: list[Columns] = []
     done = 0
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         columns = stored_batch(parts, start, split, options.points)
         if columns is None:
-            strongest = yield from _attack_block(model, split, block, attack, options, cancel, surrogates, done, total)
+            progress = _BlockProgress(done, len(rows), passes_per_cloud)
+            strongest = yield from _attack_block(model, split, block, attack, options, cancel, surrogates, progress)
             if strongest is None:
                 break
             columns = columns_of(strongest)
             if parts is not None:
                 parts.write(start, columns)
         finished.append(columns)
-        done += len(block) * passes_per_cloud
-        yield Progress(done, total, f"{modality_of(split.points)} attacked")
+        done += len(block)
+        yield Progress(done, len(rows), f"{modality_of(split.points)} attacked")
         if cancel and cancel.requested:
             break
     reached = joined(finished) if finished else None
@@ -192,10 +200,9 @@ def _attack_block(
     options: EvaluationOptions,
     cancel: Cancel | None,
     surrogates: Sequence[Classifier],
-    before: int,
-    total: int,
+    progress: _BlockProgress,
 ) -> Generator[Event, None, AdversarialSet | None]:
-    """The set of one block of clouds; None if it was cancelled. ``before`` of ``total`` passes are done before it."""
+    """The set of one block of clouds; None if it was cancelled."""
     points = split.samples(block, options.points)
     random = draws_anew(model)
     until_fooled = options.model_copy(update={"stop_on_success": not random})
@@ -205,12 +212,13 @@ def _attack_block(
     stages = [(stage.name, stage.passes, model, stage.attack) for stage in attack.stages(random)]
     for number, surrogate in enumerate(surrogates, 1):
         stages.append((f"mi from model {number}", TRANSFER_PASSES, surrogate, attack.transfer_attack))
+    before: float = progress.before
     for name, passes, attacked_model, stage_attack in stages:
         attacked = yield from forward(
             make_set(attacked_model, split, stage_attack, until_fooled, cancel, rows=block[remaining]),
             before=before,
-            weight=passes * len(remaining),
-            total=total,
+            weight=passes * len(remaining) / progress.passes_per_cloud,
+            total=progress.total,
             text=name,
         )
         if not attacked.complete:
@@ -228,7 +236,7 @@ def _attack_block(
         else:
             strongest = with_stronger(strongest, remaining, part, share_of_part < share_correct[remaining])
             share_correct[remaining] = np.minimum(share_of_part, share_correct[remaining])
-        before += passes * len(block)
+        before += passes * len(block) / progress.passes_per_cloud
         remaining = np.flatnonzero(share_correct > 0)
         if not len(remaining):
             break
