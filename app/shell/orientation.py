@@ -73,9 +73,7 @@ class OrientationPanel(QWidget):
         elif controller.busy:
             text = "Looking which way is up…"
         elif hint is not None:
-            how = f"faces another way: turn it by {hint.turn:g}°" if orientation.given else f"looks {_shown(hint.up)}"
-            how += f", then turned by {hint.turn:g}°" if hint.turn and not orientation.given else ""
-            text = f"The {what} {how}."
+            text = f"{controller.hint_text(hint)}."
         elif orientation.given:
             text = _shown(orientation.up) + (f" turned to {_shown(expected)}" if orientation.up != expected else "")
             text += f", then by {orientation.turn:g}°." if orientation.turn else "."

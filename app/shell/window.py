@@ -240,6 +240,7 @@ class Window(QMainWindow):
         self.stage.models.optionsRequested.connect(self._train_again)
         self.stage.models.openClicked.connect(opener.choose_file)
         self.orientation.chosen.connect(settings.save_orientation)
+        self.orientation.hintFound.connect(self._show_hint)
         self.orientation.datasetTurned.connect(opener.open_dataset)
         self.attack_table.taken.connect(self.attack.take)
         self.strip.ended.connect(self._on_job_ended)
@@ -333,6 +334,11 @@ class Window(QMainWindow):
         """Say in the menu what Undo and Redo will change."""
         for key, what in (("undo", self.undo.next_undo), ("redo", self.undo.next_redo)):
             self.actions_[key].setText(f"{key.capitalize()} {what}".rstrip())
+
+    def _show_hint(self, text: str) -> None:
+        """Tell of a file that lies, unless the library is open, which has the hint and a button."""
+        if not self.library.isVisible():
+            self.toasts.show(Severity.INFO, f"{text}.", ("Turn it", self.orientation.follow_hint))
 
     def _show_unread(self, count: int) -> None:
         """Count the errors at the top right, unless the log is being read, which has them."""

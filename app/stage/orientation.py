@@ -36,6 +36,8 @@ class OrientationController(QObject):
     """Folder (Path) and the orientation of its files, to be saved."""
     datasetTurned = Signal(str, object)
     """Name and root (Path) of the dataset, after ``chosen``: it has to be opened again."""
+    hintFound = Signal(str)
+    """What the hint is about: "The file looks y up"; ``follow_hint`` turns it."""
     info = Signal(str)
     failed = Signal(str)
 
@@ -91,6 +93,14 @@ class OrientationController(QObject):
     def busy(self) -> bool:
         """Whether the orientation is being searched."""
         return self._job is not None
+
+    def hint_text(self, hint: Orientation) -> str:
+        """What a hint says of the subject, without a full stop."""
+        what = "file" if self.dataset is None else "folder"
+        if self.orientation.given:
+            return f"The {what} faces another way: turn it by {hint.turn:g}°"
+        turn = f", then turned by {hint.turn:g}°" if hint.turn else ""
+        return f"The {what} looks {hint.up} up{turn}".replace("-", "−")
 
     # --- what a person does ---
 
@@ -181,6 +191,8 @@ class OrientationController(QObject):
 
     def _keep_hint(self, key: tuple[object, str, Orientation], hint: Orientation | None) -> None:
         self._hints[key] = hint
+        if hint is not None:
+            self.hintFound.emit(self.hint_text(hint))
         while len(self._hints) > MAX_HINTS:
             del self._hints[next(iter(self._hints))]
 

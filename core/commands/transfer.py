@@ -193,8 +193,8 @@ def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, 
         files[shown] = path
     if not files:
         raise UsageError(
-            f"No {role} of the zoo is trained on {dataset}: name some models, or train the zoo with `pointward zoo "
-            "train` and give --zoo."
+            f"No {role} of the zoo is trained on {dataset}: name models with --{role}s, or train the zoo with "
+            "`pointward zoo train` and give --zoo."
         )
     if absent:
         note(f"Not trained on {dataset}: {', '.join(absent)}. The {role}s are {', '.join(files)}.")

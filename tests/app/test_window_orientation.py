@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QPushButton
+from PySide6.QtWidgets import QFileDialog, QPushButton, QToolButton
 
 from app.shell import settings
 from core.clouds.files import write_cloud
@@ -76,6 +76,22 @@ def test_a_file_that_lies_is_pointed_out_and_turned_by_a_click(person: Person, y
     orientation = person.store.source.orientation
     assert np.array_equal(person.store.cloud.points, rotated(lying, orientation.rotation("z")))
     assert settings.orientation_of(supplied.parent) == orientation
+
+
+def test_where_the_library_is_hidden_a_message_tells_of_a_file_that_lies_and_turns_it(
+    person: Person, y_up: Path
+) -> None:
+    window = person.window
+    window.actions_["library"].trigger()
+    assert not window.library.isVisible()
+    opened(person, y_up / "test" / "guitar" / "guitar_2.xyz")
+    assert "The file looks y up" in person.messages()[-1]
+    person.click(next(each for each in window.toasts.visible[-1].findChildren(QToolButton) if each.text() == "Turn it"))
+    calm(person)
+    assert verdict(person) == "guitar"
+    assert person.store.source.orientation.up == "y"
+    window.actions_["library"].trigger()
+    assert window.library.isVisible()
 
 
 def test_an_axis_is_chosen_with_the_keyboard_and_the_shape_turned_by_the_button(person: Person, y_up: Path) -> None:
