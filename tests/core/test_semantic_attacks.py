@@ -210,6 +210,6 @@ def test_each_transform_is_a_preset_whose_epsilon_has_its_unit() -> None:
     assert units == {name: "°" if name in ("rotate", "rotate-z", "twist") else "%" for name in TRANSFORMS}
     assert all(preset(name).epsilon <= preset(name).epsilon_scale.highest for name in PRESETS)
     assert preset("twist", epsilon=20.0).caption == "worst twist at epsilon 20 °, 20 steps"
-    assert preset("drop", epsilon=5.0).caption == "point-dropping attack at epsilon 5 %, 20 steps"
+    assert preset("drop", epsilon=5.0).caption == "point-dropping attack at epsilon 5.0 %, 20 steps"
     with pytest.raises(ValueError, match="there is no such name; there are rotate"):
         preset("rotate", transform="bend")
