@@ -223,7 +223,10 @@ class Person:
         """Click on a workspace in the rail; returns what is beside the Stage."""
         self.click(self.window.area.rail.button(self.window.actions_[action_key(key)]))
         assert self.window.area.workspace == key
-        QApplication.processEvents()  # lays it out
+        size = None
+        while size != self.window.pair.size():  # until it is laid out: a strip in two rows takes space of the shapes
+            size = self.window.pair.size()
+            QApplication.processEvents()
         return self.window.workspaces.get(key)
 
     def choose_export(self, panel: Workspace, text: str) -> None:
