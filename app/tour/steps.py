@@ -16,6 +16,7 @@ from app.tour.driver import TourError, UiDriver
 from app.workspaces.evaluation import EvaluationPanel
 from app.workspaces.latents import LatentsPanel
 from app.workspaces.training import TrainingPanel
+from app.workspaces.transfer import TransferPanel
 
 
 class Tour(UiDriver):
@@ -36,6 +37,7 @@ class Tour(UiDriver):
             self._train()
             self._evaluate()
             self._map_latents()
+            self._transfer()
             self._light()
         except TourError as error:
             self.errors.append(str(error))
@@ -199,6 +201,31 @@ class Tour(UiDriver):
         panel.export_figure(figure.with_suffix(".png"))
         panel.export_coordinates(table)
         self.record_step("exported the figure and its coordinates", files=[figure.name, "latents.png", table.name])
+
+    def _transfer(self) -> None:
+        """Attack clouds through the first model, show them to the others, and open a cloud of the first cell."""
+        window, panel = self.window, self.show_workspace("transfer")
+        assert isinstance(panel, TransferPanel)
+        assert panel.setup is not None
+        self.type(panel.setup.form, "samples", "16")
+        self.type(panel.setup.form, "points", "128")
+        panel.setup.attacks.tick(("m-gd", "fgsm"))
+        QTest.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+        self.wait_until(lambda: panel.job is not None, "the transfer experiment to start")
+        self.wait_until(lambda: panel.job is None, "the transfer experiment")
+        measures = panel.results.measures
+        assert measures is not None
+        self.record_step(
+            f"attacked through {', '.join(measures.findings.surrogates)} and asked the others",
+            success_rates=measures.mean_rates(),
+        )
+        rates = panel.results.map
+        QTest.mouseClick(rates, Qt.MouseButton.LeftButton, pos=rates.cell(0, 0).center())
+        cloud = window.store.cloud
+        assert cloud is not None
+        self.wait_until(lambda: self.scene_of(cloud.name), f"the verdicts on {cloud.name}")
+        self.record_step(f"clicked a cell: {panel.results.pager.text}", **self.scene_summary())
+        self.picture("transfer")
 
     def _light(self) -> None:
         self.window.actions_["theme_light"].trigger()

@@ -106,7 +106,7 @@ class HeatMap(QWidget):
 
     def _lay_out(self) -> None:
         metrics = QFontMetrics(theme.font(theme.CAPTION_PX, semibold=True))
-        widest = max((metrics.horizontalAdvance(printable(name)) for name in self._rows), default=0)
+        widest = max((metrics.horizontalAdvance(printable(name)) + 2 for name in self._rows), default=0)  # rounded
         longest = max((metrics.horizontalAdvance(printable(name)) for name in self._columns), default=0)
         left = min(max(widest, metrics.horizontalAdvance(f"{self._axes[0]} ↓")), MAX_NAME_WIDTH) + theme.SPACE_S
         count_x, count_y = max(1, len(self._columns)), max(1, len(self._rows))

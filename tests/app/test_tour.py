@@ -28,6 +28,7 @@ STEPS_IN_ORDER = (
     "made a t-SNE map",
     "the marker moved over the map",
     "exported the figure",
+    "attacked through pointnet-simple",
     "switched to the light theme",
 )
 
@@ -80,6 +81,9 @@ def test_the_report_contains_the_results_of_each_step(tour):
     verdict = clicked["verdicts"]["pointnet-simple"]
     assert verdict["adversarial"][0] == predicted != true
     assert len(step_with(report, "the marker moved")["marker"]) == 2
+    (rates,) = step_with(report, "attacked through pointnet-simple")["success_rates"].values()
+    assert len(rates) >= 3
+    assert all(0 <= rate <= 1 for rate in rates.values())
     latencies = report["slider_to_paint_ms"]
     assert latencies["n"] == len(latencies["all"]) > 50
     assert 0 < latencies["median"] <= latencies["p95"] <= latencies["max"]
