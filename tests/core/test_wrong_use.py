@@ -104,7 +104,10 @@ WRONG = [
     (("transfer", "--out", "t", "--samples", "0"), "samples"),
     (("transfer", "--out", "t", "--address", "head:6379"), "--address is that of a Ray cluster"),
     (("transfer", "--out", "t", "--surrogates", ","), "No surrogate of the zoo is trained on modelnet16"),
-    (("transfer", "--out", "t", "--dataset", "shapes16"), "No surrogate of the zoo is trained on shapes16: name some"),
+    (
+        ("transfer", "--out", "t", "--dataset", "shapes16"),
+        "No surrogate of the zoo is trained on shapes16: name models with --surrogates",
+    ),
     (("transfer", "--out", "t", "--surrogates", "nothing-there"), "There is no such model"),
     (
         ("transfer", "--out", "t", "--surrogates", "pointnet-simple", "--victims", "pointnet-pgd,runs/pointnet-pgd"),
