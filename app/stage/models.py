@@ -106,6 +106,7 @@ class ModelsPanel(QWidget):
     def _show(self, *_: object) -> None:
         store, scene = self._store, self._store.scene
         primary = store.primary_model
+        fooled, expected = ((), ()) if scene is None else (scene.fooled(), scene.expected)
         rows = []
         for model in sorted(store.models, key=lambda each: each.name != store.primary):
             fits = primary is not None and model.card.classes == primary.card.classes
@@ -115,13 +116,12 @@ class ModelsPanel(QWidget):
             if row.shown and scene is not None and model in scene.setup.models:
                 place, classes = scene.setup.models.index(model), scene.setup.classes
                 clean, adversarial = scene.clean_confidence[place], scene.adversarial_confidence[place]
-                expected = scene.expected[place]
                 row = row._replace(
                     clean=classes[clean.argmax()],
                     adversarial=classes[adversarial.argmax()],
-                    fooled=scene.fooled()[place],
-                    before=float(clean[expected]),
-                    after=float(adversarial[expected]),
+                    fooled=fooled[place],
+                    before=float(clean[expected[place]]),
+                    after=float(adversarial[expected[place]]),
                     labelled=scene.setup.cloud.label is not None,
                 )
             rows.append(row)

@@ -6,29 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRect, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QResizeEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QHBoxLayout,
-    QHeaderView,
     QSplitter,
     QStackedWidget,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
-from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, add_item, tool_button
 from app.views.box_plot import BoxPlotView
 from app.views.curves import CurveView, line_look
 from app.views.matrix import MatrixView
 from app.views.pager import Pager
-from core.runtime.text import printable
+from app.workspaces.comparison_table import ComparisonTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +41,6 @@ FIGURES = {
     "confusion": ("Confusion", "Clouds by true and predicted class"),
 }
 TABLE_WIDTH = 450  # beside the figures, in pixels
-ROW = 20  # height of a row of the table, in pixels
 WIDE = 1000
 """Width in pixels from which the table is beside the figures; otherwise it is one of them, each as high as the work."""
 MARKS = {
@@ -55,8 +50,6 @@ MARKS = {
     "confusion": "Click a cell to see its clouds. The colour is the share of the true class.",
 }
 """What a click on a mark of each figure does."""
-HIGHEST_TITLE = 200  # in pixels
-HEADER_MARGIN = 2 * theme.SPACE_S  # of a header of the table, in pixels, as in the style sheet
 
 
 class ComparisonView(QSplitter):
@@ -70,17 +63,7 @@ class ComparisonView(QSplitter):
         self.comparison: Comparison | None = None
         self._clicked: tuple[NDArray[np.int64], str, float | None] = (np.empty(0, np.int64), "", None)
         """Indices of clouds in the comparison (n,), model and epsilon of the clicked mark, for ``opened``."""
-        self.table = QTableWidget()
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
-        self.table.setShowGrid(False)
-        self.table.setTabKeyNavigation(False)
-        self.table.setAccessibleName("Measurements of every model")
-        right, bottom = Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignBottom
-        self.table.horizontalHeader().setDefaultAlignment(right | bottom | Qt.TextFlag.TextWordWrap)
-        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.table.verticalHeader().setMinimumSectionSize(ROW)
-        self.table.verticalHeader().setDefaultSectionSize(ROW)
+        self.table = ComparisonTable()
 
         self.figures = {
             key: tool_button(text, role="flat", tip=tip, checkable=True) for key, (text, tip) in FIGURES.items()
@@ -109,7 +92,6 @@ class ComparisonView(QSplitter):
         self.sweep.picked.connect(self._pick_budget)
         self.matrix.picked.connect(self._pick_cell)
         self.pager.itemChosen.connect(self._open)
-        theme.notifier.changed.connect(self._fill_table)
 
     def _lay_out(self) -> None:
         self.table.hide()
@@ -197,7 +179,7 @@ class ComparisonView(QSplitter):
         self.model.setCurrentIndex(titles.index(before) if before in titles else 0)
         self.model.blockSignals(False)
         self.pager.clear("")
-        self._fill_table()
+        self.table.set_comparison(comparison)
         self._draw()
 
     def reset_sizes(self) -> None:
@@ -242,32 +224,6 @@ class ComparisonView(QSplitter):
                 return figures.confusion_pair(before.confusion(), after.confusion(), self.comparison.classes)
 
     # --- drawing ---------------------------------------------------------------------------------------------------
-
-    def _fill_table(self) -> None:
-        """One column for each model and one row for each number: there are few models."""
-        if self.comparison is None:
-            return
-        colours, table = theme.current(), self.comparison.table()
-        names = table.columns[1:]
-        self.table.setRowCount(len(names))
-        self.table.setColumnCount(len(table.rows))
-        self.table.setVerticalHeaderLabels(names)  # they stay where they are while the models are scrolled
-        self.table.setHorizontalHeaderLabels([printable(str(row[0])) for row in table.rows])
-        set_tooltip(self.table, table.note, wrap=True)
-        for line, cells in enumerate(zip(*(row[1:] for row in table.rows), strict=True)):
-            for place, cell in enumerate(cells):
-                item = QTableWidgetItem(_cell_text(cell))
-                item.setForeground(colours.clean if names[line].startswith("Clean") else colours.adv)
-                item.setFont(theme.tabular())
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.table.setItem(line, place, item)
-        header, heights = self.table.horizontalHeader(), []
-        for column, row in enumerate(table.rows):
-            width, height = _fitting(printable(str(row[0])), [_cell_text(cell) for cell in row[1:]])
-            header.resizeSection(column, width)
-            heights.append(height)
-        header.setFixedHeight(max(heights))
-        header.geometriesChanged.emit()  # as Qt does for a change that it makes: the rows begin below the titles
 
     def _show_chosen(self) -> None:
         self._views.setCurrentWidget(self._view_of[self.key])
@@ -353,20 +309,6 @@ class ComparisonView(QSplitter):
         assert self.comparison is not None
         indices, model, epsilon = self._clicked
         self.opened.emit(self.comparison.cloud(int(indices[place])), model, epsilon)
-
-
-def _fitting(title: str, numbers: list[str]) -> tuple[int, int]:
-    """Width of a column, of its numbers and the longest word of its title, and the height of that title, in pixels."""
-    bold, plain = QFontMetrics(theme.font(semibold=True)), QFontMetrics(theme.tabular())
-    words, texts = map(bold.horizontalAdvance, title.split()), map(plain.horizontalAdvance, numbers)
-    widest = max([*words, *texts], default=0)
-    lines = bold.boundingRect(QRect(0, 0, widest, HIGHEST_TITLE), Qt.TextFlag.TextWordWrap, title)
-    return widest + HEADER_MARGIN + 2, lines.height() + theme.SPACE_M
-
-
-def _cell_text(cell: str | float | None) -> str:
-    """A number with three significant digits, zeros included; or a text."""
-    return f"{cell:#.3g}".rstrip(".") if isinstance(cell, float) else printable(cell or "–")
 
 
 def _curve_name(measured: ModelMeasurement) -> str:

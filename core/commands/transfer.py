@@ -101,6 +101,7 @@ def transfer(
     """
     from core.studies.transferability.experiment import DatasetPlace, Experiment  # half a second to import
     from core.studies.transferability.folder_report import report_folder
+    from core.studies.transferability.measures import Measures
     from core.studies.transferability.protocols import USUAL_EPSILON, kind_of
     from core.studies.transferability.sweep import Workers, run_transfer
 
@@ -137,7 +138,8 @@ def transfer(
         if not complete:
             note(f"Stopped. What is finished is in {out}; the same command goes on there.")
             break
-    page, rates, claims = report_folder(experiment)
+    page, findings, claims = report_folder(experiment)
+    rates = {protocol: Measures(each).mean_rates() for protocol, each in findings.items()}
     if as_json:
         show({"report": str(page), "complete": complete, "success_rates": rates, **claims}, as_json)
     else:

@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QGraphicsVie
 from app.shell import theme
 from app.shell.progress import Status
 from app.views.box_plot import OFFSET
-from app.workspaces.comparison import ROW, WIDE
+from app.workspaces.comparison import WIDE
+from app.workspaces.comparison_table import ROW
 from tests.app.inspection import pixels, where
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer

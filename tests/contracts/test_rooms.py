@@ -59,6 +59,7 @@ def test_that(rule: str) -> None:
 SHARED = {
     "base",
     "comparison",
+    "comparison_table",
     "latent_picks",
     "run_curves",
     "run_list",

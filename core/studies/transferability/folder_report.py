@@ -35,16 +35,12 @@ def experiments_there(experiment: Experiment) -> dict[Protocol, Experiment]:
     return found
 
 
-SuccessRates = dict[Protocol, dict[str, dict[str, float]]]
-"""By protocol, surrogate and victim, see ``Measures.mean_rates``."""
-
-
-def report_folder(experiment: Experiment) -> tuple[Path, SuccessRates, dict[str, Verdict]]:
+def report_folder(experiment: Experiment) -> tuple[Path, dict[Protocol, TransferFindings], dict[str, Verdict]]:
     """Write the report on all protocols in the folder of an experiment, finished or not.
 
     Returns
     -------
-    page, rates, answers : its file, the success rates, and what it says of each claim of the papers.
+    page, findings, answers : its file, what it is about, and what it says of each claim of the papers.
     """
     experiments = experiments_there(experiment)
     findings = {protocol: Stored(each).findings() for protocol, each in experiments.items()}
@@ -67,8 +63,7 @@ def report_folder(experiment: Experiment) -> tuple[Path, SuccessRates, dict[str,
         up=card.drawn_up,
         value_range=(0.0, 1.0) if card.image is None else card.image.value_range,
     )
-    rates = {protocol: Measures(each).mean_rates() for protocol, each in findings.items()}
-    return folder / "report.html", rates, answers
+    return folder / "report.html", findings, answers
 
 
 def _is_whole(findings: TransferFindings) -> bool:
