@@ -223,10 +223,9 @@ class Person:
         """Click on a workspace in the rail; returns what is beside the Stage."""
         self.click(self.window.area.rail.button(self.window.actions_[action_key(key)]))
         assert self.window.area.workspace == key
-        size = None
-        while size != self.window.pair.size():  # until it is laid out: a strip in two rows takes space of the shapes
-            size = self.window.pair.size()
-            QApplication.processEvents()
+        QApplication.processEvents()  # lays it out
+        strip = self.window.attack  # in a narrow column it has two rows, which its parents are told one after the other
+        self.wait_until(lambda: strip.height() >= strip.minimumSizeHint().height(), "the strip to have its rows")
         return self.window.workspaces.get(key)
 
     def choose_export(self, panel: Workspace, text: str) -> None:
