@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QByteArray, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
@@ -207,15 +207,23 @@ def icon(name: str, token: str = "text") -> QIcon:
     """
     made = QIcon()
     for mode, shade in ((QIcon.Mode.Normal, token), (QIcon.Mode.Disabled, "disabled")):
-        renderer = QSvgRenderer(QByteArray(_svg(name, getattr(_current, shade)).encode()))
+        colour = getattr(_current, shade)
         for pixels in (16, 20, 24, 32, 48, 64):
-            picture = QPixmap(pixels, pixels)
-            picture.fill(Qt.GlobalColor.transparent)
-            painter = QPainter(picture)
-            renderer.render(painter)
-            painter.end()
-            made.addPixmap(picture, mode)
+            made.addPixmap(_rendered(name, colour, pixels), mode)
     return made
+
+
+def _rendered(name: str, colour: QColor, pixels: int) -> QPixmap:
+    key = f"{name} {colour.name()} {pixels}"
+    picture = QPixmapCache.find(key)
+    if picture is None:
+        picture = QPixmap(pixels, pixels)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
+        QSvgRenderer(QByteArray(_svg(name, colour).encode())).render(painter)
+        painter.end()
+        QPixmapCache.insert(key, picture)
+    return picture
 
 
 def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:

@@ -1,5 +1,7 @@
 """Helper functions for painting."""
 
+from functools import lru_cache
+
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QPainter, QPen
 
@@ -40,8 +42,12 @@ def draw_text(
     """Draw plain text in one line, vertically centred in `box`, with an ellipsis if it is too long."""
     painter.setFont(font)
     painter.setPen(colour)
-    shown = QFontMetrics(font).elidedText(printable(text), Qt.TextElideMode.ElideRight, box.width())
-    painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
+    painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, _elided(text, font, box.width()))
+
+
+@lru_cache(maxsize=512)
+def _elided(text: str, font: QFont, width: int) -> str:
+    return QFontMetrics(font).elidedText(printable(text), Qt.TextElideMode.ElideRight, width)
 
 
 def draw_focus_frame(painter: QPainter, area: QRect) -> None:

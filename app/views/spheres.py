@@ -1,4 +1,4 @@
-"""Points of a cloud as shaded spheres with smooth edges: one OpenGL item, one buffer, two draw calls."""
+"""Points of a cloud as shaded spheres with smooth edges: one OpenGL item, one buffer, one draw call."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,25 +31,27 @@ void main() {
     point_colour = colour;
 }
 """
-# A sphere is drawn twice: its opaque inside, which also fills the depth buffer, then its outermost pixel, blended. That
-# gives smooth edges without sorting, and without multisampling, which is slow in a software rasteriser.
+# Spheres are drawn from far to near, so that the outermost pixel of each can be blended with what is behind it: smooth
+# edges without multisampling, which is slow in a software rasteriser, as `pow` is.
 _FRAGMENT = """#version 120
 varying vec3 point_colour;
 varying float pixel_radius;
 varying float fog_amount;
 uniform vec3 background;
 uniform float ambient;
-uniform bool edge;
 const vec3 light = vec3(-0.38, 0.60, 0.70);
 
 void main() {
     vec2 at = gl_PointCoord * 2.0 - 1.0;
     float from_centre = length(at);
     float coverage = clamp((1.0 - from_centre) * pixel_radius, 0.0, 1.0);
-    if (coverage <= 0.0 || edge == (coverage >= 1.0)) discard;
+    if (coverage <= 0.0) discard;
     vec3 normal = vec3(at.x, -at.y, sqrt(max(0.0, 1.0 - from_centre * from_centre)));
-    float lighting = ambient + (1.0 - ambient) * max(dot(normal, light), 0.0);
-    float specular = 0.22 * pow(max(reflect(-light, normal).z, 0.0), 18.0);
+    float towards_light = dot(normal, light);
+    float lighting = ambient + (1.0 - ambient) * max(towards_light, 0.0);
+    float reflected = max(2.0 * towards_light * normal.z - light.z, 0.0);  // of the light, towards the camera
+    float squared = reflected * reflected, fourth = squared * squared, eighth = fourth * fourth;
+    float specular = 0.22 * eighth * eighth * squared;
     gl_FragColor = vec4(mix(point_colour * lighting + specular, background, fog_amount), coverage);
 }
 """
@@ -68,7 +70,6 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         self.points: NDArray[np.float32] = np.empty((0, 3), np.float32)
         self.radius = 0.02
         self._vertices: NDArray[np.float32] = np.empty((0, 6), np.float32)
-        self._needs_upload = False
         self._buffer = QOpenGLBuffer(QOpenGLBuffer.Type.VertexBuffer)
         self._program: QOpenGLShaderProgram | None = None
 
@@ -77,7 +78,6 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         self.points = np.ascontiguousarray(points, np.float32)
         self._vertices = np.concatenate([self.points, colours], axis=1, dtype=np.float32)
         self.radius = radius
-        self._needs_upload = True
         self.update()
 
     def paint(self) -> None:
@@ -100,7 +100,7 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         ):
             program.setUniformValue1f(program.uniformLocation(name), value)
         program.setUniformValue1i(program.uniformLocation("orthographic"), int(view.orthographic))
-        self._upload()
+        self._upload(np.argsort(-view.project(self.points)[2]))
         position, colour = program.attributeLocation("position"), program.attributeLocation("colour")
         program.enableAttributeArray(position)
         program.enableAttributeArray(colour)
@@ -108,27 +108,20 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         program.setAttributeBuffer(colour, GL.GL_FLOAT, 12, 3, 24)
         GL.glEnable(GL.GL_POINT_SPRITE)
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
-        program.setUniformValue1i(program.uniformLocation("edge"), 0)
-        GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
         GL.glEnable(GL.GL_BLEND)
         GL.glBlendFuncSeparate(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA, GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA)
-        GL.glDepthMask(False)
-        program.setUniformValue1i(program.uniformLocation("edge"), 1)
         GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
-        GL.glDepthMask(True)
         GL.glDisable(GL.GL_BLEND)
         program.disableAttributeArray(position)
         program.disableAttributeArray(colour)
         self._buffer.release()
         program.release()
 
-    def _upload(self) -> None:
+    def _upload(self, order: NDArray[np.intp]) -> None:
         if not self._buffer.isCreated():
             self._buffer.create()
         self._buffer.bind()
-        if self._needs_upload:
-            self._buffer.allocate(self._vertices.tobytes(), self._vertices.nbytes)
-            self._needs_upload = False
+        self._buffer.allocate(self._vertices[order].tobytes(), self._vertices.nbytes)
 
     def _compiled_program(self) -> QOpenGLShaderProgram:
         if self._program is None:

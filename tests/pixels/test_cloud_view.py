@@ -149,6 +149,14 @@ def test_nearer_points_hide_farther_ones(qtbot, chair):
     assert view.point_at(centre.x(), centre.y()) == 1
 
 
+def test_the_picture_does_not_depend_on_the_order_of_the_points(view, qtbot, chair):
+    mixed = np.random.default_rng(3).permutation(len(chair))
+    other = make(qtbot, chair[mixed])
+    for each in (view, other):
+        each.set_camera({**each.camera(), "azimuth": 30.0})
+    assert np.array_equal(pixels(view.grab().toImage()), pixels(other.grab().toImage()))
+
+
 def test_views_in_two_windows_both_draw(qtbot, chair):
     first, second = make(qtbot, chair), make(qtbot, chair)
     assert share(first) == share(second) > 0.1
