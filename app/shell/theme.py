@@ -217,10 +217,11 @@ def _rendered(name: str, colour: QColor, pixels: int) -> QPixmap:
     key = f"{name} {colour.name()} {pixels}"
     picture = QPixmapCache.find(key)
     if picture is None:
+        renderer = QSvgRenderer(QByteArray(_svg(name, colour).encode()))
         picture = QPixmap(pixels, pixels)
         picture.fill(Qt.GlobalColor.transparent)
         painter = QPainter(picture)
-        QSvgRenderer(QByteArray(_svg(name, colour).encode())).render(painter)
+        renderer.render(painter)
         painter.end()
         QPixmapCache.insert(key, picture)
     return picture

@@ -50,6 +50,7 @@ def slider(qtbot: QtBot) -> EpsilonSlider:
     with qtbot.waitExposed(window):
         window.show()
     window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     elsewhere.setFocus()
     slider.window_kept_alive = window
     return slider
