@@ -75,6 +75,7 @@ class JobList(QObject):
         self._closed = True
         for job in reversed(self.jobs.copy()):  # the queued ones first, so that none of them starts
             job.stop_and_keep()
+        self._schedule()  # the window may be closed by what follows the end of a job, before the list is told of it
         if self.jobs:
             loop = QEventLoop()
             self.emptied.connect(loop.quit)

@@ -363,6 +363,15 @@ def test_that_closing_waits_only_so_long_for_a_job_that_does_not_end(qtbot):
     assert job.status is Status.STOPPED
 
 
+def test_that_closing_does_not_wait_for_a_job_whose_result_closes_the_window(qtbot):
+    jobs, closed = JobList(), []
+    job = jobs.submit("one", lambda: iter([Done(1, complete=True)]), Cancel())
+    job.finished_ok.connect(lambda _: closed.append(jobs.close(0.05)))
+    qtbot.waitUntil(lambda: closed != [])
+    assert closed == [True]
+    assert jobs.jobs == []
+
+
 def test_that_a_job_with_too_many_undelivered_events_waits_and_can_be_cancelled(qtbot, begin):
     made = []
 
