@@ -14,8 +14,8 @@ def move_focus(parts: Sequence[QWidget], forward: bool) -> bool:
 
     Returns whether there is any. The present focus may be in a widget that was just hidden or disabled.
     """
-    widgets = [widget for part in parts for widget in _as_laid_out(part)]
     focused = QApplication.focusWidget()
+    widgets = [widget for part in parts for widget in _as_laid_out(part, focused)]
     step = 1 if forward else -1
     start = widgets.index(focused) if focused in widgets else -1 if forward else len(widgets)
     for distance in range(1, len(widgets) + 1):
@@ -41,14 +41,18 @@ def _scroll_to(widget: QWidget) -> None:
         parent = parent.parentWidget()
 
 
-def _as_laid_out(widget: QWidget) -> Iterator[QWidget]:
-    """A widget and all in it; what is in no layout comes last, windows of their own do not come."""
+def _as_laid_out(widget: QWidget, focused: QWidget | None) -> Iterator[QWidget]:
+    """A widget and all in it that is visible or around the focus; what is in no layout comes last.
+
+    Windows of their own do not come.
+    """
     yield widget
-    ordered = list(_in_splitter(widget) if isinstance(widget, QSplitter) else _in_layout(widget.layout()))
-    others = [each for each in widget.children() if isinstance(each, QWidget) and each not in ordered]
+    ordered = dict.fromkeys(_in_splitter(widget) if isinstance(widget, QSplitter) else _in_layout(widget.layout()))
+    others = (each for each in widget.children() if isinstance(each, QWidget) and each not in ordered)
     for child in (*ordered, *others):
-        if not child.isWindow():
-            yield from _as_laid_out(child)
+        around_focus = focused is not None and (child is focused or child.isAncestorOf(focused))
+        if not child.isWindow() and (child.isVisible() or around_focus):
+            yield from _as_laid_out(child, focused)
 
 
 def _in_splitter(splitter: QSplitter) -> Iterator[QWidget]:

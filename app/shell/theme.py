@@ -155,7 +155,9 @@ def _apply_colours(scheme: Qt.ColorScheme) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     _current = LIGHT if scheme == Qt.ColorScheme.Light else DARK
-    app.setStyle("Fusion")
+    app.setStyleSheet("")  # to replace one takes Qt four times as long as to remove it and to set the other
+    if app.style().name() != "fusion":
+        app.setStyle("Fusion")
     app.setPalette(_palette(_current))
     app.setStyleSheet(_style_sheet(_current))
     app.setFont(font())

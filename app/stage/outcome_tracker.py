@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OUTCOME_PLACES = 31
 """Epsilons at which the outcome is computed, from 0 to the end of the slider."""
+MOST_KEPT = 8
+"""Outcomes that are kept for scenes that are shown again."""
 MOST_STEPS = 100
 """An attack of more steps is not repeated at every epsilon of the grid."""
 
@@ -33,19 +35,22 @@ class OutcomeTracker:
         self._cancel = Cancel()
         self._swept_confidences: list[NDArray[np.float32]] = []  # (M, K) for each epsilon done so far
         self._failed_outcome: Outcome | None = None  # of the sweep that failed
+        self._kept: list[Outcome] = []  # the latest last; each holds the models that it is of
+        store.modelsChanged.connect(self._forget_unloaded_models)
 
     def rescaled_work(self) -> Work | None:
-        """The outcome of the scene's rescaled perturbation; None if the present outcome belongs to the scene."""
+        """The outcome of the scene's rescaled perturbation; None if the present one or one that is kept belongs to it."""
         from core import live
 
-        store = self._store
-        if store.scene is None or (store.outcome is not None and store.outcome.holds_for(store.scene)):
-            return None
-        store.set_outcome(None)
-        if store.scene.step == 0:  # the clean cloud has no perturbation
+        store, scene = self._store, self._store.scene
+        if scene is None or (store.outcome is not None and store.outcome.holds_for(scene)):
             return None
         self._swept_confidences = []
-        return partial(_run, partial(live.rescaled_outcome, store.scene, _grid(store.scene), self._cancel))
+        kept = next((outcome for outcome in self._kept if outcome.holds_for(scene)), None)
+        store.set_outcome(kept)
+        if kept is not None or scene.step == 0:  # the clean cloud has no perturbation
+            return None
+        return partial(_run, partial(live.rescaled_outcome, scene, _grid(scene), self._cancel))
 
     def exact_work(self) -> Work | None:
         """The outcome of the attack repeated at every epsilon, which may take seconds; None if that is not needed."""
@@ -62,6 +67,8 @@ class OutcomeTracker:
     def set_result(self, outcome: Outcome | None) -> None:
         """Put a computed outcome into the store; None if its computation was cancelled."""
         if outcome is not None:
+            others = [each for each in self._kept if not outcome.holds_for(each.scene)]
+            self._kept = [*others[1 - MOST_KEPT :], outcome]
             self._store.set_outcome(outcome)
 
     def mark_failed(self) -> None:
@@ -72,6 +79,10 @@ class OutcomeTracker:
         """End the running computation. A sweep continues where it was when it is requested again."""
         self._cancel.request()
         self._cancel = Cancel()
+
+    def _forget_unloaded_models(self) -> None:
+        loaded = self._store.models
+        self._kept = [each for each in self._kept if all(model in loaded for model in each.scene.setup.models)]
 
 
 def _grid(scene: Scene) -> tuple[float, ...]:

@@ -200,6 +200,31 @@ def test_when_idle_the_attack_is_repeated_at_every_epsilon_and_the_outcome_is_ke
     assert np.isclose(outcome_before.confidence[0, place], store.scene.adversarial_confidence[0, 1], atol=1e-4)
 
 
+def test_a_cloud_that_is_shown_again_has_its_outcome_without_computing_it_again(loaded_stage, monkeypatch):
+    store = loaded_stage.store
+    loaded_stage.until(lambda: store.outcome is not None and store.outcome.exact)
+    outcome_before = store.outcome
+    other = replace(loaded_stage.cloud, points=loaded_stage.cloud.points[::-1].copy() * 0.9, name="other")
+    store.set_cloud(other)
+    loaded_stage.until(lambda: store.outcome is not None and store.outcome is not outcome_before)
+    for function in ("rescaled_outcome", "attacked_outcome"):
+        monkeypatch.setattr(live, function, lambda *_: pytest.fail("the outcome was computed again"))
+    store.set_cloud(loaded_stage.cloud)
+    loaded_stage.until(lambda: store.outcome is outcome_before)
+    assert store.scene.setup.cloud.name == loaded_stage.cloud.name
+
+
+def test_an_outcome_is_not_kept_longer_than_its_models(loaded_stage):
+    store = loaded_stage.store
+    loaded_stage.until(lambda: store.outcome is not None and store.outcome.exact)
+    kept = weakref.ref(store.outcome)
+    store.add_model(model("second"))
+    store.remove_model("first")
+    loaded_stage.until(lambda: store.outcome is not None and store.outcome.scene.setup.models == tuple(store.models))
+    gc.collect()
+    assert kept() is None
+
+
 def test_a_step_cancels_the_sweep_over_epsilon_which_is_resumed_later(loaded_stage, monkeypatch):
     store, started = loaded_stage.store, []
     sweep = live.attacked_outcome

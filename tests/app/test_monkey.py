@@ -29,9 +29,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from app.views.view3d import View3D
-from tests.app.window_fixtures import open_window, shapes
-
-__all__ = ["shapes"]
+from tests.app.window_fixtures import open_window
 
 ACTIONS = int(os.environ.get("MONKEY_ACTIONS", "300"))
 SEED = int(os.environ.get("MONKEY_SEED", "0"))

@@ -41,9 +41,6 @@ from core.models import build as build_model
 from core.models.checkpoints import ModelCard, save_model
 from core.runtime.text import printable, shortened
 from tests.app.inspection import pixels, tooltip
-from tests.app.window_fixtures import person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
 
 MARKUP = "<b>bold</b>&amp;<img src=x>"
 CONTROL = "two\nlines\x1b[31m\u202ered\u2028\udc80"

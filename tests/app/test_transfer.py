@@ -15,10 +15,8 @@ from core.models.checkpoints import BEST, WEIGHTS
 from core.runtime.locks import locked_folder
 from core.studies.transferability.attacking import adversarial_samples
 from tests.app.inspection import pixels, tooltip, where
-from tests.app.window_fixtures import LEFT, person, shapes, shared_window
+from tests.app.window_fixtures import LEFT
 from tests.figure_metadata import figure_metadata
-
-__all__ = ["person", "shapes", "shared_window"]
 
 SAMPLES, POINTS, HELD_OUT = 12, 64, 12
 SURROGATES, VICTIMS = ("pointnet-simple", "pointnet-pgd"), ("pointnet-adversarial", "pointnet-defense")

@@ -38,10 +38,8 @@ from core.datasets import REGISTRY
 from core.datasets.shapes16 import make_shape
 from core.events import Cancel, Done, Progress
 from tests.app.test_window_library import drop
-from tests.app.window_fixtures import Person, open_window, person, shapes, shared_window, small_spec
+from tests.app.window_fixtures import Person, open_window, small_spec
 from tests.pixels.pictures import pixels
-
-__all__ = ["person", "shapes", "shared_window"]
 
 INPUTS = (QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, CloudView)
 

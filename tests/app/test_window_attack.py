@@ -19,10 +19,8 @@ from app.views.groove import RADII
 from core.attacks import PRESETS, preset
 from tests.app import inspection
 from tests.app.mouse import move_mouse
-from tests.app.window_fixtures import LEFT, person, shapes, shared_window
+from tests.app.window_fixtures import LEFT
 from tests.pixels.pictures import pixels
-
-__all__ = ["person", "shapes", "shared_window"]
 
 
 def seen(view):

@@ -8,10 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
-from tests.app.window_fixtures import Person, open_window, person, shapes
+from tests.app.window_fixtures import Person, open_window
 from tests.new_attack import NAME, add_attack
-
-__all__ = ["person", "shapes"]
 
 
 @pytest.fixture(scope="module")

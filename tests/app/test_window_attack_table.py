@@ -12,9 +12,7 @@ from app.shell import theme
 from app.stage.attack_table import COLUMNS, TICKED_AT_FIRST, AttackTable
 from core.attacks import PRESETS, preset
 from core.evaluation import one_cloud
-from tests.app.window_fixtures import LEFT, Person, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import LEFT, Person
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 QUICK = ("fgsm", "bim", "gaussian")

@@ -13,9 +13,6 @@ from app.shell.window import Window
 from core.datasets.shapes16 import make_shape
 from core.events import Cancel, Done, Progress
 from tests.app.test_window_library import drop
-from tests.app.window_fixtures import person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
 
 STEPS = ("play", "step", "step_back", "reset", "run_to_end")
 OF_A_SCENE = (

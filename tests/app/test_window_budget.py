@@ -10,9 +10,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QToolButton, QToolTip
 
 from app.stage.budget import BudgetPopup
 from app.stage.verdict import NUMBERS
-from tests.app.window_fixtures import Person, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import Person
 
 TIPS = {key: tip for key, _, tip in NUMBERS}
 ROOT = math.sqrt(3 * 1024)

@@ -7,9 +7,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 
 from core.commands import run
-from tests.app.window_fixtures import Person, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import Person
 
 
 def copied(person: Person) -> list[str]:

@@ -11,10 +11,7 @@ from app.shell import theme
 from app.shell.dropping import outcome
 from app.views.pair import PairView
 from core.datasets.shapes16 import make_shape
-from tests.app.window_fixtures import person, shapes, shared_window
 from tests.pixels.pictures import pixels
-
-__all__ = ["person", "shapes", "shared_window"]
 
 COPY, LEFT, NONE = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 PLACE = QPoint(600, 400)

@@ -19,10 +19,7 @@ from app.workspaces.comparison_table import ROW
 from tests.app.inspection import pixels, where
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
-from tests.app.window_fixtures import person, shapes, shared_window
 from tests.figure_metadata import figure_metadata
-
-__all__ = ["person", "shapes", "shared_window"]
 
 CLOUDS, POINTS = 32, 128
 

@@ -11,9 +11,7 @@ from app.views.layer_bars import HEADER_HEIGHT, ROW_HEIGHT, LayerBars
 from core.models import build
 from core.models.checkpoints import LoadedModel
 from tests.app.inspection import pixels
-from tests.app.window_fixtures import Person, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import Person
 
 
 @pytest.fixture

@@ -10,9 +10,6 @@ from app.store import MOST_FILES
 from core.clouds.frames import AS_IT_IS
 from core.datasets.shapes16 import make_shape
 from tests.app.test_window_library import drop
-from tests.app.window_fixtures import person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 

@@ -12,10 +12,7 @@ from core.models.checkpoints import load_model
 from core.models.importers import imported_models
 from core.models.importers.sources import sha256_of
 from tests.app.test_window_library import drop
-from tests.app.window_fixtures import person, shapes, shared_window
 from tests.core.foreign import Little, published_pointnet, save_script, save_yanx27, write_code
-
-__all__ = ["person", "shapes", "shared_window"]
 
 
 def dialog(person) -> OptionsDialog:

@@ -9,10 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from app.workspaces.registry import ATTACK, WORKSPACES
-from tests.app.window_fixtures import person, shapes, shared_window
 from tests.pixels.pictures import pixels
-
-__all__ = ["person", "shapes", "shared_window"]
 
 KEYS = [info.key for info in WORKSPACES]
 MOST_STOPS = 200

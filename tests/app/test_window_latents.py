@@ -15,10 +15,7 @@ from app.store import SPLIT
 from app.views.thumbnail_list import DATA
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
-from tests.app.window_fixtures import person, shapes, shared_window
 from tests.figure_metadata import figure_metadata
-
-__all__ = ["person", "shapes", "shared_window"]
 
 CLOUDS = 32
 

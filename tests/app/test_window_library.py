@@ -18,11 +18,9 @@ from core.datasets import REGISTRY, Spec, folder
 from core.datasets.shapes16 import make_shape
 from core.models import build
 from core.models.checkpoints import ModelCard, builtin_models, load_model, save_model
-from tests.app.window_fixtures import open_window, person, shapes, shared_window
+from tests.app.window_fixtures import open_window
 from tests.figure_metadata import figure_metadata
 from tests.pixels.pictures import pixels
-
-__all__ = ["person", "shapes", "shared_window"]
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 

@@ -6,9 +6,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.shell.notify import Severity
-from tests.app.window_fixtures import person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
 
 LONG = "bunny.ply: line 7 has two columns; three numbers are needed in each line of a text file. "
 

@@ -15,9 +15,7 @@ from app.shell import settings
 from core.clouds.files import write_cloud
 from core.clouds.frames import Orientation, rotated
 from core.datasets.shapes16 import make_shape
-from tests.app.window_fixtures import Person, open_window, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import Person, open_window
 
 KINDS = ("airplane", "chair", "guitar", "lamp", "mug", "table")
 

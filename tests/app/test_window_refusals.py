@@ -9,10 +9,7 @@ from core.events import Epoch
 from core.models.checkpoints import load_model
 from core.runtime.locks import locked_folder
 from core.training import TrainOptions, summarise, train
-from tests.app.window_fixtures import person, shapes, shared_window
 from tests.core.overflowing import overflowing_model
-
-__all__ = ["person", "shapes", "shared_window"]
 
 OVERFLOWS = "The model burnt gives logits that are not finite numbers for 1 of 1 cloud, because it overflows"
 

@@ -17,9 +17,7 @@ from app.workspaces import run_list
 from core.events import Epoch
 from core.training import RunState, TrainOptions, remember_run_folder, summarise, train
 from core.training.record import OPTIONS
-from tests.app.window_fixtures import open_window, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import open_window
 
 SMALL = {"clouds": 16, "batch_size": 8, "points": 32}
 

@@ -18,9 +18,7 @@ from app.shell.window import Window
 from app.store import SPLIT
 from core.events import Cancel, Note
 from core.training import TrainOptions, train
-from tests.app.window_fixtures import open_window, shapes
-
-__all__ = ["shapes"]
+from tests.app.window_fixtures import open_window
 
 KILLED = """
 import os, signal, sys

@@ -16,9 +16,7 @@ from core.events import Cancel, Note
 from core.models import ARCHITECTURES
 from core.models.checkpoints import read_card
 from core.training import TrainOptions, train
-from tests.app.window_fixtures import open_window, person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
+from tests.app.window_fixtures import open_window
 
 
 def begin(person, epochs=1000):

@@ -7,9 +7,6 @@ from PySide6.QtCore import Qt
 from app.shell import settings
 from core.clouds.frames import AS_IT_IS
 from core.datasets.shapes16 import make_shape
-from tests.app.window_fixtures import person, shapes, shared_window
-
-__all__ = ["person", "shapes", "shared_window"]
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 

@@ -15,10 +15,8 @@ from app.views.chips import VerdictChips
 from app.views.model_list import ModelRow
 from app.workspaces.registry import ATTACK, WORKSPACES, action_key
 from tests.app.inspection import where
-from tests.app.window_fixtures import LEFT, SIZE, open_window, person, shapes, shared_window
+from tests.app.window_fixtures import LEFT, SIZE, open_window
 from tests.pixels.pictures import pixels
-
-__all__ = ["person", "shapes", "shared_window"]
 
 WORKS = [info.key for info in WORKSPACES if info.key != ATTACK]
 

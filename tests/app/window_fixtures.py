@@ -59,7 +59,7 @@ def open_window(shapes: Path, home: Path, *files: Path) -> Iterator["Person"]:
     """
     settings = str(home / "settings.ini")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(shapes.parent / "cache"))  # of all windows: the dataset is converted once
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
         patch.setattr("app.shell.settings.create", lambda: QSettings(settings, QSettings.Format.IniFormat))
         patch.setattr("app.shell.window.ask", lambda *_: True)  # to stop what runs, and close
