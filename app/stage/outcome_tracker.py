@@ -39,7 +39,7 @@ class OutcomeTracker:
         store.modelsChanged.connect(self._forget_unloaded_models)
 
     def rescaled_work(self) -> Work | None:
-        """The outcome of the rescaled perturbation; None if the present one, or one that is kept, belongs to the scene."""
+        """The outcome of the rescaled perturbation; None if the present one or a kept one belongs to the scene."""
         from core import live
 
         store, scene = self._store, self._store.scene
