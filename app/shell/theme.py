@@ -217,8 +217,8 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def _rendered(name: str, colour: QColor, pixels: int) -> QPixmap:
     key = f"{name} {colour.name()} {pixels}"
-    picture = QPixmapCache.find(key)
-    if picture is None:
+    picture = QPixmap()
+    if not QPixmapCache.find(key, picture):
         renderer = QSvgRenderer(QByteArray(_svg(name, colour).encode()))
         picture = QPixmap(pixels, pixels)
         picture.fill(Qt.GlobalColor.transparent)
