@@ -275,7 +275,7 @@ class AttackPanel(QWidget):
         if outcome is None:
             self.epsilon.set_outcome(None, "the outcome over epsilon follows the attack" if self._store.scene else "")
             return
-        setup = outcome.scene.setup
+        setup = (self._store.scene or outcome.scene).setup  # of the same models, which may have got other titles
         names = tuple(model.card.title for model in setup.models)
         curves = OutcomeCurves(
             outcome.epsilons,

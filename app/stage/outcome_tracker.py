@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OUTCOME_PLACES = 31
 """Epsilons at which the outcome is computed, from 0 to the end of the slider."""
 MOST_KEPT = 8
-"""Outcomes that are kept for scenes that are shown again."""
+"""Outcomes that are kept, each of another attack or cloud, for when that is shown again."""
 MOST_STEPS = 100
 """An attack of more steps is not repeated at every epsilon of the grid."""
 
@@ -35,7 +35,7 @@ class OutcomeTracker:
         self._cancel = Cancel()
         self._swept_confidences: list[NDArray[np.float32]] = []  # (M, K) for each epsilon done so far
         self._failed_outcome: Outcome | None = None  # of the sweep that failed
-        self._kept: list[Outcome] = []  # the latest last; each holds the models that it is of
+        self._kept: list[Outcome] = []  # the last used is last
         store.modelsChanged.connect(self._forget_unloaded_models)
 
     def rescaled_work(self) -> Work | None:
@@ -46,9 +46,13 @@ class OutcomeTracker:
         if scene is None or (store.outcome is not None and store.outcome.holds_for(scene)):
             return None
         self._swept_confidences = []
-        kept = next((outcome for outcome in self._kept if outcome.holds_for(scene)), None)
-        store.set_outcome(kept)
-        if kept is not None or scene.step == 0:  # the clean cloud has no perturbation
+        for kept in self._kept:
+            # An exact one, too: a cloud of a stored adversarial set may be of another seed.
+            if kept.has_same_attack(scene) and kept.has_same_perturbation(scene):
+                self.set_result(kept)
+                return None
+        store.set_outcome(None)
+        if scene.step == 0:  # the clean cloud has no perturbation
             return None
         return partial(_run, partial(live.rescaled_outcome, scene, _grid(scene), self._cancel))
 
@@ -67,8 +71,7 @@ class OutcomeTracker:
     def set_result(self, outcome: Outcome | None) -> None:
         """Put a computed outcome into the store; None if its computation was cancelled."""
         if outcome is not None:
-            others = [each for each in self._kept if not outcome.holds_for(each.scene)]
-            self._kept = [*others[1 - MOST_KEPT :], outcome]
+            self._keep(outcome)
             self._store.set_outcome(outcome)
 
     def mark_failed(self) -> None:
@@ -80,9 +83,19 @@ class OutcomeTracker:
         self._cancel.request()
         self._cancel = Cancel()
 
+    def _keep(self, outcome: Outcome) -> None:
+        others = [each for each in self._kept if not each.has_same_attack(outcome.scene)]
+        self._kept = [*others, outcome][-MOST_KEPT:]
+        self._forget_unloaded_models()  # it may have been computed while a model was unloaded
+
     def _forget_unloaded_models(self) -> None:
-        loaded = self._store.models
-        self._kept = [each for each in self._kept if all(model in loaded for model in each.scene.setup.models)]
+        """Outcomes hold their models, whose memory would not be given back."""
+        self._kept = [each for each in self._kept if self._has_loaded_models(each)]
+        if self._failed_outcome is not None and not self._has_loaded_models(self._failed_outcome):
+            self._failed_outcome = None
+
+    def _has_loaded_models(self, outcome: Outcome) -> bool:
+        return all(model in self._store.models for model in outcome.scene.setup.models)
 
 
 def _grid(scene: Scene) -> tuple[float, ...]:

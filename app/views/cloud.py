@@ -47,9 +47,9 @@ class CloudView(View3D):
         self._stale: str | None = None
         self._highlighted = -1
 
-        self._spheres, self._origin_spheres = Spheres(), Spheres()
+        self._spheres, self._radius = Spheres(), 0.0
         self._vectors = gl.GLLinePlotItem(mode="lines", glOptions="translucent", antialias=True)
-        for item in (self._spheres, self._origin_spheres, self._vectors):
+        for item in (self._spheres, self._vectors):
             self.addItem(item)
         self.setMinimumSize(180, 160)  # two of them fit into the narrowest column of the Stage
         self.setAccessibleName(f"{title.capitalize()} point cloud")
@@ -164,7 +164,7 @@ class CloudView(View3D):
     def point_at(self, x: float, y: float) -> int:
         """Index of the front-most point at a position in logical pixels; -1 if there is none."""
         across, down, depth = self.project(self._shown)
-        reach = np.maximum(self._spheres.radius * self.pixels_at(depth), 4.0)
+        reach = np.maximum(self._radius * self.pixels_at(depth), 4.0)
         hit = np.flatnonzero(np.hypot(across - x, down - y) <= reach)
         return int(hit[np.argmin(depth[hit])]) if len(hit) else -1
 
@@ -180,7 +180,7 @@ class CloudView(View3D):
     # --- drawing ---------------------------------------------------------------------------------------------------
 
     def _redraw(self) -> None:
-        """Update the three OpenGL items from data, switches and theme."""
+        """Update the OpenGL items from data, switches and theme."""
         colours = theme.current()
         self.setBackgroundColor(colours.canvas)
         paired = len(self._origin) == len(self._points)
@@ -199,12 +199,14 @@ class CloudView(View3D):
             point_colours = theme.value_map(self._token).map(share, mode="float")[:, :3]
             if self._faint_zeros:
                 point_colours[self._values == 0] = 0.3 * _rgb(colours.unmoved) + 0.7 * _rgb(colours.canvas)
-        radius = _radius(len(self._shown))
-        self._spheres.set_data(self._shown, point_colours, radius)
-
-        self._origin_spheres.setVisible(self._overlay_on and not self._origin_shown)
+        self._radius = _radius(len(self._shown))
+        overlay = self._origin if self._overlay_on and not self._origin_shown else _NO_POINTS
         pale = 0.65 * _rgb(colours.clean) + 0.35 * _rgb(colours.canvas)
-        self._origin_spheres.set_data(self._origin, np.tile(pale, (len(self._origin), 1)), 0.5 * radius)
+        self._spheres.set_data(
+            np.concatenate([self._shown, overlay]),
+            np.concatenate([point_colours, np.tile(pale, (len(overlay), 1))]),
+            np.repeat(np.array([self._radius, 0.5 * self._radius], np.float32), (len(self._shown), len(overlay))),
+        )
 
         self._vectors.setVisible(self._vectors_on and paired and not self._origin_shown)
         if self._vectors.visible():
@@ -222,7 +224,7 @@ class CloudView(View3D):
             return
         if self._highlighted >= 0:
             x, y, depth = (float(axis[0]) for axis in self.project(self._shown[self._highlighted][None]))
-            annotations.ring(painter, x, y, self._spheres.radius * self.pixels_at(depth) + 3.0)
+            annotations.ring(painter, x, y, self._radius * self.pixels_at(depth) + 3.0)
         if self._stale is not None:
             veil = QColor(colours.canvas)
             veil.setAlphaF(0.4)

@@ -11,9 +11,9 @@ from PySide6.QtOpenGL import QOpenGLBuffer, QOpenGLShader, QOpenGLShaderProgram
 _VERTEX = """#version 120
 attribute vec3 position;
 attribute vec3 colour;
+attribute float radius;  // of a sphere, in units
 uniform mat4 mvp;
 uniform float pixels;   // device pixels that one unit covers at distance one
-uniform float radius;   // of a sphere, in units
 uniform float scene_distance;  // from the camera to the centre of the scene
 uniform bool orthographic;
 uniform float depth_range;     // half of what is drawn without perspective, in units
@@ -32,7 +32,7 @@ void main() {
 }
 """
 # Spheres are drawn from far to near, so that the outermost pixel of each can be blended with what is behind it: smooth
-# edges without multisampling, which is slow in a software rasteriser, as `pow` is.
+# edges without multisampling, which is slow in a software rasteriser.
 _FRAGMENT = """#version 120
 varying vec3 point_colour;
 varying float pixel_radius;
@@ -51,7 +51,7 @@ void main() {
     float lighting = ambient + (1.0 - ambient) * max(towards_light, 0.0);
     float reflected = max(2.0 * towards_light * normal.z - light.z, 0.0);  // of the light, towards the camera
     float squared = reflected * reflected, fourth = squared * squared, eighth = fourth * fourth;
-    float specular = 0.22 * eighth * eighth * squared;
+    float specular = 0.22 * eighth * eighth * squared;  // the power of 18; `pow` is slow in software
     gl_FragColor = vec4(mix(point_colour * lighting + specular, background, fog_amount), coverage);
 }
 """
@@ -62,22 +62,18 @@ ORTHOGRAPHIC_DEPTH = 100.0
 
 
 class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """Spheres at points, with one colour each. Alpha is one wherever it draws, so that captures match the screen."""
+    """Spheres at points, each with a colour and a radius. Alpha is one wherever it draws: captures match the screen."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setGLOptions("opaque")
-        self.points: NDArray[np.float32] = np.empty((0, 3), np.float32)
-        self.radius = 0.02
-        self._vertices: NDArray[np.float32] = np.empty((0, 6), np.float32)
+        self._vertices: NDArray[np.float32] = np.empty((0, 7), np.float32)
         self._buffer = QOpenGLBuffer(QOpenGLBuffer.Type.VertexBuffer)
         self._program: QOpenGLShaderProgram | None = None
 
-    def set_data(self, points: NDArray[np.float32], colours: NDArray[np.float32], radius: float) -> None:
-        """Points (N, 3), their colours (N, 3) in [0, 1], and the radius of all spheres."""
-        self.points = np.ascontiguousarray(points, np.float32)
-        self._vertices = np.concatenate([self.points, colours], axis=1, dtype=np.float32)
-        self.radius = radius
+    def set_data(self, points: NDArray[np.float32], colours: NDArray[np.float32], radii: NDArray[np.float32]) -> None:
+        """Points (N, 3), their colours (N, 3) in [0, 1], and the radii (N,) of their spheres, in the unit of points."""
+        self._vertices = np.concatenate([points, colours, radii[:, None]], axis=1, dtype=np.float32)
         self.update()
 
     def paint(self) -> None:
@@ -92,7 +88,6 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         program.setUniformValue(program.uniformLocation("background"), QVector3D(*background[:3]))
         for name, value in (
             ("pixels", view.pixels_per_unit(1.0) * view.ratio),
-            ("radius", self.radius),
             ("scene_distance", view.opts["distance"]),
             ("fog", _FOG),
             ("depth_range", ORTHOGRAPHIC_DEPTH),
@@ -100,20 +95,21 @@ class Spheres(GLGraphicsItem):  # type: ignore[misc]  # pyqtgraph has no types
         ):
             program.setUniformValue1f(program.uniformLocation(name), value)
         program.setUniformValue1i(program.uniformLocation("orthographic"), int(view.orthographic))
-        self._upload(np.argsort(-view.project(self.points)[2]))
-        position, colour = program.attributeLocation("position"), program.attributeLocation("colour")
-        program.enableAttributeArray(position)
-        program.enableAttributeArray(colour)
-        program.setAttributeBuffer(position, GL.GL_FLOAT, 0, 3, 24)
-        program.setAttributeBuffer(colour, GL.GL_FLOAT, 12, 3, 24)
+        self._upload(np.argsort(-view.project(self._vertices[:, :3])[2], kind="stable"))
+        places = [program.attributeLocation(name) for name in ("position", "colour", "radius")]
+        for place, first, size in zip(places, (0, 3, 6), (3, 3, 1), strict=True):
+            program.enableAttributeArray(place)
+            program.setAttributeBuffer(place, GL.GL_FLOAT, 4 * first, size, 4 * 7)
         GL.glEnable(GL.GL_POINT_SPRITE)
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
         GL.glEnable(GL.GL_BLEND)
         GL.glBlendFuncSeparate(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA, GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA)
+        GL.glDepthFunc(GL.GL_ALWAYS)  # their order is that of the drawing; other items need their depth
         GL.glDrawArrays(GL.GL_POINTS, 0, len(self._vertices))
+        GL.glDepthFunc(GL.GL_LESS)
         GL.glDisable(GL.GL_BLEND)
-        program.disableAttributeArray(position)
-        program.disableAttributeArray(colour)
+        for place in places:
+            program.disableAttributeArray(place)
         self._buffer.release()
         program.release()
 

@@ -32,11 +32,16 @@ class Outcome:
 
     def holds_for(self, scene: Scene) -> bool:
         """Whether ``scene`` has the same outcome: the same attack and cloud and, if rescaled, the same perturbation."""
-        return (
-            self.scene.attack_key == scene.attack_key
-            and np.array_equal(self.scene.setup.cloud.points, scene.setup.cloud.points)
-            and (self.exact or torch.equal(self.scene.state.best_unit_delta, scene.state.best_unit_delta))
+        return self.has_same_attack(scene) and (self.exact or self.has_same_perturbation(scene))
+
+    def has_same_attack(self, scene: Scene) -> bool:
+        """Whether ``scene`` is of the same attack on the same cloud."""
+        return self.scene.attack_key == scene.attack_key and np.array_equal(
+            self.scene.setup.cloud.points, scene.setup.cloud.points
         )
+
+    def has_same_perturbation(self, scene: Scene) -> bool:
+        return torch.equal(self.scene.state.best_unit_delta, scene.state.best_unit_delta)
 
 
 def rescaled_outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | None = None) -> Iterator[Event]:

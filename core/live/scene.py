@@ -124,9 +124,9 @@ class Scene:
 
     @property
     def attack_key(self) -> tuple[object, ...]:
-        """Models, attack (at epsilon 0), target, seed and label: equal for scenes of one attack and the same models."""
+        """Models, attack (at epsilon 0), target, seed and classes: equal for scenes of one attack and equal models."""
         setup = self.setup
-        return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label
+        return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label, self.expected
 
     @property
     def caption(self) -> str:

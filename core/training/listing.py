@@ -18,7 +18,7 @@ from core.models import ARCHITECTURES
 from core.models.checkpoints import BEST
 from core.results.records import read_as, read_jsonl, write_json
 from core.runtime.files import readable
-from core.runtime.locks import LOCK, InUseError, is_locked, locked_folder
+from core.runtime.locks import LOCK, is_locked
 from core.training.record import METRICS, OPTIONS, best_epoch, read_metrics, read_run, run_exists
 
 MOST_FOLDERS = 100
@@ -146,11 +146,9 @@ def rename_run(folder: Path, title: str) -> None:
     title = title.strip()
     if len(title) > LONGEST_TITLE:
         raise ValueError(f"A name of {len(title):,} characters is too long: up to {LONGEST_TITLE} are accepted.")
-    try:
-        with locked_folder(folder):  # a training that begins meanwhile writes the same file
-            write_json(folder / OPTIONS, read_run(folder).model_copy(update={"title": title}))
-    except InUseError:
-        raise ValueError(f"{readable(folder)} is being trained: rename it once that has ended.") from None
+    if is_locked(folder):
+        raise ValueError(f"{readable(folder)} is being trained: rename it once that has ended.")
+    write_json(folder / OPTIONS, read_run(folder).model_copy(update={"title": title}))
 
 
 # --- the folders that hold runs ---

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PySide6.QtTest import QSignalSpy
 
 from app.jobs import JobList
 from app.shell.progress import Status
@@ -200,18 +201,62 @@ def test_when_idle_the_attack_is_repeated_at_every_epsilon_and_the_outcome_is_ke
     assert np.isclose(outcome_before.confidence[0, place], store.scene.adversarial_confidence[0, 1], atol=1e-4)
 
 
-def test_a_cloud_that_is_shown_again_has_its_outcome_without_computing_it_again(loaded_stage, monkeypatch):
+@pytest.fixture
+def computed_outcomes(monkeypatch):
+    """The names of the functions that were called to compute outcomes."""
+    called = []
+    for name in ("rescaled_outcome", "attacked_outcome"):
+        function = getattr(live, name)
+        monkeypatch.setattr(live, name, lambda *words, f=function, n=name: called.append(n) or f(*words))
+    return called
+
+
+def wait_for_exact_outcome(stage):
+    """Until nothing is left to compute."""
+    store, controller = stage.store, stage.controller
+    stage.until(lambda: stage.settled() and not controller._pending and store.outcome is not None)
+    stage.until(lambda: store.outcome.exact and store.outcome.holds_for(store.scene))
+
+
+def show_another_cloud_for_a_while(stage):
+    points = stage.cloud.points[::-1].copy() * 0.9
+    stage.store.set_cloud(replace(stage.cloud, points=points, name="other"))
+    stage.until(lambda: stage.store.scene.setup.cloud.name == "other")
+    wait_for_exact_outcome(stage)
+
+
+def test_a_cloud_that_is_shown_again_has_its_outcome_without_computing_it_again(loaded_stage, computed_outcomes):
     store = loaded_stage.store
-    loaded_stage.until(lambda: store.outcome is not None and store.outcome.exact)
+    store.set_attack("pgd", preset("pgd", steps=3), None)
+    wait_for_exact_outcome(loaded_stage)
     outcome_before = store.outcome
-    other = replace(loaded_stage.cloud, points=loaded_stage.cloud.points[::-1].copy() * 0.9, name="other")
-    store.set_cloud(other)
-    loaded_stage.until(lambda: store.outcome is not None and store.outcome is not outcome_before)
-    for function in ("rescaled_outcome", "attacked_outcome"):
-        monkeypatch.setattr(live, function, lambda *_: pytest.fail("the outcome was computed again"))
+    show_another_cloud_for_a_while(loaded_stage)
+    assert computed_outcomes.count("attacked_outcome") == 2
     store.set_cloud(loaded_stage.cloud)
     loaded_stage.until(lambda: store.outcome is outcome_before)
-    assert store.scene.setup.cloud.name == loaded_stage.cloud.name
+    idle = QSignalSpy(loaded_stage.controller._idle_timer.timeout)
+    loaded_stage.until(lambda: idle.count() > 0)
+    wait_for_exact_outcome(loaded_stage)
+    assert store.outcome is outcome_before
+    assert computed_outcomes.count("attacked_outcome") == 2
+
+
+@pytest.mark.parametrize("change", ["class", "target"])
+def test_a_kept_outcome_is_not_taken_for_one_of_another_class_or_target(loaded_stage, computed_outcomes, change):
+    store, cloud = loaded_stage.store, loaded_stage.cloud
+    store.set_attack("pgd", preset("pgd", steps=3), None)
+    wait_for_exact_outcome(loaded_stage)
+    outcome_before = store.outcome
+    show_another_cloud_for_a_while(loaded_stage)
+    if change == "class":
+        cloud = replace(cloud, label=2, class_name="ring")
+    else:
+        store.set_attack("pgd", preset("pgd", steps=3), 0)
+    store.set_cloud(cloud)
+    loaded_stage.until(lambda: store.scene.setup.cloud.name == cloud.name)
+    wait_for_exact_outcome(loaded_stage)
+    assert store.outcome is not outcome_before
+    assert computed_outcomes.count("attacked_outcome") == 3
 
 
 def test_an_outcome_is_not_kept_longer_than_its_models(loaded_stage):

@@ -69,6 +69,7 @@ def test_a_change_of_scheme_is_signalled_and_reaches_widgets_and_plots(qapp, qtb
     with qtbot.waitSignal(theme.notifier.changed):
         theme.apply(qapp, "light")
     assert theme.current() is theme.LIGHT
+    # Qt hands the palette on with its events; what paints itself reads `theme.current()`
     qtbot.waitUntil(lambda: label.palette().windowText().color() == theme.LIGHT.text)
     assert pg.mkColor(pg.getConfigOption("background")) == theme.LIGHT.panel
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QToolTip, QWidget
@@ -149,12 +149,40 @@ def test_nearer_points_hide_farther_ones(qtbot, chair):
     assert view.point_at(centre.x(), centre.y()) == 1
 
 
-def test_the_picture_does_not_depend_on_the_order_of_the_points(view, qtbot, chair):
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_the_picture_does_not_depend_on_the_order_of_the_points(view, qtbot, chair, orthographic):
     mixed = np.random.default_rng(3).permutation(len(chair))
     other = make(qtbot, chair[mixed])
     for each in (view, other):
-        each.set_camera({**each.camera(), "azimuth": 30.0})
+        each.set_orthographic(orthographic)
     assert np.array_equal(pixels(view.grab().toImage()), pixels(other.grab().toImage()))
+
+
+def test_points_of_one_depth_leave_no_gaps_in_each_other(qtbot):
+    y, z = np.meshgrid(np.linspace(-0.5, 0.5, 60), np.linspace(-0.5, 0.5, 60))
+    wall = np.stack([np.zeros_like(y), y, z], axis=-1).reshape(-1, 3).astype(np.float32)
+    for orthographic in (False, True):
+        view = make(qtbot, wall)
+        view.look_from("Front")
+        view.set_orthographic(orthographic)
+        first, last = place(view, (0.0, -0.45, 0.45)), place(view, (0.0, 0.45, -0.45))
+        inside = view.grab().toImage().copy(QRect(first, last))
+        assert drawn(inside, theme.current().canvas).all()
+
+
+def test_a_point_of_the_overlay_is_seen_up_to_the_edge_of_a_nearer_one(qtbot):
+    """With a wall of them behind, nothing of the ground is seen around the points in front."""
+    y, z = np.meshgrid(np.linspace(-0.5, 0.5, 90), np.linspace(-0.5, 0.5, 90))
+    wall = np.stack([np.full_like(y, -0.3), y, z], axis=-1).reshape(-1, 3).astype(np.float32)
+    view = make(qtbot, title="ADVERSARIAL", token="adv")
+    view.look_from("Front")
+    view.set_points([[0.3, 0.0, 0.0], [0.3, 0.1, 0.1]], origin=wall)
+    view.set_overlay(True)
+    first, last = place(view, (-0.3, -0.4, 0.4)), place(view, (-0.3, 0.4, -0.4))
+    picture = view.grab().toImage().copy(QRect(first, last))
+    assert drawn(picture, theme.current().canvas).all()
+    colours = {tuple(colour) for colour in pixels(picture).reshape(-1, 3).tolist()}
+    assert any(red > blue + 40 for red, _, blue in colours), "the points in front are there"
 
 
 def test_views_in_two_windows_both_draw(qtbot, chair):
