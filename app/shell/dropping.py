@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PySide6.QtCore import QEvent, QMimeData, QObject, QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QEvent, QMimeData, QObject, QPoint, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QPainter, QPaintEvent, QPen, QTextOption
 from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
@@ -21,6 +21,7 @@ from core.runtime.text import printable
 Kind = Literal["cloud", "model", "folder"]
 
 NOT_LOCAL = "Only files and folders of this machine can be dropped here."
+ACCEPTED = "clouds such as .ply, .pcd, .xyz, .npy or .off, models such as .safetensors or .pth, and folders"
 FRAME, RADIUS = 2, 6  # in pixels: of the frame
 VEIL = 36  # opacity of the colour over the part that takes the files, of 255
 MOST_NAMED = 3
@@ -49,7 +50,7 @@ def outcome(paths: Sequence[Path]) -> Outcome:
     if parts:
         sentences.append(f"Drop to open {' and '.join(filter(None, (', '.join(parts[:-1]), parts[-1])))}")
     if refused:
-        sentences.append(f"Not a file that can be opened: {listed(refused, MOST_NAMED)}")
+        sentences.append(f"Not a file that can be opened: {listed(refused, MOST_NAMED)} ({ACCEPTED} can)")
     return Outcome(frozenset(kind for kind in kinds.values() if kind), ". ".join(sentences) or NOT_LOCAL)
 
 
@@ -130,14 +131,14 @@ class DropTarget(QWidget):
         painter.setPen(QPen(now.accent if possible else now.bad, FRAME))
         painter.setBrush(veil)
         painter.drawRoundedRect(self.rect().adjusted(FRAME, FRAME, -FRAME, -FRAME), RADIUS, RADIUS)
-        font, text = theme.font(semibold=True), printable(self.outcome.sentence)
-        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWrapAnywhere
+        painter.setFont(theme.font(semibold=True))
+        text, lines = printable(self.outcome.sentence), QTextOption(Qt.AlignmentFlag.AlignCenter)
+        lines.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         space = self.rect().adjusted(theme.SPACE_XL, theme.SPACE_XL, -theme.SPACE_XL, -theme.SPACE_XL)
-        box = QFontMetrics(font).boundingRect(space, flags, text)
+        box = painter.boundingRect(QRectF(space), text, lines)
         painter.setBrush(now.panel)
         painter.drawRoundedRect(
             box.adjusted(-theme.SPACE_M, -theme.SPACE_S, theme.SPACE_M, theme.SPACE_S), RADIUS, RADIUS
         )
-        painter.setFont(font)
         painter.setPen(now.text)
-        painter.drawText(box, flags, text)
+        painter.drawText(box, text, lines)

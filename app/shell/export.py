@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PICTURES = {
     "Picture as on the screen (*.png)": 1,
     "Picture twice as large (*.png)": 2,
+    "Picture three times as large (*.png)": 3,
     "Picture four times as large (*.png)": 4,
 }
 """Filter of the dialog -> how many times as large as on the screen."""

@@ -1,4 +1,5 @@
-"""Where the Tab key goes: through the parts of the window in their order, and within each part as it is laid out.
+"""Where Tab goes: through the parts of the window in their order, and within each part as it is laid out. And F6: to
+the next part.
 
 Qt's own order is that in which the widgets were made, which no person can foresee: forms are made last of all.
 """
@@ -25,6 +26,20 @@ def move_focus(parts: Sequence[QWidget], forward: bool) -> bool:
             _scroll_to(widget)
             return True
     return False
+
+
+def move_to_part(parts: Sequence[QWidget], forward: bool) -> None:
+    """Give the focus to the first widget that can have it in the next part that has one, or in the part before."""
+    focused = QApplication.focusWidget()
+    inside = (place for place, part in enumerate(parts) if focused and (part is focused or part.isAncestorOf(focused)))
+    step = 1 if forward else -1
+    start = next(inside, -1 if forward else len(parts))
+    for distance in range(1, len(parts) + 1):
+        for widget in _as_laid_out(parts[(start + step * distance) % len(parts)], None):
+            if _can_have_focus(widget):
+                widget.setFocus(Qt.FocusReason.TabFocusReason)
+                _scroll_to(widget)
+                return
 
 
 def _can_have_focus(widget: QWidget) -> bool:

@@ -25,7 +25,7 @@ from app.shell.opening import Opener
 from app.shell.palette import command_palette
 from app.shell.plain_text import set_tooltip, title_text
 from app.shell.session import Session
-from app.shell.tab_order import move_focus
+from app.shell.tab_order import move_focus, move_to_part
 from app.shell.undo import UndoHistory
 from app.stage.attack import AttackPanel
 from app.stage.attack_table import AttackTable
@@ -292,6 +292,8 @@ class Window(QMainWindow):
             "all_classes": lambda on: self.stage.verdict.view.set_all(on),
             **{action_key(info.key): lambda key=info.key: self.area.show_workspace(key) for info in WORKSPACES},
             **{drawer: lambda on, drawer=drawer: self.area.toggle_drawer(drawer, on) for drawer in DRAWERS},
+            "next_part": lambda: move_to_part(self._focus_parts, True),
+            "previous_part": lambda: move_to_part(self._focus_parts, False),
             "maximise_work": lambda _: self.area.arrange(),
             "focus_pair": lambda _: self.area.arrange(),
             "reset_layout": self._reset_layout,
@@ -359,8 +361,12 @@ class Window(QMainWindow):
 
     # --- Qt ---
 
+    @property
+    def _focus_parts(self) -> tuple[QWidget, ...]:
+        return (*self.area.tab_order, self.menu_corner, *self.toasts.visible)
+
     def focusNextPrevChild(self, forward: bool) -> bool:
-        return move_focus((*self.area.tab_order, self.menu_corner, *self.toasts.visible), forward)
+        return move_focus(self._focus_parts, forward)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first if that ends what the person has started."""

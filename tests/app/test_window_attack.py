@@ -45,7 +45,7 @@ def test_the_three_shipped_models_give_their_verdicts(person):
         assert row.clean == scene.setup.classes[clean.argmax()]
         assert row.adversarial == scene.setup.classes[adversarial.argmax()]
         assert (row.before, row.after) == pytest.approx((clean[scene.label], adversarial[scene.label]))
-    assert "CPU" in person.window.menu_corner.device.text() or "GPU" in person.window.corner.device.text()
+    assert "CPU" in person.window.menu_corner.device.text() or "GPU" in person.window.menu_corner.device.text()
 
 
 # --- the slider ---------------------------------------------------------------------------------------------------

@@ -87,6 +87,29 @@ def test_tab_goes_through_the_parts_in_their_order_and_shift_tab_back(person, wo
     open_drawers(person, workspace == ATTACK)
 
 
+@pytest.mark.parametrize("workspace", KEYS)
+def test_f6_goes_from_part_to_part_and_shift_f6_back(person, workspace):
+    start_at_rail(person, workspace)
+    open_drawers(person, True)
+    start_at_rail(person, workspace)
+    by_tab = [part for part, _ in groupby(part_of(person, stop) for stop in round_trip()) if part != "rail"]
+    start_at_rail(person, workspace)
+
+    def go(modifier=Qt.KeyboardModifier.NoModifier):
+        """The parts that have the focus one after the other, up to the rail; jobs come and go meanwhile."""
+        visited = []
+        while visited[-1:] != ["rail"]:
+            QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6, modifier)
+            visited.append(part_of(person, QApplication.focusWidget()))
+            assert len(visited) < MOST_STOPS
+        return [part for part in visited[:-1] if part != "jobs"]
+
+    expected = [part for part in by_tab if part != "jobs"]
+    assert go() == expected
+    assert go(Qt.KeyboardModifier.ShiftModifier) == expected[::-1]
+    open_drawers(person, workspace == ATTACK)
+
+
 def test_a_form_is_gone_through_from_top_to_bottom(person):
     person.show_workspace("train")
     open_drawers(person, True)

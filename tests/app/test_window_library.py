@@ -335,6 +335,20 @@ def test_a_mesh_is_opened_by_a_drop_and_again_from_the_recent_files(person, box)
     cloud_named(person, "box")
 
 
+def test_a_recent_file_that_is_gone_cannot_be_chosen(person, box, tmp_path):
+    gone = tmp_path / "gone.npy"
+    np.save(gone, make_shape("mug", 3))
+    drop(person, gone)
+    cloud_named(person, "gone")
+    drop(person, box)
+    cloud_named(person, "box")
+    gone.unlink()
+    menu = person.window.actions_["recent"].menu()
+    menu.aboutToShow.emit()
+    entries = {entry.text(): entry.isEnabled() for entry in menu.actions()}
+    assert (entries[str(box)], entries[str(gone)]) == (True, False)
+
+
 def test_the_true_class_of_an_opened_shape_can_be_chosen(person, box):
     drop(person, box)
     scene, truth = cloud_named(person, "box"), person.window.attack._true_class
@@ -489,6 +503,7 @@ def test_as_pdf_or_svg_both_clouds_and_all_confidences_are_drawn(person, tmp_pat
     else:
         for text in (*(model.card.title for model in scene.setup.models), "Clean", "Adversarial"):
             assert f">{text}<" in written.decode()
+        assert "<image" not in written.decode(), "points are drawn, not a picture of them"
 
 
 def test_the_copied_command_repeats_the_attack(person, box, capsys):

@@ -137,6 +137,7 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "files that were opened last are at hand": {
         "app/test_settings.py": ("test_that_recent_files_are_newest_first_without_repeats_and_at_most_ten",),
+        "app/test_window_library.py": ("test_a_recent_file_that_is_gone_cannot_be_chosen",),
     },
     "after a crash everything is there again": {
         "app/test_window_session.py": ("test_after_a_kill_everything_is_as_it_was",),
@@ -158,7 +159,11 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "everything can be done with the keyboard, and the focus is seen": {
         "app/test_window.py": ("test_every_input_has_an_accessible_name",),
-        "app/test_window_keyboard.py": ("test_tab_goes_through_the_parts_in_their_order_and_shift_tab_back",),
+        "app/test_window_keyboard.py": (
+            "test_tab_goes_through_the_parts_in_their_order_and_shift_tab_back",
+            "test_f6_goes_from_part_to_part_and_shift_f6_back",
+            "test_every_stop_shows_that_it_has_the_focus",
+        ),
         "pixels/test_cloud_view.py": ("test_keyboard_focus_is_shown_by_a_frame",),
         "app/test_actions.py": ("test_that_the_shortcut_page_lists_every_key_and_gesture",),
     },
