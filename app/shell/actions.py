@@ -102,9 +102,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("library", "View", "drawer", "Library", "Show or hide the shapes.", "F8", "library", "toggle"),
     ActionInfo("options", "View", "drawer", "Options", "Show or hide the options here.", "F9", "settings", "toggle"),
-    ActionInfo("next_part", "View", "part", "Next part", "Put the keyboard into the next part of the window.", "F6"),
     ActionInfo(
-        "previous_part", "View", "part", "Previous part", "Put the keyboard into the part before it.", "Shift+F6"
+        "next_part", "View", "part", "Go to next part", "Put the keyboard into the next part of the window.", "F6"
+    ),
+    ActionInfo(
+        "previous_part", "View", "part", "Go to previous part", "Put the keyboard into the part before it.", "Shift+F6"
     ),
     ActionInfo(
         "overlay", "View", "pair", "Overlay", "Draw the clean points in the adversarial view.", "O", "overlay", "toggle"
