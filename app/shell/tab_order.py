@@ -1,5 +1,5 @@
-"""Where Tab goes: through the parts of the window in their order, and within each part as it is laid out. And F6: to
-the next part.
+"""Where the keyboard goes: with Tab through the parts of the window in their order, and within each as it is laid out;
+with F6 from part to part.
 
 Qt's own order is that in which the widgets were made, which no person can foresee: forms are made last of all.
 """

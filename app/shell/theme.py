@@ -155,7 +155,9 @@ def _apply_colours(scheme: Qt.ColorScheme) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     _current = LIGHT if scheme == Qt.ColorScheme.Light else DARK
-    app.setStyleSheet("")  # to replace one takes Qt four times as long as to remove it and to set the other
+    # To replace a style sheet takes Qt four times as long as to remove it and to set the other; and with one set, Qt does
+    # not tell the name of the style below it.
+    app.setStyleSheet("")
     if app.style().name() != "fusion":
         app.setStyle("Fusion")
     app.setPalette(_palette(_current))
