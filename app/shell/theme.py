@@ -155,8 +155,8 @@ def _apply_colours(scheme: Qt.ColorScheme) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     _current = LIGHT if scheme == Qt.ColorScheme.Light else DARK
-    # To replace a style sheet takes Qt four times as long as to remove it and to set the other; and with one set, Qt does
-    # not tell the name of the style below it.
+    # To replace a style sheet takes Qt four times as long as to remove it and to set the other; and while one is set,
+    # Qt does not tell the name of the style below it.
     app.setStyleSheet("")
     if app.style().name() != "fusion":
         app.setStyle("Fusion")
