@@ -65,7 +65,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._lasso: list[QPointF] = []  # on the screen, while it is drawn
         self._trail: list[QPointF] = []  # earlier positions of the shown cloud, the last first
         self._links: list[QPointF] = []  # a point, then those that it is linked to
-        self._names: list[tuple[str, QPointF]] = []
+        self._names: list[tuple[str, QPointF, QPointF]] = []
         self._outlined_texts: dict[str, QPixmap] = {}
         self._marker: list[QPointF] = []  # position of the shown cloud, then of its clean original
         self.busy, self.stale, self.caption = (_note_label(role) for role in ("chip", "chip-warn", "caption"))
@@ -85,7 +85,8 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.setBackground(theme.current().canvas)
         self._outlined_texts.clear()
 
-    def set_names(self, names: list[tuple[str, QPointF]]) -> None:
+    def set_names(self, names: list[tuple[str, QPointF, QPointF]]) -> None:
+        """Write each name at the centre of its cluster, or above its top where the cluster is as small as the name."""
         self._names = names
         self.viewport().update()
 
@@ -152,11 +153,14 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             annotations.empty(painter, self.viewport().rect(), "No map yet", self._hint)
 
     def _paint_names(self, painter: QPainter) -> None:
-        pictures = [self._name_image(name) for name, _ in self._names]
+        pictures = [self._name_image(name) for name, _, _ in self._names]
         boxes = [QRectF(QPointF(), picture.deviceIndependentSize()) for picture in pictures]
         width = self.viewport().width()
-        for box, (_, place) in zip(boxes, self._names, strict=True):
-            box.moveCenter(self._on_screen(place))
+        for box, (_, centre, top) in zip(boxes, self._names, strict=True):
+            place, highest = self._on_screen(centre), self._on_screen(top).y()
+            box.moveCenter(place)
+            if place.y() - highest < box.height():  # in the middle it would hide the cluster
+                box.moveBottom(highest - POINT_SIZE / 2)
             if 0 < box.center().x() < width:  # a name at the edge is moved inside
                 box.moveLeft(max(0.0, min(box.left(), width - box.width())))
         for box, picture in zip(separated(boxes), pictures, strict=True):

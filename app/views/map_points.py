@@ -79,12 +79,17 @@ class MapPoints:
                 found &= np.array([word in name for name in names], bool)[self.labels]
         return found
 
-    def medoid(self, k: int) -> int:
-        """Index of the point of class ``k`` whose summed distance to the others is least; a clean one if it has any."""
+    def centre(self, k: int) -> tuple[NDArray[np.floating], float]:
+        """Medoid (2,) of class ``k``, and y of the highest point of the half of the class that is nearest to it.
+
+        Both are of the clean points, if the class has any.
+        """
         of_class = self.labels == k
         clean = of_class & ~self.adversarial
-        indices = np.flatnonzero(clean if clean.any() else of_class)
-        return int(indices[medoid(self.xy[indices])])
+        places = self.xy[clean if clean.any() else of_class]
+        place = places[medoid(places)]
+        distances = np.linalg.norm(places - place, axis=1)
+        return place, float(places[distances <= np.median(distances), 1].max())
 
     def tip(self, index: int) -> str:
         """Class, number and kind of a point, and the predictions for both its clouds."""

@@ -210,7 +210,10 @@ class MapView(QWidget):
         self._draw_pairs(found)
         self._plot.is_empty = len(points.xy) == 0
         named = [k for k in points.present if k not in self._hidden]
-        self._plot.set_names([(classes[k], QPointF(*points.xy[points.medoid(k)])) for k in named])
+        centres = [points.centre(k) for k in named]
+        self._plot.set_names(
+            [(classes[k], QPointF(*at), QPointF(at[0], top)) for k, (at, top) in zip(named, centres, strict=True)]
+        )
         self._legend.set_entries(self._legend_entries())
         self._count.setText("" if np.array_equal(shown, found) else f"{found.sum():,} of {shown.sum():,}")
         clean, adversarial = (~points.adversarial).sum(), points.adversarial.sum()

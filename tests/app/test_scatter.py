@@ -245,6 +245,21 @@ def test_two_names_at_one_place_are_both_readable(view: MapView) -> None:
     assert both.sum() == pytest.approx(alone.sum() + other.sum(), rel=0.02)
 
 
+def test_a_name_hides_no_small_cluster_and_stands_in_the_middle_of_a_large_one(view: MapView) -> None:
+    small = [(0, 0), (0.1, 0), (0, 0.1), (10, 10)]  # three points as far apart as a name is high, and one of no name
+    colour = theme.class_style(0)[0]
+    seen_pixels = {}
+    for name in ("airplane", ""):
+        view.set_map(points(small, [0, 0, 0, 3], 4 * [False], classes=[name, "bag", "cap", ""]))
+        seen_pixels[name] = where(plot(view), colour).sum()
+    assert seen_pixels["airplane"] == seen_pixels[""] > 20
+    large = [(0, 0), (10, 0), (5, 10), (5, 5)]
+    view.set_map(points(large, 4 * [0], 4 * [False], classes=["airplane", "bag", "cap", ""]))
+    text = np.argwhere(where(plot(view), theme.current().text))
+    cluster = np.argwhere(where(plot(view), colour))
+    assert text.mean(axis=0) == pytest.approx((cluster.min(axis=0) + cluster.max(axis=0)) / 2, abs=6)
+
+
 # --- classes, search, lasso, neighbours, trail --------------------------------------------------------------------
 
 
