@@ -111,7 +111,7 @@ class Window(QMainWindow):
         self.opener.submit("loading models", lambda _: startup()).finished_ok.connect(self._on_loaded)
 
     def _on_loaded(self, start: Startup) -> None:
-        self.menu_corner.device.setText(start.device)
+        self.menu_corner.show_device(start.device, start.read_device)
         self.menuBar().setCornerWidget(self.menu_corner)  # lays it out again
         self.store.set_shipped(start.models)
         for panel in self.workspaces.values():

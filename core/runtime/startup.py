@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.clouds import SHOWN, Cloud, resample
@@ -25,6 +26,9 @@ class Startup:
     models: tuple[LoadedModel, ...]
     cloud: Cloud
     device: str
+    """The device that computes, in words."""
+    read_device: Callable[[], str] | None
+    """Says it anew, of a GPU, whose free memory changes; None for a CPU."""
 
 
 def startup() -> Iterator[Event]:
@@ -38,7 +42,9 @@ def startup() -> Iterator[Event]:
     models: tuple[LoadedModel, ...] = (yield from forward(shipped_models(FIRST_DATASET))).value
     points = resample(make_shape(FIRST_CLASS, FIRST_SEED), SHOWN, "first")
     cloud = Cloud(points, FIRST_CLASS, CATEGORIES.index(FIRST_CLASS), FIRST_CLASS)
-    yield Done(Startup(models, cloud, describe_device(choose_device("auto"))))
+    device = choose_device("auto")
+    described = partial(describe_device, device)
+    yield Done(Startup(models, cloud, described(), described if device.type != "cpu" else None))
 
 
 def shipped_models(dataset: str) -> Iterator[Event]:

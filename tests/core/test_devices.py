@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from core.events import Done
+from core.runtime import startup
 from core.runtime.devices import available_devices, choose_device, describe_device
 from core.runtime.memory import out_of_memory
 
@@ -33,10 +35,33 @@ def test_devices_are_described_in_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert describe_device(torch.device("cpu")) == "CPU · 8 threads"
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (13 * 2**30, 16 * 2**30))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA X")
-    assert describe_device(torch.device("cuda")) == "NVIDIA X · 13.0 GiB free"
+    assert describe_device(torch.device("cuda")) == "NVIDIA X · 13.0 of 16.0 GiB free"
     monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 12 * 2**30)
     monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 2**30)
     assert describe_device(torch.device("mps")) == "Apple GPU · 11.0 GiB free"
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_the_start_tells_the_device_and_how_to_read_the_memory_of_a_gpu_again(
+    gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [13 * 2**30]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 16 * 2**30))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA X")
+    monkeypatch.setattr(startup, "shipped_models", lambda dataset: iter([Done(())]))
+    monkeypatch.setattr("core.runtime.threads.set_threads_beside_window", lambda: None)
+    *_, done = startup.startup()
+    assert isinstance(done, Done)
+    read = done.value.read_device
+    if not gpu:
+        assert done.value.device.startswith("CPU")
+        assert read is None
+        return
+    assert done.value.device == read() == "NVIDIA X · 13.0 of 16.0 GiB free"
+    free[0] = 2**30
+    assert read() == "NVIDIA X · 1.0 of 16.0 GiB free"
 
 
 CUDA = (
