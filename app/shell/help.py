@@ -80,6 +80,7 @@ def _show(parent: QWidget, title: str, html: str, copy: str = "") -> None:
     dialog.resize(560, 480)
     text = QTextBrowser(openExternalLinks=True)
     text.setHtml(html)
+    text.setAccessibleName(title)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
     if copy:
@@ -88,4 +89,5 @@ def _show(parent: QWidget, title: str, html: str, copy: str = "") -> None:
     column = QVBoxLayout(dialog)
     column.addWidget(text)
     column.addWidget(buttons)
+    buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)  # once it is in the dialog, or Copy is
     dialog.open()

@@ -4,7 +4,7 @@ import logging
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication, QTextOption
-from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.shell.plain_text import multi_line
 from app.shell.widgets import button
@@ -12,7 +12,7 @@ from app.shell.widgets import button
 LOG_LINES = 1000
 
 
-class LogPanel(QWidget):
+class LogPanel(QDialog):
     """The last thousand log lines since this widget was created, with a button that copies them."""
 
     opened = Signal()
@@ -27,6 +27,7 @@ class LogPanel(QWidget):
         self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._text.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         copy = button("Copy all", "copy", lambda: QGuiApplication.clipboard().setText(self.text))
+        copy.setAutoDefault(False)
         column = QVBoxLayout(self)
         column.addWidget(self._text)
         column.addWidget(copy, alignment=Qt.AlignmentFlag.AlignRight)

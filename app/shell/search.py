@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
-    QFrame,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
+from app.shell.popup import Popup
 from core.runtime.text import printable
 
 WIDTH, EXPLAINED_WIDTH = 560, 860
@@ -81,19 +81,18 @@ def _match_score(query: str, entry: Entry) -> float:
     return max(score(query, entry.text), score(query, f"{beside} {entry.text}") - 2.0)
 
 
-class SearchPopup(QFrame):
+class SearchPopup(Popup):
     """A popup with a field and the entries that match it; disabled ones are grey. It is deleted when it closes."""
 
     chosen = Signal(object)
     """The key of an entry; emitted after the popup has closed."""
 
     def __init__(self, window: QWidget, entries: Sequence[Entry], prompt: str, name: str) -> None:
-        super().__init__(window, Qt.WindowType.Popup)
+        super().__init__(window, prompt.rstrip("…"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._window, self._entries = window, entries
-        theme.set_role(self, "card")
         self._query_field = QLineEdit(placeholderText=prompt, clearButtonEnabled=True)
-        self._query_field.setAccessibleName(prompt.rstrip("…"))
+        self._query_field.setAccessibleName(self.windowTitle())
         self._query_field.textChanged.connect(self._filter)
         self._query_field.installEventFilter(self)
         self._list = QListWidget()

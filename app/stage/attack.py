@@ -13,14 +13,14 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QComboBox,
     QHBoxLayout,
-    QToolButton,
+    QLayout,
     QVBoxLayout,
     QWidget,
-    QWidgetAction,
 )
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
+from app.shell.popup import Popup
 from app.shell.widgets import ElidedComboBox, add_item, tool_button
 from app.stage.attack_chooser import AttackChooser
 from app.stage.attack_options import AttackOptions
@@ -72,8 +72,12 @@ class AttackPanel(QWidget):
         self._goal = _combo("Goal")
         tip = "All other options of the attack"
         self._more = tool_button(icon="settings", tip=tip, name="Options of the attack")
-        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._form = AttackOptions()
+        popup, self._form = Popup(self, self._more.accessibleName()), AttackOptions()
+        in_popup = QVBoxLayout(popup)
+        in_popup.setContentsMargins(theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
+        in_popup.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)  # "More options" makes it higher
+        in_popup.addWidget(self._form)
+        self._more.clicked.connect(lambda: popup.open_from(self._more))
         self._typing_timer = QTimer(self, singleShot=True, interval=TYPING_MS)
         self._typing_timer.timeout.connect(self._take_form_options)
         self.steps = StepBar(store, controller, actions)
@@ -133,9 +137,6 @@ class AttackPanel(QWidget):
         for variant in get_args(Direction):
             add_item(self._variant, VARIANT_NAMES[variant], variant)
         set_tooltip(self._variant, GradientAttack.model_fields["direction"].description or "")
-        action = QWidgetAction(self)
-        action.setDefaultWidget(self._form)
-        self._more.addAction(action)
         self._form.changed.connect(self._typing_timer.start)
         self.preset.currentIndexChanged.connect(self._choose_preset)
         self._variant.currentIndexChanged.connect(self._change_options)

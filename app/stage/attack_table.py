@@ -76,13 +76,12 @@ class AttackTable(QDialog):
         self.run = button("Run", "play", self.begin, role="primary", tip="Make the ticked attacks one after the other")
         self.copy = button("Copy", "copy", self.table.copy, tip="Copy the selected rows, or all (Ctrl+C)")
         self.export = button("Export CSV…", "export", self._export, tip="Save all rows, with every digit")
-        for push in (self.run, self.copy, self.export):
-            push.setAutoDefault(False)  # Enter is for the table
         self.status, self.stale = Label(role="caption"), Label(role="warning")
         self.empty = Label(role="caption", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._lay_out()
+        self.run.setDefault(True)
         self.attacks.itemChanged.connect(self._update)
         self.table.chosen.connect(lambda row: self.taken.emit(row.name, row.attack))
         for changed in (store.cloudChanged, store.modelsChanged, store.epsilonChanged):

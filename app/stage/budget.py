@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QPoint, QSignalBlocker, Qt
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QToolButton, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
+from app.shell.popup import Popup
 from app.shell.widgets import Label, number
 from app.stage.controller import AttackController
 from app.stage.verdict import NUMBERS
@@ -19,6 +19,7 @@ from app.views.groove import RADII
 
 ROWS = {key: (name, tip, "r") for key, name, tip in NUMBERS if key in ("linf", "per_point_l2", "l2", "rmse")}
 ROWS["diameter"] = "ε", "Epsilon in per cent of the diameter of the bounding sphere, which is 2 radii", "%"
+TITLE = "Budget in other units"
 PRECISION = 6  # decimals of an epsilon that is computed from another unit
 
 
@@ -27,23 +28,13 @@ class BudgetButton(QToolButton):
 
     def __init__(self, store: Store, controller: AttackController) -> None:
         super().__init__()
-        self._store, self._controller = store, controller
-        self.setAccessibleName("Budget in other units")
+        self._store = store
+        self.setAccessibleName(TITLE)
         theme.set_icon(self, "convert")
-        self.clicked.connect(self._open)
+        self.clicked.connect(lambda: BudgetPopup(store, controller, self.window()).open_from(self))
         for changed in (store.attackChanged, store.cloudChanged):
             changed.connect(self._update)
         self._update()
-
-    def _open(self) -> None:
-        popup = BudgetPopup(self._store, self._controller, self.window())
-        popup.adjustSize()
-        right, gap = self.width() - popup.width(), theme.SPACE_XS
-        corner = self.mapToGlobal(QPoint(right, self.height() + gap))
-        if corner.y() + popup.height() > self.screen().availableGeometry().bottom():
-            corner = self.mapToGlobal(QPoint(right, -popup.height() - gap))
-        popup.move(corner)
-        popup.show()
 
     def _update(self) -> None:
         reason = _why_not(self._store)
@@ -51,14 +42,13 @@ class BudgetButton(QToolButton):
         set_tooltip(self, reason or "The budget in other units: L∞, L2, RMSE, per cent of the diameter")
 
 
-class BudgetPopup(QFrame):
+class BudgetPopup(Popup):
     """The largest value of each distance within the budget; typing one sets epsilon. It is deleted when it closes."""
 
     def __init__(self, store: Store, controller: AttackController, window: QWidget) -> None:
-        super().__init__(window, Qt.WindowType.Popup)
+        super().__init__(window, TITLE)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._store, self._controller = store, controller
-        theme.set_role(self, "card")
         self._fields: dict[str, NumberField] = {}
         self._notes: dict[str, QLabel] = {}
         self._points = Label(role="caption")
@@ -68,7 +58,7 @@ class BudgetPopup(QFrame):
         grid.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)
         grid.setHorizontalSpacing(theme.SPACE_M)
         grid.setVerticalSpacing(theme.SPACE_XS)
-        grid.addWidget(Label("Budget in other units", "title"), 0, 0, 1, 3)
+        grid.addWidget(Label(TITLE, "title"), 0, 0, 1, 3)
         grid.addWidget(self._points, 1, 0, 1, 3)
         for row, (key, (name, tip, unit)) in enumerate(ROWS.items(), start=2):
             title, field, note = Label(name), NumberField(number), Label(role="caption")
@@ -88,13 +78,6 @@ class BudgetPopup(QFrame):
         for changed in (store.attackChanged, store.cloudChanged, store.epsilonChanged):
             changed.connect(self._show)
         self._show()
-        self._fields["linf"].setFocus()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.close()
-        else:
-            super().keyPressEvent(event)
 
     def _take(self, key: str, value: float) -> None:
         """Set epsilon so that this distance can be so large; a text that was not changed sets nothing."""

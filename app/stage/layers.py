@@ -44,6 +44,7 @@ class LayersDialog(QDialog):
         self.copy = button("Copy", "copy", self._copy, tip="Copy all rows as a table")
         self.copy.setAutoDefault(False)
         content, area = QWidget(), QScrollArea(widgetResizable=True)
+        area.setAccessibleName("Differences of the layers")
         area.setFrameShape(QFrame.Shape.NoFrame)
         theme.set_role(content, "content")
         rows = QVBoxLayout(content)

@@ -286,18 +286,11 @@ def test_an_option_in_the_popup_changes_the_attack_and_keeps_the_slider(person):
 
 def test_the_options_open_in_a_popup(person):
     panel = person.window.attack
-
-    def edit():
-        try:
-            assert panel._form.isVisible()
-            person.type_option(panel._form, "steps", "2")
-        finally:
-            if (popup := QApplication.activePopupWidget()) is not None:
-                popup.close()
-
-    QTimer.singleShot(0, edit)
     person.click(panel._more)
+    assert panel._form.isVisible()
+    person.type_option(panel._form, "steps", "2")
     person.wait_until(lambda: person.wait_for_scene().step == 2, "two steps")
+    QTest.keyClick(panel._form.findChild(QWidget, "steps"), Qt.Key.Key_Escape)
     assert not panel._form.isVisible()
 
 
