@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
@@ -17,6 +16,7 @@ from app.shell.plain_text import set_tooltip
 from app.shell.widgets import ElidedComboBox, Label, add_item, button
 from app.store import Store
 from app.workspaces import transfer_work
+from app.workspaces.transfer_models import Candidate, candidates, trained_in, usual_choice
 from core.datasets.base import Dataset
 from core.runtime.files import readable
 
@@ -31,16 +31,6 @@ PROTOCOLS = {
     "steps": "Every optimiser makes 1, 3, 10, 30 and 100 steps, whatever loss they lead to.",
 }
 KINDS = {"optimiser": "an optimiser of the paper", "other": "made at full strength", "control": "noise, a control"}
-
-
-class Candidate(NamedTuple):
-    """A model that could be a surrogate or a victim."""
-
-    name: str
-    path: Path
-    title: str
-    why_not: str = ""
-    """Why it can't be; empty if it can."""
 
 
 class TransferSetup(QWidget):
@@ -60,8 +50,8 @@ class TransferSetup(QWidget):
         theme.set_role(self, "content")
         self._store = store
         self._dataset: Dataset | None = None
-        self._others: dict[str, Path] = {}
-        """Models of folders that were added, by name."""
+        self._added: dict[str, Path] = {}
+        """Models of folders that were chosen, by name."""
         self.candidates: dict[str, Candidate] = {}
         self.begun: Experiment | None = None
         """The experiment that was started or opened last; the same settings go on with it."""
@@ -139,57 +129,31 @@ class TransferSetup(QWidget):
         if dataset is None:
             self.refresh()
             return
-        classes, another = tuple(dataset.card.classes), dataset is not self._dataset
+        card, another = dataset.card, dataset is not self._dataset
         self._dataset = dataset
-        self.candidates = {each.name: each for each in self._candidates(dataset.card.name, classes)}
+        found = candidates(self._store.models, self._added, card.name, card.classes)
+        self.candidates = {each.name: each for each in found}
         fitting = [each.name for each in self.candidates.values() if not each.why_not]
         entries = [
             (each.name, each.why_not or f"{each.title}\n{readable(each.path)}", not each.why_not)
             for each in self.candidates.values()
         ]
         first = not (self.surrogates.ticked or self.victims.ticked)
-        for chosen, usual in zip((self.surrogates, self.victims), _usual(dataset.card.name, fitting), strict=True):
+        for chosen, usual in zip((self.surrogates, self.victims), usual_choice(card.name, fitting), strict=True):
             chosen.fill(entries, usual if another or first else chosen.ticked)
         self.refresh()
 
-    def _candidates(self, dataset: str, classes: tuple[str, ...]) -> Iterable[Candidate]:
-        """All models: those of the window, those that are installed or imported, and those of added folders."""
-        from core.models.checkpoints import builtin_models, read_card
-        from core.models.importers import imported_models
-
-        taken: set[Path] = set()
-        for model in self._store.models:
-            if model.path is not None and not model.defense and model.path not in taken:
-                taken.add(model.path)
-                yield _candidate(model.name, model.path, model.card.title, model.card.classes, classes)
-        try:
-            files = builtin_models(dataset, zoo=True) | imported_models()
-        except ValueError:  # the index of the installed ones is damaged, as the start has said
-            files = {}
-        for name, path in (files | self._others).items():
-            if path in taken:
-                continue
-            taken.add(path)
-            try:
-                card = read_card(path)
-            except ValueError as error:
-                yield Candidate(name, path, name, str(error))
-            else:
-                yield _candidate(name, path, card.title, card.classes, classes)
-
     def _choose_models(self) -> None:
         """Add the model of a run, or those of a folder of runs."""
-        from core.models.checkpoints import BEST
-
         name = QFileDialog.getExistingDirectory(self, "Folder of models", settings.load().folder)
         if not name:
             return
         folder = Path(name)
-        found = [folder / BEST] if (folder / BEST).is_file() else sorted(folder.glob(f"*/{BEST}"))
+        found = trained_in(folder)
         if not found:
             self.failed.emit(f"{readable(folder)} holds no trained model: choose a training run, or a folder of runs.")
             return
-        self._others |= {path.parent.name: path for path in found}
+        self._added |= found
         self._list_models()
 
     # --- the folder ---
@@ -340,21 +304,6 @@ class TransferSetup(QWidget):
         set_tooltip(self.folder, self.folder.text(), wrap=True)
         self.new.setVisible(goes_on or self._chosen_folder is not None)
         self.changed.emit()
-
-
-def _candidate(name: str, path: Path, title: str, known: Sequence[str], classes: tuple[str, ...]) -> Candidate:
-    """A model with classes ``known``; its name becomes one of files."""
-    why_not = "" if tuple(known) == classes else "It has other classes than the dataset, or has them in another order."
-    return Candidate(re.sub(r"[^\w.@+ -]+", "-", name), path, title, why_not)
-
-
-def _usual(dataset: str, names: list[str]) -> tuple[list[str], list[str]]:
-    """The surrogates and victims that are ticked at first: those of the zoo, else the first model and the others."""
-    from core.studies.transferability.zoo import MEMBERS
-
-    members = {name: MEMBERS.get(name.removeprefix(f"{dataset}-")) for name in names}
-    surrogates = [name for name, member in members.items() if member and member.role == "surrogate"] or names[:1]
-    return surrogates, [name for name in names if name not in surrogates]
 
 
 def _with_shared(begun: TransferOptions, wanted: TransferOptions) -> TransferOptions:

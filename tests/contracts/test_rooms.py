@@ -64,6 +64,7 @@ SHARED = {
     "run_curves",
     "run_list",
     "training_work",
+    "transfer_models",
     "transfer_results",
     "transfer_setup",
 }
