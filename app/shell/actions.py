@@ -12,7 +12,7 @@ from typing import Literal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-from app.shell import theme
+from app.shell import icons
 from app.shell.plain_text import set_tooltip
 from app.workspaces.registry import WORKSPACES, action_key
 
@@ -303,7 +303,7 @@ def _action(menu: QMenu, info: ActionInfo, handler: Callable[..., object]) -> QA
     if info.shortcut:
         action.setShortcut(QKeySequence(info.shortcut))
     if info.icon:
-        theme.set_icon(action, info.icon)
+        icons.set_icon(action, info.icon)
     set_tooltip(action, info.tip + (f" ({_native(info.shortcut)})" if info.shortcut else ""))
     action.setStatusTip(info.tip)
     return action

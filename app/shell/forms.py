@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.fields import CheckBox, ComboBox, Editor, NumberBox, PathBox, TextBox
 from app.shell.plain_text import set_tooltip
 from app.shell.widgets import Label, tool_button
@@ -121,7 +121,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
 
     def _expand(self, on: bool) -> None:
         self._expanded = on
-        theme.set_icon(self._more, "chevron-down" if on else "chevron-right", "muted")
+        icons.set_icon(self._more, "chevron-down" if on else "chevron-right", "muted")
         self._more.setText("Fewer options" if on else "More options")
         self._show_rows()
 

@@ -5,7 +5,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QSizePolicy, QToolButton
 
 from app.jobs import Job, JobList
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.notify import STRIP_HEIGHT, ask
 from app.shell.plain_text import button_text, set_tooltip
 from app.shell.progress import Status
@@ -209,7 +209,7 @@ class JobStrip(QFrame):
     def _show_pause(self, paused: bool) -> None:
         if paused != (self._pause.text() == "Resume"):
             self._pause.setText("Resume" if paused else "Pause")
-            theme.set_icon(self._pause, "play" if paused else "pause")
+            icons.set_icon(self._pause, "play" if paused else "pause")
 
 
 def _status_line(job: Job) -> str:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListView, QStackedWidget, QVBoxLayout, QWidget
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.file_strip import FileStrip
 from app.shell.orientation import OrientationPanel
 from app.shell.plain_text import tooltip_text
@@ -110,7 +110,7 @@ class LibraryPanel(QWidget):
         self._search = QLineEdit(placeholderText="Search shapes", clearButtonEnabled=True)
         self._search.setAccessibleName("Search shapes")
         search_icon = self._search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition)
-        theme.set_icon(search_icon, "search", "muted")
+        icons.set_icon(search_icon, "search", "muted")
         self._search.textChanged.connect(self._filter)
         clear = QShortcut(QKeySequence(Qt.Key.Key_Escape), self._search, self._search.clear)
         clear.setContext(Qt.ShortcutContext.WidgetShortcut)

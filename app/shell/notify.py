@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.plain_text import button_text, multi_line
 from app.shell.widgets import Label, tool_button
 from core.options import explain
@@ -252,7 +252,7 @@ class Toast(QFrame):
 
     def _update_icon(self) -> None:
         name, token, _ = self.message[0].value
-        self._icon.setPixmap(theme.icon(name, token).pixmap(16))
+        self._icon.setPixmap(icons.icon(name, token).pixmap(16))
 
     def appear(self) -> None:
         self.show()

@@ -1,4 +1,4 @@
-"""Colours, fonts, icons, and the colours of classes. The only file with literal colours or a style sheet.
+"""Colours, fonts, and the colours of classes. The only file with literal colours or a style sheet.
 
 Clean is blue and adversarial is orange, everywhere; the other colours are unobtrusive. A widget that paints itself
 reads `current()` while painting and repaints on `notifier.changed`; any other widget is styled by the style sheet
@@ -13,10 +13,9 @@ from typing import Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QByteArray, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap, QPixmapCache
-from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtWidgets import QApplication, QWidget
 
 from core.runtime.files import temporary_folder
 from resources import RESOURCES
@@ -198,71 +197,6 @@ def set_role(widget: QWidget, name: str) -> None:
         widget.style().polish(widget)
 
 
-# --- icons --------------------------------------------------------------------------------------------------------
-
-
-def icon(name: str, token: str = "text") -> QIcon:
-    """`resources/icons/<name>.svg` in a colour of the current theme, sharp at any device pixel ratio.
-
-    Raises
-    ------
-    ValueError
-        If there is no such icon.
-    """
-    made = QIcon()
-    for mode, shade in ((QIcon.Mode.Normal, token), (QIcon.Mode.Disabled, "disabled")):
-        colour = getattr(_current, shade)
-        for pixels in (16, 20, 24, 32, 48, 64):
-            made.addPixmap(_rendered(name, colour, pixels), mode)
-    return made
-
-
-def _rendered(name: str, colour: QColor, pixels: int) -> QPixmap:
-    key = f"{name} {colour.name()} {pixels}"
-    picture = QPixmap()
-    if not QPixmapCache.find(key, picture):
-        renderer = QSvgRenderer(QByteArray(_svg(name, colour).encode()))
-        picture = QPixmap(pixels, pixels)
-        picture.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(picture)
-        renderer.render(painter)
-        painter.end()
-        QPixmapCache.insert(key, picture)
-    return picture
-
-
-def set_icon(target: QAbstractButton | QAction, name: str, token: str = "text") -> None:
-    """Give a button or an action an icon that follows the theme. Calling it again changes the icon."""
-    themed = target.findChild(_ThemedIcon, options=Qt.FindChildOption.FindDirectChildrenOnly) or _ThemedIcon(target)
-    themed.set_icon(name, token)
-
-
-class _ThemedIcon(QObject):
-    """Child object of a button or action that renders its icon again when the theme changes."""
-
-    def __init__(self, target: QObject) -> None:
-        super().__init__(target)
-        self._icon_and_colour = ("", "")
-        notifier.changed.connect(self._render)
-
-    def set_icon(self, name: str, token: str) -> None:
-        if self._icon_and_colour != (name, token):  # rendering takes a millisecond, too long for each slider move
-            self._icon_and_colour = name, token
-            self._render()
-
-    def _render(self) -> None:
-        target = self.parent()
-        assert isinstance(target, QAbstractButton | QAction)
-        target.setIcon(icon(*self._icon_and_colour))
-
-
-def _svg(name: str, colour: QColor) -> str:
-    path = RESOURCES / "icons" / f"{name}.svg"
-    if not path.is_file():
-        raise ValueError(f'there is no icon "{name}"')
-    return path.read_text(encoding="utf-8").replace("currentColor", colour.name())
-
-
 # --- colours of data ----------------------------------------------------------------------------------------------
 
 
@@ -357,5 +291,19 @@ def _tinted_icon(name: str, colour: QColor) -> str:
     """Path of a coloured copy of an icon, because a style sheet can only use pictures from files."""
     path = Path(_icon_folder.name) / f"{name}-{colour.name()[1:]}.svg"
     if not path.exists():
-        path.write_text(_svg(name, colour), encoding="utf-8")
+        path.write_text(icon_svg(name, colour), encoding="utf-8")
     return path.as_posix()
+
+
+def icon_svg(name: str, colour: QColor) -> str:
+    """The text of `resources/icons/<name>.svg` in a colour.
+
+    Raises
+    ------
+    ValueError
+        If there is no such icon.
+    """
+    path = RESOURCES / "icons" / f"{name}.svg"
+    if not path.is_file():
+        raise ValueError(f'there is no icon "{name}"')
+    return path.read_text(encoding="utf-8").replace("currentColor", colour.name())

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.plain_text import button_text, set_tooltip, tooltip_text
 from core.runtime.text import printable, shortened
 
@@ -48,7 +48,7 @@ def button(text: str, icon: str, clicked: Callable[[], object], *, role: str = "
     made = QPushButton(button_text(text))
     set_tooltip(made, tip)
     if icon:
-        theme.set_icon(made, icon, "on_accent" if role == "primary" else "text")
+        icons.set_icon(made, icon, "on_accent" if role == "primary" else "text")
     if role:
         theme.set_role(made, role)
     made.clicked.connect(lambda: clicked())
@@ -74,7 +74,7 @@ def tool_button(
     made.setCheckable(checkable)
     made.setChecked(checked)
     if icon:
-        theme.set_icon(made, icon, colour)
+        icons.set_icon(made, icon, colour)
     if icon and text:
         made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     if role:

@@ -12,7 +12,7 @@ from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QWidget
 
 from app.jobs import Job, JobList
-from app.shell import actions, export, help, settings, theme
+from app.shell import actions, export, help, icons, settings, theme
 from app.shell.availability import Availability
 from app.shell.corner import Corner
 from app.shell.dropping import DropTarget, Kind
@@ -229,7 +229,7 @@ class Window(QMainWindow):
         self.pair.colouringChanged.connect(controller.set_colouring)
         controller.failed.connect(self._show_error)
         self.playback.playingChanged.connect(
-            lambda playing: theme.set_icon(self.actions_["play"], "pause" if playing else "play")
+            lambda playing: icons.set_icon(self.actions_["play"], "pause" if playing else "play")
         )
         opener = self.opener
         opener.preparing.connect(self.library.show_placeholder)

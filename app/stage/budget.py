@@ -7,7 +7,7 @@ from functools import partial
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.plain_text import set_tooltip
 from app.shell.popup import Popup
 from app.shell.widgets import Label, number
@@ -30,7 +30,7 @@ class BudgetButton(QToolButton):
         super().__init__()
         self._store = store
         self.setAccessibleName(TITLE)
-        theme.set_icon(self, "convert")
+        icons.set_icon(self, "convert")
         self.clicked.connect(lambda: BudgetPopup(store, controller, self.window()).open_from(self))
         for changed in (store.attackChanged, store.cloudChanged):
             changed.connect(self._update)

@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.plain_text import show_tooltip
 from app.shell.widgets import Label, tool_button
 from app.views import annotations
@@ -89,7 +89,7 @@ class ConfidenceView(QWidget):
         table, show_all = self._bars.table, self._bars.show_all
         self._all.setVisible(len(table.classes) > TOP_CLASSES)
         self._all.setText(f"show top {TOP_CLASSES}" if show_all else f"show all {len(table.classes)}")
-        theme.set_icon(self._all, "chevron-down" if show_all else "chevron-right", "muted")
+        icons.set_icon(self._all, "chevron-down" if show_all else "chevron-right", "muted")
         marks = [("●", "true class", table.true_class), ("○", "target", table.target_class)]
         self._mark_legend.setText("    ".join(f"{mark} {name}" for mark, name, index in marks if index is not None))
         self.setAccessibleDescription(table.accessible_text() or EMPTY_HINT)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
-from app.shell import theme
+from app.shell import icons, theme
 from app.shell.plain_text import set_tooltip, show_picture_tooltip
 from app.shell.widgets import Label, tool_button
 from app.views.map_legend import LegendEntry, MapLegend
@@ -81,7 +81,7 @@ class MapView(QWidget):
         self.search = QLineEdit(placeholderText=HINT, clearButtonEnabled=True)
         self.search.setAccessibleName("Find points of the map")
         set_tooltip(self.search, HELP, wrap=True)
-        theme.set_icon(self.search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition), "search", "muted")
+        icons.set_icon(self.search.addAction(QIcon(), QLineEdit.ActionPosition.LeadingPosition), "search", "muted")
         self._count, self._opened = Label(role="caption"), -1
         """The point that Enter opened last."""
         self._plot.stale.setText(STALE_NOTE)

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.jobs import Job, JobList
-from app.shell import export, theme
+from app.shell import export, icons, theme
 from app.shell.notify import error_message
 from app.shell.progress import Status
 from app.shell.widgets import Label, Splitter, button, swap_visible
@@ -230,7 +230,7 @@ class Workspace(QWidget):
         self.start.setEnabled(self.can_start)
         self.pause.setEnabled(status in (Status.RUNNING, Status.PAUSED))
         self.pause.setText("Resume" if status is Status.PAUSED else "Pause")
-        theme.set_icon(self.pause, "play" if status is Status.PAUSED else "pause")
+        icons.set_icon(self.pause, "play" if status is Status.PAUSED else "pause")
         self.stop.setVisible(running)
         self.stop.setEnabled(status is not Status.STOPPING)
         self.stop.setText("Stopping…" if status is Status.STOPPING else "Stop and keep")

@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QLineEdit, QMainWindow
 
-from app.shell import theme
+from app.shell import icons
 from app.shell.actions import ACTIONS, GESTURES, build, shortcut_page
 
 
@@ -52,7 +52,7 @@ def test_that_keys_and_shortcuts_are_unique_and_every_text_is_there():
 def test_that_every_icon_exists(qapp):
     for info in ACTIONS:
         if info.icon:
-            assert not theme.icon(info.icon).isNull()
+            assert not icons.icon(info.icon).isNull()
 
 
 def test_that_every_action_calls_its_handler(window, calls):

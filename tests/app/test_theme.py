@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QColor
 from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 
-from app.shell import theme
+from app.shell import icons, theme
 
 SCHEMES = pytest.mark.parametrize("scheme", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
 
@@ -99,7 +99,7 @@ def test_every_icon_is_drawn_in_the_colour_asked_for_at_any_density(ratio, qapp)
     names = sorted(path.stem for path in (theme.RESOURCES / "icons").glob("*.svg"))
     assert len(names) > 30
     for name in names:
-        picture = theme.icon(name, "accent").pixmap(QSize(20, 20), ratio).toImage()
+        picture = icons.icon(name, "accent").pixmap(QSize(20, 20), ratio).toImage()
         assert picture.width() == round(20 * ratio)
         colours = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
         full = [foreground for foreground in colours if foreground.alpha() > 150]
@@ -111,13 +111,13 @@ def test_icons_of_buttons_and_actions_follow_the_scheme(qapp, qtbot):
     button, action = QToolButton(), QAction()
     qtbot.addWidget(button)
     for target in (button, action):
-        theme.set_icon(target, "play")
+        icons.set_icon(target, "play")
         dark = target.icon().pixmap(16, 16).toImage()
-        theme.set_icon(target, "pause")
+        icons.set_icon(target, "pause")
         assert target.icon().pixmap(16, 16).toImage() != dark
-        theme.set_icon(target, "play")
+        icons.set_icon(target, "play")
         worn = target.icon().cacheKey()
-        theme.set_icon(target, "play")
+        icons.set_icon(target, "play")
         assert target.icon().cacheKey() == worn  # one that is worn is not drawn again
         theme.apply(qapp, "light")
         assert target.icon().pixmap(16, 16).toImage() != dark
@@ -127,7 +127,7 @@ def test_icons_of_buttons_and_actions_follow_the_scheme(qapp, qtbot):
 
 def test_an_unknown_icon_name_is_an_error():
     with pytest.raises(ValueError, match="no-such"):
-        theme.icon("no-such")
+        icons.icon("no-such")
 
 
 def test_digits_of_tabular_fonts_have_one_width(qtbot):
