@@ -93,7 +93,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Ctrl+Alt+C",
         "copy",
     ),
-    ActionInfo("copy_command", "Edit", "copy", "Copy as command", "Copy the command line that repeats this attack."),
+    ActionInfo(
+        "copy_command",
+        "Edit",
+        "copy",
+        "Copy as command",
+        "Copy the command line of the shown workspace: this attack, training, evaluation, map or transfer.",
+        "Ctrl+Shift+L",
+        "copy",
+    ),
     *(
         ActionInfo(
             action_key(info.key), "View", "workspace", info.title, info.tip, f"Ctrl+{place}", info.icon, "choice"

@@ -28,6 +28,8 @@ class Availability(QObject):
         self._actions, self._rules = window.actions_, _rules(window)
         store = window.store
         for changed in (
+            *(panel.choicesChanged for panel in window.workspaces.values()),
+            store.datasetChanged,
             store.cloudChanged,
             store.modelsChanged,
             store.attackChanged,
@@ -73,6 +75,10 @@ def _rules(window: Window) -> dict[str, Callable[[], bool]]:
     def has_work() -> bool:
         return area.has_work and not area.only_pair
 
+    def has_command() -> bool:
+        panel = window.workspaces.get(area.workspace)
+        return attacked() if panel is None else panel.is_chosen
+
     def shows_all_of_the_stage() -> bool:
         return not (area.only_pair or area.maximised)
 
@@ -83,7 +89,7 @@ def _rules(window: Window) -> dict[str, Callable[[], bool]]:
         "redo": lambda: bool(undo.next_redo),
         "copy_numbers": attacked,
         "copy_picture": shown,
-        "copy_command": attacked,
+        "copy_command": has_command,
         "library": shows_all_of_the_stage,
         "options": has_work,
         "maximise_work": has_work,

@@ -1,9 +1,8 @@
-"""Exports: clouds, pictures, and the command line that repeats an attack."""
+"""Exports: clouds, pictures, and command lines that repeat what the window does."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,7 +168,15 @@ def _saved(title: str, path: Path) -> str:
 
 
 def origin(scene: Scene, store: Store) -> list[str]:
-    """Where the scene's cloud is from, as arguments of a command; none if it is neither from a file nor the dataset."""
+    """Where the scene's cloud is from, as arguments of a command; none if it is neither from a file nor the dataset.
+
+    Raises
+    ------
+    ValueError
+        If the dataset is turned otherwise than a command would turn it.
+    """
+    from core.commands.words import dataset_words
+
     source, dataset, cloud = store.source, store.dataset, scene.setup.cloud
     if source is not None:
         return [str(source.path), *source.orientation.words().split()]
@@ -179,30 +186,38 @@ def origin(scene: Scene, store: Store) -> list[str]:
     known = dataset.cloud(SPLIT, names.index(cloud.name), len(cloud.points))
     if not np.array_equal(known.points, cloud.points):  # of another dataset, such as one that was measured before
         return []
-    root = [] if store.data_root is None else ["--data-root", str(store.data_root)]
-    orientation = dataset.card.orientation.words().split()
-    return ["--dataset", dataset.card.name, *root, *orientation, "--shape", cloud.name]
+    model = scene.setup.models[scene.setup.primary]
+    return [*dataset_words(dataset.card, store.data_root, model.card), "--shape", cloud.name]
 
 
-def command(scene: Scene, preset: str, origin: Sequence[str]) -> str:
-    """The command line that repeats the scene's attack on the cloud of ``origin``, without the preset's own options."""
-    from core.attacks import preset as preset_named
+def copy_command(store: Store) -> str:
+    """Put the command line that repeats the attack of the scene on the clipboard; see ``copy_lines``."""
+    from core.commands.words import attack_line
 
-    setup = scene.setup
-    model = setup.models[setup.primary]
-    arguments = ["pointward", "attack", *origin, "--points", str(len(setup.cloud.points)), "--seed", str(setup.seed)]
-    arguments += ["--attack", preset]
-    bare = model.bare or model
-    arguments += ["--model", bare.name if model.path is None or model.shipped else str(model.path)]
-    if model.defense:
-        arguments += ["--defense", model.defense]
-    usual = preset_named(preset).model_dump()
-    for name, value in setup.attack.at(scene.epsilon).model_dump(exclude_none=True).items():
-        if name == "epsilon" or value != usual[name]:
-            word = name.replace("_", "-")
-            arguments += [f"--{'' if value else 'no-'}{word}"] if isinstance(value, bool) else [f"--{word}", str(value)]
-    if setup.cloud.label is not None:
-        arguments += ["--true-class", setup.classes[setup.cloud.label]]
-    if setup.target is not None:
-        arguments += ["--target", setup.classes[setup.target]]
-    return shlex.join(arguments)
+    def lines() -> list[str]:
+        scene, attack = store.scene, store.attack
+        assert scene is not None
+        if attack is None or scene.setup.attack.at(0.0) != attack.at(0.0):
+            raise ValueError("Another attack was just chosen: copy the command once its result is shown.")
+        found = origin(scene, store)
+        if not found:
+            raise ValueError(
+                "This shape is neither a file nor in the library: export it (Ctrl+S), open it, then copy the command."
+            )
+        return [attack_line(scene, store.preset, found)]
+
+    return copy_lines(lines)
+
+
+def copy_lines(lines: Callable[[], Sequence[str]], left_out: str = "") -> str:
+    """Put command lines on the clipboard, each for one model if there are several. Returns a message.
+
+    ``lines`` may raise ``ValueError``, whose text is the message; ``left_out`` says what the commands do not do.
+    """
+    try:
+        made = lines()
+    except ValueError as error:
+        return str(error)
+    QGuiApplication.clipboard().setText("\n".join(made))
+    what = "The command is" if len(made) == 1 else f"{len(made)} commands, one for each model, are"
+    return f"{what} on the clipboard{left_out}."

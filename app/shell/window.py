@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QWidget
 
 from app.jobs import Job, JobList
@@ -138,20 +138,12 @@ class Window(QMainWindow):
         self._save(lambda: export.export_picture(self, self.pair.picture, store.scene, up))
 
     def _copy_command(self) -> None:
-        scene, attack = self.store.scene, self.store.attack
-        if scene is None or attack is None:
-            return
-        if scene.setup.attack.at(0.0) != attack.at(0.0):
-            self._show_info("Another attack was just chosen: copy the command once its result is shown.")
-            return
-        origin = export.origin(scene, self.store)
-        if not origin:
-            self._show_info(
-                "This shape is neither a file nor in the library: export it (Ctrl+S), open it, then copy the command."
-            )
-            return
-        QGuiApplication.clipboard().setText(export.command(scene, self.store.preset, origin))
-        self._show_info("The command is on the clipboard.")
+        """Copy the command of the workspace that is shown."""
+        panel = self.workspaces.get(self.area.workspace)
+        if panel is not None:
+            panel.copy_command()
+        else:
+            self._show_info(export.copy_command(self.store))
 
     def _save(self, work: Callable[[], str | None]) -> None:
         """Run an export, and show its message or its error."""

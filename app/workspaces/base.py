@@ -14,18 +14,21 @@ from app.jobs import Job, JobList
 from app.shell import export, icons, theme
 from app.shell.notify import error_message
 from app.shell.progress import Status
-from app.shell.widgets import Label, Splitter, button, swap_visible
+from app.shell.widgets import Label, Splitter, button, swap_visible, tool_button
 from app.store import Store
 
 if TYPE_CHECKING:
     from app.shell.forms import OptionsForm
 
 
+COPY_TIP = "Copy as command: the command line that does what is chosen here"
+
+
 class Workspace(QWidget):
     """The head that all workspaces share: start, pause, stop, export, the mark of a stale result, status and error.
 
-    A subclass gives the content and the properties ``can_start``, ``start_text``, ``has_result`` and ``is_stale``, and
-    calls `_update` when one of them may have changed.
+    A subclass gives the content, the commands, and the properties ``can_start``, ``start_text``, ``has_result`` and
+    ``is_stale``, and calls `_update` when one of them may have changed.
 
     Parameters
     ----------
@@ -68,6 +71,8 @@ class Workspace(QWidget):
         self.pause = button("Pause", "pause", self._pause)
         self.stop = button("Stop and keep", "stop", self._stop, tip=stop_tip)
         self.export = button("Export", "export", lambda: None)
+        self.copy = tool_button(icon="copy", tip=COPY_TIP, name="Copy as command")
+        self.copy.clicked.connect(self.copy_command)
         self.stale = Label(stale, "chip-warn")
         self.status = Label(role="caption", wrap=True)
         self.error = Label(role="error", wrap=True)
@@ -105,6 +110,26 @@ class Workspace(QWidget):
         """Start the job."""
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether all is chosen that a command needs."""
+        return self.can_start
+
+    @abstractmethod
+    def commands(self) -> list[str]:
+        """The command line that does what is chosen, or one for each model.
+
+        Raises
+        ------
+        ValueError
+            If no command does it; a sentence says why.
+        """
+
+    @property
+    def not_in_commands(self) -> str:
+        """What is chosen and no command does, as an end of the sentence that the commands are on the clipboard."""
+        return ""
+
+    @property
     def waiting(self) -> int:
         """Number of jobs that begin once the present one has ended."""
         return 0
@@ -120,7 +145,7 @@ class Workspace(QWidget):
         self._form_area.setMinimumWidth(form_width)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for widget in (self.start, self.pause, self.stop, *more, self.export, self.stale):
+        for widget in (self.start, self.pause, self.stop, *more, self.export, self.copy, self.stale):
             buttons.addWidget(widget)
         buttons.addStretch(1)
         self._right = QWidget()
@@ -236,7 +261,13 @@ class Workspace(QWidget):
         self.stop.setText("Stopping…" if status is Status.STOPPING else "Stop and keep")
         self.export.setVisible(self.export.menu() is not None)
         self.export.setEnabled(self.has_result and not running)
+        self.copy.setEnabled(self.is_chosen)
         self.stale.setVisible(self.is_stale)
+
+    def copy_command(self) -> None:
+        """Put what ``commands`` returns on the clipboard, or say why there is no command."""
+        if self.is_chosen:
+            self.info.emit(export.copy_lines(self.commands, self.not_in_commands))
 
     def _export(self, title: str, name: str, endings: str, write: Callable[[Path], None]) -> None:
         """Ask for a file and write it; report the result or the error."""

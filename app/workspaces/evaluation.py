@@ -213,6 +213,23 @@ class EvaluationPanel(Workspace):
             return None
         return _Request(store.dataset, self.chosen, attack, options)
 
+    def commands(self) -> list[str]:
+        from core.commands.words import evaluate_line
+
+        store, request = self._store, self._current_request()
+        assert request is not None
+        name = store.preset if self.attack.currentIndex() == 0 else self.attack.currentText().lower()
+        attack = request.attack.at(store.epsilon)
+        return [
+            evaluate_line(model, request.dataset.card, store.data_root, name, attack, request.options)
+            for model in request.models
+        ]
+
+    @property
+    def not_in_commands(self) -> str:
+        request = self._current_request()
+        return ", without the sweep over epsilon" if request is not None and request.options.budgets else ""
+
     # --- the job ---
 
     def begin(self) -> None:

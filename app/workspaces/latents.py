@@ -18,7 +18,6 @@ from app.views.scatter import MapView
 from app.workspaces.base import Workspace
 from app.workspaces.latent_picks import LatentPicks
 from core.clouds import SHOWN
-from core.datasets import DatasetError
 from core.datasets.matching import matched, presence
 from core.events import Cancel, Event, Note, Progress, Step
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 class _Settings(NamedTuple):
     """Everything that determines a map except epsilon."""
 
-    model: LoadedModel | None
+    model: LoadedModel
     split: Split
     attack: Attack
     options: LatentOptions
@@ -134,21 +133,16 @@ class LatentsPanel(Workspace):
         """Start to attack test clouds with the present attack and to fit the map."""
         from core.evaluation.latents import latent_map
 
-        store, model = self._store, self._store.primary_model
-        settings = self._current_settings()
-        if self.job is not None or settings is None or model is None or store.dataset is None:
+        if self.job is not None or not self.can_start:
             return
         try:
-            dataset = matched(store.dataset, model.card.classes)
-        except DatasetError as error:
+            request = self._request()
+        except ValueError as error:
             self._refuse(str(error))
             return
-        if store.attack is not None and store.attack.goal == "targeted":
-            self._refuse("The map shows untargeted attacks: set the goal under the shapes to untargeted first.")
-            return
-        _, _, attack, options, tsne_options = settings
-        attack, split = attack.at(store.epsilon), dataset.split(SPLIT)
-        self._running_request, cancel = _MapRequest(settings, dataset, store.epsilon), Cancel()
+        model, _, attack, options, tsne_options = request.settings
+        attack, split = attack.at(request.epsilon), request.dataset.split(SPLIT)
+        self._running_request, cancel = request, Cancel()
         job = self._jobs.submit(
             "Latent map",
             lambda: latent_map(model.module, split, attack, options, tsne_options, cancel),
@@ -182,9 +176,8 @@ class LatentsPanel(Workspace):
 
         request = self._result_request
         assert request is not None
-        model, attack = request.settings.model, request.settings.attack.at(request.epsilon)
-        assert model is not None
-        return MapSource(model, request.dataset.card, attack, request.settings.options)
+        model, _, attack, options, _ = request.settings
+        return MapSource(model, request.dataset.card, attack.at(request.epsilon), options)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -193,13 +186,36 @@ class LatentsPanel(Workspace):
 
     def _current_settings(self) -> _Settings | None:
         """What a map fitted now would be made of; None while something is missing or invalid."""
-        store = self._store
-        if store.dataset is None or store.attack is None or self._form_area.widget() is None:
+        store, model = self._store, self._store.primary_model
+        if store.dataset is None or model is None or store.attack is None or self._form_area.widget() is None:
             return None
         options, tsne_options = self.clouds_form.value(), self.form.value()
         if options is None or tsne_options is None:
             return None
-        return _Settings(store.primary_model, store.dataset.split(SPLIT), store.attack, options, tsne_options)
+        return _Settings(model, store.dataset.split(SPLIT), store.attack, options, tsne_options)
+
+    def _request(self) -> _MapRequest:
+        """What a map that is begun now is made with.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be made.
+        """
+        settings, dataset = self._current_settings(), self._store.dataset
+        assert settings is not None
+        assert dataset is not None
+        if settings.attack.goal == "targeted":
+            raise ValueError("The map shows untargeted attacks: set the goal under the shapes to untargeted first.")
+        return _MapRequest(settings, matched(dataset, settings.model.card.classes), self._store.epsilon)
+
+    def commands(self) -> list[str]:
+        from core.commands.words import tsne_line
+
+        request, store = self._request(), self._store
+        model, _, attack, options, tsne_options = request.settings
+        attack, card = attack.at(request.epsilon), request.dataset.card
+        return [tsne_line(model, card, store.data_root, store.preset, attack, options, tsne_options)]
 
     def _on_events(self, events: list[Event]) -> None:
         for event in events:

@@ -180,6 +180,14 @@ class TrainingPanel(Workspace):
         folder = settings.new_folder(settings.runs_dir(), f"{dataset.card.name}-{options.regime}", taken)
         return plan_new(folder, options, dataset, self._store.data_root)
 
+    def commands(self) -> list[str]:
+        from core.commands.words import train_line
+
+        plan, dataset = self._chosen(), self._store.dataset
+        assert plan is not None
+        assert dataset is not None
+        return [train_line(plan.options, dataset.card, self._store.data_root, plan.folder)]
+
     def _add_to_queue(self) -> None:
         if (plan := self._chosen()) is not None:
             self._queue.append(plan)

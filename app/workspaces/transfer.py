@@ -61,6 +61,18 @@ class TransferPanel(Workspace):
         return wanted is not None and not self._is_done(wanted)
 
     @property
+    def is_chosen(self) -> bool:
+        return self._wanted() is not None
+
+    def commands(self) -> list[str]:
+        from core.commands.words import transfer_line
+
+        wanted, dataset = self._wanted(), self._store.dataset
+        assert wanted is not None
+        assert dataset is not None
+        return [transfer_line(wanted, dataset.card)]
+
+    @property
     def start_text(self) -> str:
         wanted = self._wanted()
         if self.setup is None or not self.setup.goes_on() or (wanted is not None and self._is_done(wanted)):

@@ -166,6 +166,11 @@ def _decided(claims: Mapping[str, Verdict]) -> dict[str, str]:
     return decided
 
 
+def name_in_experiment(model: str) -> str:
+    """What a model that is given by name, folder or file is called in the experiment."""
+    return Path(os.path.abspath(model)).name.removesuffix(".safetensors")  # also of "." and ".."
+
+
 def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, Path]:
     """The files of models by their names in the experiment.
 
@@ -189,7 +194,7 @@ def _models(text: str, role: Role, dataset: str, zoo: Path | None) -> dict[str, 
         if path is None:
             require(check_model, name)
             path = resolve_model(name)
-        shown = Path(os.path.abspath(name)).name.removesuffix(".safetensors")  # also of "." and ".."
+        shown = name_in_experiment(name)
         if shown in files:
             raise UsageError(f"Two of the models would be called {shown}: rename the file of one.")
         files[shown] = path
