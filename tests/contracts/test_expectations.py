@@ -184,7 +184,22 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "a command line does the same, and the window gives the command": {
-        "app/test_window_command.py": ("test_the_command_of_a_library_shape_repeats_its_attack",),
+        "app/test_window_command.py": (
+            "test_the_command_of_a_library_shape_repeats_its_attack",
+            "test_the_command_of_a_training_has_its_options_its_dataset_and_a_new_folder",
+            "test_each_model_of_an_evaluation_has_a_command_with_its_numbers",
+            "test_the_command_of_a_map_makes_the_same_map",
+            "test_the_command_of_a_transfer_experiment_goes_on_with_it",
+            "test_the_action_copies_the_command_of_the_shown_workspace",
+        ),
+        "core/test_words.py": (
+            "test_a_training_is_parsed_as_it_was_chosen",
+            "test_an_attack_is_parsed_as_it_was_chosen",
+            "test_an_evaluation_is_parsed_as_it_was_chosen",
+            "test_a_map_is_parsed_as_it_was_chosen",
+            "test_a_transfer_experiment_is_parsed_as_it_was_chosen",
+            "test_what_no_command_can_say_is_refused_with_a_sentence",
+        ),
         "app/test_window_library.py": ("test_the_copied_command_repeats_the_attack",),
     },
     "log, version and diagnostics can be copied": {
