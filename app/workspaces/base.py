@@ -71,7 +71,7 @@ class Workspace(QWidget):
         self.pause = button("Pause", "pause", self._pause)
         self.stop = button("Stop and keep", "stop", self._stop, tip=stop_tip)
         self.export = button("Export", "export", lambda: None)
-        self.copy = tool_button(icon="copy", tip=COPY_TIP, name="Copy as command")
+        self.copy = tool_button(icon="copy", role="flat", tip=COPY_TIP, name="Copy as command")
         self.copy.clicked.connect(self.copy_command)
         self.stale = Label(stale, "chip-warn")
         self.status = Label(role="caption", wrap=True)
@@ -145,7 +145,7 @@ class Workspace(QWidget):
         self._form_area.setMinimumWidth(form_width)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE_S)
-        for widget in (self.start, self.pause, self.stop, *more, self.export, self.copy, self.stale):
+        for widget in (self.start, self.pause, self.stop, *more, self.export, self.stale):
             buttons.addWidget(widget)
         buttons.addStretch(1)
         self._right = QWidget()
@@ -153,8 +153,11 @@ class Workspace(QWidget):
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_S)
         column.setSpacing(theme.SPACE_S)
         column.addLayout(buttons)
-        for label in (self.status, self.error):
-            column.addWidget(label)
+        said = QHBoxLayout()  # with the button that has no space beside the others in a narrow window
+        said.addWidget(self.status, 1)
+        said.addWidget(self.copy, alignment=Qt.AlignmentFlag.AlignTop)
+        column.addLayout(said)
+        column.addWidget(self.error)
         column.addWidget(content, 1)
         self._parts = Splitter(Qt.Orientation.Horizontal, self._name, {self._form_area: 0, self._right: 1})
         whole = QVBoxLayout(self)
