@@ -79,6 +79,10 @@ class Attack(AttackOptions):
         """Whether the loop puts a start, counted from 0, at a random point of the budget."""
         return start > 0 or self.random_start
 
+    def uses_seed(self, classes: int) -> bool:
+        """Whether its result for a model of so many classes depends on the seed, beside what a model draws itself."""
+        return any(self.starts_at_random(start) for start in range(1 + self.restarts))
+
     def accepts(self, proposed: Evaluation, state: State) -> Tensor | None:
         """(B,) bool: for which clouds the proposal becomes the iterate, the others keep theirs; None stands for all."""
         return None

@@ -15,7 +15,7 @@ from core.attacks.geometric.regularisers import REGULARISERS, RegulariserName
 from core.attacks.objective import OBJECTIVES, ObjectiveName, discriminator_term
 from core.attacks.optimisers import OPTIMISERS, Iterate, Variant
 from core.attacks.samples import length_of_each
-from core.attacks.sources import SOURCES_FOR_CLOUDS, SourceName, gradient_from
+from core.attacks.sources import SOURCES_FOR_CLOUDS, SOURCES_THAT_DRAW, SourceName, gradient_from
 from core.attacks.state import Proposal, State
 from core.attacks.step_length import calibrated
 from core.models import Classifier, Output
@@ -101,6 +101,9 @@ class GradientAttack(Attack):
     @property
     def gradients_a_step(self) -> int:
         return {"plain": 1, "neighbours": self.draws + 1}.get(self.gradient, self.draws)
+
+    def uses_seed(self, classes: int) -> bool:
+        return super().uses_seed(classes) or self.gradient in SOURCES_THAT_DRAW
 
     def unused(self) -> frozenset[str]:
         optimiser, names = OPTIMISERS[self.optimiser], set()

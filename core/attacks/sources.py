@@ -100,6 +100,8 @@ CHANGES: dict[SourceName, tuple[str, Change]] = {
 }
 SOURCES_FOR_CLOUDS: frozenset[SourceName] = frozenset({"diverse", "translation"})
 """Those whose changes are ones of points."""
+SOURCES_THAT_DRAW: frozenset[SourceName] = frozenset({"diverse", "translation", "neighbours"})
+"""Those whose copies are changed at random."""
 
 
 @dataclass(frozen=True, eq=False)

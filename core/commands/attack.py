@@ -78,7 +78,7 @@ def attack(
     points
         Points of the cloud; the default is what the model was trained with.
     seed
-        Source of the sampling and of random restarts.
+        Source of the attack's random numbers. The points of a file are always the same.
     out
         File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
         goes into a file beside it, OUT.json. Of a dataset, the folder for all clouds; what is there is gone on with.
@@ -116,7 +116,7 @@ def attack(
         cloud, frame, origin = _of_dataset(dataset, data_root, shape, loaded, count, orientation)
     else:
         assert file is not None
-        cloud, frame, origin = _of_file(file, loaded, count, orientation, seed)
+        cloud, frame, origin = _of_file(file, loaded, count, orientation)
     true_name = cloud.class_name if true_class is None else true_class
     cloud, loaded = replace(cloud, label=class_index(true_name, classes)), with_defense(loaded, model_defense)
     target_label = None if target is None else classes.index(target)
@@ -162,10 +162,10 @@ def attack(
 
 
 def _of_file(
-    file: Path, model: LoadedModel, points: int, orientation: OrientationChoice, seed: int
+    file: Path, model: LoadedModel, points: int, orientation: OrientationChoice
 ) -> tuple[Cloud, dict[str, Any], dict[str, Any]]:
     """The cloud of a file in the frame that a model expects; a record of that frame; a record of its origin."""
-    supplied = read_cloud(file, points, seed)
+    supplied = read_cloud(file, points)
     file_orientation, hint = orientation.resolve(model, lambda: [supplied.points]), None
     if orientation.may_have_hint:
         hint = look_for_turn(model, "The file", [supplied.points], file_orientation)

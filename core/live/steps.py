@@ -11,7 +11,10 @@ from core.evaluation.critical_points import critical_channels
 from core.events import Cancel, Done, Event, Step
 from core.live.predictions import Array, clean_batch, gradient_lengths, predict_all
 from core.live.scene import Scene, Setup
-from core.models.port import draws_anew
+from core.models import Classifier
+from core.models.port import draws_anew, reseeded
+
+_STRIDE = 7919  # between the seeds of two steps, so that those of neighbouring seeds do not meet them
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,6 @@ def begin(setup: Setup) -> Scene:
     """
     if any(tuple(model.card.classes) != setup.classes for model in setup.models):
         raise ValueError("Models that were trained on different classes cannot be compared on one cloud.")
-    primary = setup.models[setup.primary]
     x = clean_batch(setup)
     confidences, latents, distance = predict_all(setup, x, x)
     if setup.attack.goal == "targeted" and setup.target is None:
@@ -41,7 +43,7 @@ def begin(setup: Setup) -> Scene:
     if label is None:  # an untargeted attack on a cloud of unknown class moves away from the predicted one
         label = int(confidences[setup.primary].argmax())
     y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
-    state = setup.attack.start(primary.module, x, y, generator)
+    state = setup.attack.start(_model_for_step(setup, 0), x, y, generator)
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
     unlike_training = tuple(
         bool(model.typical.unlike(confidence.max()[None], latent[None])[0]) if model.typical else None
@@ -64,8 +66,8 @@ def begin(setup: Setup) -> Scene:
 
 def advance(scene: Scene) -> Scene:
     """The scene after one more step of the attack."""
-    setup = scene.setup
-    return show(scene, setup.attack.step(setup.models[setup.primary].module, scene.state))
+    setup, state = scene.setup, scene.state
+    return show(scene, setup.attack.step(_model_for_step(setup, state.step + 1), state))
 
 
 def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
@@ -84,12 +86,20 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
     """
     attack_at_epsilon = setup.attack.at(epsilon)
     scene = begin(replace(setup, attack=attack_at_epsilon))
-    module, history = setup.models[setup.primary].module, list(states) or [scene.state]
+    history = list(states) or [scene.state]
     while not (attack_at_epsilon.over(history[-1]) or (cancel and cancel.requested)):
-        history.append(attack_at_epsilon.step(module, history[-1]))
+        history.append(attack_at_epsilon.step(_model_for_step(setup, history[-1].step + 1), history[-1]))
         yield Step(len(history) - 1, attack_at_epsilon.total_steps, history[-1])
     last = history[-1]
     yield Done(AttackResult(tuple(history), show(scene, last)), complete=attack_at_epsilon.over(last))
+
+
+def _model_for_step(setup: Setup, step: int) -> Classifier:
+    """The attacked model for a step of the attack, from 1; 0 is for its start.
+
+    A model that draws does so by the seed and the step, so that an attack can be repeated, also one that was continued.
+    """
+    return reseeded(setup.models[setup.primary].module, setup.seed + _STRIDE * step)
 
 
 def show(scene: Scene, state: State) -> Scene:

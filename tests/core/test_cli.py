@@ -217,6 +217,21 @@ def test_a_mesh_never_seen_is_attacked_and_the_file_gives_the_printed_verdict(
     assert record["dataset"] is None
 
 
+def test_the_seed_is_that_of_the_attack_and_changes_no_point_of_a_file(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mesh = tmp_path / "tetrahedron.off"
+    mesh.write_text("OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 2 1\n3 0 1 3\n3 1 2 3\n3 0 3 2\n")
+    words = ("attack", str(mesh), "--model", str(trained), "--epsilon", "0.05")
+    for name, alike in (("fgsm", True), ("random-sign", False)):
+        clouds = []
+        for seed in ("0", "1"):
+            out = tmp_path / f"{name}-{seed}.npz"
+            answer(capsys, *words, "--attack", name, "--seed", seed, "--out", str(out))
+            clouds.append(read_cloud(out, None).points)
+        assert np.array_equal(*clouds) == alike
+
+
 def test_lines_say_what_differs_and_json_says_all(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

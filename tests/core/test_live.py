@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from core import live
-from core.attacks import Attack, GradientAttack, preset
+from core.attacks import PRESETS, Attack, GradientAttack, preset
 from core.clouds import Cloud
 from core.datasets.shapes16 import make_shape
+from core.defenses.names import parse, protected
 from core.events import Cancel, Done, Step, result
 from core.models import build
 from core.models.cards import ModelError
@@ -188,6 +189,52 @@ def test_the_attack_at_every_epsilon_ends_at_the_next_step_when_it_is_cancelled(
         if len(events) == 3:
             cancel.request()
     assert events == [Step(1, 31), Step(2, 31), Step(3, 31), Done(None, complete=False)]
+
+
+def moves(given: live.Setup) -> list[np.ndarray]:
+    """The perturbation after each step."""
+    states = attacked(given, given.attack.epsilon).states
+    return [state.slots.get("point", state.unit_delta).numpy() for state in states]
+
+
+SEEDS: list[tuple[str, dict[str, object]]] = [
+    *((name, {}) for name in PRESETS if name != "advpc"),
+    ("advpc", {"reconstruction_share": 0.0}),  # there is no autoencoder of toys
+    ("bim", {"random_start": True}),
+    ("bim", {"restarts": 1}),
+    ("rotate", {"restarts": 1}),
+    ("cw", {"random_start": True}),
+    ("fab", {"restarts": 1}),
+]
+"""Presets with changes."""
+
+
+@pytest.mark.parametrize(("name", "changes"), SEEDS)
+def test_the_seed_changes_those_attacks_alone_that_say_so(
+    models: tuple[LoadedModel, ...], name: str, changes: dict[str, object]
+) -> None:
+    attack = preset(name, steps=2, **changes)
+    given = setup(models, attack, label=None)
+    same, other = moves(given), moves(replace(given, seed=1))
+    assert all(map(np.array_equal, moves(given), same))
+    assert attack.uses_seed(len(CLASSES)) != all(map(np.array_equal, same, other))
+
+
+def test_an_attack_on_a_random_defence_is_repeated_by_its_seed_also_one_that_is_continued(
+    models: tuple[LoadedModel, ...],
+) -> None:
+    given = setup((protected(models[0], parse("srs")),), preset("bim", steps=4))
+    states = attacked(given, 0.1).states
+    again, other = attacked(given, 0.1).states, attacked(replace(given, seed=1), 0.1).states
+    continued: live.AttackResult = result(live.attack(given, 0.1, states=states[:2]))
+    scene = live.begin(replace(given, attack=given.attack.at(0.1)))
+    for _ in range(4):
+        scene = live.advance(scene)
+    last = states[-1].unit_delta
+    assert torch.equal(again[-1].unit_delta, last)
+    assert torch.equal(continued.states[-1].unit_delta, last)
+    assert torch.equal(scene.state.unit_delta, last)
+    assert not torch.equal(other[-1].unit_delta, last)
 
 
 def test_a_cancelled_attack_keeps_its_states(models: tuple[LoadedModel, ...]) -> None:

@@ -34,6 +34,13 @@ class FAB(BoundaryAttack):
         0.9, "Share of a fooling perturbation that the search goes on from (beta).", low=0.0, high=1.0
     )
 
+    def uses_seed(self, classes: int) -> bool:
+        return self.restarts >= self._starts_at_clean(classes)
+
+    def _starts_at_clean(self, classes: int) -> int:
+        """How many starts are at the clean cloud: one for each wrong class, or the one for the target."""
+        return 1 if self.goal == "targeted" else classes - 1
+
     def maximised(self, model: Classifier, state: State) -> ObjectiveFunction:
         start = self.start_of(state.step)
         return lambda output, _: self.differences(output, state, [start])[:, 0]
@@ -62,8 +69,8 @@ class FAB(BoundaryAttack):
     def _first(self, state: State) -> Tensor:
         """(B, N, 3), where a start begins: at the clean cloud, or half as far as is of interest."""
         assert state.at_clean is not None
-        zero, classes = torch.zeros_like(state.clean), state.at_clean.logits.shape[1] - 1
-        if self.start_of(state.step) < (1 if self.goal == "targeted" else classes):
+        zero, classes = torch.zeros_like(state.clean), state.at_clean.logits.shape[1]
+        if self.start_of(state.step) < self._starts_at_clean(classes):
             return zero
         draw = generators(state.seed, state.step)
         move = 2 * uniform(draw, zero, *zero.shape[1:]) - 1

@@ -28,6 +28,9 @@ class QueryAttack(Attack):
     def starts_at_random(self, start: int) -> bool:
         return False
 
+    def uses_seed(self, classes: int) -> bool:
+        return True
+
     def scaled_to_budget(self, move: Tensor) -> Tensor:
         """A perturbation (B, N, 3) scaled until its norm is epsilon: its RMSE, where there is no constraint."""
         size = NORMS["rmse" if self.constraint == "none" else self.constraint](move)

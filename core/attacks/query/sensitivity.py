@@ -56,6 +56,9 @@ class SensitivityAttack(QueryAttack):
     def unused(self) -> frozenset[str]:
         return super().unused() | {"restarts"}
 
+    def uses_seed(self, classes: int) -> bool:
+        return False
+
     def accepts(self, proposed: Evaluation, state: State) -> Tensor | None:
         return None if state.evaluation is None else raises_margin(proposed, state.evaluation)
 
