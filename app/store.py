@@ -66,6 +66,8 @@ class Store(QObject):
         self.preset: str = "fgsm"
         self.attack: Attack | None = None
         self.target: int | None = None
+        self.seed: int = 0
+        """Of the attack's random numbers."""
         self.epsilon: float = 0.1
         self.colouring: Colouring = "displacement"
         """What the colours of the points show."""
@@ -212,8 +214,8 @@ class Store(QObject):
             self.primary = name
             self.modelsChanged.emit()
 
-    def set_attack(self, preset: str, attack: Attack, target: int | None) -> None:
-        self.preset, self.attack, self.target = preset, attack, target
+    def set_attack(self, preset: str, attack: Attack, target: int | None, seed: int = 0) -> None:
+        self.preset, self.attack, self.target, self.seed = preset, attack, target, seed
         self.attackChanged.emit(attack)
 
     def set_epsilon(self, epsilon: float) -> None:

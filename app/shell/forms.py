@@ -42,6 +42,8 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
     """Editors for the fields of ``kind`` except those of ``exclude``; advanced ones are behind "More options"."""
 
     changed = Signal()
+    expanded = Signal()
+    """More options are shown, or fewer."""
 
     def __init__(self, kind: type[AnyOptions], *, exclude: Collection[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -124,6 +126,7 @@ class OptionsForm(QWidget, Generic[AnyOptions]):
         icons.set_icon(self._more, "chevron-down" if on else "chevron-right", "muted")
         self._more.setText("Fewer options" if on else "More options")
         self._show_rows()
+        self.expanded.emit()
 
     def _show_rows(self) -> None:
         """Hide the rows of fields that change nothing and, unless "More options" is on, the advanced ones."""
@@ -176,7 +179,7 @@ def align_fields(*forms: OptionsForm[Any]) -> None:
         row.widgets[0].sizeHint().width()
         for form in forms
         for row in form._rows.values()
-        if len(row.widgets) > 1 and not row.advanced
+        if len(row.widgets) > 1 and (form._expanded or not row.advanced)
     ]
     for form in forms:
         form._grid.setColumnMinimumWidth(0, max(titles, default=0))

@@ -59,6 +59,7 @@ class SessionState(Options):
     preset: str = option("fgsm", "Name of the attack.")
     attack: dict[str, Any] = option({}, "Its options; empty for those of the preset.")
     target: int | None = option(None, "Target class.", low=0)
+    seed: int = option(0, "Seed of its random numbers.", low=0, high=2**31 - 1)
     epsilon: float = option(0.1, "In the unit of the attack.", low=0.0)
     workspaces: dict[str, dict[str, Any]] = option({}, "The choices of each workspace.")
 
@@ -167,6 +168,7 @@ class Session(QObject):
             preset=store.preset,
             attack=attack.model_dump(mode="json") if attack is not None else {},
             target=store.target,
+            seed=store.seed,
             epsilon=store.epsilon,
             workspaces={name: panel.saved_choices() for name, panel in self._workspaces.items()},
         )
@@ -242,7 +244,7 @@ class Session(QObject):
 
     def _restore_attack(self, state: SessionState) -> None:
         if (attack := _attack_of(state)) is not None:
-            self._attack.restore(state.preset, attack, state.target, state.epsilon)
+            self._attack.restore(state.preset, attack, state.target, state.seed, state.epsilon)
 
     def _restore_models(self, state: SessionState) -> None:
         """Give the models their titles, defences and places; a model that the session does not know keeps its own."""

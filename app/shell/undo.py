@@ -32,6 +32,7 @@ class _Choices(NamedTuple):
     preset: str
     attack: Attack | None
     target: int | None
+    seed: int
     epsilon: float
     attacked: str
     shown: frozenset[str]
@@ -51,6 +52,7 @@ class _Choices(NamedTuple):
             "true class": same_shape and classes[0] != classes[1],
             "attack": (self.preset, self.target) != (other.preset, other.target)
             or (self.attack and self.attack.at(0.0)) != (other.attack and other.attack.at(0.0)),
+            "seed": self.seed != other.seed,
             "epsilon": self.epsilon != other.epsilon,
             "attacked model": self.attacked != other.attacked,
             "shown verdicts": self.shown != other.shown,
@@ -156,6 +158,7 @@ class UndoHistory(QObject):
             store.preset,
             store.attack,
             store.target,
+            store.seed,
             store.epsilon,
             store.primary,
             store.shown,
@@ -217,6 +220,6 @@ class UndoHistory(QObject):
             store.set_primary(wanted.attacked)
             store.set_shown_models(wanted.shown)
             if wanted.attack is not None:
-                self._attack.restore(wanted.preset, wanted.attack, wanted.target, wanted.epsilon)
+                self._attack.restore(wanted.preset, wanted.attack, wanted.target, wanted.seed, wanted.epsilon)
             self._timer.start()
         self.changed.emit()

@@ -13,17 +13,15 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QComboBox,
     QHBoxLayout,
-    QLayout,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.popup import Popup
 from app.shell.widgets import ElidedComboBox, add_item, tool_button
 from app.stage.attack_chooser import AttackChooser
-from app.stage.attack_options import AttackOptions
+from app.stage.attack_options import AttackOptions, OptionsPopup
 from app.stage.budget import BudgetButton
 from app.stage.controller import AttackController
 from app.stage.step_bar import StepBar
@@ -72,11 +70,8 @@ class AttackPanel(QWidget):
         self._goal = _combo("Goal")
         tip = "All other options of the attack"
         self._more = tool_button(icon="settings", tip=tip, name="Options of the attack")
-        popup, self._form = Popup(self, self._more.accessibleName()), AttackOptions()
-        in_popup = QVBoxLayout(popup)
-        in_popup.setContentsMargins(theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
-        in_popup.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)  # "More options" makes it higher
-        in_popup.addWidget(self._form)
+        self._form = AttackOptions()
+        popup = OptionsPopup(self._form, self, self._more.accessibleName())
         self._more.clicked.connect(lambda: popup.open_from(self._more))
         self._typing_timer = QTimer(self, singleShot=True, interval=TYPING_MS)
         self._typing_timer.timeout.connect(self._take_form_options)
@@ -138,6 +133,8 @@ class AttackPanel(QWidget):
             add_item(self._variant, VARIANT_NAMES[variant], variant)
         set_tooltip(self._variant, GradientAttack.model_fields["direction"].description or "")
         self._form.changed.connect(self._typing_timer.start)
+        self._store.attackChanged.connect(self._show_seed)
+        self._store.modelsChanged.connect(self._show_seed)
         self.preset.currentIndexChanged.connect(self._choose_preset)
         self._variant.currentIndexChanged.connect(self._change_options)
         self._goal.currentIndexChanged.connect(self._change_options)
@@ -165,8 +162,9 @@ class AttackPanel(QWidget):
             self.preset.setCurrentIndex(self.preset.findData(name))
         self._set_at_present_epsilon(attack.model_copy(update={"goal": self._chosen_goal}))
 
-    def restore(self, name: str, attack: Attack, target: int | None, epsilon: float) -> None:
+    def restore(self, name: str, attack: Attack, target: int | None, seed: int, epsilon: float) -> None:
         """Choose an attack with all its options, as it was chosen at another time."""
+        self._form.set_seed(seed)
         with QSignalBlocker(self.preset), QSignalBlocker(self._goal):
             self.preset.setCurrentIndex(self.preset.findData(name))
             self._goal.setCurrentIndex(max(0, self._goal.findData(target)))
@@ -214,16 +212,27 @@ class AttackPanel(QWidget):
     def _set_attack(self, attack: Attack) -> None:
         self._typing_timer.stop()
         self._form.set_value(attack)
-        self._show_in_strip(attack)
-        self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
+        self._use(attack)
 
     def _take_form_options(self) -> None:
         """An option was edited in the form: the combo boxes show it too; the preset's name stays."""
         attack = self._form.value()
-        if attack is None:
-            return
+        if attack is not None:
+            self._use(attack)
+
+    def _use(self, attack: Attack) -> None:
+        """Let this be the chosen attack, with the seed of the form; while that is invalid, with the last."""
+        seed = self._store.seed if self._form.seed is None else self._form.seed
         self._show_in_strip(attack)
-        self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData())
+        self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData(), seed)
+
+    def _show_seed(self) -> None:
+        """Offer a seed for what draws random numbers: the attack, or the attacked model during it."""
+        from core.models.port import draws_anew
+
+        attack, model = self._store.attack, self._store.primary_model
+        if attack is not None and model is not None:
+            self._form.show_seed(attack.uses_seed(len(self._store.classes)) or draws_anew(model.module))
 
     def _show_in_strip(self, attack: Attack) -> None:
         """Show the attack's direction and goal in the combo boxes, and give the slider the scale of its epsilon."""

@@ -84,9 +84,9 @@ class AttackTable(QDialog):
         self.run.setDefault(True)
         self.attacks.itemChanged.connect(self._update)
         self.table.chosen.connect(lambda row: self.taken.emit(row.name, row.attack))
-        for changed in (store.cloudChanged, store.modelsChanged, store.epsilonChanged):
-            changed.connect(self._update)
         store.attackChanged.connect(self._list_attacks)
+        for changed in (store.cloudChanged, store.modelsChanged, store.attackChanged, store.epsilonChanged):
+            changed.connect(self._update)
 
     def showEvent(self, event: QShowEvent) -> None:
         """The attack of the strip is ticked whenever the dialog is opened."""
@@ -141,7 +141,6 @@ class AttackTable(QDialog):
                 if other:
                     item.setFlags(Qt.ItemFlag.NoItemFlags)
                 set_tooltip(item, row.description + other, wrap=True)
-        self._update()
 
     @property
     def ticked(self) -> list[str]:
@@ -202,9 +201,9 @@ class AttackTable(QDialog):
 
     @property
     def _current_inputs(self) -> tuple[object, ...]:
-        """What rows depend on, as it is chosen now: cloud, model, epsilon, its scale, target."""
+        """What rows depend on, as it is chosen now: cloud, model, epsilon, its scale, target, seed."""
         store = self._store
-        return store.cloud, store.primary_model, store.epsilon, self._scale, store.target
+        return store.cloud, store.primary_model, store.epsilon, self._scale, store.target, store.seed
 
     @property
     def _current_title(self) -> str:
@@ -213,7 +212,7 @@ class AttackTable(QDialog):
         if store.cloud is None or store.attack is None or store.primary_model is None:
             return ""
         budget = store.attack.epsilon_scale.text(store.epsilon)
-        return f"{store.cloud.name} at ε {budget}, attacked through {store.primary_model.name}"
+        return f"{store.cloud.name} at ε {budget}, attacked through {store.primary_model.name}, seed {store.seed}"
 
     def _update(self, *_: object) -> None:
         if not self.isVisible():  # or each move of the slider would have it to do
@@ -223,7 +222,7 @@ class AttackTable(QDialog):
         self.copy.setEnabled(self._rows > 0)
         self.export.setEnabled(self._result is not None and self._rows > 0)
         stale = self._rows > 0 and self._row_inputs != self._current_inputs
-        self.stale.setText("Another shape, model or ε is chosen now: run again." if stale else "")
+        self.stale.setText("Another shape, model, ε, target or seed is chosen now: run again." if stale else "")
         self.table.set_stale(stale)
         self._pages.setCurrentIndex(int(self._rows > 0))
         self.status.setText(self._title if running or self._rows else possible)

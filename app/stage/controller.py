@@ -341,7 +341,7 @@ class AttackController(QObject):
         primary = next(index for index, model in enumerate(models) if model.name == store.primary)
         cloud = replace(store.cloud, label=class_index(store.cloud.class_name, store.classes))
         attack = store.attack.at(store.epsilon)
-        return live.Setup(models, primary, attack, cloud, store.target, colouring=store.colouring)
+        return live.Setup(models, primary, attack, cloud, store.target, store.seed, store.colouring)
 
     def _request(self, key: Request, function: Callable[..., Any], *arguments: Any) -> None:
         if Request.SWEEP in self._pending:  # it takes seconds, and is continued when idle again

@@ -259,6 +259,25 @@ def test_rows_of_another_shape_model_or_epsilon_are_marked(person, dialog):
     assert not dialog.table._dimmed.isEnabled()
 
 
+def test_rows_of_another_target_or_seed_are_marked(person, dialog):
+    person.choose(person.window.attack.preset, "RANDOM-SIGN")
+    person.wait_for_scene()
+    tick(dialog, "random-sign")
+    run(person, dialog)
+    assert "seed 0" in dialog.status.text()
+    row = shown(dialog)[0]
+    person.type_option(person.window.attack._form, "seed", "5")
+    assert person.wait_for_scene().setup.seed == 5
+    assert "seed" in dialog.stale.text()
+    run(person, dialog)
+    assert dialog.stale.text() == ""
+    assert "seed 5" in dialog._result.table().title
+    assert shown(dialog)[0][column("Confidence") : column("Steps")] != row[column("Confidence") : column("Steps")]
+    person.choose(person.window.attack._goal, "towards lamp")
+    person.wait_for_scene()
+    assert "target" in dialog.stale.text()
+
+
 def test_a_targeted_comparison_is_towards_the_target(person, dialog):
     person.choose(person.window.attack._goal, "towards lamp")
     person.wait_for_scene()

@@ -164,6 +164,7 @@ class Person:
         self.activate()
         window.playback.reset()
         attack = window.attack
+        attack._form.set_seed(0)
         for combo in (attack.preset, attack._variant, attack._goal, window.library.classes):
             combo.setCurrentIndex(0)
         window.library._search.clear()

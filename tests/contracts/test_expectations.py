@@ -42,6 +42,7 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_each_choice_is_taken_back_and_made_again_in_its_order",
             "test_steps_are_taken_back_one_by_one_and_computed_once",
         ),
+        "app/test_window_seed.py": ("test_another_seed_gives_another_cloud_and_undo_the_one_before",),
         "app/test_window_steps.py": ("test_the_scrubber_goes_to_any_step",),
     },
     "the picture keeps up with the slider": {
@@ -200,6 +201,7 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_a_transfer_experiment_is_parsed_as_it_was_chosen",
             "test_what_no_command_can_say_is_refused_with_a_sentence",
         ),
+        "app/test_window_seed.py": ("test_the_copied_command_has_the_seed_and_makes_the_same_cloud",),
         "app/test_window_library.py": ("test_the_copied_command_repeats_the_attack",),
     },
     "log, version and diagnostics can be copied": {
@@ -221,6 +223,10 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "a result can be made again": {
         "core/test_records.py": ("test_provenance_tells_what_made_a_result",),
         "core/test_figures.py": ("test_the_same_figure_gives_the_same_bytes",),
+        "core/test_live.py": (
+            "test_the_seed_changes_those_attacks_alone_that_say_so",
+            "test_an_attack_on_a_random_defence_is_repeated_by_its_seed_also_one_that_is_continued",
+        ),
         "core/test_tsne.py": ("test_the_same_seed_gives_the_same_map",),
     },
 }
