@@ -109,6 +109,42 @@ def test_that_a_window_outside_of_all_screens_is_moved_onto_one(qtbot):
     assert QGuiApplication.primaryScreen().availableGeometry().contains(window.geometry())
 
 
+def test_that_a_maximised_window_is_maximised_again(qtbot):
+    window, _ = make_window(qtbot)
+    window.setGeometry(40, 50, 500, 300)
+    window.showMaximized()
+    settings.save_window(window)
+    other, _ = make_window(qtbot)
+    settings.restore_window(other)
+    other.show()
+    assert other.isMaximized()
+    other.showNormal()
+    assert other.size().width() == 500, "and has the size from before"
+
+
+@pytest.mark.parametrize("version", [settings.LAYOUT_VERSION - 1, settings.LAYOUT_VERSION + 1])
+def test_that_the_layout_of_another_version_of_the_program_is_ignored_without_a_message(
+    qtbot, monkeypatch, caplog, version
+):
+    window, splitter = make_window(qtbot)
+    bar = window.addToolBar("tools")
+    bar.setObjectName("tools")
+    window.resize(500, 300)
+    window.show()
+    splitter.setSizes([100, 390])
+    bar.hide()
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "LAYOUT_VERSION", version)
+        settings.save_window(window)
+    splitter.setSizes([245, 245])
+    bar.show()
+    settings.restore_window(window)
+    left, right = splitter.sizes()
+    assert left == pytest.approx(right, abs=2)
+    assert bar.isVisible()
+    assert not caplog.records
+
+
 def test_that_a_broken_saved_layout_is_ignored(qtbot):
     window, _ = make_window(qtbot)
     window.setGeometry(40, 50, 500, 300)

@@ -3,6 +3,7 @@
 import sys
 from itertools import pairwise
 
+import matplotlib as mpl
 import numpy as np
 import pyqtgraph as pg
 import pytest
@@ -28,6 +29,11 @@ def test_text_has_enough_contrast_on_selection_hover_and_accent(scheme):
     assert theme.contrast(scheme.text, scheme.hover) >= 4.5
     assert theme.contrast(scheme.on_accent, scheme.accent) >= 4.5
     assert theme.contrast(scheme.on_accent, scheme.accent_hover) >= 4.5
+
+
+def test_class_colours_are_made_of_the_published_palette():
+    published = mpl.color_sequences["petroff10"]
+    assert [colour.lower() for colour in theme._PETROFF] == [mpl.colors.to_hex(colour) for colour in published]
 
 
 @SCHEMES

@@ -1,5 +1,7 @@
 """The window as a whole: its actions, themes, sizes, keyboard, memory and start."""
 
+import json
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -19,6 +21,8 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QLineEdit,
+    QMenu,
+    QPushButton,
     QRadioButton,
     QScrollBar,
     QTabBar,
@@ -153,6 +157,51 @@ def test_about_tells_the_version(person):
     dialog = next(each for each in person.window.findChildren(QDialog) if each.windowTitle() == "About Pointward")
     assert f"Pointward {version('pointward')}" in dialog.findChild(QTextBrowser).toPlainText()
     dialog.close()
+
+
+def test_the_first_steps_open_by_their_key_name_keys_that_there_are_and_close_by_escape(person):
+    person.press(Qt.Key.Key_F1)
+    dialog = next(each for each in person.window.findChildren(QDialog) if each.windowTitle() == "First steps")
+    person.wait_until(dialog.isActiveWindow, "the first steps")
+    text = dialog.findChild(QTextBrowser).toPlainText()
+    assert "Drag epsilon" in text
+    actions = {info.shortcut: info.key for info in ACTIONS}
+    named = {letter: actions.get(letter) for letter in re.findall(r"\b[A-Z]\b", text)}
+    assert named == {"R": "reset", "N": "step", "P": "play"}
+    workspaces = re.findall(r"the (\w+)\s+workspace", text)
+    assert workspaces
+    assert set(workspaces) <= {info.title for info in WORKSPACES}
+    gone = []
+    dialog.destroyed.connect(lambda: gone.append(dialog))
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    person.wait_until(lambda: gone, "the end of the dialog")
+    person.activate()
+
+
+def test_the_diagnostics_are_copied_as_they_are_shown(person):
+    QGuiApplication.clipboard().setText("before")
+    person.window.actions_["diagnostics"].trigger()
+    dialog = next(each for each in person.window.findChildren(QDialog) if each.windowTitle() == "Diagnostics")
+    person.click(next(each for each in dialog.findChildren(QPushButton) if each.text() == "Copy"))
+    copied = QGuiApplication.clipboard().text()
+    assert copied == dialog.findChild(QTextBrowser).toPlainText().strip()
+    assert {"pointward", "python", "devices"} <= json.loads(copied).keys()
+    dialog.close()
+    person.activate()
+
+
+def test_a_file_is_opened_through_the_menu_by_keys(person, tmp_path, monkeypatch):
+    np.save(tmp_path / "mug.npy", np.asarray(make_shape("mug", [0, 0])))
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(tmp_path / "mug.npy")], ""))
+    person.press(Qt.Key.Key_F, Qt.KeyboardModifier.AltModifier)
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    while menu.activeAction() is not person.window.actions_["open_file"]:
+        QTest.keyClick(menu, Qt.Key.Key_Down)
+    QTest.keyClick(menu, Qt.Key.Key_Return)
+    person.wait_until(lambda: person.store.source is not None, "the file")
+    assert person.wait_for_scene().setup.cloud.name == "mug"
+    person.store.remove_file(tmp_path / "mug.npy")
 
 
 def test_a_key_shows_all_classes_in_the_confidence_bars(person):

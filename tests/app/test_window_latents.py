@@ -126,6 +126,32 @@ def test_the_figure_and_its_coordinates_are_exported(person, tmp_path, monkeypat
     assert json.loads((tmp_path / "latents.csv.json").read_text())["options"] == made_with["options"]
 
 
+def test_a_map_is_paused_and_resumed_and_its_caption_names_its_seed(person, tmp_path, monkeypatch):
+    panel = person.window.workspaces["latents"]
+    person.show_workspace("latents")
+    person.type_option(panel.form, "seed", "7")
+    job = begin(person, iterations=5000)
+    try:
+        person.wait_until(lambda: job.meter.done > 0, "the first iterations")
+        person.click(panel.pause)
+        person.wait_until(lambda: job.suspended, "the rest")
+        assert panel.pause.text() == "Resume"
+        done = job.meter.done
+        person.click(panel.pause)
+        assert panel.pause.text() == "Pause"
+        person.wait_until(lambda: job.meter.done > done, "more iterations")
+        person.click(panel.stop)
+        person.wait_until(lambda: panel.job is None, "the end")
+        path = tmp_path / "latents.svg"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+        person.choose_export(panel, "Figure…")
+        caption, made_with = figure_metadata(path)
+        assert "perplexity 5, seed 7" in caption
+        assert made_with["seed"] == 7
+    finally:
+        person.type_option(panel.form, "seed", "0")
+
+
 def test_a_figure_that_cannot_be_written_gives_a_message(person, tmp_path, monkeypatch):
     made(person)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "latents.doc"), ""))

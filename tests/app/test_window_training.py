@@ -135,6 +135,27 @@ def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
     assert not panel.load.isHidden(), "the run can still be loaded"
 
 
+def test_before_the_first_epoch_a_training_says_that_it_is_prepared(person):
+    panel = person.window.workspaces["train"]
+    begin(person)
+    assert panel.status.text() == "Preparing…"
+    first_epoch(person)
+    assert "Preparing" not in panel.status.text()
+
+
+def test_the_job_strip_tells_the_speed_of_a_training_and_the_time_that_is_left(person):
+    panel, strip = person.window.workspaces["train"], person.window.strip
+    job = begin(person)
+    person.wait_until(strip._left.text, "the time that is left")
+    assert re.fullmatch(r"[\d.,]+ clouds/s", strip._rate.text())
+    assert re.fullmatch(r"(\d+ h )?\d+ (s|min) left", strip._left.text())
+    person.click(panel.pause)
+    person.wait_until(lambda: job.suspended and not strip._left.text(), "the rest")
+    assert strip._rate.text() == "", "a job that rests has no speed"
+    person.click(panel.pause)
+    person.wait_until(strip._rate.text, "the speed")
+
+
 def test_a_training_is_paused_resumed_and_stopped_with_a_model(person):
     panel = person.window.workspaces["train"]
     job = begin(person)

@@ -20,7 +20,10 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_a_folder_of_class_folders_becomes_the_dataset",
             "test_a_damaged_file_gives_one_message_and_the_scene_stays",
         ),
-        "app/test_window.py": ("test_the_program_opens_the_files_it_was_given",),
+        "app/test_window.py": (
+            "test_the_program_opens_the_files_it_was_given",
+            "test_a_file_is_opened_through_the_menu_by_keys",
+        ),
         "app/test_window_import.py": ("test_weights_of_a_known_pointnet_are_dropped_and_attacked",),
         "app/test_window_files.py": ("test_a_folder_of_clouds_is_opened_and_each_is_shown_by_a_click",),
     },
@@ -58,6 +61,7 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_that_the_time_left_is_written_in_words",
             "test_that_cancel_asks_first",
         ),
+        "app/test_window_training.py": ("test_the_job_strip_tells_the_speed_of_a_training_and_the_time_that_is_left",),
     },
     "to stop is not to cancel": {
         "app/test_jobs.py": (
@@ -68,6 +72,7 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "before the first number a job says what it does": {
         "app/test_jobstrip.py": ("test_that_a_job_without_progress_shows_its_note",),
         "app/test_start.py": ("test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads",),
+        "app/test_window_training.py": ("test_before_the_first_epoch_a_training_says_that_it_is_prepared",),
     },
     "the options of a training are in sight, and its loss on a logarithmic axis": {
         "app/test_forms.py": (
@@ -81,12 +86,16 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_a_map_of_clean_and_adversarial_latents_is_made",
             "test_a_map_is_marked_as_stale_after_a_change_of_settings",
             "test_a_map_that_is_stopped_is_kept",
+            "test_a_map_is_paused_and_resumed_and_its_caption_names_its_seed",
             "test_the_figure_and_its_coordinates_are_exported",
         ),
         "app/test_jobs.py": ("test_that_a_paused_job_makes_no_step_until_it_is_resumed",),
     },
     "a point that is picked says what it is and opens its cloud": {
-        "pixels/test_cloud_view.py": ("test_the_point_under_the_mouse_is_highlighted_and_has_a_tooltip",),
+        "pixels/test_cloud_view.py": (
+            "test_the_point_under_the_mouse_is_highlighted_and_has_a_tooltip",
+            "test_of_two_points_in_one_line_of_sight_the_nearer_one_is_picked",
+        ),
         "app/test_window_latents.py": (
             "test_a_point_that_is_clicked_opens_its_cloud",
             "test_a_lasso_lists_its_clouds_and_the_search_finds_some",
@@ -123,13 +132,18 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "contracts/test_rooms.py": ("test_that",),
     },
     "classes are told apart without seeing colours": {
-        "app/test_theme.py": ("test_forty_classes_differ_in_colour_or_marker_and_neighbours_in_both",),
+        "app/test_theme.py": (
+            "test_class_colours_are_made_of_the_published_palette",
+            "test_forty_classes_differ_in_colour_or_marker_and_neighbours_in_both",
+        ),
         "core/test_figures.py": ("test_no_two_of_forty_classes_look_the_same",),
     },
     "the layout is remembered and can be put back": {
         "app/test_settings.py": (
             "test_that_a_window_outside_of_all_screens_is_moved_onto_one",
             "test_that_a_broken_saved_layout_is_ignored",
+            "test_that_a_maximised_window_is_maximised_again",
+            "test_that_the_layout_of_another_version_of_the_program_is_ignored_without_a_message",
         ),
         "app/test_window_workspaces.py": (
             "test_workspace_widths_and_drawers_are_there_at_the_next_start",
@@ -205,12 +219,16 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "app/test_window_library.py": ("test_the_copied_command_repeats_the_attack",),
     },
     "log, version and diagnostics can be copied": {
-        "app/test_window.py": ("test_about_tells_the_version",),
+        "app/test_window.py": (
+            "test_about_tells_the_version",
+            "test_the_diagnostics_are_copied_as_they_are_shown",
+        ),
         "app/test_plain_text.py": ("test_the_diagnostics_show_a_path_literally",),
         "core/test_cli.py": ("test_the_doctor_names_versions_devices_and_models",),
     },
     "the first start shows an attacked shape and what to do": {
         "app/test_window_attack.py": ("test_the_three_shipped_models_give_their_verdicts",),
+        "app/test_window.py": ("test_the_first_steps_open_by_their_key_name_keys_that_there_are_and_close_by_escape",),
         "app/test_tour.py": ("test_the_report_lists_all_steps_in_order_and_no_error",),
         "app/test_window_runs.py": ("test_at_the_first_start_the_list_says_what_will_be_there",),
     },

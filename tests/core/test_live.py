@@ -176,6 +176,7 @@ def test_the_attack_made_at_every_epsilon_holds_at_every_other(models: tuple[Loa
     assert outcome.exact
     assert outcome.holds_for(attacked(setup(models, attack), 0.2).scene)
     assert not outcome.holds_for(attacked(setup(models, preset("pgd", steps=4)), 0.1).scene)
+    assert not outcome.holds_for(attacked(replace(setup(models, attack), seed=1), 0.1).scene)
     assert not outcome.holds_for(attacked(setup(models, attack, label=2), 0.1).scene)
 
 

@@ -416,6 +416,17 @@ def test_the_point_under_the_mouse_is_highlighted_and_has_a_tooltip(view, qtbot,
     qtbot.waitUntil(lambda: np.array_equal(pixels(view.grab().toImage()), plain))
 
 
+@pytest.mark.parametrize("nearer", [0, 1])
+def test_of_two_points_in_one_line_of_sight_the_nearer_one_is_picked(qtbot, nearer):
+    points = np.array([(-0.5, 0.0, 0.0), (0.5, 0.0, 0.0)], np.float32)  # seen from +x
+    view = make(qtbot, points[::-1].copy() if nearer == 0 else points)
+    view.look_from("Front")
+    centre = place(view, points[1])
+    assert (place(view, points[0]) - centre).manhattanLength() <= 1
+    hover(view, centre)
+    qtbot.waitUntil(lambda: QToolTip.text().startswith(f"point {nearer}"))
+
+
 # --- when things go wrong, and other screens ----------------------------------------------------------------------
 
 
