@@ -43,6 +43,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.long
 def test_the_window_is_painted_before_heavy_imports_and_shows_that_it_loads(tmp_path: Path) -> None:
     homes = {f"XDG_{kind}_HOME": str(tmp_path) for kind in ("CONFIG", "DATA", "CACHE")}
     done = subprocess.run(

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "said"),
     [pytest.param("", "triton was imported\n", marks=pytest.mark.long), ("import app.shell.application; ", "")],

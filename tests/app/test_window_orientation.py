@@ -162,6 +162,7 @@ def test_a_cloud_that_is_no_everyday_thing_is_marked_beside_the_verdict(person: 
     assert not panel.note.isVisible()
 
 
+@pytest.mark.long
 def test_a_folder_that_lies_is_turned_by_a_click_and_opened_so_again(shapes: Path, y_up: Path, tmp_path: Path) -> None:
     with open_window(shapes, tmp_path / "home") as person:
         window, store = person.window, person.store

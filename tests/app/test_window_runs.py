@@ -104,6 +104,7 @@ def test_the_curves_are_those_of_the_selected_runs(panel, runs):
     assert panel.load.isHidden(), "there are two"
 
 
+@pytest.mark.long
 def test_a_run_of_another_process_is_followed_and_after_a_kill_resumed_to_the_end(panel, person, shapes, tmp_path):
     folder = settings.runs_dir() / "live"
     words = ["train", "--dataset", "folder", "--data-root", str(shapes), "--epochs", "1000", "--out", str(folder)]

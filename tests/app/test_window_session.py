@@ -180,6 +180,15 @@ def test_what_is_not_there_any_more_is_said_and_the_rest_is_restored(shapes, hom
         assert not person.pop_errors()
 
 
+@pytest.fixture(scope="module")
+def saved_session(shapes, tmp_path_factory):
+    """What a first start saves."""
+    first_home = tmp_path_factory.mktemp("first")
+    with open_window(shapes, first_home) as person:
+        wait_for_session(person)
+    return json.loads(session_file(first_home).read_text())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -191,10 +200,9 @@ def test_what_is_not_there_any_more_is_said_and_the_rest_is_restored(shapes, hom
         lambda state: json.dumps(state | {"workspaces": {"transfer": {"attacks": 3, "options": 3}}}),
     ],
 )
-def test_no_content_of_the_file_stops_the_program(shapes, home, change):
-    with open_window(shapes, home) as person:
-        wait_for_session(person)
-    session_file(home).write_text(change(json.loads(session_file(home).read_text())))
+def test_no_content_of_the_file_stops_the_program(shapes, home, saved_session, change):
+    session_file(home).parent.mkdir(parents=True)
+    session_file(home).write_text(change(saved_session))
     with open_window(shapes, home) as person:
         scene = wait_for_session(person)
         assert scene.epsilon == 0.1

@@ -120,6 +120,7 @@ def test_every_architecture_is_trained_with_its_own_options_and_attacked(person,
     person.choose(panel.form.findChild(QWidget, "model"), "pointnet")
 
 
+@pytest.mark.long
 def test_a_fresh_discriminator_is_fitted_on_the_latents_of_the_run(person):
     panel = person.window.workspaces["train"]
     begin(person, epochs=1)

@@ -355,6 +355,7 @@ def test_workspace_widths_and_drawers_are_there_at_the_next_start(shapes, tmp_pa
         assert not person.window.library.isVisible()
 
 
+@pytest.mark.long
 def test_a_saved_workspace_that_is_unknown_is_ignored(shapes, tmp_path):
     with open_window(shapes, tmp_path) as person:
         person.show_workspace("train")

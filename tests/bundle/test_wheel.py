@@ -14,6 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("app", "core", "resources")
 NOT_SOURCE = shutil.ignore_patterns(".*", "*.egg-info", "*.so", "__pycache__")
@@ -87,7 +89,7 @@ def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment
 
 
-@pytest.fixture(scope="module", params=["linked", pytest.param("empty", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=["linked", "empty"])
 def environment(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -175,7 +177,6 @@ def test_the_studio_opens_and_closes(environment: Path, chair: Path) -> None:
     assert (chair.parent / "window.png").stat().st_size > 10_000
 
 
-@pytest.mark.long
 def test_the_tour_in_an_empty_environment(empty: Path, folder: Path) -> None:
     execute([empty / "bin" / "pointward", "tour", "--out", "tour"], folder, DISPLAY="", WAYLAND_DISPLAY="")
     assert json.loads((folder / "tour" / "tour.json").read_text())["errors"] == []

@@ -145,6 +145,7 @@ class TestTraining:
         whole, ended = (load_training(folder / LAST)[1] for folder in (trained, tmp_path / "run"))
         assert all(torch.equal(value, ended[name]) for name, value in whole.items())
 
+    @pytest.mark.long
     @pytest.mark.parametrize("regime", REGIMES)
     def test_every_regime_learns(self, digits: Dataset, regime: str, tmp_path: Path) -> None:
         changes = {"regime": regime, "epochs": 1, "batch_size": 16, "attack_steps": 1, "model_options": {"width": 8}}
@@ -191,6 +192,7 @@ class TestTraining:
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 class TestZoo:
     def test_all_have_the_recipe_and_differ_in_the_model_and_the_regime_alone(self) -> None:
         plain = TrainOptions.model_validate(IMAGE_RECIPE)

@@ -83,6 +83,7 @@ class TestSummary:
         events.close()
         assert (found.state, found.history, found.best) == (RunState.RUNNING, (), {})
 
+    @pytest.mark.long
     def test_another_process_is_seen_while_it_trains_and_after_it_was_killed(self, tmp_path: Path) -> None:
         reader, run_folder = RunReader(), tmp_path / "runs" / "killed"
         words = [sys.executable, "-c", TRAIN, str(run_folder)]

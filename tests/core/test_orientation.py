@@ -91,6 +91,7 @@ class TestSearch:
         )
         assert said in str(search)
 
+    @pytest.mark.long
     def test_of_clouds_whose_up_axis_is_given_those_turned_about_it_get_a_hint(
         self, model: LoadedModel, shapes: list[tuple[str, np.ndarray]]
     ) -> None:
@@ -136,6 +137,7 @@ class TestSearch:
 
 
 class TestFolder:
+    @pytest.mark.long
     def test_every_turn_has_a_cache_of_its_own_that_is_the_others_turned_exactly(
         self, y_up: Path, tmp_path: Path
     ) -> None:

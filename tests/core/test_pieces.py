@@ -84,6 +84,7 @@ class TestEveryEngine:
         assert events[-1] == Done(complete=True)
         assert tries(tmp_path) == dict.fromkeys("0123", 1)
 
+    @pytest.mark.long
     @everywhere
     def test_goes_on_with_the_pieces_that_have_no_result(self, engine: Engine, tmp_path: Path) -> None:
         pieces = written(tmp_path, 5)

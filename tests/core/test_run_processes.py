@@ -78,6 +78,7 @@ class TestTwoAtOnce:
         events.close()  # type: ignore[attr-defined]
         assert toy_run(tmp_path / "run", resume=True).epochs == 3
 
+    @pytest.mark.long
     def test_a_killed_training_does_not_keep_the_next_from_going_on(self, tmp_path: Path) -> None:
         words = [sys.executable, "-c", TRAIN, str(tmp_path / "run"), "fresh"]
         with subprocess.Popen(

@@ -107,7 +107,9 @@ class TestTheWorst:
         slopes = 0.2 * (w[..., :2] * x[..., 2:]).sum(1, keepdim=True).sign()
         torch.testing.assert_close(state.adversarial[..., :2], x[..., :2] + slopes * x[..., 2:])
 
-    @names
+    @pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=[pytest.mark.long] * (name != "rotate")) for name in TRANSFORMS]
+    )
     def test_is_worse_than_the_tries_and_than_any_at_random(self, trained: nn.Module, name: str) -> None:
         x, y = toy_batch(24, 48, 5)
         row, epsilon = TRANSFORMS[name], {"°": 90.0, "%": 60.0}[TRANSFORMS[name].scale.unit]

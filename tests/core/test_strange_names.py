@@ -19,6 +19,8 @@ from core.commands import run
 from core.runtime.text import printable
 from tests.core.toys import toy_split
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("=1+1", "\x1b]0;owned\x07red", "a\nb", "[red]x:smile:", "left\u202eright")
 FILE = "-cmd\x1b[2J"

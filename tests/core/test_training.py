@@ -36,7 +36,14 @@ TIMES = {"seconds", "clouds_per_second"}
 
 @pytest.mark.parametrize(
     ("regime", "count"),
-    [("simple", 5), ("adversarial", 3), ("defense", 3), ("pgd", 5), ("trades", 5), ("defense-pgd", 3)],
+    [
+        ("simple", 5),
+        ("defense", 3),
+        ("pgd", 5),
+        pytest.param("adversarial", 3, marks=pytest.mark.long),
+        pytest.param("trades", 5, marks=pytest.mark.long),
+        pytest.param("defense-pgd", 3, marks=pytest.mark.long),
+    ],
 )
 def test_each_regime_learns_the_toys_and_reports_its_metrics(tmp_path: Path, regime: str, count: int) -> None:
     dataset = toy_dataset(96, 30)

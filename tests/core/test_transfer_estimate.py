@@ -10,6 +10,8 @@ from core.studies.transferability.estimate import estimate_before_start
 from core.studies.transferability.sweep import run_transfer
 from tests.core.transfer_lab import OPTIONS, Lab, make_lab
 
+pytestmark = pytest.mark.long
+
 PREDICTION, GRADIENT, DISTANCES = 1.0, 10.0, 100.0
 SAMPLES, HELD_OUT = OPTIONS["samples"], OPTIONS["held_out"]
 
@@ -30,7 +32,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     ("protocol", "calibrating", "steps"),
     [
         # GD has so many steps, and so many to find out the loss
-        pytest.param("equal-loss", 100, 100, marks=pytest.mark.long),
+        ("equal-loss", 100, 100),
         ("equal-rmse", 100, 100),
         ("steps", 0, 1 + 3 + 10 + 30 + 100),
     ],

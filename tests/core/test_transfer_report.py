@@ -62,6 +62,7 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 class TestFiles:
     def test_every_table_and_figure_is_there_in_every_format_and_says_how_it_was_made(
         self, written: tuple[Path, dict[str, Any]]
@@ -190,6 +191,7 @@ PARTS: dict[str, Callable[[TransferFindings], TransferFindings]] = {
 
 
 class TestIncomplete:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("protocol", "part"),
         [("rmse-term", part) for part in PARTS] + [("steps", "nothing"), ("steps", "made but not judged")],
@@ -226,6 +228,7 @@ def drawn(long: bool) -> Iterator[Plate]:
     yield next(plates({"steps": Measures(realistic("steps", **names))}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("long", [False, True], ids=["usual names", "long names"])
 def test_every_figure_is_legible_and_nothing_runs_off_the_page_or_into_another(long: bool) -> None:
     for plate in drawn(long):

@@ -38,6 +38,8 @@ from tests.core.toys import toy_run
 from tests.core.transfer_lab import ATTACKS as LAB_ATTACKS
 from tests.core.transfer_lab import Lab, arrays, make_lab, with_models
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -213,7 +215,6 @@ class TestProtocols:
 
 
 class TestGoingOn:
-    @pytest.mark.long
     def test_a_stopped_one_goes_on_to_the_same_end(self, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
         for most in (2, 9, 15, 40, None):
             cancel, seen = Cancel(), 0
@@ -225,7 +226,6 @@ class TestGoingOn:
             assert event.complete is (most is None)
         self.compare(tmp_path, experiment)
 
-    @pytest.mark.long
     def test_a_killed_one_goes_on_to_the_same_end(self, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
         script = """
 import os, pickle, signal, sys, torch
@@ -248,7 +248,6 @@ for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
         result(run_transfer(begun))
         self.compare(tmp_path, experiment)
 
-    @pytest.mark.long
     @pytest.mark.parametrize("engine", ["joblib", "ray"])
     def test_workers_find_the_same(self, engine: Engine, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
         if engine == "ray":
@@ -414,7 +413,6 @@ class TestTheCommand:
         words += ["--surrogates", models["one"], "--victims", f"{models['two']},{models['three']}"]
         return [*words, *(word for name, value in small.items() for word in (f"--{name}", str(value)))]
 
-    @pytest.mark.long
     def test_it_writes_one_report_on_all_protocols(
         self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -217,6 +217,7 @@ def start(*words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", STARTED)
 def test_a_wrong_command_line_ends_a_real_process_at_once(words: tuple[str, ...], tmp_path: Path) -> None:
     done = start(*words)

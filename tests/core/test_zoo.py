@@ -116,7 +116,8 @@ def test_it_computes_what_the_published_one_does(name: str, training: bool) -> N
             torch.testing.assert_close(value, after[key], rtol=1e-9, atol=1e-9, msg=lambda text: f"{key}: {text}")  # noqa: B023
 
 
-@in_both_modes(*(f"{name}-train" for name in HEAVY), "pct-train", "pointmlp-eval", "pointnet2-msg-eval")
+@pytest.mark.long
+@in_both_modes()
 def test_in_single_precision_it_is_as_near_to_the_double_one_as_the_published_one(name: str, training: bool) -> None:
     ours, theirs = (model.train(training) for model in pair(name))
     own, others, size = [], [], []

@@ -82,6 +82,7 @@ def _planted() -> Sequence[Target]:
     return [Target(name, _bytes, run) for name, run in PLANTED.items()]
 
 
+@pytest.mark.long
 def test_every_way_to_end_badly_is_counted_and_its_case_is_saved(tmp_path):
     tallies = campaign(_planted, 0, Limits(1, most_seconds=0.2, most_memory=20), 2, tmp_path / "bad")
     for name, tally in tallies.items():
@@ -102,6 +103,7 @@ def _resting() -> Sequence[Target]:
     return [Target("resting", _bytes, _rests)]
 
 
+@pytest.mark.long
 def test_when_the_time_is_up_the_cases_that_were_not_begun_are_left(tmp_path):
     tally = campaign(_resting, 0, Limits(10_000, seconds=3), 1, tmp_path / "bad")["resting"]
     assert tally.cases == tally.ends["fine"] < 20, "ten thousand would take most of an hour"
