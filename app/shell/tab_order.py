@@ -48,11 +48,12 @@ def _can_have_focus(widget: QWidget) -> bool:
 
 
 def _scroll_to(widget: QWidget) -> None:
-    """Bring a widget into sight, in every area that scrolls it."""
+    """Bring a widget into sight, in every area that scrolls it: all of it, of a field not its cursor alone."""
     parent = widget.parentWidget()
     while parent is not None:
-        if isinstance(parent, QScrollArea):
-            parent.ensureWidgetVisible(widget)
+        if isinstance(parent, QScrollArea) and (content := parent.widget()) is not None:
+            centre = widget.mapTo(content, widget.rect().center())
+            parent.ensureVisible(centre.x(), centre.y(), 0, min(widget.height(), parent.viewport().height() // 2))
         parent = parent.parentWidget()
 
 

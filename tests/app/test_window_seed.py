@@ -85,7 +85,12 @@ def test_another_seed_gives_another_cloud_and_undo_the_one_before(person, popup)
     assert np.array_equal(person.wait_for_scene().points, other)
 
 
-def test_the_copied_command_has_the_seed_and_makes_the_same_cloud(person, popup, tmp_path, capsys):
+@pytest.mark.parametrize("defense", ["no defence", "SRS"])
+def test_the_copied_command_has_the_seed_and_makes_the_same_cloud(person, popup, tmp_path, defense):
+    close_options(person)
+    person.choose(person.window.stage.models.defense, defense)
+    person.wait_for_scene()
+    open_options(person)
     points = type_seed(person, 12)
     close_options(person)
     person.window.actions_["copy_command"].trigger()
@@ -135,6 +140,28 @@ def test_more_options_have_the_space_they_need_and_tab_goes_through_all_to_the_s
     assert field(popup, "random_start") in seen
     person.click(form._form._more)
     person.wait_until(lambda: popup.height() == before, "the popup to shrink")
+
+
+def test_where_there_is_no_room_for_all_options_they_are_scrolled(person, popup):
+    form, size = person.window.attack._form, person.window.size()
+    close_options(person)
+    person.window.resize(1280, 720)
+    try:
+        popup = open_options(person)
+        person.click(form._form._more)
+        screen = popup.screen().availableGeometry()
+        person.wait_until(lambda: popup.height() > 500, "the popup to grow")
+        assert popup.height() < form.height()
+        assert screen.contains(popup.geometry())
+        seed = field(popup, "seed")
+        assert seed.visibleRegion().isEmpty()
+        while QApplication.focusWidget() is not seed:
+            QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        assert seed.visibleRegion().boundingRect().height() == seed.height()
+        person.click(form._form._more)
+        close_options(person)
+    finally:
+        person.window.resize(size)
 
 
 def test_the_seed_is_there_at_the_next_start(shapes, tmp_path):
