@@ -1,6 +1,6 @@
 # make run        set everything up, then open the studio (without a display: the guided tour, pictures in tour/)
 # make test       set everything up, then lint, types, contracts and the test suite, with the coverage of core
-# make test-long  the tests that take long: whole reproductions, the largest files, installation into an empty environment
+# make test-long  the tests that take long: experiments of studies, the wheel, whole programs, the largest files
 # make test-gpu   the tests that need an NVIDIA GPU; where there is none it says so
 # make bench      set everything up, then time ours beside its peers, and the window; a quarter of an hour on two quiet cores
 # make fuzz       read damaged files of every kind for MINUTES minutes (3), and print how it went
