@@ -10,10 +10,11 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.jobs import JobList
 from app.shell import theme
 from app.shell.plain_text import set_tooltip
-from app.shell.widgets import ElidedComboBox, Label, add_item, check_box
+from app.shell.widgets import ElidedComboBox, Label, add_item
 from app.store import Store
 from app.workspaces.base import Workspace
 from app.workspaces.comparison import ComparisonView
+from app.workspaces.measured_models import MeasuredModels
 from core.datasets.matching import listed, unknown_classes
 from core.events import Cancel, Event, Progress, Step
 
@@ -58,13 +59,10 @@ class EvaluationPanel(Workspace):
         self._partial: Comparison | None = None
         self._title = ""
         """Title of the result."""
-        self._left_out: frozenset[str] = frozenset()
-        """Names of the models that are not ticked."""
         self.attack = ElidedComboBox()
         self.attack.setAccessibleName("Attack of the evaluation")
         add_item(self.attack, PRESENT, tip="The attack of the strip under the clouds, with its options")
-        self.models = QVBoxLayout()
-        self.models.setSpacing(0)
+        self.models = MeasuredModels(store)
         self.set_exports(
             {
                 "Figure shown…": self._export_figure,
@@ -75,9 +73,9 @@ class EvaluationPanel(Workspace):
         self.view = ComparisonView()
         self.view.opened.connect(self._open)
         self._lay_out(self.view, 260)
-        for changed in (store.datasetChanged, store.modelsChanged):
-            changed.connect(self._list_models)
-        store.attackChanged.connect(self._update)
+        for changed in (store.datasetChanged, store.modelsChanged, store.attackChanged, self.models.ticked):
+            changed.connect(self._update)
+        self.models.ticked.connect(self.choicesChanged)
         store.epsilonChanged.connect(self._show_attack)
         self._update()
 
@@ -120,7 +118,7 @@ class EvaluationPanel(Workspace):
         inner.addWidget(self.attack)
         inner.addSpacing(theme.SPACE_S)
         inner.addWidget(Label("Models", "section"))
-        inner.addLayout(self.models)
+        inner.addWidget(self.models)
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -128,7 +126,7 @@ class EvaluationPanel(Workspace):
         column.addWidget(self.form)
         column.addStretch(1)
         self._form_area.setWidget(content)
-        self._list_models()
+        self._update()
 
     @property
     def forms(self) -> Mapping[str, OptionsForm[Any]]:
@@ -139,61 +137,15 @@ class EvaluationPanel(Workspace):
         self.view.reset_sizes()
 
     def saved_choices(self) -> dict[str, Any]:
-        return super().saved_choices() | {"attack": self.attack.currentText(), "left_out": sorted(self._left_out)}
+        return super().saved_choices() | {"attack": self.attack.currentText(), "left_out": self.models.left_out}
 
     def restore_choices(self, saved: Mapping[str, Any]) -> None:
         super().restore_choices(saved)
         self.attack.setCurrentIndex(max(0, self.attack.findText(str(saved.get("attack")))))
-        left_out = saved.get("left_out", [])
-        self._left_out = frozenset(map(str, left_out)) if isinstance(left_out, list) else frozenset()
-        self._list_models()
+        self.models.leave_out(saved.get("left_out"))
+        self._update()
 
     # --- what is to be evaluated ---
-
-    @property
-    def chosen(self) -> tuple[LoadedModel, ...]:
-        """The ticked models that know the dataset's classes."""
-        return tuple(model for model in self._fitting if model.name not in self._left_out)
-
-    @property
-    def _fitting(self) -> tuple[LoadedModel, ...]:
-        """The models that know all of the dataset's classes, and the same ones as the first such model does.
-
-        The attacked model comes first.
-        """
-        store = self._store
-        if store.dataset is None:
-            return ()
-        classes = store.dataset.card.classes
-        fitting = [model for model in store.models if not unknown_classes(classes, model.card.classes)]
-        first = min(fitting, key=lambda model: model.name != store.primary, default=None)
-        return tuple(model for model in fitting if first is not None and model.card.classes == first.card.classes)
-
-    def _list_models(self, *_: object) -> None:
-        while (item := self.models.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
-        fitting = self._fitting
-        for model in self._store.models:
-            fits = model in fitting
-            checked = fits and model.name not in self._left_out
-            tip = f"Measure {model.name}" if fits else self._why_not(model)
-            box = check_box(model.card.title, checked=checked, enabled=fits, tip=tip)
-            box.toggled.connect(lambda on, name=model.name: self._tick(name, on))
-            self.models.addWidget(box)
-        self._update()
-
-    def _why_not(self, model: LoadedModel) -> str:
-        """Why a model cannot be measured on the dataset."""
-        dataset = self._store.dataset
-        unknown = [] if dataset is None else unknown_classes(dataset.card.classes, model.card.classes)
-        return f"This model does not know {listed(unknown)}" if unknown else "This model knows other classes"
-
-    def _tick(self, name: str, on: bool) -> None:
-        self._left_out = self._left_out - {name} if on else self._left_out | {name}
-        self.choicesChanged.emit()
-        self._update()
 
     def _current_attack(self) -> AnyAttack | None:
         """The chosen attack, at epsilon 0; None while there is none, or ``auto`` can't take the slider's epsilon."""
@@ -209,9 +161,9 @@ class EvaluationPanel(Workspace):
         if store.dataset is None or attack is None or self._form_area.widget() is None:
             return None
         options = self.form.value()
-        if options is None or not self.chosen:
+        if options is None or not self.models.chosen:
             return None
-        return _Request(store.dataset, self.chosen, attack, options)
+        return _Request(store.dataset, self.models.chosen, attack, options)
 
     def commands(self) -> list[str]:
         from core.commands.words import evaluate_line
@@ -286,7 +238,7 @@ class EvaluationPanel(Workspace):
             self.view.empty.setText("Open a model first: the button is below the list of models.")
         elif self._store.dataset is None:
             self.view.empty.setText("Open a dataset in the library first.")
-        elif not self._fitting:
+        elif not self.models.fitting:
             reasons = [unknown_classes(self._store.dataset.card.classes, m.card.classes) for m in self._store.models]
             self.view.empty.setText(
                 f"No model here knows {listed(min(reasons, key=len))}: train one in the Train workspace, or give the "
@@ -299,9 +251,10 @@ class EvaluationPanel(Workspace):
         elif not self.can_start:
             self.view.empty.setText("Tick at least one model, and set right what the form marks.")
         else:
+            titles = listed([model.card.title for model in self.models.chosen])
             self.view.empty.setText(
-                f"Press Evaluate to attack {listed([model.card.title for model in self.chosen])}, each through its own "
-                "gradients, and to compare them. Models and options: F9."
+                f"Press Evaluate to attack {titles}, each through its own gradients, and to compare them. Models and "
+                "options: F9."
             )
 
     def _show_attack(self, *_: object) -> None:

@@ -409,7 +409,7 @@ def test_the_old_comparison_stays_marked_as_stale_while_a_new_one_runs(person):
 def test_without_a_ticked_model_the_button_is_disabled(person):
     panel = person.window.workspaces["evaluate"]
     person.show_workspace("evaluate")
-    ticks = [panel.models.itemAt(k).widget() for k in range(panel.models.count())]
+    ticks = panel.models.findChildren(QCheckBox)
     for tick in ticks:
         tick.setFocus()
         QTest.keyClick(tick, Qt.Key.Key_Space)

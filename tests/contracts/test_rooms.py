@@ -64,6 +64,7 @@ SHARED = {
     "run_curves",
     "run_list",
     "training_work",
+    "measured_models",
     "transfer_models",
     "transfer_results",
     "transfer_setup",
