@@ -43,6 +43,7 @@ def test_a_cache_whose_making_is_killed_is_made_by_the_next_start_and_nothing_is
     assert done.stdout.rstrip().endswith("nothing lost or left behind.")
 
 
+@pytest.mark.long
 def test_files_and_processes_that_are_left_are_seen(tmp_path: Path) -> None:
     lives = Script(Subject("script", "", lambda _: None, lambda _: {}), tmp_path / "home", "", tmp_path)
     lives.code = LEAVE
