@@ -171,6 +171,10 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_devices_are_described_in_one_line",
             "test_memory_that_ran_out_is_named_with_the_device_what_was_asked_for_and_what_to_lower",
         ),
+        "app/test_corner.py": (
+            "test_free_memory_follows_the_gpu_and_nothing_beside_it_moves",
+            "test_free_memory_is_read_only_while_it_is_on_the_screen",
+        ),
     },
     "everything can be done with the keyboard, and the focus is seen": {
         "app/test_window.py": ("test_every_input_has_an_accessible_name",),
@@ -178,6 +182,10 @@ EXPECTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_tab_goes_through_the_parts_in_their_order_and_shift_tab_back",
             "test_f6_goes_from_part_to_part_and_shift_f6_back",
             "test_every_stop_shows_that_it_has_the_focus",
+        ),
+        "app/test_window_dialogs.py": (
+            "test_it_has_a_title_every_field_a_name_tab_goes_as_one_reads_and_escape_closes_it",
+            "test_enter_does_what_is_usual_there",
         ),
         "pixels/test_cloud_view.py": ("test_keyboard_focus_is_shown_by_a_frame",),
         "app/test_actions.py": ("test_that_the_shortcut_page_lists_every_key_and_gesture",),
