@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "said"),
-    [pytest.param("", "triton was imported\n", marks=pytest.mark.long), ("import app.shell.application; ", "")],
+    [("", "triton was imported\n"), ("import app.shell.application; ", "")],
     ids=["without the window", "in the window"],
 )
 def test_what_a_training_imports_does_not_load_triton_into_the_window(tmp_path: Path, first: str, said: str) -> None:

@@ -42,7 +42,7 @@ from core.training import TrainOptions
 from tests.core.toys import toy_dataset, toy_run
 from tests.figure_metadata import figure_metadata
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.starts_first, pytest.mark.long]
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.starts_first]
 
 TRAINING = {"epochs": 1, "batch_size": 16, "points": 32, "epsilon": 0.1, "device": "cpu"}
 SMALL = {"pgd_steps": 3, "map_clouds": 40}
@@ -191,6 +191,7 @@ class TestReport:
         told = accuracy(replace(findings, dataset=dataset, measured=[without, *findings.measured[1:]])).note
         assert "(3 that are copies of training clouds are left out); in" in told
 
+    @pytest.mark.long
     def test_copies_are_left_out_of_all_that_is_measured(self, tmp_path: Path) -> None:
         whole = toy_dataset(96, 30)
         splits = {**whole.splits, "test": replace(whole.split("test"), copies=np.arange(5))}
@@ -210,6 +211,7 @@ class TestReport:
         for title in ("Table I", "Every reading of epsilon", "Top-k", "Confidence by five definitions", "Work"):
             assert title in page.text
 
+    @pytest.mark.long
     def test_every_figure_can_be_drawn(
         self, findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -299,6 +301,7 @@ class TestReport:
         )
 
 
+@pytest.mark.long
 class TestRedFlag:
     def test_a_model_better_under_attack_is_flagged_with_what_decides(self, findings: Findings, tmp_path: Path) -> None:
         assert isinstance(red_flags(findings), list)
@@ -324,6 +327,7 @@ class TestRedFlag:
 
 
 class TestResume:
+    @pytest.mark.long
     def test_called_again_it_measures_nothing_anew(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         folder = tmp_path / "again"
         shutil.copytree(unbroken[0], folder)
@@ -331,6 +335,7 @@ class TestResume:
         reproduced(folder)
         assert {path: path.stat().st_mtime_ns for path in (folder / "measured").rglob("*.npz")} == before
 
+    @pytest.mark.long
     def test_a_damaged_measurement_is_made_again(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         folder = tmp_path / "again"
         shutil.copytree(unbroken[0], folder)
@@ -342,6 +347,7 @@ class TestResume:
         reproduced(folder)
         assert first.read_bytes() == whole
 
+    @pytest.mark.long
     @pytest.mark.parametrize("moment", [3, 30, 60, 95])
     def test_killed_anywhere_it_ends_with_the_same_tables(
         self, tmp_path: Path, unbroken: tuple[Path, list[Event]], moment: int
@@ -370,6 +376,7 @@ for count, _ in enumerate(reproduce(toy_dataset(96, 60), options, {TRAINING!r}, 
         reproduced(tmp_path)
         assert tables_of(tmp_path) == tables_of(unbroken[0])
 
+    @pytest.mark.long
     def test_stopped_it_says_so_and_goes_on(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         cancel = Cancel()
         events = []
@@ -383,6 +390,7 @@ for count, _ in enumerate(reproduce(toy_dataset(96, 60), options, {TRAINING!r}, 
         reproduced(tmp_path)
         assert tables_of(tmp_path) == tables_of(unbroken[0])
 
+    @pytest.mark.long
     def test_more_seeds_are_added_to_what_is_there(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         trained = unbroken[0] / "runs"  # holds defense too, which is not asked for
         reproduced(tmp_path, runs=[trained], options={"seeds": 2, "regimes": ("simple", "adversarial")})
@@ -405,6 +413,7 @@ class TestOddInput:
         with pytest.raises(ValueError, match="has points = 32, so it can't go on with 1024"):
             list(reproduce(toy_dataset(96, 60), ReproduceOptions.model_validate(SMALL), without, tmp_path))
 
+    @pytest.mark.long
     def test_two_classes_and_one_regime_make_a_report(self, tmp_path: Path) -> None:
         whole = toy_dataset(96, 60)
         splits = {name: pairs_of(whole.split(name)) for name in ("train", "test")}
@@ -438,6 +447,7 @@ def pairs_of(split: Split) -> Split:
 
 
 class TestFoundRuns:
+    @pytest.mark.long
     def test_runs_take_the_place_of_trainings(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         reproduced(tmp_path, runs=[unbroken[0] / "runs"])
         assert not (tmp_path / "runs").exists()
@@ -446,6 +456,7 @@ class TestFoundRuns:
             del row["Origin"]
         assert first == second
 
+    @pytest.mark.long
     def test_those_of_no_use_are_named(self, tmp_path: Path, unbroken: tuple[Path, list[Event]]) -> None:
         toy_run(tmp_path / "runs/odd", toy_dataset(48, 12), epochs=1)
         record = (tmp_path / "runs/odd/options.json").read_text()
@@ -466,6 +477,7 @@ def test_on_its_own_dataset_the_recipe_is_the_papers() -> None:
     assert recipe("shapes16") == {}
 
 
+@pytest.mark.long
 def test_the_command_on_the_built_in_shapes(tmp_path: Path) -> None:
     """As a person calls it: a process of its own, with the program's allocator and as many threads as it takes."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

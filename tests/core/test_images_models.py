@@ -192,7 +192,6 @@ class TestTraining:
         assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.long
 class TestZoo:
     def test_all_have_the_recipe_and_differ_in_the_model_and_the_regime_alone(self) -> None:
         plain = TrainOptions.model_validate(IMAGE_RECIPE)
@@ -207,6 +206,7 @@ class TestZoo:
         assert members_of("digits") is IMAGE_MEMBERS
         assert not members_of("images")
 
+    @pytest.mark.long
     def test_two_are_trained_the_cheapest_first_and_know_digits(self, digits: Dataset, tmp_path: Path) -> None:
         names = ["inception-small", "vgg-small"]
         changes = {"epochs": 2, "averaging": 0.9, "device": "cpu"}

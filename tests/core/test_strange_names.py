@@ -19,8 +19,6 @@ from core.commands import run
 from core.runtime.text import printable
 from tests.core.toys import toy_split
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("=1+1", "\x1b]0;owned\x07red", "a\nb", "[red]x:smile:", "left\u202eright")
 FILE = "-cmd\x1b[2J"
@@ -155,6 +153,7 @@ def test_json_keeps_names_exactly(home: Path, trained: tuple[Path, bytes]) -> No
     assert report["label"] in CLASSES
 
 
+@pytest.mark.long
 def test_a_name_that_is_not_utf_8_is_shown_escaped_and_works(home: Path, trained: tuple[Path, bytes]) -> None:
     path = os.fsencode(home) + b"/caf\xe9.npy"
     with open(path, "wb") as file:
@@ -168,6 +167,7 @@ def test_a_name_that_is_not_utf_8_is_shown_escaped_and_works(home: Path, trained
     assert json.loads(printed)["file"].endswith(r"/caf\xe9.npy")
 
 
+@pytest.mark.long
 def test_figures_and_tables_of_such_names_are_whole(home: Path, printed: dict[str, bytes]) -> None:
     for name in ("sheet.svg", "map.svg"):
         texts = xml.dom.minidom.parse(str(home / name)).getElementsByTagName("text")

@@ -62,7 +62,6 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.long
 class TestFiles:
     def test_every_table_and_figure_is_there_in_every_format_and_says_how_it_was_made(
         self, written: tuple[Path, dict[str, Any]]

@@ -38,8 +38,6 @@ from tests.core.toys import toy_run
 from tests.core.transfer_lab import ATTACKS as LAB_ATTACKS
 from tests.core.transfer_lab import Lab, arrays, make_lab, with_models
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -62,6 +60,7 @@ def found(experiment: Experiment) -> TransferFindings:
     return findings
 
 
+@pytest.mark.long
 class TestWhatIsFound:
     def test_every_cell_is_there_and_no_model_is_a_victim_of_attacks_on_itself(self, found: TransferFindings) -> None:
         assert set(found.clean) == {"one", "two", "three"}
@@ -140,6 +139,7 @@ class TestWhatIsFound:
             assert changes.any()
 
 
+@pytest.mark.long
 class TestProtocols:
     def test_the_rmse_is_the_same_for_all(self, lab: Lab, experiment: Experiment) -> None:
         other = lab.experiment(experiment.folder, "equal-rmse", rmse=0.4)
@@ -214,6 +214,7 @@ class TestProtocols:
             assert protocol != "steps" or attack["steps"] == int(name.partition("@")[2])
 
 
+@pytest.mark.long
 class TestGoingOn:
     def test_a_stopped_one_goes_on_to_the_same_end(self, experiment: Experiment, lab: Lab, tmp_path: Path) -> None:
         for most in (2, 9, 15, 40, None):
@@ -298,6 +299,7 @@ for event in run_transfer(pickle.loads(bytes.fromhex(sys.argv[1]))):
                 np.testing.assert_array_equal(resumed[name][column], values, err_msg=f"{name} {column}")
 
 
+@pytest.mark.long
 class TestDamage:
     """A result that is damaged is named, and made again once it has been removed."""
 
@@ -317,6 +319,7 @@ class TestDamage:
             np.testing.assert_array_equal(again.predicted[key], classes)
 
 
+@pytest.mark.long
 class TestRefusals:
     def test_another_experiment_in_the_folder(self, experiment: Experiment, lab: Lab) -> None:
         with pytest.raises(FormatError, match=r"begun otherwise \(with epsilon 0\.3\); .*choose another folder"):
@@ -400,6 +403,7 @@ def test_noise_of_images_is_cut_at_their_range_too(seed: int, size: float) -> No
     np.testing.assert_allclose(found, np.minimum(size * 0.1, most), rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.long
 def test_made_is_read_back_as_it_was(experiment: Experiment, found: TransferFindings) -> None:
     with np.load(experiment.made_file("one", "gd")) as file:
         assert set(file.files) == {part.name for part in fields(Made)}
@@ -413,6 +417,7 @@ class TestTheCommand:
         words += ["--surrogates", models["one"], "--victims", f"{models['two']},{models['three']}"]
         return [*words, *(word for name, value in small.items() for word in (f"--{name}", str(value)))]
 
+    @pytest.mark.long
     def test_it_writes_one_report_on_all_protocols(
         self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -439,6 +444,7 @@ class TestTheCommand:
             f"figure-{number}.png" for number in (1, 2, 3)
         }
 
+    @pytest.mark.long
     def test_it_reports_on_the_protocol_of_steps_alone(
         self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -460,6 +466,7 @@ class TestTheCommand:
         assert "needs a surrogate, an attack and a victim" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
+    @pytest.mark.long
     def test_a_model_that_is_named_twice_is_one(
         self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

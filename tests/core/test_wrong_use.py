@@ -199,16 +199,13 @@ def test_what_is_wrong_inside_a_file_or_folder_is_exit_code_1(
     assert "Traceback" not in text
 
 
-STARTED = [
-    pytest.param(words, marks=[pytest.mark.long] * (words[0] not in ("train", "tour")), id=words[0])
-    for words in (
-        ("attack", "cloud.xyz", "--out", "x.bad"),
-        ("train", "--out", "file.txt"),
-        ("tour", "--out", "file.txt"),
-        ("open", "nowhere.off"),
-        ("doctor", "--threads", "0"),
-    )
-]
+STARTED = (
+    ("attack", "cloud.xyz", "--out", "x.bad"),
+    ("train", "--out", "file.txt"),
+    ("tour", "--out", "file.txt"),
+    ("open", "nowhere.off"),
+    ("doctor", "--threads", "0"),
+)
 """Command lines for real processes, main's own commands among them; those of all commands are tried in this one."""
 
 
@@ -218,7 +215,7 @@ def start(*words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("words", STARTED)
+@pytest.mark.parametrize("words", STARTED, ids=[words[0] for words in STARTED])
 def test_a_wrong_command_line_ends_a_real_process_at_once(words: tuple[str, ...], tmp_path: Path) -> None:
     done = start(*words)
     assert done.returncode == 2
