@@ -51,6 +51,7 @@ class Corner(QWidget):
 
     def show_device(self, text: str, read: Callable[[], str] | None = None) -> None:
         """Show the device; of one whose text changes, ``read`` returns it anew while this is visible."""
+        self._device_timer.stop()
         self.device.setText(text)
         self._read_device = read
         if read is not None:

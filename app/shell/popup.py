@@ -19,7 +19,7 @@ class Popup(QFrame):
 
     def open_from(self, opener: QWidget) -> None:
         """Show it beneath a widget, or above where there is too little space, with the focus in the first field."""
-        self.setAttribute(Qt.WidgetAttribute.WA_NoMouseReplay)  # a click on the widget closes it
+        self.setAttribute(Qt.WidgetAttribute.WA_NoMouseReplay)  # or a click on the widget would open it again
         self._opener = opener
         if (last := self.focusWidget()) is not None:
             last.clearFocus()

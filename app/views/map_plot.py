@@ -161,7 +161,9 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             box.moveCenter(place)
             if place.y() - highest < box.height():  # in the middle it would hide the cluster
                 box.moveBottom(highest - POINT_SIZE / 2)
-            if 0 < box.center().x() < width:  # a name at the edge is moved inside
+            if place.y() > 0:  # a name at the edge is moved inside
+                box.moveTop(max(0.0, box.top()))
+            if 0 < box.center().x() < width:
                 box.moveLeft(max(0.0, min(box.left(), width - box.width())))
         for box, picture in zip(separated(boxes), pictures, strict=True):
             painter.drawPixmap(box.topLeft(), picture)

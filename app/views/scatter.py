@@ -22,7 +22,7 @@ CLICK_RADIUS = 8  # in pixels: the largest distance of the mouse from a point th
 FADED = 0.12  # opacity of points that were not found
 MOST_TRAIL = 200  # positions of the shown cloud that its trail keeps
 STALE_NOTE = "settings changed – run again"
-MARKER_CAPTION = "★ the current cloud, placed in a fixed map"
+MARKER_CAPTION = "★ the current cloud, ● its clean original, both placed in a fixed map"
 
 
 class MapView(QWidget):

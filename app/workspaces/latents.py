@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from core.models.checkpoints import LoadedModel
 
 
+UNBROKEN = "\N{NO-BREAK SPACE}"  # no line ends there
+
+
 class _Settings(NamedTuple):
     """Everything that determines a map except epsilon."""
 
@@ -317,7 +320,7 @@ class LatentsPanel(Workspace):
                     f" · in the latent space: silhouette {clean.silhouette:.2f} → {adversarial.silhouette:.2f}, "
                     f"neighbour purity {100 * clean.purity:.0f} → {100 * adversarial.purity:.0f} %"
                 )
-            self.status.setText(text)
+            self.status.setText(text.replace(" %", f"{UNBROKEN}%").replace(" → ", f"{UNBROKEN}→{UNBROKEN}"))
         else:
             self.status.setText("A joint map of the attacked model's 1024-D latents, clean and adversarial.")
 

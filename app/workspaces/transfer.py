@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.jobs import Job, JobList
 from app.shell.notify import error_message
+from app.shell.plain_text import set_tooltip
 from app.store import SPLIT, Store
 from app.workspaces import transfer_work
 from app.workspaces.base import Workspace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 IDLE_MS = 700
 """Time without a change of the settings after which it is measured how long they will take."""
 FORM_WIDTH = 290
+DONE = "All of this is done: tick more, change an option, or press New to do it again"
 
 
 class TransferPanel(Workspace):
@@ -330,6 +332,8 @@ class TransferPanel(Workspace):
         self.results.set_stale(self.is_stale)
         if self.setup is not None:
             self.setup.setEnabled(not running)
+            done = not running and self.is_chosen and not self.can_start
+            set_tooltip(self.start, DONE if done else "")
             problem = self.setup.problem
             if not running and (problem or self.status.text() == self._problem):
                 self.status.setText(problem)

@@ -86,9 +86,13 @@ def dataset_words(card: Card, root: Path | None, model: ModelCard | None = None)
     """A dataset that was opened from ``root``; for a command that turns its clouds as ``model`` expects them."""
     expected = expected_up(model) if model is not None and card.orientation.given else STANDARD_UP
     if card.orientation.given and card.up_axis != expected:
+        command, other_way = "a command", ""
+        if model is not None:
+            command = f"a command for {readable(model.title)}"
+            other_way = f", or choose a model that expects {card.up_axis} up"
         raise ValueError(
-            f"The clouds are turned here to have {card.up_axis} up, and a command would turn them to have {expected} "
-            "up: attack a model that expects that, or open the folder as it is."
+            f"The clouds are turned here to have {card.up_axis} up, and {command} would turn them to have {expected} "
+            f"up: open the folder as it is{other_way}."
         )
     folder = [] if root is None else ["--data-root", str(root.absolute())]
     return ["--dataset", card.name, *folder, *card.orientation.words().split()]

@@ -35,10 +35,7 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """One line for a status bar, such as "CPU · 2 threads" or "NVIDIA H100 · 61.0 of 79.6 GiB free".
-
-    Of a GPU that was described or used before, it reads what its driver has counted, and waits for no work of it.
-    """
+    """One line for a status bar, such as "CPU · 2 threads" or "NVIDIA H100 · 61.0 of 79.6 GiB free"."""
     if device.type == "cuda":
         free, whole = torch.cuda.mem_get_info(device)
         return f"{torch.cuda.get_device_name(device)} · {free / 2**30:.1f} of {whole / 2**30:.1f} GiB free"

@@ -260,6 +260,26 @@ def test_a_name_hides_no_small_cluster_and_stands_in_the_middle_of_a_large_one(v
     assert text.mean(axis=0) == pytest.approx((cluster.min(axis=0) + cluster.max(axis=0)) / 2, abs=6)
 
 
+def drag_up(view: MapView, pixels: int) -> None:
+    start = QPoint(300, 200)
+    QTest.mousePress(plot(view), Qt.MouseButton.LeftButton, pos=start)
+    for share in (0.5, 1.0):
+        move_mouse(plot(view), start - QPoint(0, round(share * pixels)))
+    QTest.mouseRelease(plot(view), Qt.MouseButton.LeftButton, pos=start - QPoint(0, pixels))
+    QApplication.processEvents()
+
+
+def test_a_name_above_a_cluster_is_seen_whole_when_the_map_is_dragged_to_the_edge(view: MapView) -> None:
+    places = [(0, 10), (0.1, 10), (0, 9.9), (10, 0)]
+    view.set_map(points(places, [0, 0, 0, 3], 4 * [False], classes=["airplane", "bag", "cap", ""]))
+    before = where(plot(view), theme.current().text)
+    cluster = np.flatnonzero(where(plot(view), theme.class_style(0)[0]).any(axis=1))[0]
+    drag_up(view, int(cluster))
+    after = where(plot(view), theme.current().text)
+    assert np.flatnonzero(after.any(axis=1))[0] < np.flatnonzero(before.any(axis=1))[0]
+    assert after.sum() == before.sum()
+
+
 # --- classes, search, lasso, neighbours, trail --------------------------------------------------------------------
 
 

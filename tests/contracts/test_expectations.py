@@ -1,7 +1,7 @@
 """What people expect of such a program, as a table: each expectation, and the tests that show it is met.
 
 The expectations were collected from complaints and wishes in the issue trackers of viewers, trainers and attack
-libraries. This file checks that the named tests exist; the suite runs them.
+libraries. This file checks that the named tests exist; `make test` and `make test-long` run them.
 """
 
 import ast
