@@ -22,7 +22,7 @@ from core.runtime.text import printable
 
 MISSING = "–"
 """In place of a number that is not there."""
-MIN_FIRST_WIDTH, MAX_WIDTH = 88, 220
+MIN_FIRST_WIDTH, MAX_WIDTH = 120, 220
 """Of the first column, and of the others, in pixels; a longer text ends in an ellipsis and is whole in its tooltip."""
 _VALUE, _KEY, _COLOUR, _COLUMNS = (Qt.ItemDataRole.UserRole + place for place in range(4))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 COPY_TIP = "Copy as command: the command line that does what is chosen here"
+COPY_HEIGHT = 16  # in pixels, hardly more than the line beside it: the work needs all the height there is
 
 
 class Workspace(QWidget):
@@ -72,6 +73,7 @@ class Workspace(QWidget):
         self.stop = button("Stop and keep", "stop", self._stop, tip=stop_tip)
         self.export = button("Export", "export", lambda: None)
         self.copy = tool_button(icon="copy", role="line", tip=COPY_TIP, name="Copy as command")
+        self.copy.setFixedHeight(COPY_HEIGHT)
         self.copy.clicked.connect(self.copy_command)
         self.stale = Label(stale, "chip-warn")
         self.status = Label(role="caption", wrap=True)

@@ -33,7 +33,7 @@ COLUMNS = {
     "Dataset": "What it learns from",
     "Regime": "How it is trained",
     "Model": "Its architecture",
-    "Begun": "When it was begun",
+    "Begun": "When it was begun: the time of today, or the day",
 }
 STATE_COLOURS = {
     "running": "accent",
@@ -258,8 +258,11 @@ def _percent(run: RunSummary, name: str, colour: str) -> Cell:
 
 
 def _day(begun: datetime) -> str:
-    """Day and time; the year where it is another than now."""
-    return f"{begun:%d %b %H:%M}" if begun.year == datetime.now().year else f"{begun:%d %b %Y}"
+    """The time, if it was today, else the day; the year where it is another than now."""
+    now = datetime.now().astimezone()
+    if begun.date() == now.date():
+        return f"{begun:%H:%M}"
+    return f"{begun:%d %b}" if begun.year == now.year else f"{begun:%d %b %Y}"
 
 
 def _open_folder(run: RunSummary) -> None:
