@@ -104,7 +104,7 @@ def test_numbers_of_right_predictions_are_in_the_accessible_description(view):
 
 @pytest.fixture
 def many(view):
-    """Forty classes in the space that the work has in a window of 1280 x 720."""
+    """Forty classes in little more space than the work has in a window of 1280 x 720."""
     rng = np.random.default_rng(0)
     view.resize(820, 560)
     view.set_matrices([f"class {k}" for k in range(40)], np.diag(rng.integers(1, 90, 40)), rng.integers(0, 9, (40, 40)))

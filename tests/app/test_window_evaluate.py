@@ -19,6 +19,7 @@ from app.workspaces.comparison_table import ROW
 from tests.app.inspection import pixels, where
 from tests.app.mouse import move_mouse
 from tests.app.test_window_training import answer
+from tests.app.window_fixtures import SIZE
 from tests.figure_metadata import figure_metadata
 
 CLOUDS, POINTS = 32, 128
@@ -536,6 +537,27 @@ def test_an_evaluation_with_impossible_options_gives_a_message(person):
     (text,) = person.pop_errors()
     assert "untargeted" in text
     goal.setCurrentIndex(0)
+
+
+def test_forty_classes_have_their_names_on_both_axes_in_the_smallest_window(person):
+    comparison = made(person)
+    view = person.window.workspaces["evaluate"].view
+    person.window.resize(1280, 720)
+    person.window.actions_["reset_layout"].trigger()
+    person.click(view.figures["confusion"])
+    person.wait_until(lambda: person.window.size().toTuple() == (1280, 720), "the size")
+    counts = np.eye(40, dtype=int)
+    try:
+        view.matrix.set_matrices([f"class {k}" for k in range(40)], counts, counts)
+        QApplication.processEvents()
+        painted = view.matrix.widget()
+        assert painted._columns_named
+        assert view.matrix.viewport().size() == painted.size(), "nothing has to be scrolled"
+    finally:
+        view.show_comparison(None)
+        view.show_comparison(comparison)
+        person.window.resize(*SIZE)
+        person.window.actions_["reset_layout"].trigger()
 
 
 def test_table_and_figures_have_the_full_height_each_where_they_are_not_beside_each_other(person):
