@@ -18,6 +18,11 @@ from core.runtime.text import printable
 _MARGIN = theme.SPACE_M
 _PILL_HEIGHT = 22
 TITLE_WIDTH = 110  # of title and verdict, in pixels
+_VERDICT_TOP = _MARGIN + 18
+VERDICT_BOTTOM = _VERDICT_TOP + _PILL_HEIGHT
+"""Pixels from the top edge of a view to the end of the verdict."""
+SCALE_BAR_HEIGHT = _MARGIN + 10
+"""Pixels from the bottom edge of a view to the upper end of the scale bar."""
 _LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # of the scale bar
 
 
@@ -30,14 +35,14 @@ def verdict(painter: QPainter, text: str, right: bool | None) -> None:
     """Predicted class and confidence, below the title, in the colour of a right or a wrong prediction."""
     colours, text = theme.current(), printable(text)
     colour = {True: colours.ok, False: colours.bad, None: colours.text}[right]
-    _pill(painter, QRect(_MARGIN, _MARGIN + 18, _pill_width(text), _PILL_HEIGHT), text, colour)
+    _pill(painter, QRect(_MARGIN, _VERDICT_TOP, _pill_width(text), _PILL_HEIGHT), text, colour)
 
 
 def verdict_note(painter: QPainter, area: QRect, verdict_text: str, text: str) -> None:
     """A note on the verdict, beside it, or below it where the view is too narrow for both."""
     left, width = _MARGIN + _pill_width(printable(verdict_text)) + theme.SPACE_S, _pill_width(text)
     fits = left + width <= area.width() - _MARGIN
-    corner = QPoint(left, _MARGIN + 18) if fits else QPoint(_MARGIN, _MARGIN + 46)
+    corner = QPoint(left, _VERDICT_TOP) if fits else QPoint(_MARGIN, _MARGIN + 46)
     _pill(painter, QRect(corner, QSize(width, _PILL_HEIGHT)), text, theme.current().warn)
 
 
@@ -58,13 +63,13 @@ def state_note(painter: QPainter, text: str) -> None:
 
 def scale_bar(painter: QPainter, area: QRect, pixels_per_unit: float) -> None:
     """A scale bar in unit-sphere radii at the depth of the centre, bottom left: 0.25 unless too short or too long."""
-    fitting = [length for length in _LENGTHS if 40.0 <= length * pixels_per_unit <= 160.0]
+    fitting = [length for length in _LENGTHS if 24.0 <= length * pixels_per_unit <= 160.0]
     length = 0.25 if 0.25 in fitting else (fitting or _LENGTHS[-1:])[0]
     bar_width, base, colour = round(length * pixels_per_unit), area.height() - _MARGIN, theme.current().muted
     painter.fillRect(QRect(_MARGIN, base - 1, bar_width, 1), colour)
     for end in (_MARGIN, _MARGIN + bar_width - 1):
         painter.fillRect(QRect(end, base - 6, 1, 6), colour)
-    label = QRect(_MARGIN + bar_width + 8, base - 10, 120, 14)
+    label = QRect(_MARGIN + bar_width + 8, area.height() - SCALE_BAR_HEIGHT, 120, 14)
     _draw_cached(painter, label, _draw_label, f"{length:g} sphere radii", False, colour.rgba(), _plate())
 
 
@@ -72,7 +77,7 @@ def colour_bar(
     painter: QPainter, area: QRect, colours: pg.ColorMap, limits: tuple[float, float], name: str, clipped: bool
 ) -> None:
     """The colour map of the points with its limits, bottom right; ``clipped`` if some values are above them."""
-    bar_height = max(72, min(160, area.height() // 4)) + 22
+    bar_height = max(48, min(160, area.height() // 5)) + 22  # of a short bar, the numbers just fit
     stops = tuple(stop.rgba() for stop in colours.map(np.linspace(0.0, 1.0, 9), mode="qcolor"))
     top, middle, low = (
         f"{value:#.3g}".rstrip(".") if value else "0" for value in (limits[1], sum(limits) / 2, limits[0])
@@ -168,7 +173,7 @@ def _draw_bar(
     right = Qt.AlignmentFlag.AlignRight
     _draw_on_plate(painter, QRect(0, 0, area.width(), 16), right, name, plate)
     for number, y in zip(numbers, (bar.top() + 5, bar.center().y(), bar.bottom() - 5), strict=True):
-        _draw_on_plate(painter, QRect(0, y - 8, bar.left() - 6, 16), right, number, plate)
+        _draw_on_plate(painter, QRect(0, y - 8, bar.left() - theme.SPACE_XS, 16), right, number, plate)
 
 
 def _draw_ring(painter: QPainter, area: QRect, colour: int) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pyqtgraph.opengl as gl
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QEvent, QPoint, QPointF, Signal
+from PySide6.QtCore import QEvent, QMargins, QPoint, QPointF, Signal
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QWidget
 
@@ -31,6 +31,8 @@ class CloudView(View3D):
 
     pointHovered = Signal(int)
     """Index of the point under the mouse, -1 after it has left."""
+
+    margins = QMargins(0, annotations.VERDICT_BOTTOM, 0, annotations.SCALE_BAR_HEIGHT)
 
     def __init__(self, title: str, token: str, empty: tuple[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyqtgraph.opengl.GLGraphicsItem import GLGraphicsItem
 from pyqtgraph.opengl.GLViewWidget import GLViewMixin
-from PySide6.QtCore import QPoint, QPointF, Qt, Signal
+from PySide6.QtCore import QMargins, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
     QKeyEvent,
@@ -31,7 +31,7 @@ from app.views.spheres import ORTHOGRAPHIC_DEPTH
 
 Floats = NDArray[np.float32]
 
-FIELD_OF_VIEW = 30.0  # degrees, over the shorter side of the view; small, so that perspective distorts little
+FIELD_OF_VIEW = 30.0  # degrees, over the shorter side of the space; small, so that perspective distorts little
 DISTANCE = 4.1  # of the camera, in unit-sphere radii; at 3.86 the unit sphere just fits
 VIEWPOINTS = {
     "Three-quarter": (-45.0, 22.0),
@@ -57,6 +57,9 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
 
     orthographic = False
     """Whether it is drawn without perspective."""
+
+    margins = QMargins()
+    """Logical pixels at the edges that are kept for text: the camera's centre is in the middle of the space between."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -131,16 +134,24 @@ class View3D(GLViewMixin, OffscreenGLWidget):  # type: ignore[misc]  # pyqtgraph
 
     def pixels_per_unit(self, distance: float) -> float:
         """Logical pixels that one unit covers at a distance from the camera."""
-        return min(self.width(), self.height()) / (2.0 * math.tan(math.radians(self.opts["fov"] / 2.0)) * distance)
+        return self._shorter_side / (2.0 * math.tan(math.radians(self.opts["fov"] / 2.0)) * distance)
+
+    @property
+    def _shorter_side(self) -> int:
+        """Of the space for shapes, in logical pixels."""
+        space = self.size().shrunkBy(self.margins)
+        return min(space.width(), space.height())
 
     def pixels_at(self, depth: Any) -> Any:
         """Logical pixels that one unit covers at depths from ``project``: a number or (N,)."""
         return self.pixels_per_unit(self.opts["distance"] if self.orthographic else depth)
 
     def projectionMatrix(self, region: tuple[int, int, int, int], viewport: tuple[int, int, int, int]) -> QMatrix4x4:
-        left, bottom = 2 * (region[0] - viewport[0]) - viewport[2], 2 * (region[1] - viewport[1]) - viewport[3]
+        edges = self.margins  # they move the picture, not the camera, which linked views share
+        left = 2 * (region[0] - viewport[0]) - viewport[2] - edges.left() + edges.right()
+        bottom = 2 * (region[1] - viewport[1]) - viewport[3] - edges.bottom() + edges.top()
         near = 0.02 * self.opts["distance"]
-        unit = near * math.tan(math.radians(self.opts["fov"] / 2.0)) / min(viewport[2:])
+        unit = near * math.tan(math.radians(self.opts["fov"] / 2.0)) / self._shorter_side
         right, top = left + 2 * region[2], bottom + 2 * region[3]
         matrix = QMatrix4x4()
         if self.orthographic:

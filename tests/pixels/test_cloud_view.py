@@ -14,6 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QToolTip, QWidget
 
 from app.shell import theme
+from app.views import annotations
 from app.views.cloud import CloudView
 from tests.app.mouse import move_mouse
 from tests.pixels.pictures import drawn, pixels, scene
@@ -104,6 +105,62 @@ def test_a_cloud_is_drawn_and_does_not_touch_the_edges(view, shot):
     assert not seen[:, :8].any()
     assert not seen[:, -8:].any()
     assert not picture.hasAlphaChannel() or picture.pixelColor(240, 200).alpha() == 255
+
+
+@pytest.mark.parametrize("size", [(190, 200), (230, 190), (480, 400), (435, 528)])
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_a_shape_lies_between_the_verdict_and_the_scale_bar(qtbot, size, orthographic):
+    directions = np.random.default_rng(4).normal(size=(4000, 3))
+    ball = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    view, alone = make(qtbot, ball, size=size), make(qtbot, np.zeros((1, 3)), size=size)
+    for each in (view, alone):
+        each.set_verdict("chair", 0.98, True)
+        each.set_orthographic(orthographic)
+    for ratio in (1, 2):  # on the screen, and in a larger picture of it
+        with_shape, without = (pixels(each.picture(ratio)) for each in (view, alone))
+        shape = (with_shape != without).any(axis=2)
+        top, bottom = ratio * annotations.VERDICT_BOTTOM, len(shape) - ratio * annotations.SCALE_BAR_HEIGHT
+        assert not shape[:top].any()
+        assert not shape[bottom:].any()
+        rows, columns = np.flatnonzero(shape.any(axis=1)), np.flatnonzero(shape.any(axis=0))
+        assert rows.mean() == pytest.approx((top + bottom) / 2, abs=2 * ratio), "it is in the middle of them"
+        assert max(np.ptp(rows) / (bottom - top), np.ptp(columns) / shape.shape[1]) > 0.85, "and as large as fits"
+
+
+def test_the_scale_bar_of_a_small_view_ends_before_the_colour_bar(qtbot, chair):
+    view = make(qtbot, size=(190, 200))
+    view.set_points(chair, values=np.zeros(len(chair)), limits=(0.0, 0.2))
+    seen = drawn(view.grab().toImage(), theme.current().canvas)[-annotations.SCALE_BAR_HEIGHT :]
+    assert np.diff(np.flatnonzero(seen.any(axis=0))).max() > 12
+
+
+@pytest.mark.parametrize("size", [(190, 200), (205, 226), (238, 356)])
+def test_the_text_of_the_colour_bar_is_beside_a_chair(qtbot, chair, size):
+    values = {"values": np.zeros(len(chair)), "limits": (0.0, 0.2)}
+    bar, both = make(qtbot, size=size), make(qtbot, size=size)
+    bar.set_points(np.zeros_like(chair), **values)
+    both.set_points(chair, **values)
+    with_shape, without = (pixels(view.grab().toImage()) for view in (both, bar))
+    text = drawn(bar.grab().toImage(), theme.current().canvas)
+    text[:, :-58] = False  # the scale bar and the point in the middle
+    assert text.sum() > 500
+    assert not ((with_shape != without).any(axis=2) & text).any()
+
+
+def test_a_point_of_a_small_view_is_found_where_it_is_drawn(qtbot, chair):
+    view = make(qtbot, chair, size=(190, 200))
+    seen = drawn(view.grab().toImage(), theme.current().canvas)
+    for point in chair[::200]:
+        at = place(view, point)
+        assert seen[at.y(), at.x()]
+        assert view.point_at(at.x(), at.y()) >= 0
+    hover(view, place(view, chair[0]))
+    assert view._highlighted >= 0
+    view.mark(-1)
+    before = place(view, chair[0])
+    drag(view, QPoint(90, 110), QPoint(100, 100), Qt.MouseButton.RightButton)
+    moved = place(view, chair[0]) - before
+    assert (moved - QPoint(10, -10)).manhattanLength() <= 3
 
 
 def test_any_number_of_points_covers_about_the_same_area(qtbot, chair):
