@@ -16,7 +16,8 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app.shell import theme
 from app.shell.widgets import number, tool_button
 from app.views.painting import blend, plot_pen
-from app.views.plot import MARKERS, LegendRow, Plot, ValueLegend
+from app.views.plot import MARKERS, Plot
+from app.views.value_legend import LegendRow, ValueLegend
 
 Style = Literal["solid", "dash", "dot", "dashdot"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -64,6 +65,13 @@ class _Series:
             return None
         at = -1 if x is None else int(np.argmin(np.abs(np.array(self.x) - x)))
         return self.x[at], self.y[at]
+
+    def longest(self) -> str:
+        """The longest of its values in three digits, which is that of one of its extremes."""
+        y = np.array(self.y)
+        y = y[np.isfinite(y) & (y != 0)]
+        extremes = (y.min(), y.max(), y[np.abs(y).argmin()]) if len(y) else ()
+        return max((_short(float(value)) for value in extremes), key=len, default="")
 
     def pen(self) -> QPen:
         now = theme.current()
@@ -115,7 +123,7 @@ class CurveView(QWidget):
         self._chosen: tuple[str, float] = ("", float("nan"))
         """Line and x of the point chosen by arrow keys."""
         self._plot = Plot(empty, integer_x=integer_x)
-        self._legend = ValueLegend(self._legend_rows, "0.00e-00" if y_range is None else "00.0\u2009%")
+        self._legend = ValueLegend(self._heading, self._legend_rows, "0.000" if y_range is None else "00.0\u2009%")
         self._log = tool_button("log", role="flat", tip=f"Logarithmic axis for the {y_label}", checkable=True)
         self._redraw_timer = QTimer(self, singleShot=True, interval=FRAME_MS)
         if y_range is not None:
@@ -312,15 +320,18 @@ class CurveView(QWidget):
         self._plot.set_cursor(x)
         self._legend.update()
 
-    def _legend_rows(self) -> Iterator[LegendRow]:
-        """The cursor's x, then each line with its value there."""
+    def _heading(self) -> str:
+        """The x at which the legend has the values; none without values."""
         samples = [near for series in self._series.values() if (near := series.near(self._cursor))]
-        if samples:
-            yield LegendRow(f"at {self._x_label.lower()} = {max(x for x, _ in samples):.6g}:")
+        return f"at {self._x_label.lower()} = {max(x for x, _ in samples):.6g}:" if samples else ""
+
+    def _legend_rows(self) -> Iterator[LegendRow]:
+        """Each line with its value at the cursor."""
+        unit = "\u2009%" if self._y_unit == "%" else ""
         for name, series in self._series.items():
             near = series.near(self._cursor)
-            unit = "\u2009%" if self._y_unit == "%" else ""
-            yield LegendRow(name, "" if near is None else _short(near[1]) + unit, series.pen(), series.marker)
+            value = "" if near is None else _short(near[1]) + unit
+            yield LegendRow(name, value, series.longest() + unit, series.pen(), series.marker)
 
     def _accessible_text(self) -> str:
         """The last value of each line, for a screen reader."""

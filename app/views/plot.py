@@ -1,24 +1,20 @@
-"""A plot with axes, and a legend that shows the values at the cursor."""
+"""A plot with axes, and a line at the cursor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import escape
-from math import ceil
-from typing import NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
-from PySide6.QtCore import QEvent, QPointF, QRect, Qt, Signal
-from PySide6.QtGui import QBrush, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QGraphicsScene, QWidget
+from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QGraphicsScene
 
 from app.shell import theme
 from app.shell.plain_text import show_tooltip
 from app.views import annotations
-from app.views.painting import draw_focus_frame, draw_text, plot_pen
-from core.runtime.text import printable
+from app.views.painting import draw_focus_frame, plot_pen
 
 AXIS_WIDTH, AXIS_HEIGHT = 52, 36  # in pixels
 GRID_OPACITY = 130  # of 255
@@ -155,96 +151,3 @@ class _IntegerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
         return [level for level in super().tickSpacing(low, high, size) if level[0] >= 1] or [(1, 0)]
-
-
-SAMPLE_WIDTH = 26
-"""Width in pixels of the sample of a line in a legend."""
-SHORTEST_NAME = 16
-"""Width in pixels to which the name of a line is shortened at most."""
-MOST_ROWS = 8
-"""Rows of a legend from which names are shortened rather than that it gets another one."""
-
-
-class LegendRow(NamedTuple):
-    """What a legend has of a line; or the place at which the values are, which has no pen and no value."""
-
-    name: str
-    value: str = ""
-    pen: QPen | None = None
-    marker: str = ""
-
-
-class ValueLegend(QWidget):
-    """Values and names of the lines; values have a fixed width, so that nothing moves while they change."""
-
-    def __init__(self, rows: Callable[[], Iterator[LegendRow]], widest: str) -> None:
-        """``widest`` is the longest value."""
-        super().__init__()
-        self._rows, self._widest = rows, widest
-        self.setFixedHeight(theme.CONTROL_HEIGHT)
-
-    def fit(self) -> None:
-        """Take as many rows as the lines need; called when lines or the width have changed."""
-        names = [row.name for row in self._rows()]
-        rows = ceil(len(names) / len(self._name_widths(names))) if names else 1
-        self.setFixedHeight(max(theme.CONTROL_HEIGHT, rows * theme.CONTROL_HEIGHT // 2))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.fit()
-
-    @property
-    def _metrics(self) -> QFontMetrics:
-        return QFontMetrics(theme.tabular(theme.font(theme.CAPTION_PX)))
-
-    @property
-    def _number_width(self) -> int:
-        return self._metrics.horizontalAdvance(self._widest) + theme.SPACE_S
-
-    def _name_widths(self, names: list[str]) -> list[int]:
-        """Widths in pixels of the columns of names: in the fewest rows in which none is shortened, or ``MOST_ROWS``."""
-        widths = [self._metrics.horizontalAdvance(printable(name)) + theme.SPACE_S for name in names]
-        beside = SAMPLE_WIDTH + 2 * theme.SPACE_XS + self._number_width
-        room = self.width() - theme.SPACE_S
-        for rows in range(1, MOST_ROWS + 1):
-            count = ceil(len(widths) / rows)
-            columns = [max(widths[column::count]) for column in range(count)]
-            if sum(columns) + count * beside <= room:
-                return columns
-        columns = columns[: max(1, room // (beside + SHORTEST_NAME))]  # more rows, if need be
-        longest = max(columns)
-        while longest > SHORTEST_NAME and sum(min(width, longest) for width in columns) > room - len(columns) * beside:
-            longest -= 1  # shorten the longest names, never the values
-        return [min(width, longest) for width in columns]
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        rows, now = list(self._rows()), theme.current()
-        if not rows:
-            return
-        painter, font = QPainter(self), theme.tabular(theme.font(theme.CAPTION_PX))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        widths, number_width = self._name_widths([row.name for row in rows]), self._number_width
-        height = self.height() // ceil(len(rows) / len(widths))
-        for place, row in enumerate(rows):
-            column = place % len(widths)
-            left = theme.SPACE_S + sum(widths[:column]) + column * (SAMPLE_WIDTH + 2 * theme.SPACE_XS + number_width)
-            top = place // len(widths) * height
-            if row.pen is not None:
-                _paint_sample(painter, QRect(left, top, SAMPLE_WIDTH, height), row.pen, row.marker)
-                number = QRect(left + SAMPLE_WIDTH + theme.SPACE_XS, top, number_width, height)
-                draw_text(painter, number, row.value, font, now.text)
-                name = QRect(number.right() + theme.SPACE_XS, top, widths[column], height)
-            else:
-                name = QRect(left, top, SAMPLE_WIDTH + number_width + widths[column], height)
-            draw_text(painter, name, row.name, font, now.muted)
-
-
-def _paint_sample(painter: QPainter, area: QRect, pen: QPen, marker: str) -> None:
-    """A piece of a line with its marker in the middle."""
-    middle = QPointF(area.left() + area.width() / 2, area.top() + area.height() / 2)
-    painter.setPen(QPen(pen.color(), 1.5, pen.style()))
-    painter.drawLine(QPointF(area.left(), middle.y()), QPointF(area.right(), middle.y()))
-    painter.save()
-    painter.translate(middle)
-    drawSymbol(painter, marker, MARKERS[marker], QPen(Qt.PenStyle.NoPen), QBrush(pen.color()))
-    painter.restore()

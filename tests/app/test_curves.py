@@ -9,7 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from app.shell import theme
 from app.views.curves import MAX_MARKERS, CurveView, line_look
-from app.views.plot import MARKERS, SAMPLE_WIDTH
+from app.views.plot import MARKERS
+from app.views.value_legend import SAMPLE_WIDTH
 from tests.app.inspection import pixels, where
 from tests.app.mouse import move_mouse
 
@@ -109,6 +110,47 @@ def test_names_that_do_not_fit_in_one_row_of_the_legend_take_two(view: CurveView
     for name in ("adversarial", "defense", "thirty epochs"):
         view.set_series(name, [0, 1], [1.0, 2.0], "clean")
     assert height_of_text() > one_row + 10
+
+
+def test_clean_and_adversarial_lines_of_a_model_are_in_one_column_of_the_legend(view: CurveView) -> None:
+    for place, model in enumerate("ABCD"):
+        style, marker, _ = line_look(place)
+        view.set_series(model, [0, 1], [0.1, 0.2], "clean", style, marker)
+        view.set_series(f"{model}′", [0, 1], [0.3, 0.4], "adv", style, marker)
+    view.resize(440, 260)
+    QApplication.processEvents()
+    clean, adversarial = (where(view._legend, colour, 40) for colour in (theme.DARK.clean, theme.DARK.adv))
+    height = view._legend.height()
+    assert height == 3 * theme.CONTROL_HEIGHT // 2, "where it is read, clean ones, adversarial ones"
+    assert not clean[: height // 3].any()
+    assert not clean[2 * height // 3 :].any()
+    assert not adversarial[: 2 * height // 3].any()
+    assert np.array_equal(clean[height // 3 : 2 * height // 3], adversarial[2 * height // 3 :])
+    written = pixels(view._legend)[height // 3 :]
+    empty = (abs(written.astype(int) - written[0, 0]).max(axis=2) <= 12).all(axis=0)
+    steps = np.flatnonzero(np.diff(np.r_[False, empty, False]))
+    gaps = np.subtract(steps[1::2], steps[::2])[1:-1]  # not those at the ends
+    between = gaps[gaps > theme.SPACE_M]
+    assert len(between) == 3, "a value is near its sample and its name"
+    assert between.min() >= theme.SPACE_L
+    assert np.ptp(between) <= 4  # samples of dashed lines begin and end otherwise
+
+
+def test_names_in_the_legend_stay_where_they_are_while_values_change(view: CurveView) -> None:
+    view.set_series("clean", [0, 1], [1.0, 1.23e-7], "clean")
+    view.set_series("adversarial", [0, 1], [2.0, 12345.0], "adv")
+    pictures = []
+    for x in (0, 1):
+        view.hovered.emit(x)
+        QApplication.processEvents()
+        pictures.append(pixels(view._legend).astype(int)[theme.CONTROL_HEIGHT // 2 :])  # below the heading
+    first, second = pictures
+    changed = np.flatnonzero((first != second).any(axis=(0, 2)))
+    drawn = np.flatnonzero((abs(second - second[0, 0]).max(axis=2) > 12).any(axis=0))
+    samples, same_samples = ((abs(each - theme.DARK.adv.getRgb()[:3]).max(axis=2) < 40) for each in pictures)
+    assert samples.any()
+    assert np.array_equal(samples, same_samples)
+    assert drawn[-1] - changed[-1] > view._legend.fontMetrics().horizontalAdvance("adversarial") * 0.7
 
 
 def test_a_logarithmic_axis_leaves_out_what_has_no_logarithm(view: CurveView, qtbot: QtBot) -> None:
@@ -240,7 +282,7 @@ def test_the_looks_of_lines_differ_and_stand_out_in_both_themes(view: CurveView,
             view.set_series(f"{index} {role}", [0, 1], [1.0, 2.0], role, *line_look(index))
     for scheme, colours in (("light", theme.LIGHT), ("dark", theme.DARK)):
         theme.apply(qapp, scheme)
-        pens = [row.pen.color() for row in view._legend_rows() if row.pen is not None]
+        pens = [row.pen.color() for row in view._legend_rows()]
         assert len({pen.name() for pen in pens}) == 6
         assert min(theme.contrast(pen, colours.canvas) for pen in pens) >= 3
         for pen, side in zip(pens, 3 * ("clean", "adv"), strict=True):
