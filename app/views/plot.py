@@ -48,7 +48,7 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.box.setAutoVisible(y=True)
         self._grid = pg.GraphicsLayout()
         self._grid.setSpacing(0)
-        self._grid.setContentsMargins(0, theme.SPACE_XS, theme.SPACE_XS, 0)
+        self._grid.setContentsMargins(0, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
         self._grid.addItem(self.box, 0, 1)
         self._grid.addItem(self.left, 0, 0)
         self._grid.addItem(self.bottom, 1, 1)

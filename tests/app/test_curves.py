@@ -65,6 +65,13 @@ def test_an_integer_axis_has_ticks_only_at_integers(qtbot: QtBot, last: int, few
     assert all(mark == round(mark) for mark in marks)
 
 
+def test_the_name_of_the_lower_axis_does_not_touch_the_edge(view: CurveView) -> None:
+    view.set_series("clean", [0, 1], [1.0, 2.0], "clean")
+    QApplication.processEvents()
+    rows = np.flatnonzero(where(plot(view), theme.DARK.muted, 90).any(axis=1))
+    assert plot(view).height() - 1 - rows[-1] >= theme.SPACE_XS
+
+
 def test_the_cursor_follows_the_mouse_inside_the_axes(view: CurveView) -> None:
     view.set_series("clean", np.arange(11), np.linspace(1, 0, 11), "clean")
     QApplication.processEvents()
