@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.events import Cancel, Done, Event, Step
 from core.live.predictions import Array, clean_batch, predict_batch
 from core.live.scene import Scene
+from core.live.steps import started, stepped
 
 BATCH = 4
 """Epsilons in one forward pass: few, so that a cancelled computation ends soon."""
@@ -58,7 +59,8 @@ def rescaled_outcome(scene: Scene, epsilons: Sequence[float], cancel: Cancel | N
     for model, parts in zip(scene.setup.models, confidences, strict=True):
         for start in range(0, len(grid), BATCH):
             batch = grid[start : start + BATCH].tolist()
-            parts.append(predict_batch(model, torch.cat([refit(state, epsilon).adversarial for epsilon in batch]))[0])
+            clouds = torch.cat([refit(state, epsilon).adversarial for epsilon in batch])
+            parts.append(predict_batch(model, clouds, scene.setup.seed)[0])
             done += len(batch)
             yield Step(done, total)
             if cancel and cancel.requested:
@@ -82,26 +84,29 @@ def attacked_outcome(
     ------
     A ``Step`` after each epsilon, then ``Done`` with the ``Outcome``; None if it was cancelled.
     """
-    grid, confidences = np.asarray(epsilons, np.float32), [] if confidences is None else confidences
+    setup, grid = scene.setup, np.asarray(epsilons, np.float32)
+    confidences = [] if confidences is None else confidences
     for epsilon in map(float, grid[len(confidences) :]):
         clouds = _attacked_at(scene, epsilon, cancel)
         if clouds is None:
             yield Done(None, complete=False)
             return
-        confidences.append(np.stack([predict_batch(model, clouds)[0][0] for model in scene.setup.models]))
+        confidences.append(np.stack([predict_batch(model, clouds, setup.seed)[0][0] for model in setup.models]))
         yield Step(len(confidences), len(grid))
     yield Done(_outcome(scene, True, grid, np.stack(confidences, axis=1)))
 
 
 def _attacked_at(scene: Scene, epsilon: float, cancel: Cancel | None) -> torch.Tensor | None:
     """The adversarial cloud (1, N, 3) of the scene's attack at another epsilon; None if it was cancelled."""
-    clean, attack = clean_batch(scene.setup), scene.setup.attack.at(epsilon)
     if epsilon == 0:
-        return clean
-    module = scene.setup.models[scene.setup.primary].module
-    first = replace(attack.start(module, clean, scene.state.label), seed=scene.state.seed)
-    ended = list(attack.finish(module, first, cancel=cancel))
-    return ended[-1].state.adversarial if ended else None
+        return clean_batch(scene.setup)
+    setup = replace(scene.setup, attack=scene.setup.attack.at(epsilon))
+    state = started(setup, scene.state.label)
+    while not setup.attack.over(state):
+        if cancel and cancel.requested:
+            return None
+        state = stepped(setup, state)
+    return state.adversarial
 
 
 def _outcome(scene: Scene, exact: bool, epsilons: Array, confidences: Array) -> Outcome:

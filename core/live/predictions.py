@@ -12,6 +12,7 @@ from core.live.scene import Setup
 from core.models import eval_view, require_finite
 from core.models.cards import NoGradientError
 from core.models.checkpoints import LoadedModel
+from core.models.port import reseeded
 from core.models.predict import device_of
 from core.runtime.threads import run_concurrently
 
@@ -28,7 +29,7 @@ def predict_all(setup: Setup, x: torch.Tensor, clean: torch.Tensor) -> tuple[Arr
     distance, *predictions = run_concurrently(
         [
             partial(distances, clean[0].numpy(force=True), x[0].numpy(force=True)),
-            *(partial(predict_batch, model, x) for model in setup.models),
+            *(partial(predict_batch, model, x, setup.seed) for model in setup.models),
         ]
     )
     confidences = np.stack([confidence[0] for confidence, _ in predictions])
@@ -36,9 +37,12 @@ def predict_all(setup: Setup, x: torch.Tensor, clean: torch.Tensor) -> tuple[Arr
 
 
 @torch.no_grad()
-def predict_batch(model: LoadedModel, x: torch.Tensor) -> tuple[Array, Array]:
-    """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3)."""
-    with eval_view(model.module) as classify:
+def predict_batch(model: LoadedModel, x: torch.Tensor, seed: int) -> tuple[Array, Array]:
+    """Confidences (B, K) and latents (B, D) of a model on clouds x (B, N, 3).
+
+    A model that draws does so by the seed, so that the same cloud has the same verdict wherever it is asked for.
+    """
+    with eval_view(reseeded(model.module, seed)) as classify:
         output = classify(x.to(device_of(model.module)))
     logits = require_finite(model.module, output.logits.cpu())
     return logits.softmax(1).numpy(), output.latent.cpu().numpy()

@@ -31,7 +31,8 @@ class Setup:
     target: int | None = None
     """Index of the class that a targeted attack moves towards."""
     seed: int = 0
-    """Seed of the attack's random numbers, and of what the attacked model draws during it."""
+    """Seed of the attack's random numbers, of what the attacked model draws during it, and of what models draw for
+    their verdicts."""
     colouring: Colouring = "displacement"
     """What scenes have for the colours of points: a gradient costs one more backward pass of the attacked model,
     critical points one more forward pass."""

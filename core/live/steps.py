@@ -42,8 +42,7 @@ def begin(setup: Setup) -> Scene:
     label = setup.target if setup.attack.goal == "targeted" else setup.cloud.label
     if label is None:  # an untargeted attack on a cloud of unknown class moves away from the predicted one
         label = int(confidences[setup.primary].argmax())
-    y, generator = torch.tensor([label], device=x.device), torch.Generator().manual_seed(setup.seed)
-    state = setup.attack.start(_model_for_step(setup, 0), x, y, generator)
+    state = started(setup, torch.tensor([label], device=x.device))
     loss = float(state.evaluation.loss) if state.evaluation is not None else float("nan")
     unlike_training = tuple(
         bool(model.typical.unlike(confidence.max()[None], latent[None])[0]) if model.typical else None
@@ -67,7 +66,7 @@ def begin(setup: Setup) -> Scene:
 def advance(scene: Scene) -> Scene:
     """The scene after one more step of the attack."""
     setup, state = scene.setup, scene.state
-    return show(scene, setup.attack.step(_model_for_step(setup, state.step + 1), state))
+    return show(scene, stepped(setup, state))
 
 
 def refit(scene: Scene, epsilon: float, state: State | None = None) -> Scene:
@@ -84,14 +83,25 @@ def attack(setup: Setup, epsilon: float, cancel: Cancel | None = None, states: S
     ------
     A ``Step`` with each new ``State``, then ``Done`` with an ``AttackResult``.
     """
-    attack_at_epsilon = setup.attack.at(epsilon)
-    scene = begin(replace(setup, attack=attack_at_epsilon))
+    setup = replace(setup, attack=setup.attack.at(epsilon))
+    scene = begin(setup)
     history = list(states) or [scene.state]
-    while not (attack_at_epsilon.over(history[-1]) or (cancel and cancel.requested)):
-        history.append(attack_at_epsilon.step(_model_for_step(setup, history[-1].step + 1), history[-1]))
-        yield Step(len(history) - 1, attack_at_epsilon.total_steps, history[-1])
+    while not (setup.attack.over(history[-1]) or (cancel and cancel.requested)):
+        history.append(stepped(setup, history[-1]))
+        yield Step(len(history) - 1, setup.attack.total_steps, history[-1])
     last = history[-1]
-    yield Done(AttackResult(tuple(history), show(scene, last)), complete=attack_at_epsilon.over(last))
+    yield Done(AttackResult(tuple(history), show(scene, last)), complete=setup.attack.over(last))
+
+
+def started(setup: Setup, label: torch.Tensor) -> State:
+    """The state before the first step, with ``label`` (1,): the class to move away from or, if targeted, towards."""
+    generator = torch.Generator().manual_seed(setup.seed)
+    return setup.attack.start(_model_for_step(setup, 0), clean_batch(setup), label, generator)
+
+
+def stepped(setup: Setup, state: State) -> State:
+    """The state after one more step."""
+    return setup.attack.step(_model_for_step(setup, state.step + 1), state)
 
 
 def _model_for_step(setup: Setup, step: int) -> Classifier:

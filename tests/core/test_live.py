@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from core.attacks import PRESETS, Attack, GradientAttack, preset
 from core.clouds import Cloud
 from core.datasets.shapes16 import make_shape
 from core.defenses.names import parse, protected
-from core.events import Cancel, Done, Step, result
+from core.events import Cancel, Done, Event, Step, result
 from core.models import build
 from core.models.cards import ModelError
 from core.models.checkpoints import LoadedModel, ModelCard, builtin_models, load_model
@@ -236,6 +236,40 @@ def test_an_attack_on_a_random_defence_is_repeated_by_its_seed_also_one_that_is_
     assert torch.equal(continued.states[-1].unit_delta, last)
     assert torch.equal(scene.state.unit_delta, last)
     assert not torch.equal(other[-1].unit_delta, last)
+
+
+@pytest.fixture(scope="module")
+def undecided(models: tuple[LoadedModel, ...]) -> live.Setup:
+    """A cloud of unknown class, of which the verdict of a random defence depends on the draw."""
+    even = model("even", 0)
+    given = setup((protected(even, parse("srs:share=0.9")), *models[1:]), preset("pgd", steps=3), label=None)
+    last = [layer for layer in even.module.modules() if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        draws = [given.models[0].module(torch.from_numpy(given.cloud.points)[None]).logits[0] for _ in range(32)]
+        last.bias -= torch.stack(draws).mean(0)  # all classes are as likely
+    return given
+
+
+def test_a_random_defence_that_is_undecided_gives_an_unknown_class_the_verdict_of_the_seed(
+    undecided: live.Setup,
+) -> None:
+    for seed in range(4):
+        given = replace(undecided, seed=seed)
+        scenes = [attacked(given, 0.1).scene for _ in range(4)]
+        assert {int(scene.state.label) for scene in scenes} == {scenes[0].label}
+        assert all(np.array_equal(scene.points, scenes[0].points) for scene in scenes)
+    assert len({live.begin(replace(undecided, seed=seed)).label for seed in range(16)}) > 1, "or nothing is random"
+
+
+@pytest.mark.parametrize("outcome", [live.rescaled_outcome, live.attacked_outcome])
+def test_the_outcome_of_an_attack_on_a_random_defence_goes_through_the_shown_result(
+    undecided: live.Setup, outcome: Callable[..., Iterator[Event]]
+) -> None:
+    scene = attacked(replace(undecided, seed=5), 0.1).scene
+    at: live.Outcome = result(outcome(scene, [0.05, 0.1]))
+    shown = scene.adversarial_confidence[np.arange(3), scene.expected]
+    assert np.allclose(at.confidence[:, 1], shown, atol=1e-6)
+    assert tuple(at.wrong[:, 1]) == scene.fooled()
 
 
 def test_a_cancelled_attack_keeps_its_states(models: tuple[LoadedModel, ...]) -> None:
