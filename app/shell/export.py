@@ -199,6 +199,10 @@ def copy_command(store: Store) -> str:
         assert scene is not None
         if attack is None or scene.setup.attack.at(0.0) != attack.at(0.0):
             raise ValueError("Another attack was just chosen: copy the command once its result is shown.")
+        if scene.setup.made_elsewhere:
+            raise ValueError(
+                "This cloud was made elsewhere, and its seed is not known: make a step here (N), then copy the command."
+            )
         found = origin(scene, store)
         if not found:
             raise ValueError(

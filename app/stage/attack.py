@@ -176,7 +176,7 @@ class AttackPanel(QWidget):
     ) -> None:
         """Show what an attack made of a cloud at another time, through the first of these models, and their verdicts.
 
-        The attack is taken over with its epsilon.
+        The attack is taken over with its epsilon. Its seed is not known.
         """
         self._store.set_primary(self._store.show_models(models)[0])
         self._store.set_cloud(cloud)
@@ -228,11 +228,11 @@ class AttackPanel(QWidget):
 
     def _show_seed(self) -> None:
         """Offer a seed for what draws random numbers: the attack, or the attacked model during it."""
-        from core.models.port import draws_anew
+        from core import live
 
         attack, model = self._store.attack, self._store.primary_model
         if attack is not None and model is not None:
-            self._form.show_seed(attack.uses_seed(len(self._store.classes)) or draws_anew(model.module))
+            self._form.show_seed(live.seed_matters(model, attack))
 
     def _show_in_strip(self, attack: Attack) -> None:
         """Show the attack's direction and goal in the combo boxes, and give the slider the scale of its epsilon."""

@@ -152,8 +152,10 @@ class AttackController(QObject):
         self._discard_all()
         if setup is None:
             self._show_nothing()
-        elif setup.same_attack(self._history_setup) and len(history) <= 1 + setup.attack.total_steps:
-            self._start_attack(setup, history, end=True)
+            return
+        again = replace(setup, made_elsewhere=self.made_elsewhere)
+        if again.same_attack(self._history_setup) and len(history) <= 1 + setup.attack.total_steps:
+            self._start_attack(again, history, end=True)
         else:
             self._start_attack(setup)
 
@@ -172,8 +174,9 @@ class AttackController(QObject):
         self._typing_timer.stop()
         self.interrupted.emit()
         self._discard_all()
-        self._requested_setup = setup = self.current_setup()
+        setup = self.current_setup()
         if setup is not None:
+            self._requested_setup = setup = replace(setup, made_elsewhere=True)
             self._set_busy(True)
             self._request(Request.ATTACK, show_made, setup, points)
 
@@ -215,7 +218,7 @@ class AttackController(QObject):
         self._request_colours()
 
     def step(self) -> None:
-        """One step forward: show the next state, or compute it."""
+        """One step forward: show the next state, or compute it. The first after a cloud made elsewhere is step 1."""
         store = self.store
         if store.scene is None or not store.history or self._pending.keys() & {Request.ADVANCE, Request.ATTACK}:
             return
@@ -224,7 +227,9 @@ class AttackController(QObject):
         if store.position + 1 < len(store.history):
             self.seek(store.position + 1)
         else:  # the scene may still be of an earlier state, while the result of Request.SHOW is pending
-            self._request(Request.ADVANCE, live.advance, replace(store.scene, state=store.history[-1]))
+            own = replace(store.scene.setup, made_elsewhere=False)
+            scene = replace(store.scene, setup=own, state=self._own_history[-1])
+            self._request(Request.ADVANCE, live.advance, scene)
 
     def seek(self, position: int) -> bool:
         """Show state ``position`` of the attack. Returns whether it can: not while the attack is made."""
@@ -241,10 +246,10 @@ class AttackController(QObject):
 
     def compute_missing_steps(self) -> bool:
         """Compute the steps that the shown attack still lacks. Returns whether there are any."""
-        setup, history = self._history_setup, self.store.history
+        setup, history = self._history_setup, self._own_history
         if setup is None or len(history) > self.planned_steps or Request.ATTACK in self._pending:
             return False
-        self._start_attack(setup, history)
+        self._start_attack(replace(setup, made_elsewhere=False), history)
         return True
 
     # --- results ---
@@ -293,7 +298,9 @@ class AttackController(QObject):
             self._request_if(Request.SWEEP, self._outcome_tracker.exact_work())
 
     def _on_step(self, scene: Scene) -> None:
-        history = (*self.store.history, scene.state)
+        history = (*self._own_history, scene.state)
+        if self.made_elsewhere:
+            self._history_setup = scene.setup
         self.store.set_history(history, len(history) - 1)
         self.store.set_scene(scene)
         self.stateShown.emit()
@@ -324,6 +331,16 @@ class AttackController(QObject):
     def made_by_job(self) -> bool:
         """Whether a job makes the attack, which takes long: its steps can't be shown yet."""
         return self._job is not None
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether the last of the states was made at another time."""
+        return self._history_setup is not None and self._history_setup.made_elsewhere
+
+    @property
+    def _own_history(self) -> tuple[State, ...]:
+        """The states that the attack made here: of a cloud made elsewhere only the clean one."""
+        return self.store.history[:1] if self.made_elsewhere else self.store.history
 
     @property
     def planned_steps(self) -> int:

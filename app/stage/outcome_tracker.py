@@ -63,7 +63,8 @@ class OutcomeTracker:
         present = self._store.outcome
         if present is None or present.exact or present is self._failed_outcome:
             return None
-        if present.scene.setup.attack.total_steps > MOST_STEPS:
+        setup = present.scene.setup
+        if setup.attack.total_steps > MOST_STEPS or setup.made_elsewhere:  # made here, it would be another cloud
             return None
         scene, done = present.scene, self._swept_confidences
         return partial(_run, partial(live.attacked_outcome, scene, _grid(scene), self._cancel, done))

@@ -20,7 +20,7 @@ def measurement_provenance(
     dataset: Card | None,
     attack: Options | None,
     *,
-    seed: int,
+    seed: int | None,
     complete: bool = True,
     attacked: LoadedModel | None = None,
     **options: Any,
@@ -31,7 +31,7 @@ def measurement_provenance(
     Parameters
     ----------
     dataset : card of the dataset of the clouds; None for a cloud that is not from a dataset.
-    seed : seed of the attack's random starts, and of all other random numbers.
+    seed : seed of the attack's random starts, and of all other random numbers; None if that is not known.
     attacked : the model that was attacked, where only one of several was.
     options : further options of the operation, by name; they are stored with those of the attack.
     """

@@ -4,7 +4,7 @@ The window calls these functions from a worker thread; the command line and the 
 """
 
 from core.live.outcome import Outcome, attacked_outcome, rescaled_outcome
-from core.live.scene import Colouring, Scene, Setup
+from core.live.scene import Colouring, Scene, Setup, seed_matters
 from core.live.steps import AttackResult, advance, attack, begin, refit, show, traces
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "begin",
     "refit",
     "rescaled_outcome",
+    "seed_matters",
     "show",
     "traces",
 ]

@@ -11,6 +11,7 @@ from core.clouds import Cloud, Distances
 from core.datasets import Card
 from core.evaluation.provenance import measurement_provenance
 from core.models.checkpoints import LoadedModel
+from core.models.port import draws_anew
 from core.models.typical import UNLIKE
 
 Array = NDArray[np.float32]
@@ -36,6 +37,8 @@ class Setup:
     colouring: Colouring = "displacement"
     """What scenes have for the colours of points: a gradient costs one more backward pass of the attacked model,
     critical points one more forward pass."""
+    made_elsewhere: bool = False
+    """Whether the adversarial cloud was made at another time, with random numbers that ``seed`` does not tell."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,9 +51,15 @@ class Setup:
             other is not None
             and self.models[self.primary] == other.models[other.primary]
             and (self.attack, self.target, self.seed) == (other.attack, other.target, other.seed)
+            and self.made_elsewhere == other.made_elsewhere
             and self.cloud.label == other.cloud.label
             and np.array_equal(self.cloud.points, other.cloud.points)
         )
+
+
+def seed_matters(model: LoadedModel, *attacks: Attack) -> bool:
+    """Whether the result of any of the attacks on a model depends on the seed: one of them or the model draws."""
+    return draws_anew(model.module) or any(attack.uses_seed(len(model.card.classes)) for attack in attacks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +136,23 @@ class Scene:
     def attack_key(self) -> tuple[object, ...]:
         """Models, attack (at epsilon 0), target, seed and classes: equal for scenes of one attack and equal models."""
         setup = self.setup
-        return setup.models, setup.primary, setup.attack.at(0), setup.target, setup.seed, self.label, self.expected
+        attack = setup.attack.at(0), setup.target, setup.seed, setup.made_elsewhere
+        return setup.models, setup.primary, attack, self.label, self.expected
 
     @property
     def caption(self) -> str:
         """Caption for a picture of both clouds."""
         setup = self.setup
+        model = setup.models[setup.primary]
+        if setup.made_elsewhere:
+            made = ", made elsewhere"
+        elif seed_matters(model, setup.attack):
+            made = f", seed {setup.seed}, made"
+        else:
+            made = ", made"
         return (
             f"{setup.cloud.name}, {len(setup.cloud.points):,} points, clean and adversarial; "
-            f"{setup.attack.at(self.epsilon).caption}, seed {setup.seed}, made on "
-            f"{setup.models[setup.primary].name}; after step {self.step}"
+            f"{setup.attack.at(self.epsilon).caption}{made} on {model.name}; after step {self.step}"
         )
 
     def provenance(self, dataset: Card | None = None, **options: Any) -> dict[str, Any]:
@@ -146,7 +162,7 @@ class Scene:
             setup.models,
             dataset,
             setup.attack.at(self.epsilon),
-            seed=setup.seed,
+            seed=None if setup.made_elsewhere else setup.seed,
             complete=setup.attack.over(self.state),
             cloud=setup.cloud.name,
             points=len(setup.cloud.points),
@@ -155,6 +171,7 @@ class Scene:
             target=None if setup.target is None else setup.classes[setup.target],
             step=self.step,
             rescaled_from_another_epsilon=not self.exact,
+            made_elsewhere=setup.made_elsewhere,
             **options,
         )
 

@@ -5,6 +5,7 @@ from shutil import copy
 import numpy as np
 import pytest
 from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
@@ -201,9 +202,8 @@ def test_steps_and_slider_go_on_from_an_opened_cloud(person):
     assert person.window.attack.preset.currentData() == "adam"
     person.press(Qt.Key.Key_R)
     person.wait_until(lambda: np.array_equal(person.store.scene.points, opened.setup.cloud.points), "the clean cloud")
-    for _ in range(2):
-        person.press(Qt.Key.Key_N)
-        person.wait_until(lambda: np.array_equal(person.store.scene.points, opened.points), "it, and no step beyond it")
+    person.press(Qt.Key.Key_N)
+    person.wait_until(lambda: np.array_equal(person.store.scene.points, opened.points), "the opened cloud")
     person.press_slider(0.1)
     rescaled = person.drag_slider(0.05)
     moves, half = (scene.points - scene.setup.cloud.points for scene in (opened, rescaled))
@@ -212,6 +212,40 @@ def test_steps_and_slider_go_on_from_an_opened_cloud(person):
     assert scene.epsilon == pytest.approx(0.05, abs=0.003), "a pixel of the narrow groove"
     assert scene.distances.linf <= scene.epsilon + 1e-6
     assert scene.state.step >= 1
+
+
+def test_an_opened_cloud_tells_no_seed_until_the_attack_is_made_here(person):
+    made(person)
+    show_map(person, "adam")
+    click_cell(person, "pointnet-simple", "pointnet-adversarial")
+    opened, action = person.wait_for_scene(), person.window.actions_["copy_command"]
+    assert "made elsewhere on pointnet-simple" in opened.caption
+    assert "seed" not in opened.caption
+    assert opened.provenance()["seed"] is None
+    person.store.set_shown("pointnet-pgd", "pointnet-pgd" not in person.store.shown)
+    shown = person.wait_for_scene()
+    assert np.array_equal(shown.points, opened.points)
+    assert shown.setup.made_elsewhere, "by whatever models it is judged"
+    person.leave_work()
+    QGuiApplication.clipboard().setText("before")
+    action.trigger()
+    assert QGuiApplication.clipboard().text() == "before"
+    assert any("made elsewhere" in text for text in person.messages())
+    person.press(Qt.Key.Key_N)
+    person.wait_until(lambda: not person.store.scene.setup.made_elsewhere, "a step of the attack here")
+    assert person.store.scene.step == person.store.position == 1
+    person.window.actions_["run_to_end"].trigger()
+    person.wait_until(lambda: person.store.scene.step > 1 and person.settled(), "the attack")
+    own = person.store.scene
+    assert own.provenance()["seed"] == 0
+    action.trigger()
+    assert QGuiApplication.clipboard().text().startswith("pointward attack ")
+    open_tab(person)
+    click_cell(person, "pointnet-simple", "pointnet-adversarial")
+    person.wait_until(lambda: person.settled() and person.store.scene.setup.made_elsewhere, "the opened cloud again")
+    person.window.actions_["run_to_end"].trigger()
+    person.wait_until(lambda: person.settled() and not person.store.scene.setup.made_elsewhere, "the attack made here")
+    assert np.array_equal(person.store.scene.points, own.points)
 
 
 def number_in(table, row, column):
