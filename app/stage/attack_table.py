@@ -22,6 +22,7 @@ from app.views.table import Cell, ResultTable
 from core.events import Cancel, Event, Step
 
 if TYPE_CHECKING:
+    from core.attacks import Attack
     from core.attacks.scale import EpsilonScale
     from core.evaluation.one_cloud import AttackComparison, AttackRow
 
@@ -62,6 +63,7 @@ class AttackTable(QDialog):
         self._job: Job | None = None
         self._scale: EpsilonScale | None = None
         """Of the attacks that can be ticked."""
+        self._row_attacks: tuple[Attack, ...] = ()
         self._row_inputs: tuple[object, ...] = ()
         """The inputs that the rows were computed from."""
         self._title = ""
@@ -148,20 +150,26 @@ class AttackTable(QDialog):
         items = [self.attacks.item(row) for row in range(self.attacks.count())]
         return [item.data(_NAME) for item in items if item.checkState() is Qt.CheckState.Checked]
 
+    def _chosen(self, own: Attack) -> dict[str, Attack]:
+        """The ticked attacks; that of the strip is ``own``, with its options, and the others have its goal."""
+        from core.attacks import preset
+
+        known = {self._store.preset: own}
+        return {name: known.get(name) or preset(name, goal=own.goal) for name in self.ticked}
+
     # --- the job ---
 
     def begin(self) -> None:
         """Make the ticked attacks at the epsilon of the slider; that of the strip with its options there."""
-        from core.attacks import preset
         from core.evaluation.one_cloud import compare_attacks
 
-        setup, names, cancel = self._controller.current_setup(), self.ticked, Cancel()
-        if setup is None or not names or self._job is not None:
+        setup, cancel = self._controller.current_setup(), Cancel()
+        if setup is None or not self.ticked or self._job is not None:
             return
-        own = {self._store.preset: setup.attack}
-        chosen = {name: own.get(name) or preset(name, goal=setup.attack.goal) for name in names}
+        chosen = self._chosen(setup.attack)
         title = f"comparing {len(chosen)} attacks" if len(chosen) > 1 else "comparing one attack"
         self._clear()
+        self._row_attacks = tuple(chosen.values())
         self._row_inputs, self._title = self._current_inputs, self._current_title
         job = self._jobs.submit(title, lambda: compare_attacks(setup, chosen, cancel), cancel, "steps", immediate=True)
         self._job = job
@@ -201,18 +209,24 @@ class AttackTable(QDialog):
 
     @property
     def _current_inputs(self) -> tuple[object, ...]:
-        """What rows depend on, as it is chosen now: cloud, model, epsilon, its scale, target, seed."""
-        store = self._store
-        return store.cloud, store.primary_model, store.epsilon, self._scale, store.target, store.seed
+        """What rows depend on, as it is chosen now: cloud, model, epsilon, its scale, target, seed if it matters."""
+        from core import live
+
+        store, model = self._store, self._store.primary_model
+        seed = store.seed if model is not None and live.seed_matters(model, *self._row_attacks) else None
+        return store.cloud, model, store.epsilon, self._scale, store.target, seed
 
     @property
     def _current_title(self) -> str:
         """The current inputs in words; empty while there is no shape, attack or model."""
-        store = self._store
-        if store.cloud is None or store.attack is None or store.primary_model is None:
+        from core import live
+
+        store, model = self._store, self._store.primary_model
+        if store.cloud is None or store.attack is None or model is None:
             return ""
         budget = store.attack.epsilon_scale.text(store.epsilon)
-        return f"{store.cloud.name} at ε {budget}, attacked through {store.primary_model.name}, seed {store.seed}"
+        seed = f", seed {store.seed}" if live.seed_matters(model, *self._chosen(store.attack).values()) else ""
+        return f"{store.cloud.name} at ε {budget}, attacked through {model.name}{seed}"
 
     def _update(self, *_: object) -> None:
         if not self.isVisible():  # or each move of the slider would have it to do

@@ -278,6 +278,18 @@ def test_rows_of_another_target_or_seed_are_marked(person, dialog):
     assert "target" in dialog.stale.text()
 
 
+def test_rows_that_draw_nothing_are_of_any_seed(person, dialog):
+    tick(dialog, "fgsm", "bim")
+    run(person, dialog)
+    assert "seed" not in dialog.status.text()
+    assert "seed" not in dialog._result.table().title
+    person.choose(person.window.attack.preset, "RANDOM-SIGN")
+    person.wait_for_scene()
+    person.type_option(person.window.attack._form, "seed", "5")
+    assert person.wait_for_scene().setup.seed == 5
+    assert dialog.stale.text() == ""
+
+
 def test_a_targeted_comparison_is_towards_the_target(person, dialog):
     person.choose(person.window.attack._goal, "towards lamp")
     person.wait_for_scene()
