@@ -67,7 +67,7 @@ class Store(QObject):
         self.attack: Attack | None = None
         self.target: int | None = None
         self.seed: int = 0
-        """Of the attack's random numbers."""
+        """Of the attack's random numbers, and of what a random defence draws during it."""
         self.epsilon: float = 0.1
         self.colouring: Colouring = "displacement"
         """What the colours of the points show."""

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 class SeedOptions(Options):
     """What is chosen beside the options of every attack."""
 
-    seed: int = option(0, "Source of the attack's random numbers.", low=0, high=2**31 - 1)
+    seed: int = option(
+        0,
+        "Seed of the attack's random numbers, and of what a random defence draws during it.",
+        low=0,
+        high=2**31 - 1,
+    )
 
 
 class AttackOptions(QWidget):

@@ -78,7 +78,8 @@ def attack(
     points
         Points of the cloud; the default is what the model was trained with.
     seed
-        Source of the attack's random numbers. The points of a file are always the same.
+        Seed of the attack's random numbers, and of what a random defence draws during it. The points of a file are
+        always the same.
     out
         File for the adversarial cloud (.ply .xyz .npy .npz), in the unit sphere as the model sees it; how it was made
         goes into a file beside it, OUT.json. Of a dataset, the folder for all clouds; what is there is gone on with.
