@@ -100,25 +100,36 @@ def test_the_copied_command_has_the_seed_and_makes_the_same_cloud(person, popup,
     assert read_cloud(tmp_path / "again.npz", None).points == pytest.approx(points, abs=1e-6)
 
 
-def test_a_seed_that_is_none_is_refused_beside_its_field(person, popup):
+def test_a_negative_seed_is_refused_beside_its_field(person, popup):
+    type_seed(person, 4)
     person.type_option(person.window.attack._form, "seed", "-1")
     person.wait_until(lambda: "at least 0" in person.window.attack._form._seed._rows["seed"].problem.text(), "why")
+    assert person.wait_for_scene().setup.seed == person.store.seed == 4
+
+
+def test_the_seed_of_a_test_is_not_that_of_the_next(person):
+    person.choose(person.window.stage.models.defense, "SRS")
+    person.wait_for_scene()
+    open_options(person)
+    type_seed(person, 3)
+    close_options(person)
+    person.reset()
     assert person.wait_for_scene().setup.seed == 0
 
 
 def test_a_seed_is_offered_where_something_draws_random_numbers(person, popup):
     form, panel = person.window.attack._form, person.window.attack
-    assert field(popup, "seed").isVisible()
+    assert form._seed.isVisible()
     start_at_random(person, popup)
     person.wait_until(lambda: form._seed.isHidden(), "the seed to be of no use")
     person.type_option(form, "restarts", "1")
     person.wait_until(lambda: form._seed.isVisible(), "the seed of a restart")
     close_options(person)
     person.choose(panel.preset, "FGSM")
-    person.wait_for_scene()
+    assert "seed" not in person.wait_for_scene().caption
     assert form._seed.isHidden()
     person.choose(person.window.stage.models.defense, "SRS")
-    person.wait_for_scene()
+    assert "seed 0" in person.wait_for_scene().caption
     assert not form._seed.isHidden()
     person.choose(person.window.stage.models.defense, "no defence")
     person.wait_for_scene()

@@ -165,6 +165,7 @@ class Person:
         window.playback.reset()
         attack = window.attack
         attack._form.set_seed(0)
+        store.seed = 0
         for combo in (attack.preset, attack._variant, attack._goal, window.library.classes):
             combo.setCurrentIndex(0)
         window.library._search.clear()
