@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from math import ceil
 from typing import NamedTuple
 
 from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from PySide6.QtCore import QPointF, QRect, Qt
-from PySide6.QtGui import QBrush, QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QBrush, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.shell import theme
@@ -20,7 +21,7 @@ SHORTEST_NAME = 16
 """Width in pixels to which the name of a line is shortened at most."""
 MOST_ROWS = 8
 """Rows from which names are shortened rather than that there is another one."""
-_COLUMN_GAP = theme.SPACE_L + theme.SPACE_XS  # larger than any between a value and its name
+_COLUMN_GAP = theme.SPACE_L + 2  # larger than any between a value and its name
 _LINE_HEIGHT = theme.CONTROL_HEIGHT // 2
 
 
@@ -86,12 +87,12 @@ class ValueLegend(QWidget):
                 if len(columns[-1]) == most:
                     columns.append([])
                 columns[-1].append(row)
-        width = QFontMetrics(_font()).horizontalAdvance
+        metrics = QFontMetricsF(_font())  # a text whose width was rounded down would be shortened
         return [
             _Column(
                 rows,
-                max(width(text) for text in (self._usual, *(row.widest for row in rows))),
-                max(width(printable(row.name)) for row in rows),
+                ceil(max(metrics.horizontalAdvance(text) for text in (self._usual, *(row.widest for row in rows)))),
+                ceil(max(metrics.horizontalAdvance(printable(row.name)) for row in rows)),
             )
             for rows in columns
         ]

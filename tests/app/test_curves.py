@@ -3,8 +3,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QPainter, QPixmap
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QGraphicsView, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QGraphicsView, QLabel, QToolButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.shell import theme
@@ -141,6 +142,34 @@ def test_clean_and_adversarial_lines_of_a_model_are_in_one_column_of_the_legend(
     assert len(between) == 3, "a value is near its sample and its name"
     assert between.min() >= theme.SPACE_L
     assert np.ptp(between) <= 4  # samples of dashed lines begin and end otherwise
+
+
+def shows(widget: QWidget, text: str, colour: QColor) -> bool:
+    """Whether a widget has a text in a colour somewhere, to the pixel."""
+    now = pixels(widget).astype(int)
+    picture = QPixmap(200, 20)
+    picture.fill(QColor(*now[0, 0].tolist()))
+    painter = QPainter(picture)
+    painter.setFont(theme.tabular(theme.font(theme.CAPTION_PX)))
+    painter.setPen(colour)
+    painter.drawText(QPoint(2, 15), text)
+    painter.end()
+    label = QLabel(pixmap=picture)
+    written = pixels(label).astype(int)
+    rows, columns = np.nonzero((written != written[0, 0]).any(axis=2))
+    written = written[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1, 0]
+    places = np.lib.stride_tricks.sliding_window_view(now[:, :, 0], written.shape)
+    return bool((abs(places - written).max(axis=(2, 3)) <= 2).any())
+
+
+def test_no_value_and_no_short_name_of_a_legend_is_shortened(view: CurveView) -> None:
+    names, values = ("A", "A′", "B′", "defense, area 0.675", "adv., area 0.706"), (0.83, 0.611, 1.23, 0.974, 0.549)
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        view.set_series(name, [0, 1], [2.0, value], "clean", *line_look(place))
+    QApplication.processEvents()
+    for name, value in zip(names, values, strict=True):
+        assert shows(view._legend, name, theme.DARK.muted), name
+        assert shows(view._legend, f"{value:#.3g}", theme.DARK.text), value
 
 
 def test_names_in_the_legend_stay_where_they_are_while_values_change(view: CurveView) -> None:
