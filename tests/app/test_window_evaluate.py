@@ -141,10 +141,7 @@ def test_each_model_has_the_same_line_and_marker_in_all_curves_and_another_than_
     view = person.window.workspaces["evaluate"].view
     show(person, "Top-k")
     show(person, "Sweep")
-    looks = [
-        [(row.marker, row.pen.style()) for row in curves._legend_rows() if row.pen is not None]
-        for curves in (*view.top_k, view.sweep)
-    ]
+    looks = [[(row.marker, row.pen.style()) for row in curves._legend_rows()] for curves in (*view.top_k, view.sweep)]
     assert looks[0] == looks[1] == looks[2]
     for each in zip(*looks[0], strict=True):
         assert len(set(each)) == 3
