@@ -201,7 +201,8 @@ def copy_command(store: Store) -> str:
             raise ValueError("Another attack was just chosen: copy the command once its result is shown.")
         if scene.setup.made_elsewhere:
             raise ValueError(
-                "This cloud was made elsewhere, and its seed is not known: make a step here (N), then copy the command."
+                "This cloud was made elsewhere, by a seed that is not known here: run the attack (Run to end), then "
+                "copy the command."
             )
         found = origin(scene, store)
         if not found:
