@@ -99,7 +99,7 @@ def _rules(window: Window) -> dict[str, Callable[[], bool]]:
         "step": lambda: playback.can_step,
         "step_back": lambda: playback.can_seek and store.position > 0,
         "reset": lambda: playback.can_seek and store.position > 0,
-        "run_to_end": lambda: playback.can_seek and not playback.at_end,
+        "run_to_end": lambda: playback.can_seek and (window.controller.made_elsewhere or not playback.at_end),
         "previous_shape": lambda: window.library.can_move,
         "next_shape": lambda: window.library.can_move,
         "next_up_axis": can_turn,

@@ -200,10 +200,7 @@ def copy_command(store: Store) -> str:
         if attack is None or scene.setup.attack.at(0.0) != attack.at(0.0):
             raise ValueError("Another attack was just chosen: copy the command once its result is shown.")
         if scene.setup.made_elsewhere:
-            raise ValueError(
-                "This cloud was made elsewhere, by a seed that is not known here: run the attack (Run to end), then "
-                "copy the command."
-            )
+            raise ValueError("This cloud was made elsewhere: make its attack here (Run to end), then copy the command.")
         found = origin(scene, store)
         if not found:
             raise ValueError(

@@ -227,12 +227,12 @@ class AttackPanel(QWidget):
         self._store.set_attack(self.preset.currentData(), attack, self._goal.currentData(), seed)
 
     def _show_seed(self) -> None:
-        """Offer a seed for what draws random numbers: the attack, or the attacked model during it."""
+        """Offer a seed for what draws random numbers: the attack, or a model that is shown."""
         from core import live
 
-        attack, model = self._store.attack, self._store.primary_model
-        if attack is not None and model is not None:
-            self._form.show_seed(live.seed_matters(model, attack))
+        attack, models = self._store.attack, self._store.verdict_models
+        if attack is not None and models:
+            self._form.show_seed(live.seed_matters(models, attack))
 
     def _show_in_strip(self, attack: Attack) -> None:
         """Show the attack's direction and goal in the combo boxes, and give the slider the scale of its epsilon."""

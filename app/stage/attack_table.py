@@ -213,7 +213,7 @@ class AttackTable(QDialog):
         from core import live
 
         store, model = self._store, self._store.primary_model
-        seed = store.seed if model is not None and live.seed_matters(model, *self._row_attacks) else None
+        seed = store.seed if model is not None and live.seed_matters([model], *self._row_attacks) else None
         return store.cloud, model, store.epsilon, self._scale, store.target, seed
 
     @property
@@ -225,7 +225,7 @@ class AttackTable(QDialog):
         if store.cloud is None or store.attack is None or model is None:
             return ""
         budget = store.attack.epsilon_scale.text(store.epsilon)
-        seed = f", seed {store.seed}" if live.seed_matters(model, *self._chosen(store.attack).values()) else ""
+        seed = f", seed {store.seed}" if live.seed_matters([model], *self._chosen(store.attack).values()) else ""
         return f"{store.cloud.name} at ε {budget}, attacked through {model.name}{seed}"
 
     def _update(self, *_: object) -> None:

@@ -77,6 +77,6 @@ def show_made(setup: Setup, points: NDArray[np.float32]) -> AttackResult:
         evaluation=found,
         best=found,
         step=setup.attack.total_steps,
-        stop=torch.full_like(first.stop, Stop.STEPS),
+        stop=torch.full_like(first.stop, Stop.FOUND),  # so that more steps leave it as it is
     )
     return live.AttackResult((first, state), live.show(scene, state))

@@ -218,7 +218,7 @@ class AttackController(QObject):
         self._request_colours()
 
     def step(self) -> None:
-        """One step forward: show the next state, or compute it. The first after a cloud made elsewhere is step 1."""
+        """One step forward: show the next state, or compute it."""
         store = self.store
         if store.scene is None or not store.history or self._pending.keys() & {Request.ADVANCE, Request.ATTACK}:
             return
@@ -227,9 +227,7 @@ class AttackController(QObject):
         if store.position + 1 < len(store.history):
             self.seek(store.position + 1)
         else:  # the scene may still be of an earlier state, while the result of Request.SHOW is pending
-            own = replace(store.scene.setup, made_elsewhere=False)
-            scene = replace(store.scene, setup=own, state=self._own_history[-1])
-            self._request(Request.ADVANCE, live.advance, scene)
+            self._request(Request.ADVANCE, live.advance, replace(store.scene, state=store.history[-1]))
 
     def seek(self, position: int) -> bool:
         """Show state ``position`` of the attack. Returns whether it can: not while the attack is made."""
@@ -245,8 +243,8 @@ class AttackController(QObject):
         return True
 
     def compute_missing_steps(self) -> bool:
-        """Compute the steps that the shown attack still lacks. Returns whether there are any."""
-        setup, history = self._history_setup, self._own_history
+        """Compute the steps that the attack still lacks: of one made elsewhere all. Returns whether there are any."""
+        setup, history = self._history_setup, self.store.history[: 1 if self.made_elsewhere else None]
         if setup is None or len(history) > self.planned_steps or Request.ATTACK in self._pending:
             return False
         self._start_attack(replace(setup, made_elsewhere=False), history)
@@ -298,9 +296,7 @@ class AttackController(QObject):
             self._request_if(Request.SWEEP, self._outcome_tracker.exact_work())
 
     def _on_step(self, scene: Scene) -> None:
-        history = (*self._own_history, scene.state)
-        if self.made_elsewhere:
-            self._history_setup = scene.setup
+        history = (*self.store.history, scene.state)
         self.store.set_history(history, len(history) - 1)
         self.store.set_scene(scene)
         self.stateShown.emit()
@@ -336,11 +332,6 @@ class AttackController(QObject):
     def made_elsewhere(self) -> bool:
         """Whether the last of the states was made at another time."""
         return self._history_setup is not None and self._history_setup.made_elsewhere
-
-    @property
-    def _own_history(self) -> tuple[State, ...]:
-        """The states that the attack made here: of a cloud made elsewhere only the clean one."""
-        return self.store.history[:1] if self.made_elsewhere else self.store.history
 
     @property
     def planned_steps(self) -> int:

@@ -36,8 +36,8 @@ class Playback(QObject):
     @property
     def at_end(self) -> bool:
         """Whether the last step is shown, and no planned one is missing."""
-        last = max(self._controller.planned_steps, len(self._store.history) - 1)
-        return self._store.position >= last and not self._controller.made_elsewhere
+        planned = 0 if self._controller.made_elsewhere else self._controller.planned_steps
+        return self._store.position >= max(planned, len(self._store.history) - 1)
 
     def step_back(self) -> None:
         self.stop()

@@ -70,7 +70,7 @@ class _Series:
         """The longest of its values in three digits, which is that of one of its extremes."""
         y = np.array(self.y)
         y = y[np.isfinite(y) & (y != 0)]
-        extremes = (y.min(), y.max(), y[np.abs(y).argmin()]) if len(y) else ()
+        extremes = [value for part in (y[y < 0], y[y > 0]) if len(part) for value in (part.min(), part.max())]
         return max((_short(float(value)) for value in extremes), key=len, default="")
 
     def pen(self) -> QPen:

@@ -161,7 +161,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             box.moveCenter(place)
             if place.y() - highest < box.height():  # in the middle it would hide the cluster
                 box.moveBottom(highest - POINT_SIZE / 2)
-            if place.y() > 0:  # a name at the edge is moved inside
+            if place.y() > 0:  # a name at the upper edge is moved inside
                 box.moveTop(max(0.0, box.top()))
             if 0 < box.center().x() < width:
                 box.moveLeft(max(0.0, min(box.left(), width - box.width())))
@@ -211,7 +211,7 @@ class MapPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
 
 def separated(boxes: Sequence[QRectF]) -> list[QRectF]:
-    """The boxes on whole pixels, each moved up or down by the least distance so that it overlaps none before it."""
+    """The boxes on whole pixels, each moved down or up by the least distance so that it overlaps none before it."""
     placed: list[QRectF] = []
     for box in boxes:
         target = QRectF(round(box.left()), round(box.top()), ceil(box.width()), ceil(box.height()))
@@ -219,7 +219,7 @@ def separated(boxes: Sequence[QRectF]) -> list[QRectF]:
         moves = [0.0]
         for other in others:
             moves += [other.top() - target.bottom(), other.bottom() - target.top()]
-        tried = (target.translated(0.0, move) for move in sorted(moves, key=abs))
+        tried = (target.translated(0.0, move) for move in sorted(moves, key=lambda move: (abs(move), -move)))
         placed.append(next(free for free in tried if not any(free.intersects(other) for other in others)))
     return placed
 

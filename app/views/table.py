@@ -62,7 +62,6 @@ class ResultTable(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names of runs begin with the same day
         self.setTabKeyNavigation(False)
         header = self.horizontalHeader()
         header.setFixedHeight(theme.CONTROL_HEIGHT + theme.SPACE_S)

@@ -72,7 +72,7 @@ class Workspace(QWidget):
         self.pause = button("Pause", "pause", self._pause)
         self.stop = button("Stop and keep", "stop", self._stop, tip=stop_tip)
         self.export = button("Export", "export", lambda: None)
-        self.copy = tool_button(icon="copy", role="line", tip=COPY_TIP, name="Copy as command")
+        self.copy = tool_button(icon="copy", role="small", tip=COPY_TIP, name="Copy as command")
         self.copy.setFixedHeight(COPY_HEIGHT)
         self.copy.clicked.connect(self.copy_command)
         self.stale = Label(stale, "chip-warn")

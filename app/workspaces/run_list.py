@@ -71,6 +71,7 @@ class RunList(QWidget):
         self._timer = QTimer(self, interval=FOLLOW_MS)
         self._timer.timeout.connect(self.refresh)
         self.table = ResultTable(COLUMNS)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names of runs begin with the same day
         self.table.setAccessibleName("Training runs")
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -248,7 +249,7 @@ def _cells(run: RunSummary) -> list[Cell]:
         Cell(f"{len(run.history)} / {run.epochs}", len(run.history)),
         *(_percent(run, name, colour) for name, colour in (("clean", "clean"), ("adversarial", "adv"))),
         *(Cell(text, text) for text in (run.dataset, run.regime, run.model)),
-        Cell(_day(begun), begun.timestamp()) if begun is not None else Cell(),
+        Cell(day_or_time(begun, datetime.now().astimezone()), begun.timestamp()) if begun is not None else Cell(),
     ]
 
 
@@ -257,9 +258,8 @@ def _percent(run: RunSummary, name: str, colour: str) -> Cell:
     return Cell(f"{100 * value:.1f}", value, colour) if value is not None else Cell(MISSING, None, "muted")
 
 
-def _day(begun: datetime) -> str:
+def day_or_time(begun: datetime, now: datetime) -> str:
     """The time, if it was today, else the day; the year where it is another than now."""
-    now = datetime.now().astimezone()
     if begun.date() == now.date():
         return f"{begun:%H:%M}"
     return f"{begun:%d %b}" if begun.year == now.year else f"{begun:%d %b %Y}"

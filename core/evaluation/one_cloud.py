@@ -78,7 +78,7 @@ class AttackComparison:
         setup = self.setup
         budget = setup.attack.epsilon_scale.text(setup.attack.epsilon)
         title = f"Attacks on {setup.cloud.name} at epsilon {budget}, made on {setup.models[0].name}"
-        if live.seed_matters(setup.models[0], *(row.attack for row in self.rows)):
+        if live.seed_matters(setup.models[:1], *(row.attack for row in self.rows)):
             title += f", seed {setup.seed}"
         lines = [row.cells() for row in self.rows]
         return Table(title, COLUMNS, [[line.get(name) for name in COLUMNS] for line in lines])

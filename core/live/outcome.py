@@ -33,7 +33,8 @@ class Outcome:
 
     def holds_for(self, scene: Scene) -> bool:
         """Whether ``scene`` has the same outcome: the same attack and cloud and, if rescaled, the same perturbation."""
-        return self.has_same_attack(scene) and (self.exact or self.has_same_perturbation(scene))
+        same_states = self.exact and not self.scene.setup.made_elsewhere
+        return self.has_same_attack(scene) and (same_states or self.has_same_perturbation(scene))
 
     def has_same_attack(self, scene: Scene) -> bool:
         """Whether ``scene`` is of the same attack on the same cloud."""

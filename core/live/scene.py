@@ -1,5 +1,6 @@
 """The values that describe one cloud under one attack: its setup, and the scene at one state of the attack."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,9 +58,10 @@ class Setup:
         )
 
 
-def seed_matters(model: LoadedModel, *attacks: Attack) -> bool:
-    """Whether the result of any of the attacks on a model depends on the seed: one of them or the model draws."""
-    return draws_anew(model.module) or any(attack.uses_seed(len(model.card.classes)) for attack in attacks)
+def seed_matters(models: Sequence[LoadedModel], *attacks: Attack) -> bool:
+    """Whether attacks on the first of the models, and what all of them say, depend on the seed: one of them draws."""
+    classes = len(models[0].card.classes)
+    return any(draws_anew(model.module) for model in models) or any(attack.uses_seed(classes) for attack in attacks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +148,7 @@ class Scene:
         model = setup.models[setup.primary]
         if setup.made_elsewhere:
             made = ", made elsewhere"
-        elif seed_matters(model, setup.attack):
+        elif seed_matters(setup.models, setup.attack):
             made = f", seed {setup.seed}, made"
         else:
             made = ", made"

@@ -9,7 +9,7 @@ import torch
 from core.attacks import State
 from core.evaluation.critical_points import critical_channels
 from core.events import Cancel, Done, Event, Step
-from core.live.predictions import Array, clean_batch, gradient_lengths, predict_all
+from core.live.predictions import Array, clean_batch, gradient_lengths, judging, predict_all
 from core.live.scene import Scene, Setup
 from core.models import Classifier
 from core.models.port import draws_anew, reseeded
@@ -142,7 +142,7 @@ def show(scene: Scene, state: State) -> Scene:
 def _with_colours(scene: Scene, adversarial: torch.Tensor) -> Scene:
     """The scene with what its setup wants for the colours of points; adversarial (1, N, 3) is its cloud."""
     setup, gradient, critical, clean_critical = scene.setup, None, None, scene.clean_critical
-    model = setup.models[setup.primary].module
+    model = judging(setup.models[setup.primary], setup.seed)
     if setup.colouring == "gradient":
         gradient = gradient_lengths(setup, adversarial, scene.state.label)
     if setup.colouring == "critical":

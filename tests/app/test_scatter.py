@@ -235,6 +235,10 @@ def test_separated_boxes_do_not_overlap_and_move_as_little_as_possible(boxes: li
             assert any(now.translated(0, nearer - away).intersects(other) for other in placed[:k])
 
 
+def test_of_two_boxes_at_one_place_the_second_goes_down_so_that_none_leaves_at_the_top() -> None:
+    assert separated([QRectF(0, 0, 40, 15), QRectF(10, 0, 40, 15)])[1].top() == 15
+
+
 def test_two_names_at_one_place_are_both_readable(view: MapView) -> None:
     view.set_map(points(np.zeros((2, 2)), [0, 3], [False, False]))
     both = where(plot(view), theme.current().text)

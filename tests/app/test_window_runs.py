@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import QInputDialog
 from app.shell import settings
 from app.shell.progress import Status
 from app.workspaces import run_list
+from app.workspaces.run_list import day_or_time
 from core.events import Epoch
 from core.training import RunState, TrainOptions, remember_run_folder, summarise, train
 from core.training.record import OPTIONS
@@ -90,6 +92,18 @@ def test_runs_of_the_studio_and_of_the_command_line_are_listed_with_their_facts(
     assert shown["Adv. %"] == f"{100 * best['validation_adversarial']:.1f}"
     assert cells(panel, runs["elsewhere"])["State"] == "finished"
     assert "shapes16" in panel.start.text(), "it is said what is trained on"
+
+
+@pytest.mark.parametrize(
+    ("begun", "said"),
+    [
+        (datetime(2026, 5, 6, 0, 10), "00:10"),
+        (datetime(2026, 5, 5, 23, 50), "05 May"),
+        (datetime(2025, 5, 6, 9, 30), "06 May 2025"),
+    ],
+)
+def test_a_run_of_today_has_a_time_and_one_before_a_day(begun, said):
+    assert day_or_time(begun, datetime(2026, 5, 6, 9, 30)) == said
 
 
 def test_the_curves_are_those_of_the_selected_runs(panel, runs):

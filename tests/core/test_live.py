@@ -12,6 +12,8 @@ from core.clouds import Cloud
 from core.datasets.shapes16 import make_shape
 from core.defenses.names import parse, protected
 from core.events import Cancel, Done, Event, Step, result
+from core.live import steps
+from core.live.predictions import clean_batch, judging
 from core.models import build
 from core.models.cards import ModelError
 from core.models.checkpoints import LoadedModel, ModelCard, builtin_models, load_model
@@ -219,6 +221,15 @@ def test_the_seed_changes_those_attacks_alone_that_say_so(
     same, other = moves(given), moves(replace(given, seed=1))
     assert all(map(np.array_equal, moves(given), same))
     assert attack.uses_seed(len(CLASSES)) != all(map(np.array_equal, same, other))
+
+
+def test_a_random_defence_judges_by_another_draw_than_the_attack_has_seen(models: tuple[LoadedModel, ...]) -> None:
+    model = protected(models[0], parse("srs:share=0.9"))
+    given = setup((model,), preset("fgsm"))
+    seen = [steps._model_for_step(given, step)(clean_batch(given)).logits for step in range(3)]
+    judged = judging(model, given.seed)(clean_batch(given)).logits
+    assert torch.equal(judged, judging(model, given.seed)(clean_batch(given)).logits)
+    assert not any(torch.equal(judged, logits) for logits in seen)
 
 
 def test_an_attack_on_a_random_defence_is_repeated_by_its_seed_also_one_that_is_continued(
