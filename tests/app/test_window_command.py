@@ -87,8 +87,6 @@ def test_while_another_attack_is_made_no_command_of_a_mixture_is_copied(person):
     assert QGuiApplication.clipboard().text() == "before"
     assert any("Another attack was just chosen" in text for text in person.messages())
     person.wait_for_scene()
-    person.window.library.move_by(1)
-    person.wait_for_scene()
     assert "si-adv-query" in copied(person)
 
 

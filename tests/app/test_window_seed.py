@@ -175,6 +175,7 @@ def test_where_there_is_no_room_for_all_options_they_are_scrolled(person, popup)
         person.window.resize(size)
 
 
+@pytest.mark.long
 def test_the_seed_is_there_at_the_next_start(shapes, tmp_path):
     with open_window(shapes, tmp_path) as person:
         person.wait_until(lambda: person.window.session._saved is not None, "the start")
