@@ -1,6 +1,9 @@
 """Fixtures with the real window, and ``Person``, which simulates its user: clicks, drags, types, waits, reads."""
 
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,6 +100,12 @@ def person(shared_window: "Person") -> Iterator["Person"]:
     assert not shared_window.pop_errors()
 
 
+def other_threads() -> str:
+    """Where the threads are that run Python beside this one."""
+    stacks = [stack for ident, stack in sys._current_frames().items() if ident != threading.get_ident()]
+    return "\n".join("a thread is at\n" + "".join(traceback.format_stack(stack, 12)) for stack in stacks)
+
+
 class Person:
     """Simulates the user of the window."""
 
@@ -116,7 +125,8 @@ class Person:
             poll.start()
             loop.exec()  # not QTest.qWait, which holds the interpreter lock and blocks the worker thread
             poll.stop()  # pytest keeps this frame of a test that fails, and the timer with it
-        assert condition(), f"waited in vain for {what}; missing: {self.unsettled()}; messages: {self.messages()}"
+        missing = "" if condition() else f"missing: {self.unsettled()}; messages: {self.messages()}; {other_threads()}"
+        assert not missing, f"waited in vain for {what}; {missing}"
 
     def settled(self) -> bool:
         """Whether the scene belongs to all that is chosen, and nothing is pending but the outcome."""
