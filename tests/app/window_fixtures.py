@@ -147,9 +147,14 @@ class Person:
             "a cloud of the attack itself": scene is not None and not scene.exact,
             "the end of a timer": any(timer.isActive() for timer in timers),
             f"results of {sorted(controller._pending)}": bool(controller._pending.keys() - later),
-            f"the end of {[job.title for job in self.window.jobs.jobs]}": self.busy(),
+            f"the end of {self._jobs_in_words()}": self.busy(),
         }
         return [what for what, is_missing in missing.items() if is_missing]
+
+    def _jobs_in_words(self) -> str:
+        jobs = self.window.jobs
+        said = [f"{job.title} ({job.status}{', suspended' if job.suspended else ''})" for job in jobs.jobs]
+        return ", ".join(said) + (", all held" if jobs.held else "")
 
     def busy(self) -> bool:
         """Whether a job is running that the window starts by itself, such as the search which way is up."""
