@@ -1,9 +1,6 @@
 """Fixtures with the real window, and ``Person``, which simulates its user: clicks, drags, types, waits, reads."""
 
-import sys
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -100,12 +97,6 @@ def person(shared_window: "Person") -> Iterator["Person"]:
     assert not shared_window.pop_errors()
 
 
-def other_threads() -> str:
-    """Where the threads are that run Python beside this one."""
-    stacks = [stack for ident, stack in sys._current_frames().items() if ident != threading.get_ident()]
-    return "\n".join("a thread is at\n" + "".join(traceback.format_stack(stack, 12)) for stack in stacks)
-
-
 class Person:
     """Simulates the user of the window."""
 
@@ -118,15 +109,22 @@ class Person:
 
     def wait_until(self, condition: Callable[[], object], what: str, seconds: float = WAIT) -> None:
         """Run the event loop until ``condition`` holds; ``what`` names it in the error message."""
-        deadline = time.monotonic() + seconds
+        deadline, holds = time.monotonic() + seconds, bool(condition())
         loop, poll = QEventLoop(), QTimer(interval=5)
-        poll.timeout.connect(lambda: loop.quit() if condition() or time.monotonic() > deadline else None)
-        if not condition():
+
+        def look() -> None:
+            nonlocal holds
+            holds = holds or bool(condition())
+            if holds or time.monotonic() > deadline:
+                loop.quit()
+
+        poll.timeout.connect(look)
+        if not holds:
             poll.start()
             loop.exec()  # not QTest.qWait, which holds the interpreter lock and blocks the worker thread
             poll.stop()  # pytest keeps this frame of a test that fails, and the timer with it
-        missing = "" if condition() else f"missing: {self.unsettled()}; messages: {self.messages()}; {other_threads()}"
-        assert not missing, f"waited in vain for {what}; {missing}"
+        # not asked again: an event after the one that ended the loop may have started something else
+        assert holds, f"waited in vain for {what}; missing: {self.unsettled()}; messages: {self.messages()}"
 
     def settled(self) -> bool:
         """Whether the scene belongs to all that is chosen, and nothing is pending but the outcome."""
@@ -147,14 +145,9 @@ class Person:
             "a cloud of the attack itself": scene is not None and not scene.exact,
             "the end of a timer": any(timer.isActive() for timer in timers),
             f"results of {sorted(controller._pending)}": bool(controller._pending.keys() - later),
-            f"the end of {self._jobs_in_words()}": self.busy(),
+            f"the end of {[job.title for job in self.window.jobs.jobs]}": self.busy(),
         }
         return [what for what, is_missing in missing.items() if is_missing]
-
-    def _jobs_in_words(self) -> str:
-        jobs = self.window.jobs
-        said = [f"{job.title} ({job.status}{', suspended' if job.suspended else ''})" for job in jobs.jobs]
-        return ", ".join(said) + (", all held" if jobs.held else "")
 
     def busy(self) -> bool:
         """Whether a job is running that the window starts by itself, such as the search which way is up."""
