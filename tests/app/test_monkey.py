@@ -92,6 +92,8 @@ class Monkey:
         area = target.viewport()
         place = QPoint(self.random.randrange(max(1, area.width())), self.random.randrange(max(1, area.height())))
         double = self.random.random() < 0.2
+        double = double and not target.window().testAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        # the first of two clicks would delete it, and QTest would click on what is gone
         self.note(f"{'double ' * double}click into {target.accessibleName() or type(target).__name__}")
         (QTest.mouseDClick if double else QTest.mouseClick)(area, Qt.MouseButton.LeftButton, pos=place)
 
