@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -92,10 +92,12 @@ class Monkey:
         area = target.viewport()
         place = QPoint(self.random.randrange(max(1, area.width())), self.random.randrange(max(1, area.height())))
         double = self.random.random() < 0.2
-        double = double and not target.window().testAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        # the first of two clicks would delete it, and QTest would click on what is gone
         self.note(f"{'double ' * double}click into {target.accessibleName() or type(target).__name__}")
-        (QTest.mouseDClick if double else QTest.mouseClick)(area, Qt.MouseButton.LeftButton, pos=place)
+        deed = QTest.mouseDClick if double else QTest.mouseClick
+        loop = QEventLoop()  # as in the program: what a click closes is deleted once it is over, not in the midst of it
+        QTimer.singleShot(0, lambda: deed(area, Qt.MouseButton.LeftButton, pos=place))
+        QTimer.singleShot(30, loop.quit)
+        loop.exec()
 
     def press(self) -> None:
         key, modifier = self.random.choice(KEYS), self.random.choice(MODIFIERS)
