@@ -119,7 +119,13 @@ class Lives:
         return [sys.executable, "-m", "tests.chaos.program", *self._subject.words.split()]
 
     def _finish(self, process: subprocess.Popen[bytes], seconds: float = HUNG) -> subprocess.CompletedProcess[bytes]:
-        _, said = process.communicate(timeout=seconds)
+        try:
+            _, said = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            if seconds == HUNG:
+                self._kill(process, group=True)
+                raise RuntimeError(f"{self._subject.name} has not ended after {HUNG:.0f} s") from None
+            raise
         return subprocess.CompletedProcess(process.args, process.returncode, stderr=said)
 
     def _kill(self, process: subprocess.Popen[bytes], *, group: bool) -> None:

@@ -28,18 +28,25 @@ def main(words: list[str]) -> int:
 def train_in_window(folder: Path) -> int:
     """Open the window and train in it; the exit code is 0 if the training came to its end."""
     from app.shell.application import make
-    from app.workspaces.training import TrainingPanel
+    from app.workspaces.training_work import plan_new, plan_resume
     from core.training import TrainOptions, run_exists
 
     application, window = make(["pointward"])
     panel, ended = window.workspaces["train"], []
-    TrainingPanel.options = property(lambda _: TrainOptions.model_validate(TRAINING))  # type: ignore[assignment]
 
     def begin(dataset: Any) -> None:
-        if dataset is not None and panel.job is None and not ended:
-            panel.begin(folder, resume=run_exists(folder))
+        if dataset is None or panel.job is not None or ended:
+            return
+        try:
+            if run_exists(folder):
+                plan = plan_resume(folder, dataset, None)
+            else:
+                plan = plan_new(folder, TrainOptions.model_validate(TRAINING), dataset, None)
+            panel._start(plan)
             panel.job.finished_ok.connect(lambda run: leave(run.epochs))
             panel.job.failed.connect(lambda sentence, _: leave(sentence))
+        except Exception as error:  # the window would show it, and wait
+            leave(repr(error))
 
     def leave(result: Any) -> None:
         ended.append(result)

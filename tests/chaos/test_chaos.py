@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.lives import ROOT, Lives
-from tests.chaos.subjects import Subject
+from tests.chaos.subjects import SUBJECTS, Subject
 
 LEAVE = """
 import subprocess, sys
@@ -30,9 +30,10 @@ class Script(Lives):
 
 
 @pytest.mark.long
-def test_a_cache_whose_making_is_killed_is_made_by_the_next_start_and_nothing_is_left() -> None:
+@pytest.mark.parametrize("subject", [subject.name for subject in SUBJECTS])
+def test_what_is_killed_is_done_by_the_next_start_and_nothing_is_left(subject: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--kills", "2", "--only", "cache of a folder"],
+        [sys.executable, "-m", "tests.chaos", "--kills", "2", "--only", subject],
         cwd=ROOT,
         capture_output=True,
         text=True,
