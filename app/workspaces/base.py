@@ -28,7 +28,7 @@ COPY_HEIGHT = 16  # in pixels, hardly more than the line beside it: the work nee
 class Workspace(QWidget):
     """The head that all workspaces share: start, pause, stop, export, the mark of a stale result, status and error.
 
-    A subclass gives the content, the commands, and the properties ``can_start``, ``start_text``, ``has_result`` and
+    A subclass gives the content, the commands, what is chosen, and the properties ``start_text``, ``has_result`` and
     ``is_stale``, and calls `_update` when one of them may have changed.
 
     Parameters
@@ -83,10 +83,19 @@ class Workspace(QWidget):
 
     # --- what a subclass says of itself ---
 
-    @property
     @abstractmethod
+    def _chosen(self) -> object | None:
+        """What the job would be started with now; None while something is missing or invalid."""
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether all is chosen that the job, or a command, needs."""
+        return self._chosen() is not None
+
+    @property
     def can_start(self) -> bool:
-        """Whether everything is there that the job needs."""
+        """Whether the job can be started."""
+        return self.is_chosen
 
     @property
     @abstractmethod
@@ -110,11 +119,6 @@ class Workspace(QWidget):
     @abstractmethod
     def begin(self) -> None:
         """Start the job."""
-
-    @property
-    def is_chosen(self) -> bool:
-        """Whether all is chosen that a command needs."""
-        return self.can_start
 
     @abstractmethod
     def commands(self) -> list[str]:

@@ -80,10 +80,6 @@ class EvaluationPanel(Workspace):
         self._update()
 
     @property
-    def can_start(self) -> bool:
-        return self._current_request() is not None
-
-    @property
     def start_text(self) -> str:
         return "Evaluate again" if self.result is not None and self.job is None else "Evaluate"
 
@@ -93,7 +89,7 @@ class EvaluationPanel(Workspace):
 
     @property
     def is_stale(self) -> bool:
-        latest = self._running_request if self.job is not None else self._current_request()
+        latest = self._running_request if self.job is not None else self._chosen()
         return self.view.comparison is not None and self._shown_request != latest
 
     def build_forms(self) -> None:
@@ -147,7 +143,7 @@ class EvaluationPanel(Workspace):
 
     # --- what is to be evaluated ---
 
-    def _current_attack(self) -> AnyAttack | None:
+    def _chosen_attack(self) -> AnyAttack | None:
         """The chosen attack, at epsilon 0; None while there is none, or ``auto`` can't take the slider's epsilon."""
         chosen: AnyAttack | None = self.attack.currentData()
         present = self._store.attack
@@ -155,9 +151,9 @@ class EvaluationPanel(Workspace):
             return None if present is None else present.at(0.0)
         return chosen.at(0.0) if chosen.epsilon_scale == present.epsilon_scale else None
 
-    def _current_request(self) -> _Request | None:
+    def _chosen(self) -> _Request | None:
         """What an evaluation started now would measure, at any epsilon; None while something is missing or invalid."""
-        store, attack = self._store, self._current_attack()
+        store, attack = self._store, self._chosen_attack()
         if store.dataset is None or attack is None or self._form_area.widget() is None:
             return None
         options = self.form.value()
@@ -168,7 +164,7 @@ class EvaluationPanel(Workspace):
     def commands(self) -> list[str]:
         from core.commands.words import evaluate_line
 
-        store, request = self._store, self._current_request()
+        store, request = self._store, self._chosen()
         assert request is not None
         name = store.preset if self.attack.currentIndex() == 0 else self.attack.currentText().lower()
         attack = request.attack.at(store.epsilon)
@@ -179,7 +175,7 @@ class EvaluationPanel(Workspace):
 
     @property
     def not_in_commands(self) -> str:
-        request = self._current_request()
+        request = self._chosen()
         return ", without the sweep over epsilon" if request is not None and request.options.budgets else ""
 
     # --- the job ---
@@ -188,7 +184,7 @@ class EvaluationPanel(Workspace):
         """Start to evaluate the ticked models, at the epsilon of the slider."""
         from core.evaluation.comparison import compare
 
-        request = self._current_request()
+        request = self._chosen()
         if self.job is not None or request is None:
             return
         attack, cancel = request.attack.at(self._store.epsilon), Cancel()
@@ -244,7 +240,7 @@ class EvaluationPanel(Workspace):
                 f"No model here knows {listed(min(reasons, key=len))}: train one in the Train workspace, or give the "
                 "class folders the names of a model's classes."
             )
-        elif self.attack.currentData() is not None and self._current_attack() is None:
+        elif self.attack.currentData() is not None and self._chosen_attack() is None:
             self.view.empty.setText(
                 "AUTO has a budget in radii: choose an attack for the slider whose ε is in radii, too."
             )

@@ -92,10 +92,6 @@ class LatentsPanel(Workspace):
         self._update()
 
     @property
-    def can_start(self) -> bool:
-        return self._current_settings() is not None
-
-    @property
     def start_text(self) -> str:
         return "Make the map again" if self.result is not None and self.job is None else "Make the map"
 
@@ -106,7 +102,7 @@ class LatentsPanel(Workspace):
     @property
     def is_stale(self) -> bool:
         request = self._result_request
-        return self.job is None and request is not None and self._current_settings() != request.settings
+        return self.job is None and request is not None and self._chosen() != request.settings
 
     def build_forms(self) -> None:
         from app.shell.forms import OptionsForm, align_fields
@@ -187,7 +183,7 @@ class LatentsPanel(Workspace):
         """Classes of the map on the screen."""
         return () if self._shown is None else tuple(self._shown[1].dataset.card.classes)
 
-    def _current_settings(self) -> _Settings | None:
+    def _chosen(self) -> _Settings | None:
         """What a map fitted now would be made of; None while something is missing or invalid."""
         store, model = self._store, self._store.primary_model
         if store.dataset is None or model is None or store.attack is None or self._form_area.widget() is None:
@@ -205,7 +201,7 @@ class LatentsPanel(Workspace):
         ValueError
             If it cannot be made.
         """
-        settings, dataset = self._current_settings(), self._store.dataset
+        settings, dataset = self._chosen(), self._store.dataset
         assert settings is not None
         assert dataset is not None
         if settings.attack.goal == "targeted":

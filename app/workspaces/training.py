@@ -71,10 +71,6 @@ class TrainingPanel(Workspace):
         self._update()
 
     @property
-    def can_start(self) -> bool:
-        return self._store.dataset is not None and self._form_area.widget() is not None and self.options is not None
-
-    @property
     def start_text(self) -> str:
         dataset = self._store.dataset
         return f"Train on {shortened(dataset.card.name, 24)}" if dataset is not None else "Train"
@@ -173,8 +169,8 @@ class TrainingPanel(Workspace):
 
     def _chosen(self) -> Plan | None:
         """A training with the form's options on the open dataset; None while a field is invalid."""
-        options, dataset = self.options, self._store.dataset
-        if options is None or dataset is None:
+        dataset = self._store.dataset
+        if dataset is None or self._form_area.widget() is None or (options := self.options) is None:
             return None
         taken = {*(plan.folder for plan in self._queue), *([self._folder] if self._folder else [])}  # not yet there
         folder = settings.new_folder(settings.runs_dir(), f"{dataset.card.name}-{options.regime}", taken)

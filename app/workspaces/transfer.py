@@ -59,25 +59,21 @@ class TransferPanel(Workspace):
 
     @property
     def can_start(self) -> bool:
-        wanted = self._wanted()
-        return wanted is not None and not self._is_done(wanted)
-
-    @property
-    def is_chosen(self) -> bool:
-        return self._wanted() is not None
+        chosen = self._chosen()
+        return chosen is not None and not self._is_done(chosen)
 
     def commands(self) -> list[str]:
         from core.commands.words import transfer_line
 
-        wanted, dataset = self._wanted(), self._store.dataset
-        assert wanted is not None
+        chosen, dataset = self._chosen(), self._store.dataset
+        assert chosen is not None
         assert dataset is not None
-        return [transfer_line(wanted, dataset.card)]
+        return [transfer_line(chosen, dataset.card)]
 
     @property
     def start_text(self) -> str:
-        wanted = self._wanted()
-        if self.setup is None or not self.setup.goes_on() or (wanted is not None and self._is_done(wanted)):
+        chosen = self._chosen()
+        if self.setup is None or not self.setup.goes_on() or (chosen is not None and self._is_done(chosen)):
             return "Start"
         return "Continue"
 
@@ -87,14 +83,14 @@ class TransferPanel(Workspace):
 
     @property
     def is_stale(self) -> bool:
-        wanted = self._wanted()
-        return self.has_result and self.job is None and wanted is not None and not self._shown_is(wanted)
+        chosen = self._chosen()
+        return self.has_result and self.job is None and chosen is not None and not self._shown_is(chosen)
 
-    def _is_done(self, wanted: Experiment) -> bool:
-        return self._shown_is(wanted) and self._complete
+    def _is_done(self, chosen: Experiment) -> bool:
+        return self._shown_is(chosen) and self._complete
 
-    def _shown_is(self, wanted: Experiment) -> bool:
-        return self.shown is not None and wanted == self.shown
+    def _shown_is(self, chosen: Experiment) -> bool:
+        return self.shown is not None and chosen == self.shown
 
     def build_forms(self) -> None:
         from app.workspaces.transfer_setup import TransferSetup
@@ -129,28 +125,28 @@ class TransferPanel(Workspace):
         """Time a batch of each chosen model, unless that was done for these settings."""
         from core.studies.transferability.estimate import estimate_before_start
 
-        wanted = self._wanted()
-        if not self.isVisible() or self.job is not None or wanted is None or self._is_timed(wanted):
+        chosen = self._chosen()
+        if not self.isVisible() or self.job is not None or chosen is None or self._is_timed(chosen):
             return
         if self._timing is not None:
             self._timing.cancel()
-        self._timed, cancel = wanted, Cancel()
+        self._timed, cancel = chosen, Cancel()
         job = self._timing = self._jobs.submit(
             "timing a batch of each model",
-            lambda: estimate_before_start(wanted, cancel),
+            lambda: estimate_before_start(chosen, cancel),
             cancel,
             immediate=True,
             keeps_partial=False,
             silent=True,
         )
-        job.finished_ok.connect(lambda seconds: self._on_timed(wanted, seconds))
+        job.finished_ok.connect(lambda seconds: self._on_timed(chosen, seconds))
         job.failed.connect(lambda message, _: self.show_error(message))
 
-    def _is_timed(self, wanted: Experiment) -> bool:
+    def _is_timed(self, chosen: Experiment) -> bool:
         """Whether the time of an experiment is known or being measured; a new folder makes no difference."""
         return self._timed is not None and (
-            wanted == self._timed
-            or (not wanted.folder.exists() and replace(wanted, folder=self._timed.folder) == self._timed)
+            chosen == self._timed
+            or (not chosen.folder.exists() and replace(chosen, folder=self._timed.folder) == self._timed)
         )
 
     def _on_timed(self, timed: Experiment, seconds: float) -> None:
@@ -164,28 +160,28 @@ class TransferPanel(Workspace):
 
     # --- the job ---
 
-    def _wanted(self) -> Experiment | None:
+    def _chosen(self) -> Experiment | None:
         return None if self.setup is None else self.setup.experiment()
 
     def begin(self) -> None:
         """Start the chosen experiment, or go on with it."""
-        wanted, dataset = self._wanted(), self._store.dataset
-        if self.setup is None or wanted is None or dataset is None or self.job is not None:
+        chosen, dataset = self._chosen(), self._store.dataset
+        if self.setup is None or chosen is None or dataset is None or self.job is not None:
             return
         if self._timing is not None:
             self._timing.cancel()
-        another = self.shown is None or self.shown.protocol_folder != wanted.protocol_folder
-        self.shown, self._timed = wanted, None
+        another = self.shown is None or self.shown.protocol_folder != chosen.protocol_folder
+        self.shown, self._timed = chosen, None
         if another:
             self.results.set_findings(None)
         fingerprint, cancel = dataset.card.fingerprint, Cancel()
         job = self._jobs.submit(
-            "transfer", lambda: transfer_work.run(wanted, fingerprint, cancel), cancel, unit="parts"
+            "transfer", lambda: transfer_work.run(chosen, fingerprint, cancel), cancel, unit="parts"
         )
         job.events.connect(self._on_events)
         self._track(job, self._on_finished, self._on_stopped, self._on_failed)
         self.status.setText("Preparing…")
-        self.setup.begun = wanted
+        self.setup.begun = chosen
         self.setup.refresh()
 
     def _on_events(self, events: list[Event]) -> None:

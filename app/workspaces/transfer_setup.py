@@ -176,46 +176,46 @@ class TransferSetup(QWidget):
 
     def goes_on(self) -> bool:
         """Whether an experiment with these settings belongs to the one that was begun, and goes into its folder."""
-        wanted, begun = self._wanted(), self.begun
-        if wanted is None or begun is None:
+        chosen, begun = self._chosen(), self.begun
+        if chosen is None or begun is None:
             return False
-        same = replace(wanted, folder=begun.folder, models=begun.models, victims=begun.victims)
-        if wanted.options.protocol != begun.options.protocol:
-            same = replace(same, options=_with_shared(begun.options, wanted.options))
+        same = replace(chosen, folder=begun.folder, models=begun.models, victims=begun.victims)
+        if chosen.options.protocol != begun.options.protocol:
+            same = replace(same, options=_with_shared(begun.options, chosen.options))
         return same == begun
 
     def experiment(self) -> Experiment | None:
         """What is chosen; None while something is missing, see ``problem``. A new folder is not made yet."""
-        wanted = self._wanted()
-        if wanted is None or self._problem(wanted):
+        chosen = self._chosen()
+        if chosen is None or self._problem(chosen):
             return None
         if self.goes_on() and self.begun is not None:
-            return replace(wanted, folder=self.begun.folder)
+            return replace(chosen, folder=self.begun.folder)
         if self._chosen_folder is not None:
-            return replace(wanted, folder=self._chosen_folder)
-        return replace(wanted, folder=settings.new_folder(settings.transfers_dir(), wanted.dataset.name))
+            return replace(chosen, folder=self._chosen_folder)
+        return replace(chosen, folder=settings.new_folder(settings.transfers_dir(), chosen.dataset.name))
 
     @property
     def problem(self) -> str:
         """What keeps it from being started, in a sentence; empty if nothing does."""
         if self._dataset is None:
             return "Open a dataset in the library first."
-        wanted = self._wanted()
-        return "Set right what the form marks." if wanted is None else self._problem(wanted)
+        chosen = self._chosen()
+        return "Set right what the form marks." if chosen is None else self._problem(chosen)
 
-    def _problem(self, wanted: Experiment) -> str:
+    def _problem(self, chosen: Experiment) -> str:
         assert self._dataset is not None
         if not any(not each.why_not for each in self.candidates.values()):
             return f"No model here has the classes of {self._dataset.card.name}: train one first."
-        for kind, chosen in (("surrogate", wanted.surrogates), ("victim", wanted.victims)):
-            if not chosen:
+        for kind, ticked in (("surrogate", chosen.surrogates), ("victim", chosen.victims)):
+            if not ticked:
                 return f"Tick at least one {kind}."
-        if not wanted.attacks:
-            steps = wanted.options.protocol == "steps" and wanted.chosen_attacks
+        if not chosen.attacks:
+            steps = chosen.options.protocol == "steps" and chosen.chosen_attacks
             return "Tick at least one attack." if not steps else "Tick an optimiser: the protocol steps is about them."
-        if all(set(wanted.victims) <= {surrogate} for surrogate in wanted.surrogates):
+        if all(set(chosen.victims) <= {surrogate} for surrogate in chosen.surrogates):
             return "A model is no victim of attacks on itself: tick another victim."
-        if wanted.options.tuning > 1 and len(wanted.surrogates) < 2:
+        if chosen.options.tuning > 1 and len(chosen.surrogates) < 2:
             return "Tuning is judged by the other surrogates: tick two at least, or set tuning to 1."
         return ""
 
@@ -228,7 +228,7 @@ class TransferSetup(QWidget):
         card = self._dataset.card
         return DatasetPlace(card.name, self._store.data_root, settings.cache_dir(), card.orientation)
 
-    def _wanted(self) -> Experiment | None:
+    def _chosen(self) -> Experiment | None:
         """The chosen settings, with a folder that means nothing; None while a field is invalid."""
         from core.studies.transferability.experiment import Experiment
 
@@ -306,8 +306,8 @@ class TransferSetup(QWidget):
         self.changed.emit()
 
 
-def _with_shared(begun: TransferOptions, wanted: TransferOptions) -> TransferOptions:
-    """``begun`` with the options of ``wanted`` that all protocols of a folder have in common."""
+def _with_shared(begun: TransferOptions, chosen: TransferOptions) -> TransferOptions:
+    """``begun`` with the options of ``chosen`` that all protocols of a folder have in common."""
     from core.studies.transferability.experiment import SHARED
 
-    return begun.model_copy(update={name: getattr(wanted, name) for name in SHARED})
+    return begun.model_copy(update={name: getattr(chosen, name) for name in SHARED})
