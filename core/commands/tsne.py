@@ -1,9 +1,10 @@
 """``pointward tsne``."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 
 from core.commands.app import STOPPED
 from core.commands.console import UsageError, UserError, follow, show
@@ -15,6 +16,14 @@ from core.evaluation.separation import Separation
 from core.evaluation.tsne import TsneOptions
 from core.results.records import write_csv, write_provenance
 
+_learning_rate: Any = TsneOptions.model_fields["learning_rate"]
+
+
+class MapOptions(TsneOptions):
+    """Options of t-SNE, one under another name, because attacks have an option of that name."""
+
+    learning_rate: Annotated[float, Parameter(name="--tsne-learning-rate")] = _learning_rate
+
 
 def tsne(
     trial: Trial,
@@ -22,7 +31,7 @@ def tsne(
     out: FigureFile = None,
     coordinates: TableFile = None,
     clouds: Annotated[latents.LatentOptions | None, Flat] = None,
-    options: Annotated[TsneOptions | None, Flat] = None,
+    options: Annotated[MapOptions | None, Flat] = None,
     defense: DefenseName = None,
     as_json: Json = False,
 ) -> int:
@@ -42,7 +51,7 @@ def tsne(
     model, data, attack, frame = trial.open(defense)
     if model.card.image is not None:
         raise UsageError(f"Maps are of the latents of clouds, and {model.name} takes images.")
-    clouds, options = clouds or latents.LatentOptions(), options or TsneOptions()
+    clouds, options = clouds or latents.LatentOptions(), options or MapOptions()
     made, complete = follow(
         lambda cancel: latents.latent_map(model.module, data.split("test"), attack, clouds, options, cancel), "mapping"
     )

@@ -141,9 +141,10 @@ def tsne_line(
     options: TsneOptions,
 ) -> str:
     """``pointward tsne``: a map of a model's latents, written to ``MAP``."""
-    if options.learning_rate:  # attacks have an option of this name
-        raise ValueError("A command cannot say the learning rate of t-SNE: set it to 0 first.")
-    words = [*option_words(clouds, LatentOptions()), *option_words(options, TsneOptions())]
+    usual = TsneOptions()
+    words = [*option_words(clouds, LatentOptions()), *option_words(options, usual, without=("learning_rate",))]
+    if options.learning_rate != usual.learning_rate:
+        words += ["--tsne-learning-rate", str(options.learning_rate)]
     return _line("tsne", [*_trial(model, card, root, name, attack), "--out", MAP, *words])
 
 
