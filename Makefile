@@ -83,19 +83,19 @@ pictures: .venv/test.stamp
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-.venv/run.stamp: pyproject.toml packaging/constraints.txt core/models/fast/peaks.c | .venv/bin/python
+.venv/run.stamp: pyproject.toml packaging/constraints.txt $(wildcard core/models/fast/*.[ch]) | .venv/bin/python
 	@packaging/system-packages.sh
 	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
 	$(INSTALL) .
 	@touch $@
 
-.venv/bench.stamp: pyproject.toml packaging/constraints.txt core/models/fast/peaks.c | .venv/bin/python
+.venv/bench.stamp: pyproject.toml packaging/constraints.txt $(wildcard core/models/fast/*.[ch]) | .venv/bin/python
 	@packaging/system-packages.sh
 	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
 	$(INSTALL) .[bench]
 	@touch $@ .venv/test.stamp .venv/run.stamp
 
-.venv/test.stamp: pyproject.toml packaging/constraints.txt core/models/fast/peaks.c | .venv/bin/python
+.venv/test.stamp: pyproject.toml packaging/constraints.txt $(wildcard core/models/fast/*.[ch]) | .venv/bin/python
 	@packaging/system-packages.sh
 	@rm -f core/models/fast/_peaks* # or one that can't be made anew would stay
 	$(INSTALL) .[test]

@@ -16,7 +16,7 @@ PACKAGES = (
 def diagnose(cache: Path) -> dict[str, Any]:
     """Versions, devices, threads, the shipped models (each checked by its checksum), folders, and problems found."""
     from core.models.checkpoints import builtin_models, load_model
-    from core.models.fast.peaks import uses_int8_search
+    from core.models.fast.peaks import int8_instructions
     from core.runtime.devices import available_devices, choose_device, describe_device
     from core.runtime.threads import describe_threads
 
@@ -40,7 +40,7 @@ def diagnose(cache: Path) -> dict[str, Any]:
         "devices": available_devices(),
         "device": describe_device(choose_device("auto")),
         "threads": describe_threads(),
-        "maxima_by_bytes": uses_int8_search(),
+        "maxima_by_bytes": int8_instructions() or "no",
         "models": models,
         "cache": str(cache),
         "versions": installed,

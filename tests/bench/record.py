@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.models.fast.peaks import uses_int8_search
+from core.models.fast.peaks import int8_instructions
 
 GPU = "ours, GPU"
 """The contender that has a column of its own: ours on a GPU, where there is one."""
@@ -60,7 +60,7 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "maxima_by_bytes": uses_int8_search(),
+        "maxima_by_bytes": int8_instructions(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
     }
 

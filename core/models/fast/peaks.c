@@ -11,7 +11,8 @@
 
 #include <stdint.h>
 
-enum { INTERFACE = 1 }; /* peaks.py opens no library of another: raise both with any change of a signature */
+enum { INTERFACE = 2 }; /* peaks.py opens no library of another: raise both with any change of a signature */
+enum { NO_INSTRUCTIONS, AVX2, AVX512_VNNI }; /* the sets of instructions, as peaks.py knows them */
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
@@ -20,7 +21,6 @@ enum { INTERFACE = 1 }; /* peaks.py opens no library of another: raise both with
 #include <stdlib.h>
 #include <string.h>
 
-#define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
 #define UNROLLED _Pragma("GCC unroll 8")
 #ifdef __clang__
 #define KEEPS_SUMS
@@ -29,9 +29,8 @@ enum { INTERFACE = 1 }; /* peaks.py opens no library of another: raise both with
 #endif
 
 enum {
-    LANES = 16, /* whole numbers, or floats, in a register */
-    ROWS = 8, COLUMNS = 2, /* channels, and registers of points, that are multiplied together: their sums stay in registers */
-    FOUR = 4, /* bytes that the instruction multiplies and adds up at once */
+    COLUMNS = 2, /* registers of points that are multiplied together with ROWS channels: their sums stay in registers */
+    FOUR = 4, /* bytes that are multiplied and added up at once */
     ZERO = 128, /* the byte that stands for the whole number 0 of a point */
     FEW = 32, /* candidates a channel that are no reason to give up */
 };
@@ -43,7 +42,7 @@ static const int32_t FAR = 2000000000; /* no sum of products is as large: peaks.
 typedef struct {
     const float *points;
     int64_t n, k, fours, registers;
-    uint8_t *bytes; /* (registers, fours, LANES, FOUR), D + ZERO */
+    uint8_t *bytes; /* (registers, fours, LANES, FOUR), D + ZERO; LANES whole numbers fit a register */
     float *centre;  /* (k,) */
     float unit;
     float size; /* the largest |D + m| of a point */
@@ -53,14 +52,21 @@ typedef struct {
 /* A weight (c, k), as said above. */
 typedef struct {
     const float *weight;
-    const int8_t *bytes;  /* (c, fours * FOUR), W; c is filled up to a multiple of ROWS */
+    const int8_t *bytes;  /* (c, fours * FOUR), W, for AVX2 from -63 to 63; c is filled up to a multiple of ROWS */
     const int32_t *total; /* (c,), sum of a row of W */
     const float *scale;   /* (c,) */
     const float *size;    /* (c,), |W| */
     const float *residual; /* (c,), |r| */
 } Weight;
 
-VNNI static float dot(const float *a, const float *b, int64_t k)
+/* --- AVX-512 VNNI --- */
+
+#define NAME(function) function##_vnni
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")))
+#define LANES 16
+#define ROWS 8
+
+TARGET static float NAME(dot)(const float *a, const float *b, int64_t k)
 {
     __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
     int64_t j = 0;
@@ -74,54 +80,8 @@ VNNI static float dot(const float *a, const float *b, int64_t k)
     return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
 }
 
-/* Fills in bytes, centre, unit, size and residual; highest (k,) and line (fours * FOUR) are room to work. Whether all points
-   are finite, and not so close together that a unit has no inverse. */
-VNNI static int quantise(Cloud *cloud, float *highest, uint8_t *line)
-{
-    const int64_t n = cloud->n, k = cloud->k;
-    float *const centre = cloud->centre, *const lowest = centre; /* by names of their own: a byte may be part of a pointer */
-    memcpy(lowest, cloud->points, sizeof(float) * k);
-    memcpy(highest, cloud->points, sizeof(float) * k);
-    for (int64_t i = 1; i < n; i++) {
-        const float *point = cloud->points + i * k;
-        for (int64_t j = 0; j < k; j++) {
-            lowest[j] = point[j] < lowest[j] ? point[j] : lowest[j];
-            highest[j] = point[j] > highest[j] ? point[j] : highest[j];
-        }
-    }
-    float half = 0;
-    for (int64_t j = 0; j < k; j++) {
-        const float middle = lowest[j] / 2 + highest[j] / 2; /* rounded: it may be nearer to one side */
-        const float above = highest[j] - middle, below = middle - lowest[j];
-        half = above > half ? above : half;
-        half = below > half ? below : half;
-        centre[j] = middle;
-    }
-    const float unit = half > 0 ? half / 127 : 1, inverse = 1 / unit;
-    float size = 0, residual = 0, total = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const float *point = cloud->points + i * k;
-        float squares = 0, misses = 0;
-        for (int64_t j = 0; j < k; j++) {
-            const float shift = (point[j] - centre[j]) * inverse;
-            const int32_t byte = shift > -128 && shift < 128 ? (int32_t)(shift + (ZERO + 0.5f)) : ZERO;
-            const float miss = shift - (float)(byte - ZERO);
-            line[j] = (uint8_t)byte;
-            squares += shift * shift;
-            misses += miss * miss;
-        }
-        size = squares > size ? squares : size;
-        residual = misses > residual ? misses : residual;
-        total += squares; /* which no comparison keeps from being infinite or not a number */
-        uint8_t *bytes = cloud->bytes + (i / LANES * cloud->fours * LANES + i % LANES) * FOUR;
-        for (int64_t q = 0; q < cloud->fours; q++) memcpy(bytes + q * LANES * FOUR, line + q * FOUR, FOUR);
-    }
-    cloud->unit = unit, cloud->size = sqrtf(size), cloud->residual = sqrtf(residual);
-    return isfinite(total) && isfinite(inverse);
-}
-
 /* Sums of products of bytes (ROWS, registers * LANES), of the channels from c on, and the largest of each channel. */
-VNNI KEEPS_SUMS static void multiply(const Cloud *cloud, const Weight *weight, int64_t c, int32_t *sums, int32_t *largest)
+TARGET KEEPS_SUMS static void NAME(multiply)(const Cloud *cloud, const Weight *weight, int64_t c, int32_t *sums, int32_t *largest)
 {
     const int64_t fours = cloud->fours, stride = cloud->registers * LANES;
     const int8_t *rows = weight->bytes + c * fours * FOUR;
@@ -158,7 +118,7 @@ VNNI KEEPS_SUMS static void multiply(const Cloud *cloud, const Weight *weight, i
 }
 
 /* The first point whose sum is the largest. */
-VNNI static int64_t first_of(int32_t largest, const int32_t *sums)
+TARGET static int64_t NAME(first_of)(int32_t largest, const int32_t *sums)
 {
     const __m512i level = _mm512_set1_epi32(largest);
     __mmask16 found;
@@ -168,7 +128,7 @@ VNNI static int64_t first_of(int32_t largest, const int32_t *sums)
 }
 
 /* The points, in order, whose sums are at least low; how many. */
-VNNI static int64_t at_least(int32_t low, const int32_t *sums, int64_t registers, int32_t *points)
+TARGET static int64_t NAME(at_least)(int32_t low, const int32_t *sums, int64_t registers, int32_t *points)
 {
     const __m512i level = _mm512_set1_epi32(low), step = _mm512_set1_epi32(LANES);
     __m512i point = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -182,102 +142,142 @@ VNNI static int64_t at_least(int32_t low, const int32_t *sums, int64_t registers
     return count;
 }
 
-/* Peaks and places of the channels from start to stop. 0 if there is no memory, or too much is left to multiply. */
-VNNI static int search(
-    const Cloud *cloud, const Weight *weight, int64_t start, int64_t stop, float *peak, int64_t *place)
+#include "peaks_search.h"
+
+/* --- AVX2: products of bytes are added up in 16 bits first, which bytes of a weight up to 63 never overflow --- */
+
+#undef NAME
+#undef TARGET
+#undef LANES
+#undef ROWS
+#define NAME(function) function##_avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define LANES 8
+#define ROWS 4
+
+TARGET static float NAME(dot)(const float *a, const float *b, int64_t k)
 {
-    const int64_t k = cloud->k, stride = cloud->registers * LANES;
-    const int64_t fair = cloud->n / 8 > FEW ? cloud->n / 8 : FEW; /* of a channel; beyond, all products are faster */
-    int64_t left = fair * (stop - start);
-    int32_t *sums = aligned_alloc(64, sizeof(int32_t) * stride * ROWS);
-    int32_t *candidates = malloc(sizeof(int32_t) * (stride + LANES));
-    int32_t largest[ROWS];
-    int fine = sums && candidates;
-    for (int64_t c = start; fine && c < stop; c++) {
-        const int row = (c - start) % ROWS;
-        if (row == 0) multiply(cloud, weight, c, sums, largest);
-        const int32_t *mine = sums + row * stride;
-        const float *w = weight->weight + c * k;
-        /* the point with the largest sum is nearly the one that is looked for, and sets the bar for all */
-        const double near = (double)dot(w, cloud->points + first_of(largest[row], mine) * k, k) - dot(w, cloud->centre, k);
-        const double error = MARGIN * (weight->size[c] * cloud->residual + weight->residual[c] * cloud->size) + 1;
-        const double bar = near / weight->scale[c] / cloud->unit - error + (double)ZERO * weight->total[c];
-        const int32_t low = bar > -FAR ? (int32_t)(bar < largest[row] ? floor(bar) : largest[row]) : -FAR;
-        const int64_t count = at_least(low, mine, cloud->registers, candidates);
-        left -= count;
-        fine = isfinite(near) && left + fair * ROWS >= 0;
-        peak[c] = -INFINITY, place[c] = candidates[0];
-        for (int64_t i = 0; fine && i < count; i++) {
-            const float value = dot(w, cloud->points + candidates[i] * k, k);
-            if (value > peak[c]) peak[c] = value, place[c] = candidates[i];
+    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    int64_t j = 0;
+    for (; j + 4 * LANES <= k; j += 4 * LANES)
+        UNROLLED for (int i = 0; i < 4; i++)
+            sum[i] = _mm256_fmadd_ps(_mm256_loadu_ps(a + j + i * LANES), _mm256_loadu_ps(b + j + i * LANES), sum[i]);
+    for (; j + LANES <= k; j += LANES)
+        sum[0] = _mm256_fmadd_ps(_mm256_loadu_ps(a + j), _mm256_loadu_ps(b + j), sum[0]);
+    const __m256 all = _mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3]));
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    float total = _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+    for (; j < k; j++) total += a[j] * b[j];
+    return total;
+}
+
+/* As the one above. */
+TARGET KEEPS_SUMS static void NAME(multiply)(
+    const Cloud *cloud, const Weight *weight, int64_t c, int32_t *sums, int32_t *largest)
+{
+    const int64_t fours = cloud->fours, stride = cloud->registers * LANES;
+    const int8_t *rows = weight->bytes + c * fours * FOUR;
+    const __m256i none = _mm256_set1_epi32(INT32_MIN), ones = _mm256_set1_epi16(1);
+    const __m256i lanes = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    __m256i top[ROWS];
+    UNROLLED for (int r = 0; r < ROWS; r++) top[r] = none;
+    for (int64_t v = 0; v < cloud->registers; v += COLUMNS) {
+        const uint8_t *columns = cloud->bytes + v * fours * LANES * FOUR;
+        __m256i sum[ROWS][COLUMNS];
+        UNROLLED for (int r = 0; r < ROWS; r++)
+            UNROLLED for (int p = 0; p < COLUMNS; p++) sum[r][p] = _mm256_setzero_si256();
+        for (int64_t q = 0; q < fours; q++) {
+            __m256i x[COLUMNS];
+            UNROLLED for (int p = 0; p < COLUMNS; p++)
+                x[p] = _mm256_load_si256((const __m256i *)(columns + (p * fours + q) * LANES * FOUR));
+            UNROLLED for (int r = 0; r < ROWS; r++) {
+                int32_t four;
+                memcpy(&four, rows + (r * fours + q) * FOUR, FOUR);
+                const __m256i w = _mm256_set1_epi32(four);
+                UNROLLED for (int p = 0; p < COLUMNS; p++)
+                    sum[r][p] = _mm256_add_epi32(sum[r][p], _mm256_madd_epi16(_mm256_maddubs_epi16(x[p], w), ones));
+            }
+        }
+        UNROLLED for (int p = 0; p < COLUMNS; p++) {
+            const int64_t left = cloud->n - (v + p) * LANES;
+            const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32(left < LANES ? (int32_t)left : LANES), lanes);
+            UNROLLED for (int r = 0; r < ROWS; r++) {
+                const __m256i found = _mm256_blendv_epi8(none, sum[r][p], there);
+                _mm256_store_si256((__m256i *)(sums + r * stride + (v + p) * LANES), found);
+                top[r] = _mm256_max_epi32(top[r], found);
+            }
         }
     }
-    free(sums), free(candidates);
-    return fine;
+    UNROLLED for (int r = 0; r < ROWS; r++) {
+        int32_t line[LANES];
+        _mm256_storeu_si256((__m256i *)line, top[r]);
+        largest[r] = line[0];
+        for (int i = 1; i < LANES; i++) largest[r] = line[i] > largest[r] ? line[i] : largest[r];
+    }
 }
 
-int peaks_interface(void)
+/* A bit for each of LANES sums that are at least low. */
+TARGET static inline uint32_t NAME(bits_at_least)(int32_t low, const int32_t *sums)
 {
-    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") ? INTERFACE : 0;
+    const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(low), _mm256_load_si256((const __m256i *)sums));
+    return ~(uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(below)) & ((1u << LANES) - 1);
 }
 
-/* The largest product of each row of a weight with the points (n, k), and the first point that has it, both (c,). 0 if
-   it was not done: a number is not finite, no memory is left, or bytes tell these points apart too badly to be fast. */
+TARGET static int64_t NAME(first_of)(int32_t largest, const int32_t *sums)
+{
+    uint32_t found;
+    int64_t point = 0;
+    while (!(found = NAME(bits_at_least)(largest, sums + point))) point += LANES;
+    return point + __builtin_ctz(found);
+}
+
+TARGET static int64_t NAME(at_least)(int32_t low, const int32_t *sums, int64_t registers, int32_t *points)
+{
+    int64_t count = 0;
+    for (int64_t v = 0; v < registers; v++)
+        for (uint32_t found = NAME(bits_at_least)(low, sums + v * LANES); found; found &= found - 1)
+            points[count++] = (int32_t)(v * LANES + __builtin_ctz(found));
+    return count;
+}
+
+#include "peaks_search.h"
+
+/* The best set of instructions that this processor has. */
+int peaks_instructions(void)
+{
+    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
+        && __builtin_cpu_supports("avx512vl"))
+        return AVX512_VNNI;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? AVX2 : NO_INSTRUCTIONS;
+}
+
+/* The largest product of each row of a weight with the points (n, k), and the first point that has it, both (c,), by a set of
+   instructions. 0 if it was not done: a number is not finite, no memory is left, or bytes tell these points apart too badly to be fast. */
 int peaks(
-    const float *points, int64_t n, int64_t k, int64_t c, const float *weight, const int8_t *bytes, const int32_t *total,
-    const float *scale, const float *size, const float *residual, int32_t threads, float *peak, int64_t *place)
+    int instructions, const float *points, int64_t n, int64_t k, int64_t c, const float *weight, const int8_t *bytes,
+    const int32_t *total, const float *scale, const float *size, const float *residual, int32_t threads, float *peak,
+    int64_t *place)
 {
-    Cloud cloud = {.points = points, .n = n, .k = k, .fours = (k + FOUR - 1) / FOUR};
     const Weight all = {weight, bytes, total, scale, size, residual};
-    cloud.registers = (n + LANES * COLUMNS - 1) / (LANES * COLUMNS) * COLUMNS;
-    cloud.bytes = aligned_alloc(64, cloud.registers * cloud.fours * LANES * FOUR);
-    cloud.centre = malloc(sizeof(float) * k);
-    float *highest = malloc(sizeof(float) * k);
-    uint8_t *line = calloc(cloud.fours, FOUR);
-    int done = cloud.bytes && cloud.centre && highest && line && quantise(&cloud, highest, line);
-    if (done) {
-        const int64_t groups = (c + ROWS - 1) / ROWS;
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static) reduction(&& : done)
-        for (int32_t t = 0; t < threads; t++) {
-            const int64_t stop = groups * (t + 1) / threads * ROWS;
-            done = search(&cloud, &all, groups * t / threads * ROWS, stop < c ? stop : c, peak, place) && done;
-        }
-    }
-    free(cloud.bytes), free(cloud.centre), free(highest), free(line);
-    return done;
+    return (instructions == AVX2 ? peaks_avx2 : peaks_vnni)(points, n, k, c, &all, threads, peak, place);
 }
 
 /* The gradient behind a maximum over n points and the ReLU before it. Point points[i] has one peak or more, in order of
    the points; slope (n, k), of which as many rows are filled as are returned, is the sum of these channels' weights (c, k),
    each times its share, where the point's values after the ReLU (n, k) are positive. -1 if it was not done: no memory is
    left, or a place is none. */
-VNNI int64_t critical_slope(
-    const int64_t *place, const float *share, const float *weight, const float *after, int64_t n, int64_t k, int64_t c,
-    int64_t *points, float *slope)
+int64_t critical_slope(
+    int instructions, const int64_t *place, const float *share, const float *weight, const float *after, int64_t n,
+    int64_t k, int64_t c, int64_t *points, float *slope)
 {
-    int64_t *row = calloc(n, sizeof(int64_t)), count = 0, wrong = !row;
-    for (int64_t i = 0; !wrong && i < c; i++) {
-        wrong = place[i] < 0 || place[i] >= n;
-        if (!wrong) row[place[i]] = 1;
-    }
-    for (int64_t i = 0; !wrong && i < n; i++)
-        if (row[i]) points[count] = i, row[i] = count++;
-    memset(slope, 0, sizeof(float) * count * k);
-    for (int64_t i = 0; !wrong && i < c; i++) {
-        float *sum = slope + row[place[i]] * k;
-        for (int64_t j = 0; j < k; j++) sum[j] += share[i] * weight[i * k + j];
-    }
-    for (int64_t i = 0; i < count; i++) {
-        const float *value = after + points[i] * k;
-        for (int64_t j = 0; j < k; j++) slope[i * k + j] = value[j] <= 0 ? 0 : slope[i * k + j];
-    }
-    free(row);
-    return wrong ? -1 : count;
+    return (instructions == AVX2 ? slope_avx2 : slope_vnni)(place, share, weight, after, n, k, c, points, slope);
 }
 
 #else
 
-int peaks_interface(void) { return 0; }
+int peaks_instructions(void) { return NO_INSTRUCTIONS; }
 
 #endif
+
+int peaks_interface(void) { return INTERFACE; }

@@ -1,9 +1,9 @@
 """Maximum over points of a linear layer, max_n <w_c, x_n> for each channel c, where PointNet spends its time.
 
-Int8 products are four times faster than float32 products, and their error is bounded (Cauchy-Schwarz). By that bound
-only a few points in a hundred can hold a channel's maximum, and only those are multiplied in float32: the result is
-exact, in less than half the time. ``peaks.c`` does this if a C compiler was available at installation and the processor
-has int8 products (AVX-512 VNNI). ``reference_peaks`` is the implementation in PyTorch, used everywhere else.
+Int8 products are two (AVX2) to four times (AVX-512 VNNI) faster than float32 products, and their error is bounded
+(Cauchy-Schwarz). By that bound only a few points in a hundred can hold a channel's maximum, and only those are multiplied
+in float32: the result is exact, in less time. ``peaks.c`` does this if a C compiler was available at installation and the
+processor has such instructions. ``reference_peaks`` is the implementation in PyTorch, used everywhere else.
 """
 
 import ctypes
@@ -26,8 +26,14 @@ _ROWS, _FOUR = 8, 4
 _MOST = 60_000
 """Largest number of inputs K for which a sum of int8 products fits 32 bits."""
 
-_INTERFACE = 1
+_INTERFACE = 2
 """Version of the functions in ``peaks.c``: a library compiled from another version is not used."""
+
+_INSTRUCTIONS = {"AVX2": 1, "AVX-512 VNNI": 2}
+"""The sets of instructions, as ``peaks.c`` numbers them."""
+
+_LARGEST = {"AVX2": 63, "AVX-512 VNNI": 127}
+"""Largest value of a quantised weight; AVX2 adds up two products with bytes of points in 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,8 @@ class _QuantisedWeight:
     """(C,), Euclidean norm of each row of ``values``."""
     residual: Tensor
     """(C,), Euclidean norm of each row's rounding error, weight / scale - values."""
+    instructions: str
+    """That it is for, a key of ``_LARGEST``."""
 
 
 class Peaks:
@@ -55,7 +63,8 @@ class Peaks:
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight.detach().clone(memory_format=torch.contiguous_format)
         able = weight.dtype == torch.float32 and weight.device.type == "cpu" and weight.shape[1] <= _MOST
-        self._bytes = _quantise(self._weight) if able and uses_int8_search() else None
+        instructions = int8_instructions()
+        self._bytes = _quantise(self._weight, instructions) if able and instructions is not None else None
 
     @torch.no_grad()
     def values(self, clouds: Iterable[Tensor], points: int) -> Tensor:
@@ -90,7 +99,7 @@ class Peaks:
             return None
         points, peak, index = cloud.contiguous(), self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
         done = library.peaks(
-            points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
+            _INSTRUCTIONS[weight.instructions], points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
             weight.total.data_ptr(), weight.scale.data_ptr(), weight.size.data_ptr(), weight.residual.data_ptr(),
             torch.get_num_threads(), peak.data_ptr(), index.data_ptr(),
         )  # fmt: skip
@@ -118,7 +127,7 @@ class Peaks:
             n, indices, grad, points = len(points), indices.contiguous(), grad.contiguous(), points.contiguous()
             rows, gradient = torch.empty(min(n, c), dtype=torch.int64), points.new_empty(min(n, c), k)
             count = library.critical_slope(
-                indices.data_ptr(), grad.data_ptr(), self._weight.data_ptr(), points.data_ptr(), n, k, c,
+                _INSTRUCTIONS[self._bytes.instructions], indices.data_ptr(), grad.data_ptr(), self._weight.data_ptr(), points.data_ptr(), n, k, c,
                 rows.data_ptr(), gradient.data_ptr(),
             )  # fmt: skip
             if count >= 0:
@@ -154,14 +163,16 @@ def reference_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tu
     return torch.stack(peaks), torch.stack(indices)
 
 
-def uses_int8_search() -> bool:
-    """Whether maxima on the CPU are found by int8 products on this machine."""
-    return _library() is not None
+def int8_instructions() -> str | None:
+    """The instructions by which maxima on the CPU are found with int8 products on this machine; None if they are not."""
+    library = _library()
+    best = 0 if library is None else library.peaks_instructions()
+    return next((name for name, number in _INSTRUCTIONS.items() if number == best), None)
 
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """The compiled ``peaks.c``, if there is one and the processor has the instructions it uses.
+    """The compiled ``peaks.c``, if there is one.
 
     It shares PyTorch's own OpenMP threads: a second pool would wait for the first, whose threads keep their cores busy
     for milliseconds after each operation.
@@ -176,8 +187,8 @@ def _library() -> ctypes.CDLL | None:
     except (OSError, AttributeError):
         return None
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    library.peaks.argtypes = [pointer, *[number] * 3, *[pointer] * 6, ctypes.c_int32, pointer, pointer]
-    library.critical_slope.argtypes = [*[pointer] * 4, *[number] * 3, pointer, pointer]
+    library.peaks.argtypes = [ctypes.c_int, pointer, *[number] * 3, *[pointer] * 6, ctypes.c_int32, pointer, pointer]
+    library.critical_slope.argtypes = [ctypes.c_int, *[pointer] * 4, *[number] * 3, pointer, pointer]
     library.critical_slope.restype = number
     return library
 
@@ -187,16 +198,17 @@ def _is_plain_float32(tensor: Tensor) -> bool:
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and not tensor.is_neg()
 
 
-def _quantise(weight: Tensor) -> _QuantisedWeight | None:
+def _quantise(weight: Tensor, instructions: str) -> _QuantisedWeight | None:
     """Quantise a weight (C, K); None if it is not finite."""
-    scale = weight.abs().amax(1).div_(127)
+    largest = _LARGEST[instructions]
+    scale = weight.abs().amax(1).div_(largest)
     scale.masked_fill_(scale == 0, 1)
     exact = weight / scale[:, None]
-    values = exact.round().clamp_(-127, 127)
+    values = exact.round().clamp_(-largest, largest)
     size, residual = torch.linalg.vector_norm(values, dim=1), torch.linalg.vector_norm(exact - values, dim=1)
     if not torch.isfinite(size + residual).all():
         return None
     c, k = weight.shape
     filled = torch.zeros(c + -c % _ROWS, k + -k % _FOUR, dtype=torch.int8)
     filled[:c, :k] = values
-    return _QuantisedWeight(filled, values.sum(1, dtype=torch.int32), scale, size, residual)
+    return _QuantisedWeight(filled, values.sum(1, dtype=torch.int32), scale, size, residual, instructions)
