@@ -60,7 +60,7 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "maxima_by_bytes": int8_instructions(),
+        "maxima_by": f"bytes ({instructions})" if (instructions := int8_instructions()) else "all products",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
     }
 

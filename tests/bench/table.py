@@ -20,7 +20,7 @@ def lines(path: Path) -> Iterator[str]:
     yield (
         f"{machine['cpu']}, {machine['cores']} cores ({' or '.join(threads)} threads), {machine['system']}, "
         f"Python {machine['python']}, PyTorch {machine['torch']}, "
-        f"maxima by {'bytes, ' + machine['maxima_by_bytes'] if machine['maxima_by_bytes'] else 'all products'}, {machine['gpu']}, "
+        f"maxima by {machine['maxima_by']}, {machine['gpu']}, "
         f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
     )
     for allocator, title in TITLES.items():

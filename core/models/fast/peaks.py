@@ -1,9 +1,10 @@
 """Maximum over points of a linear layer, max_n <w_c, x_n> for each channel c, where PointNet spends its time.
 
 Int8 products are two (AVX2) to four times (AVX-512 VNNI) faster than float32 products, and their error is bounded
-(Cauchy-Schwarz). By that bound only a few points in a hundred can hold a channel's maximum, and only those are multiplied
-in float32: the result is exact, in less time. ``peaks.c`` does this if a C compiler was available at installation and the
-processor has such instructions. ``reference_peaks`` is the implementation in PyTorch, used everywhere else.
+(Cauchy-Schwarz). By that bound only a few points in a hundred can hold a channel's maximum, and only those are
+multiplied in float32: the result is exact, in less time. ``peaks.c`` does this if a C compiler was available at
+installation and the processor has such instructions. ``reference_peaks`` is the implementation in PyTorch, used
+everywhere else.
 """
 
 import ctypes
@@ -29,7 +30,7 @@ _MOST = 60_000
 _INTERFACE = 2
 """Version of the functions in ``peaks.c``: a library compiled from another version is not used."""
 
-_INSTRUCTIONS = {"AVX2": 1, "AVX-512 VNNI": 2}
+INSTRUCTIONS = {"AVX2": 1, "AVX-512 VNNI": 2}
 """The sets of instructions, as ``peaks.c`` numbers them."""
 
 _LARGEST = {"AVX2": 63, "AVX-512 VNNI": 127}
@@ -99,7 +100,8 @@ class Peaks:
             return None
         points, peak, index = cloud.contiguous(), self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
         done = library.peaks(
-            _INSTRUCTIONS[weight.instructions], points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
+            INSTRUCTIONS[weight.instructions],
+            points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
             weight.total.data_ptr(), weight.scale.data_ptr(), weight.size.data_ptr(), weight.residual.data_ptr(),
             torch.get_num_threads(), peak.data_ptr(), index.data_ptr(),
         )  # fmt: skip
@@ -127,7 +129,8 @@ class Peaks:
             n, indices, grad, points = len(points), indices.contiguous(), grad.contiguous(), points.contiguous()
             rows, gradient = torch.empty(min(n, c), dtype=torch.int64), points.new_empty(min(n, c), k)
             count = library.critical_slope(
-                _INSTRUCTIONS[self._bytes.instructions], indices.data_ptr(), grad.data_ptr(), self._weight.data_ptr(), points.data_ptr(), n, k, c,
+                INSTRUCTIONS[self._bytes.instructions],
+                indices.data_ptr(), grad.data_ptr(), self._weight.data_ptr(), points.data_ptr(), n, k, c,
                 rows.data_ptr(), gradient.data_ptr(),
             )  # fmt: skip
             if count >= 0:
@@ -164,10 +167,10 @@ def reference_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tu
 
 
 def int8_instructions() -> str | None:
-    """The instructions by which maxima on the CPU are found with int8 products on this machine; None if they are not."""
+    """The instructions by which maxima on the CPU are found with int8 products; None if there are none here."""
     library = _library()
     best = 0 if library is None else library.peaks_instructions()
-    return next((name for name, number in _INSTRUCTIONS.items() if number == best), None)
+    return next((name for name, number in INSTRUCTIONS.items() if number == best), None)
 
 
 @cache
