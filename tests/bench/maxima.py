@@ -29,8 +29,7 @@ def main() -> None:
     shapes = [make_shape(CATEGORIES[i % len(CATEGORIES)], [i, True])[:POINTS] for i in range(CLOUDS)]
     x, y = torch.stack([torch.as_tensor(shape).float() for shape in shapes]), torch.arange(CLOUDS) % len(CATEGORIES)
     model = load_model(builtin_models()["pointnet-simple"]).module
-    best = peaks.int8_instructions()
-    ways = [None, *list(peaks.INSTRUCTIONS)[: list(peaks.INSTRUCTIONS).index(best) + 1 if best else 0]]
+    ways = [None, *peaks.instruction_sets()]
     models = {way: deepcopy(model) for way in ways}
     print("| maxima by | gradient | verdict |\n|---|---|---|")
     times = {(way, gradient): [] for way in ways for gradient in (True, False)}

@@ -30,7 +30,7 @@ _MOST = 60_000
 _INTERFACE = 2
 """Version of the functions in ``peaks.c``: a library compiled from another version is not used."""
 
-INSTRUCTIONS = {"AVX2": 1, "AVX-512 VNNI": 2}
+_INSTRUCTIONS = {"AVX2": 1, "AVX-512 VNNI": 2}
 """The sets of instructions, as ``peaks.c`` numbers them."""
 
 _LARGEST = {"AVX2": 63, "AVX-512 VNNI": 127}
@@ -100,7 +100,7 @@ class Peaks:
             return None
         points, peak, index = cloud.contiguous(), self._weight.new_empty(c), torch.empty(c, dtype=torch.int64)
         done = library.peaks(
-            INSTRUCTIONS[weight.instructions],
+            _INSTRUCTIONS[weight.instructions],
             points.data_ptr(), len(points), k, c, self._weight.data_ptr(), weight.values.data_ptr(),
             weight.total.data_ptr(), weight.scale.data_ptr(), weight.size.data_ptr(), weight.residual.data_ptr(),
             torch.get_num_threads(), peak.data_ptr(), index.data_ptr(),
@@ -129,7 +129,7 @@ class Peaks:
             n, indices, grad, points = len(points), indices.contiguous(), grad.contiguous(), points.contiguous()
             rows, gradient = torch.empty(min(n, c), dtype=torch.int64), points.new_empty(min(n, c), k)
             count = library.critical_slope(
-                INSTRUCTIONS[self._bytes.instructions],
+                _INSTRUCTIONS[self._bytes.instructions],
                 indices.data_ptr(), grad.data_ptr(), self._weight.data_ptr(), points.data_ptr(), n, k, c,
                 rows.data_ptr(), gradient.data_ptr(),
             )  # fmt: skip
@@ -166,11 +166,16 @@ def reference_peaks(clouds: Iterable[Tensor], points: int, weight: Tensor) -> tu
     return torch.stack(peaks), torch.stack(indices)
 
 
-def int8_instructions() -> str | None:
-    """The instructions by which maxima on the CPU are found with int8 products; None if there are none here."""
+def instruction_sets() -> list[str]:
+    """The sets of instructions by which ``peaks.c`` can find maxima here, the fastest last; none without it."""
     library = _library()
     best = 0 if library is None else library.peaks_instructions()
-    return next((name for name, number in INSTRUCTIONS.items() if number == best), None)
+    return [name for name, number in _INSTRUCTIONS.items() if number <= best]
+
+
+def int8_instructions() -> str | None:
+    """The set of instructions by which maxima on the CPU are found; None if all products are computed."""
+    return next(reversed(instruction_sets()), None)
 
 
 @cache
